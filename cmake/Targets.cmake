@@ -1,0 +1,19 @@
+# pal_library(folder LINK <as target_link_libraries>): the static library pal_<folder> of one folder.
+function(pal_library folder)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp
+       ${CMAKE_SOURCE_DIR}/${folder}/*/*.cpp)
+  add_library(pal_${folder} STATIC ${sources})
+  target_link_libraries(pal_${folder} PUBLIC pal_settings ${ARG_LINK})
+endfunction()
+
+# pal_program(name LINK libraries): an executable from name.cpp (dashes become underscores).
+function(pal_program name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  string(REPLACE "-" "_" source ${name})
+  string(REPLACE "pal_" "" source ${source})
+  add_executable(${name} ${source}.cpp)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  install(TARGETS ${name} RUNTIME DESTINATION bin)
+endfunction()

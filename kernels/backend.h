@@ -1,0 +1,44 @@
+#pragma once
+#include "runtime/error.h"
+#include "runtime/tensor.h"
+
+// Functions of the scalar math headers, compiled for the host and, under nvcc, for the device too.
+#ifdef __CUDACC__
+#define PAL_HD __host__ __device__ inline
+#else
+#define PAL_HD inline
+#endif
+
+/// Calls a kernel of the backend that holds `tensor`: PAL_BACKEND(x, haar_forward(x, y, 0.5)).
+/// Every family has the same signatures in namespace cpu (and in cuda, where that is built).
+#define PAL_BACKEND(tensor, call)                                                            \
+  ((tensor).device().is_cpu() ? ::pal::cpu::call                                             \
+                              : ::pal::fail(::pal::ErrorKind::environment,                   \
+                                            "{}: this build has no CUDA backend", #call))
+
+namespace pal {
+
+/// Calls body(T{}) with T the float or double of a tensor of the stream; throws usage otherwise.
+template <typename Body>
+void dispatch_real(const char* op, DType dtype, Body&& body) {
+  if (dtype == DType::f32) return body(float{});
+  if (dtype == DType::f64) return body(double{});
+  fail(ErrorKind::usage, "{}: expected f32 or f64, got {}", op, name_of(dtype));
+}
+
+/// The same with bf16 as a third choice: tensors inside subnets.
+template <typename Body>
+void dispatch_floating(const char* op, DType dtype, Body&& body) {
+  if (dtype == DType::bf16) return body(bfloat16{});
+  dispatch_real(op, dtype, body);
+}
+
+/// Arithmetic type of a storage type: bf16 computes in float.
+template <typename T>
+struct compute_type { using type = T; };
+template <>
+struct compute_type<bfloat16> { using type = float; };
+template <typename T>
+using Compute = typename compute_type<T>::type;
+
+}  // namespace pal

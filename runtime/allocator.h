@@ -1,0 +1,85 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace pal {
+
+/// What a piece of memory is for. Every allocation carries one; peaks are known per tag.
+enum class Tag : uint8_t {
+  parameters,
+  gradients,
+  optimizer,
+  stream,      ///< activations between invertible blocks
+  subnet,      ///< activations inside subnets, kept for or made by a backward pass
+  workspace,   ///< scratch of kernels and libraries
+  statistics,  ///< batch-norm means and inverse deviations
+  anchors,     ///< stream tensors kept on purpose to reset the inversion drift
+  data,        ///< datasets and batches
+  count_,
+};
+
+inline constexpr int kTagCount = static_cast<int>(Tag::count_);
+const char* name_of(Tag tag);
+
+/// Bytes in use and their highest value since the last reset, per tag and over all tags.
+struct MemoryStats {
+  std::array<int64_t, kTagCount> current{};
+  std::array<int64_t, kTagCount> peak{};
+  int64_t current_total = 0;
+  int64_t peak_total = 0;
+  /// Highest simultaneous sum of stream + subnet + workspace: the activation memory of a step.
+  int64_t peak_activations = 0;
+
+  int64_t peak_of(Tag tag) const { return peak[static_cast<size_t>(tag)]; }
+  int64_t current_of(Tag tag) const { return current[static_cast<size_t>(tag)]; }
+  /// A table, one line per used tag, for people.
+  std::string table() const;
+};
+
+/// Caching allocator of host memory: 64-byte aligned blocks, kept on release for the next request of
+/// about the same size. Thread-safe. Counts the bytes asked for (rounded to 64), not the cache.
+class Allocator {
+ public:
+  static Allocator& cpu();
+
+  /// Throws environment with the table by tag when the limit would be exceeded or memory is out.
+  void* allocate(int64_t bytes, Tag tag);
+  void release(void* pointer) noexcept;
+
+  /// Hard limit on the bytes in use over all tags; 0 means none.
+  void set_limit(int64_t bytes);
+  MemoryStats stats() const;
+  /// Sets every peak to the current value.
+  void reset_peaks();
+  /// Gives cached blocks back to the system.
+  void trim();
+
+  Allocator(const Allocator&) = delete;
+  Allocator& operator=(const Allocator&) = delete;
+
+ private:
+  Allocator();
+  ~Allocator();
+  struct State;
+  State* state_;
+};
+
+/// Tensors made without an explicit tag take the innermost scope's tag on this thread (default:
+/// workspace).
+class TagScope {
+ public:
+  explicit TagScope(Tag tag);
+  ~TagScope();
+  TagScope(const TagScope&) = delete;
+  TagScope& operator=(const TagScope&) = delete;
+  static Tag current();
+
+ private:
+  Tag previous_;
+};
+
+/// "1.50 GiB", "12.0 MiB", "768 B".
+std::string format_bytes(int64_t bytes);
+
+}  // namespace pal

@@ -1,0 +1,146 @@
+#include "runtime/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+constexpr const char* kTemporaryMark = ".tmp-pal";
+
+/// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags, mode_t mode = 0)
+      : value_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+  bool ok() const { return value_ >= 0; }
+  /// Closes now; false if the system reports an error that a delayed write left behind.
+  bool close() {
+    const int status = ::close(value_);
+    value_ = -1;
+    return status == 0;
+  }
+
+ private:
+  int value_;
+};
+
+[[noreturn]] void fail_system(const std::string& path, const char* action) {
+  const int reason = errno;
+  fail(ErrorKind::environment, "{}: cannot {}: {}", path, action, std::strerror(reason));
+}
+
+std::string parent_of(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+void sync_folder(const std::string& folder) {
+  const Descriptor descriptor(folder, O_RDONLY | O_DIRECTORY);
+  if (!descriptor.ok() || ::fsync(descriptor.get()) != 0) fail_system(folder, "sync the folder");
+}
+
+void write_all(int descriptor, const std::string& path, std::span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_system(path, "write");
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+}
+
+}  // namespace
+
+std::vector<uint8_t> read_file(const std::string& path, int64_t most) {
+  const Descriptor descriptor(path, O_RDONLY | O_NONBLOCK);
+  if (!descriptor.ok()) {
+    if (errno == ENOENT) fail(ErrorKind::data, "{}: no such file", path);
+    fail_system(path, "open");
+  }
+  struct stat info {};
+  if (::fstat(descriptor.get(), &info) != 0) fail_system(path, "examine");
+  if (!S_ISREG(info.st_mode)) fail(ErrorKind::data, "{}: expected a regular file", path);
+  if (info.st_size > most)
+    fail(ErrorKind::data, "{}: {} bytes, expected at most {}", path, info.st_size, most);
+  std::vector<uint8_t> content(static_cast<size_t>(info.st_size));
+  size_t filled = 0;
+  while (filled < content.size()) {
+    const ssize_t got = ::read(descriptor.get(), content.data() + filled, content.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_system(path, "read");
+    if (got == 0) fail(ErrorKind::data, "{}: the file shrank to {} bytes while it was read", path, filled);
+    filled += static_cast<size_t>(got);
+  }
+  return content;
+}
+
+void write_atomic(const std::string& path, const std::function<void(const ByteSink&)>& produce) {
+  const std::string temporary = path + kTemporaryMark + std::to_string(::getpid());
+  try {
+    Descriptor descriptor(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (!descriptor.ok()) fail_system(path, "write");
+    produce([&](std::span<const uint8_t> bytes) { write_all(descriptor.get(), path, bytes); });
+    if (::fsync(descriptor.get()) != 0) fail_system(path, "sync");
+    if (!descriptor.close()) fail_system(path, "close");
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail_system(path, "rename into place");
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  sync_folder(parent_of(path));
+}
+
+void write_atomic(const std::string& path, const std::string& content) {
+  write_atomic(path, [&](const ByteSink& sink) {
+    sink({reinterpret_cast<const uint8_t*>(content.data()), content.size()});
+  });
+}
+
+void link_atomic(const std::string& target, const std::string& link) {
+  const std::string temporary = link + kTemporaryMark + std::to_string(::getpid());
+  ::unlink(temporary.c_str());
+  if (::symlink(target.c_str(), temporary.c_str()) != 0) fail_system(link, "make the link");
+  if (::rename(temporary.c_str(), link.c_str()) != 0) {
+    const int reason = errno;
+    ::unlink(temporary.c_str());
+    errno = reason;
+    fail_system(link, "rename into place");
+  }
+  sync_folder(parent_of(link));
+}
+
+void remove_leftovers(const std::string& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos)
+      std::filesystem::remove(entry.path(), ignored);
+}
+
+int64_t free_bytes(const std::string& folder) {
+  struct statvfs info {};
+  if (::statvfs(folder.c_str(), &info) != 0) return -1;
+  return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
+}
+
+void make_folders(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) fail(ErrorKind::environment, "{}: cannot make the folder: {}", folder, error.message());
+}
+
+}  // namespace pal

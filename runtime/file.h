@@ -1,0 +1,37 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pal {
+
+/// Reads a whole file. Throws data if it does not exist or is longer than `most` bytes, and
+/// environment with the system's reason for any other failure.
+std::vector<uint8_t> read_file(const std::string& path, int64_t most = int64_t{1} << 40);
+
+/// Sink of `write_atomic`: appends bytes to the file being written.
+using ByteSink = std::function<void(std::span<const uint8_t>)>;
+
+/// Writes a file so that, whatever happens, `path` holds either its old content or all of the new
+/// one: temporary file in the same folder, fsync, rename, fsync of the folder. `produce` is called
+/// once with the sink. On any failure the temporary file is removed and environment is thrown
+/// naming the path and the system's reason.
+void write_atomic(const std::string& path, const std::function<void(const ByteSink&)>& produce);
+/// The same for content at hand.
+void write_atomic(const std::string& path, const std::string& content);
+
+/// Replaces (or makes) a symbolic link in one step.
+void link_atomic(const std::string& target, const std::string& link);
+
+/// Removes temporary files that a killed `write_atomic` left in a folder.
+void remove_leftovers(const std::string& folder);
+
+/// Free bytes for this user on the file system of a folder; -1 if unknown.
+int64_t free_bytes(const std::string& folder);
+
+/// Makes a folder and its parents. Throws environment with the reason.
+void make_folders(const std::string& folder);
+
+}  // namespace pal

@@ -1,0 +1,46 @@
+#include "runtime/log.h"
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+std::shared_ptr<spdlog::logger>& logger() {
+  static auto instance = [] {
+    auto made = std::make_shared<spdlog::logger>(
+        "palindrome", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    // Warnings say so; ordinary lines carry the time alone.
+    made->set_pattern("%H:%M:%S %v");
+    return made;
+  }();
+  return instance;
+}
+
+}  // namespace
+
+void set_log_level(LogLevel level) {
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::warn, spdlog::level::info,
+                                                   spdlog::level::debug};
+  logger()->set_level(kLevels[static_cast<int>(level)]);
+}
+
+void set_log_file(const std::string& path) {
+  try {
+    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+    sink->set_pattern("%Y-%m-%d %H:%M:%S %v");
+    logger()->sinks().push_back(sink);
+    logger()->flush_on(spdlog::level::info);
+  } catch (const spdlog::spdlog_ex& error) {
+    fail(ErrorKind::environment, "{}: cannot open the log file: {}", path, error.what());
+  }
+}
+
+void log_line(const std::string& text) { logger()->info(text); }
+void log_warning_line(const std::string& text) { logger()->warn("warning: {}", text); }
+void log_debug_line(const std::string& text) { logger()->debug(text); }
+
+}  // namespace pal

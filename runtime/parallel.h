@@ -1,0 +1,78 @@
+#pragma once
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <vector>
+
+namespace pal {
+
+/// Threads that parallel loops and libraries use.
+int thread_count();
+/// Sets them; caps at four times the processors with a warning. Throws usage below 1.
+void set_thread_count(int threads);
+
+/// Rows of `channels` elements that make a chunk worth a thread (about 16,000 elements).
+inline int64_t row_grain(int64_t channels) {
+  return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, channels));
+}
+
+/// Calls body(begin, end) over disjoint ranges that cover [0, count), in parallel if there are at
+/// least two grains of work. Chunks must be independent, so results never depend on the number of
+/// threads. The first exception of a chunk is rethrown here.
+template <typename Body>
+void parallel_for(int64_t count, int64_t grain, Body&& body) {
+  if (count <= 0) return;
+  const int64_t useful = (count + grain - 1) / grain;
+  const int threads = static_cast<int>(std::min<int64_t>(thread_count(), useful));
+  if (threads <= 1 || omp_in_parallel()) {
+    body(int64_t{0}, count);
+    return;
+  }
+  std::exception_ptr error;
+#pragma omp parallel num_threads(threads)
+  {
+    const int64_t team = omp_get_num_threads();
+    const int64_t rank = omp_get_thread_num();
+    const int64_t begin = count * rank / team;
+    const int64_t end = count * (rank + 1) / team;
+    try {
+      if (begin < end) body(begin, end);
+    } catch (...) {
+#pragma omp critical(pal_parallel_error)
+      error = std::current_exception();
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+/// Adds `parts` vectors of `width` values, laid out one after another, into the first one in a fixed
+/// binary tree: the sum does not depend on the number of threads.
+template <typename T>
+void tree_sum(T* values, int64_t parts, int64_t width) {
+  for (int64_t step = 1; step < parts; step *= 2)
+    for (int64_t left = 0; left + step < parts; left += 2 * step)
+      for (int64_t i = 0; i < width; ++i) values[left * width + i] += values[(left + step) * width + i];
+}
+
+/// Sum of term(i) over [0, count) in double, in fixed chunks and a fixed tree.
+template <typename Term>
+double parallel_sum(int64_t count, Term&& term) {
+  constexpr int64_t kChunk = 4096;
+  const int64_t chunks = (count + kChunk - 1) / kChunk;
+  if (chunks == 0) return 0.0;
+  std::vector<double> partial(static_cast<size_t>(chunks));
+  parallel_for(chunks, 4, [&](int64_t begin, int64_t end) {
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      double sum = 0.0;
+      const int64_t last = std::min(count, (chunk + 1) * kChunk);
+      for (int64_t i = chunk * kChunk; i < last; ++i) sum += static_cast<double>(term(i));
+      partial[static_cast<size_t>(chunk)] = sum;
+    }
+  });
+  tree_sum(partial.data(), chunks, 1);
+  return partial[0];
+}
+
+}  // namespace pal

@@ -1,0 +1,268 @@
+#include <optional>
+
+#include "kernels/conv.h"
+#include "kernels/onednn.h"
+#include "runtime/profiler.h"
+
+namespace pal {
+
+using onednn::Memory;
+
+/// The copies, one per layout in use (forward and backward-data want different ones).
+struct WeightShadow::Impl {
+  struct Copy {
+    Memory::desc desc;
+    Tensor storage;
+    uint64_t version = 0;
+  };
+  std::vector<Copy> copies;
+};
+
+DoubleReference& double_reference() {
+  static DoubleReference instance;
+  return instance;
+}
+
+namespace cpu {
+namespace {
+
+enum class Direction : int64_t { forward, data, weight };
+
+struct ConvPlan {
+  dnnl::primitive primitive;
+  Memory::desc x, weight, y, bias, scratchpad;
+};
+
+Memory::desc image(const Tensor& t) {
+  const Shape& s = t.shape();
+  return onednn::strided({s[0], s[3], s[1], s[2]}, t.dtype(),
+                         {s[1] * s[2] * s[3], 1, s[2] * s[3], s[3]});
+}
+
+/// Our plain weights [out, k, k, in] in oneDNN's logical order out, in, k, k.
+Memory::desc plain_weight(int64_t out, int64_t in, int64_t k, DType dtype) {
+  return onednn::strided({out, in, k, k}, dtype, {k * k * in, 1, k * in, in});
+}
+
+Memory::desc any_weight(int64_t out, int64_t in, int64_t k, DType dtype) {
+  return {{out, in, k, k}, onednn::data_type(dtype), Memory::format_tag::any};
+}
+
+template <typename Descriptor>
+void finish_plan(ConvPlan& plan, const Descriptor& descriptor, const char* what, const Tensor& x,
+                 const Tensor& y, const ConvGeometry& g) {
+  plan.scratchpad = descriptor.scratchpad_desc();
+  onednn::note_implementation(
+      fmt::format("{} {} {} k{} s{} {}->{}", what, name_of(x.dtype()), x.shape().str(), g.kernel,
+                  g.stride, x.channels(), y.channels()),
+      descriptor.impl_info_str());
+}
+
+ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool has_bias,
+                   const ConvGeometry& g) {
+  using Prop = dnnl::prop_kind;
+  constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+  const Memory::dims strides = {g.stride, g.stride};
+  const Memory::dims padding = {g.padding, g.padding};
+  // The right padding that makes (size + left + right - k) / stride exact.
+  const auto right = [&](int64_t in, int64_t out) {
+    return (out - 1) * g.stride + g.kernel - in - g.padding;
+  };
+  const Memory::dims padding_r = {right(x.size(1), y.size(1)), right(x.size(2), y.size(2))};
+  const Memory::desc x_desc = image(x);
+  const Memory::desc y_desc = image(y);
+  const Memory::desc w_any = any_weight(y.channels(), x.channels(), g.kernel, x.dtype());
+  const Memory::desc bias({y.channels()}, Memory::data_type::f32, Memory::format_tag::a);
+  auto& engine = onednn::engine();
+  const dnnl::convolution_forward::desc forward_desc =
+      has_bias ? dnnl::convolution_forward::desc(Prop::forward_training, kAlgorithm, x_desc, w_any,
+                                                 bias, y_desc, strides, padding, padding_r)
+               : dnnl::convolution_forward::desc(Prop::forward_training, kAlgorithm, x_desc, w_any,
+                                                 y_desc, strides, padding, padding_r);
+  const dnnl::convolution_forward::primitive_desc forward(forward_desc, onednn::attributes(),
+                                                          engine);
+  ConvPlan plan;
+  plan.x = x_desc;
+  plan.y = y_desc;
+  plan.bias = bias;
+  if (direction == Direction::forward) {
+    plan.weight = forward.weights_desc();
+    plan.primitive = dnnl::convolution_forward(forward);
+    finish_plan(plan, forward, "conv_forward", x, y, g);
+    return plan;
+  }
+  if (direction == Direction::data) {
+    const dnnl::convolution_backward_data::primitive_desc backward(
+        dnnl::convolution_backward_data::desc(kAlgorithm, x_desc, w_any, y_desc, strides, padding,
+                                              padding_r),
+        onednn::attributes(), engine, forward);
+    plan.weight = backward.weights_desc();
+    plan.primitive = dnnl::convolution_backward_data(backward);
+    finish_plan(plan, backward, "conv_backward_data", x, y, g);
+    return plan;
+  }
+  const Memory::desc gw_any = any_weight(y.channels(), x.channels(), g.kernel, DType::f32);
+  const auto backward_desc =
+      has_bias ? dnnl::convolution_backward_weights::desc(kAlgorithm, x_desc, gw_any, bias, y_desc,
+                                                          strides, padding, padding_r)
+               : dnnl::convolution_backward_weights::desc(kAlgorithm, x_desc, gw_any, y_desc,
+                                                          strides, padding, padding_r);
+  const dnnl::convolution_backward_weights::primitive_desc backward(
+      backward_desc, onednn::attributes(), engine, forward);
+  plan.weight = backward.diff_weights_desc();
+  plan.primitive = dnnl::convolution_backward_weights(backward);
+  finish_plan(plan, backward, "conv_backward_weight", x, y, g);
+  return plan;
+}
+
+const ConvPlan& plan_of(Direction direction, const Tensor& x, const Tensor& y, bool has_bias,
+                        const ConvGeometry& g) {
+  static onednn::PlanCache<ConvPlan> plans;
+  return plans.get({static_cast<int64_t>(direction), x.size(0), x.size(1), x.size(2), x.size(3),
+                    y.size(3), g.kernel, g.stride, g.padding, has_bias,
+                    static_cast<int64_t>(x.dtype())},
+                   [&] { return make_plan(direction, x, y, has_bias, g); });
+}
+
+/// Reorders between two layouts, adding to the target if asked.
+void reorder(const Memory& from, const Memory& to, bool accumulate) {
+  dnnl::primitive_attr attr = onednn::attributes();
+  if (accumulate) {
+    dnnl::post_ops post;
+    post.append_sum(1.0F);
+    attr.set_post_ops(post);
+  }
+  const dnnl::reorder::primitive_desc descriptor(from, to, attr);
+  onednn::execute(dnnl::reorder(descriptor), descriptor.scratchpad_desc(),
+                  {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+}
+
+/// The weights in the layout `wanted`: the plain tensor itself or its up-to-date shadow.
+Memory shadowed(const Tensor& weight, WeightShadow& shadow, const Memory::desc& wanted,
+                const ConvGeometry& g) {
+  auto& engine = onednn::engine();
+  const Memory plain(
+      plain_weight(weight.size(0), weight.channels(), g.kernel, weight.dtype()), engine,
+      weight.raw());
+  if (plain.get_desc() == wanted) return plain;
+  if (!shadow.impl) shadow.impl = std::make_shared<WeightShadow::Impl>();
+  WeightShadow::Impl::Copy* copy = nullptr;
+  for (auto& candidate : shadow.impl->copies)
+    if (candidate.desc == wanted) copy = &candidate;
+  if (copy == nullptr) {
+    shadow.impl->copies.push_back(
+        {wanted,
+         Tensor::empty({static_cast<int64_t>(wanted.get_size())}, DType::u8, Tag::parameters), 0});
+    copy = &shadow.impl->copies.back();
+  }
+  const Memory target(wanted, engine, copy->storage.raw());
+  if (copy->version != shadow.version) {
+    const ProfileScope profile("conv_weight_shadow", 2 * weight.bytes());
+    reorder(plain, target, false);
+    copy->version = shadow.version;
+  }
+  return target;
+}
+
+void check_geometry(const char* op, const Tensor& x, const Tensor& weight, const Tensor& y,
+                    const ConvGeometry& g) {
+  expect(x.rank() == 4 && x.size(0) > 0, "{}: expected x [n, h, w, c] with n > 0, got {}", op,
+         x.shape().str());
+  expect(weight.rank() == 4 && weight.size(1) == g.kernel && weight.size(2) == g.kernel &&
+             weight.channels() == x.channels() && weight.size(0) == y.channels(),
+         "{}: weight {} does not fit {} channels in, {} out, kernel {}", op, weight.shape().str(),
+         x.channels(), y.channels(), g.kernel);
+  expect(y.shape() == g.out_shape(x.shape(), y.channels()), "{}: expected y {}, got {}", op,
+         g.out_shape(x.shape(), y.channels()).str(), y.shape().str());
+  expect(x.is_dense() && y.is_dense(), "{}: expected dense tensors", op);
+  expect(x.dtype() == y.dtype(), "{}: expected one dtype, got {} and {}", op, name_of(x.dtype()),
+         name_of(y.dtype()));
+}
+
+int64_t flops(const Tensor& y, const Tensor& weight) {
+  return 2 * y.numel() * (weight.numel() / weight.size(0));
+}
+
+}  // namespace
+
+void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
+                  WeightShadow& shadow, const Tensor& y) {
+  check_geometry("conv_forward", x, weight, y, g);
+  const ProfileScope profile(g.kernel == 1 ? "conv1x1_forward" : "conv_forward",
+                             x.bytes() + y.bytes() + weight.bytes(), flops(y, weight));
+  if (x.dtype() == DType::f64) {
+    expect(double_reference().conv_forward != nullptr, "conv_forward: f64 is for test builds only");
+    return double_reference().conv_forward(x, weight, bias, g, y);
+  }
+  onednn::wrapped("conv_forward", [&] {
+    const ConvPlan& plan = plan_of(Direction::forward, x, y, bias.defined(), g);
+    auto& engine = onednn::engine();
+    std::unordered_map<int, Memory> arguments = {
+        {DNNL_ARG_SRC, Memory(plan.x, engine, x.raw())},
+        {DNNL_ARG_WEIGHTS, shadowed(weight, shadow, plan.weight, g)},
+        {DNNL_ARG_DST, Memory(plan.y, engine, y.raw())}};
+    if (bias.defined()) arguments.emplace(DNNL_ARG_BIAS, Memory(plan.bias, engine, bias.raw()));
+    onednn::execute(plan.primitive, plan.scratchpad, std::move(arguments));
+  });
+}
+
+void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGeometry& g,
+                        WeightShadow& shadow, const Tensor& grad_x) {
+  check_geometry("conv_backward_data", grad_x, weight, grad_y, g);
+  const ProfileScope profile(g.kernel == 1 ? "conv1x1_backward_data" : "conv_backward_data",
+                             grad_x.bytes() + grad_y.bytes() + weight.bytes(),
+                             flops(grad_y, weight));
+  if (grad_x.dtype() == DType::f64) {
+    expect(double_reference().conv_backward_data != nullptr,
+           "conv_backward_data: f64 is for test builds only");
+    return double_reference().conv_backward_data(grad_y, weight, g, grad_x);
+  }
+  onednn::wrapped("conv_backward_data", [&] {
+    const ConvPlan& plan = plan_of(Direction::data, grad_x, grad_y, false, g);
+    auto& engine = onednn::engine();
+    onednn::execute(plan.primitive, plan.scratchpad,
+                    {{DNNL_ARG_DIFF_DST, Memory(plan.y, engine, grad_y.raw())},
+                     {DNNL_ARG_WEIGHTS, shadowed(weight, shadow, plan.weight, g)},
+                     {DNNL_ARG_DIFF_SRC, Memory(plan.x, engine, grad_x.raw())}});
+  });
+}
+
+void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeometry& g,
+                          const Tensor& grad_weight, const Tensor& grad_bias) {
+  check_geometry("conv_backward_weight", x, grad_weight, grad_y, g);
+  const ProfileScope profile(g.kernel == 1 ? "conv1x1_backward_weight" : "conv_backward_weight",
+                             x.bytes() + grad_y.bytes() + grad_weight.bytes(),
+                             flops(grad_y, grad_weight));
+  if (x.dtype() == DType::f64) {
+    expect(double_reference().conv_backward_weight != nullptr,
+           "conv_backward_weight: f64 is for test builds only");
+    return double_reference().conv_backward_weight(x, grad_y, g, grad_weight, grad_bias);
+  }
+  onednn::wrapped("conv_backward_weight", [&] {
+    const ConvPlan& plan = plan_of(Direction::weight, x, grad_y, grad_bias.defined(), g);
+    auto& engine = onednn::engine();
+    const Tensor local = Tensor::empty({static_cast<int64_t>(plan.weight.get_size())}, DType::u8,
+                                       Tag::workspace);
+    const Memory local_weight(plan.weight, engine, local.raw());
+    std::unordered_map<int, Memory> arguments = {
+        {DNNL_ARG_SRC, Memory(plan.x, engine, x.raw())},
+        {DNNL_ARG_DIFF_DST, Memory(plan.y, engine, grad_y.raw())},
+        {DNNL_ARG_DIFF_WEIGHTS, local_weight}};
+    Tensor local_bias;
+    if (grad_bias.defined()) {
+      local_bias = Tensor::empty(grad_bias.shape(), DType::f32, Tag::workspace);
+      arguments.emplace(DNNL_ARG_DIFF_BIAS, Memory(plan.bias, engine, local_bias.raw()));
+    }
+    onednn::execute(plan.primitive, plan.scratchpad, std::move(arguments));
+    reorder(local_weight,
+            Memory(plain_weight(grad_weight.size(0), grad_weight.channels(), g.kernel, DType::f32),
+                   engine, grad_weight.raw()),
+            true);
+    if (grad_bias.defined())
+      for (int64_t i = 0; i < grad_bias.numel(); ++i)
+        grad_bias.data<float>()[i] += local_bias.data<float>()[i];
+  });
+}
+
+}  // namespace cpu
+}  // namespace pal

@@ -1,0 +1,43 @@
+#pragma once
+#include "kernels/math.h"
+
+namespace pal {
+
+/// Constants of one affine coupling: log_s = clamp * tanh(s_gain * s), y = x * exp(log_s) + t_gain * t
+/// (model.md, sections 1 to 3: 0.1 and 0.1 in slow blocks, 0.2 and 1 in the others).
+struct CouplingGains {
+  double clamp = 0.7;
+  double s_gain = 0.1;
+  double t_gain = 0.1;
+};
+
+/// log_s and what its derivative needs.
+template <typename T>
+struct SoftClamp {
+  T tanh;
+  T log_s;
+};
+
+template <typename T>
+PAL_HD SoftClamp<T> soft_clamp(T s, T clamp, T s_gain) {
+  const T tanh = fast_tanh(s_gain * s);
+  return {tanh, clamp * tanh};
+}
+
+/// d log_s / d s.
+template <typename T>
+PAL_HD T soft_clamp_slope(T tanh, T clamp, T s_gain) {
+  return clamp * s_gain * (T{1} - tanh * tanh);
+}
+
+template <typename T>
+PAL_HD T affine(T x, T exp_log_s, T shift) {
+  return x * exp_log_s + shift;
+}
+
+template <typename T>
+PAL_HD T affine_inverse(T y, T exp_log_s, T shift) {
+  return (y - shift) / exp_log_s;
+}
+
+}  // namespace pal

@@ -1,0 +1,30 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace pal {
+
+/// XXH3-128 of bytes that come piece by piece.
+class Digest {
+ public:
+  static constexpr size_t kDigits = 32;
+
+  Digest();
+  ~Digest();
+  Digest(const Digest&) = delete;
+  Digest& operator=(const Digest&) = delete;
+
+  void update(std::span<const uint8_t> bytes);
+  /// 32 hex digits in lower case, most significant first.
+  std::string hex() const;
+  /// What stands in for a digest while the file around it is hashed: 32 characters '0'.
+  static std::span<const uint8_t> zeros();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pal

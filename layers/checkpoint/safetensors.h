@@ -1,0 +1,85 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layers/checkpoint/safetensors_header.h"
+#include "runtime/shape.h"
+#include "runtime/tensor.h"
+
+namespace pal {
+
+/// Sum (in double) and finiteness of a tensor's values.
+struct ValueSummary {
+  double sum = 0.0;
+  bool finite = true;
+};
+
+/// A safetensors file in memory, checked as a whole when it is read.
+class SafetensorsFile {
+ public:
+  /// Throws data with `path:OFFSET: ...` for a broken file, environment if it cannot be read.
+  static SafetensorsFile read(const std::string& path, const SafetensorsLimits& limits = {});
+  /// The same for bytes at hand; `name` is the file in messages.
+  static SafetensorsFile parse(std::vector<uint8_t> bytes, const std::string& name,
+                               const SafetensorsLimits& limits = {});
+
+  const std::string& name() const { return name_; }
+  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
+  /// In the order of their bytes.
+  const std::vector<TensorInfo>& tensors() const { return header_.tensors; }
+  std::vector<std::string> names() const;
+  bool contains(const std::string& tensor) const { return index_.contains(tensor); }
+  /// Throws data if there is no such tensor.
+  const TensorInfo& info(const std::string& tensor) const;
+  /// The tensor's bytes, little-endian, row-major; not aligned.
+  std::span<const uint8_t> bytes_of(const TensorInfo& tensor) const;
+
+  /// A copy as the file holds it, with the tag of the innermost TagScope. Leading extents of 1 are
+  /// dropped while there are more than four. Throws data for a type that the engine does not have
+  /// or a rank that it cannot hold.
+  Tensor tensor(const std::string& name) const;
+
+  /// None for the 8-bit floating types.
+  std::optional<ValueSummary> summarize(const TensorInfo& tensor) const;
+  /// The first tensor with a value that is not finite.
+  std::optional<std::string> first_non_finite() const;
+
+  /// Whether the metadata entry `digest` is the digest of these bytes; false if there is none.
+  bool verify_digest() const;
+
+ private:
+  std::string name_;
+  std::vector<uint8_t> bytes_;
+  SafetensorsHeader header_;
+  std::map<std::string, size_t> index_;
+};
+
+/// XXH3-128 of a file as 32 hex digits, with the 32 bytes at `digest_offset` read as '0'
+/// (spec/interfaces.md, "Files").
+std::string safetensors_digest(std::span<const uint8_t> file, int64_t digest_offset);
+
+/// Whether a file's metadata holds its own digest. Throws data if it is no safetensors file.
+bool verify_digest(std::span<const uint8_t> file, const std::string& name);
+
+/// How rank-4 tensors are stored.
+enum class FileLayout { as_given, channel_first };
+
+/// Writes a safetensors file by write_atomic: metadata (and `digest`, which replaces an entry of
+/// that name), then the tensors in the given order, data from a multiple of 64 on. Needs memory for
+/// one tensor beside those given. The same arguments give the same bytes. Throws usage for two
+/// tensors of one name and environment if the file does not fit on the disk or cannot be written.
+void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
+                       const std::vector<std::pair<std::string, Tensor>>& tensors,
+                       FileLayout layout = FileLayout::as_given);
+
+/// [n, h, w, c] -> dense [n, c, h, w]: images NHWC to NCHW, weights OHWI to OIHW. Rank 4 only.
+Tensor to_channel_first(const Tensor& tensor);
+/// [n, c, h, w] -> dense [n, h, w, c], the inverse of to_channel_first. Rank 4 only.
+Tensor to_channel_last(const Tensor& tensor);
+
+}  // namespace pal

@@ -1,0 +1,40 @@
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace pal {
+
+/// Runs a program's body and returns the exit code for main: the body's own, or that of the error
+/// it throws, after one line `NAME: error: WHERE: what is wrong; what to do` on stderr (pal::Error
+/// by its kind, lack of memory 4, anything else 1). A reader that closes stdout early never ends
+/// the program; any other failure to write to stdout is 4. A file-size limit is an error of the
+/// write, not a signal.
+///
+///     int main(int argc, char** argv) {
+///       return pal::run_program("pal-info", [&] {
+///         CLI::App app("what it does", "pal-info");
+///         ... add_option ...
+///         if (!pal::parse_options(app, argc, argv)) return 0;
+///         ... work ...
+///         return 0;
+///       });
+///     }
+int run_program(const std::string& name, const std::function<int()>& body);
+
+/// Parses the command line, with `--version` added. False if `--help` or `--version` was asked for
+/// and has been answered on stdout. Throws usage for anything that does not fit; an unknown option
+/// is answered with the nearest known one. Numbers that are not finite are refused everywhere.
+bool parse_options(CLI::App& app, int argc, const char* const* argv);
+
+/// The known word with the fewest edits from `word`; empty if none is close enough to be meant.
+std::string nearest_name(const std::string& word, const std::vector<std::string>& known);
+
+/// The engine's version, such as "0.1.0".
+std::string version();
+
+}  // namespace pal

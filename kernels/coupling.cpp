@@ -110,8 +110,10 @@ struct Factors {
   explicit Factors(int64_t values)
       : s(static_cast<size_t>(values)), t(s), exp_log_s(s), tanh(s) {}
 
-  /// Loads `count` pixels from pixel `first` on and evaluates them; returns sum(log_s).
-  T evaluate(const Tensor& a, int64_t first, int64_t count, int64_t half, const CouplingGains& g) {
+  /// Loads `count` pixels from pixel `first` on and evaluates them; returns sum(log_s), each less
+  /// `shift`.
+  T evaluate(const Tensor& a, int64_t first, int64_t count, int64_t half, const CouplingGains& g,
+             T shift) {
     const A* from = a.data<A>() + first * a.pitch();
     for (int64_t p = 0; p < count; ++p)
       for (int64_t c = 0; c < half; ++c) {
@@ -131,9 +133,9 @@ struct Factors {
     for (int64_t i = 0; i < count * half; ++i) {
       const SoftClamp<T> soft = soft_clamp(s_[i], clamp, s_gain);
       h_[i] = soft.tanh;
-      e_[i] = fast_exp(soft.log_s);
+      e_[i] = fast_exp(soft.log_s - shift);
       t_[i] *= t_gain;
-      sum += soft.log_s;
+      sum += soft.log_s - shift;
     }
     return sum;
   }
@@ -153,6 +155,13 @@ void for_each_chunk(const Halves& h, Body&& body) {
         visit(sample, sample * h.pixels + p, std::min(h.tile_pixels(), last - p));
     });
   });
+}
+
+/// The sample's log_s_shift.
+template <typename T>
+T shift_of(const CouplingOutput& output, int64_t sample) {
+  return output.log_s_shift.defined() ? static_cast<T>(output.log_s_shift.data<double>()[sample])
+                                      : T{0};
 }
 
 /// Adds sign * the tree sum of a sample's partial sums to log_det.
@@ -176,9 +185,9 @@ void forward(const Tensor& active, const Tensor& passive, const Tensor& a,
     Factors<T, A> f(h.tile_pixels() * h.active);
     Buffer<T> v(static_cast<size_t>(h.channels()));
     for (int64_t chunk = begin; chunk < end; ++chunk)
-      tiles(chunk, [&](int64_t, int64_t first, int64_t count) {
-        partial[static_cast<size_t>(chunk)] +=
-            static_cast<double>(f.evaluate(a, first, count, h.active, gains));
+      tiles(chunk, [&](int64_t sample, int64_t first, int64_t count) {
+        partial[static_cast<size_t>(chunk)] += static_cast<double>(
+            f.evaluate(a, first, count, h.active, gains, shift_of<T>(output, sample)));
         for (int64_t p = 0; p < count; ++p) {
           const T* x = active.data<T>() + (first + p) * active.pitch();
           const T* e = f.exp_log_s.data() + p * h.active;
@@ -212,9 +221,9 @@ void inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
     Factors<T, A> f(h.tile_pixels() * h.active);
     Buffer<T> v(static_cast<size_t>(h.active));
     for (int64_t chunk = begin; chunk < end; ++chunk)
-      tiles(chunk, [&](int64_t, int64_t first, int64_t count) {
-        partial[static_cast<size_t>(chunk)] +=
-            static_cast<double>(f.evaluate(a, first, count, h.active, gains));
+      tiles(chunk, [&](int64_t sample, int64_t first, int64_t count) {
+        partial[static_cast<size_t>(chunk)] += static_cast<double>(
+            f.evaluate(a, first, count, h.active, gains, shift_of<T>(output, sample)));
         for (int64_t p = 0; p < count; ++p) {
           mix.gather(y.data<T>() + (first + p) * y.pitch(), h.active_at, h.active, v.data());
           const T* e = f.exp_log_s.data() + p * h.active;
@@ -230,6 +239,42 @@ void inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
   if (log_det.defined()) add_log_det<T>(partial, h, log_det, -1.0);
 }
 
+template <typename T, typename A>
+void mean_log_s(const Tensor& a, const CouplingGains& gains, const Tensor& mean) {
+  const Halves h(a, a.channels() / 2, {});
+  Buffer<double> partial(static_cast<size_t>(h.batch * h.chunks_per_sample()), 0.0);
+  for_each_chunk(h, [&](int64_t begin, int64_t end, auto&& tiles) {
+    Factors<T, A> f(h.tile_pixels() * h.active);
+    for (int64_t chunk = begin; chunk < end; ++chunk)
+      tiles(chunk, [&](int64_t, int64_t first, int64_t count) {
+        partial[static_cast<size_t>(chunk)] +=
+            static_cast<double>(f.evaluate(a, first, count, h.active, gains, T{0}));
+      });
+  });
+  mean.zero();
+  add_log_det<T>(partial, h, mean, 1.0 / static_cast<double>(h.pixels * h.active));
+}
+
+template <typename T, typename A>
+void mean_log_s_backward(const Tensor& a, const CouplingGains& gains, const Tensor& grad_log_s,
+                         const Tensor& grad_a) {
+  const int64_t half = a.channels() / 2;
+  const int64_t pixels = a.rows() / a.size(0);
+  parallel_for(a.rows(), row_grain(half), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const T mean = static_cast<T>(grad_log_s.data<double>()[row / pixels] /
+                                    static_cast<double>(pixels * half));
+      const A* s = a.data<A>() + row * a.pitch();
+      A* grad = grad_a.data<A>() + row * grad_a.pitch();
+      for (int64_t c = 0; c < half; ++c) {
+        const T tanh = fast_tanh(static_cast<T>(gains.s_gain) * static_cast<T>(Compute<A>(s[c])));
+        const T slope = soft_clamp_slope(tanh, static_cast<T>(gains.clamp), static_cast<T>(gains.s_gain));
+        grad[c] = static_cast<A>(static_cast<Compute<A>>(static_cast<T>(Compute<A>(grad[c])) - mean * slope));
+      }
+    }
+  });
+}
+
 /// Both backward passes. With kInverse, `active` is written from y; else v is rebuilt from the
 /// stored halves and y is not read.
 template <typename T, typename A, bool kInverse>
@@ -243,6 +288,7 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
   const int64_t channels = h.channels();
   // Per chunk: sum(grad v) and sum(grad v * v) of each channel.
   Buffer<double> sums(act_norm ? static_cast<size_t>(2 * chunks * channels) : 0, 0.0);
+  Buffer<double> log_s_sums(static_cast<size_t>(chunks), 0.0);
   const T slope_clamp = static_cast<T>(gains.clamp);
   const T slope_gain = static_cast<T>(gains.s_gain);
   const T t_gain = static_cast<T>(gains.t_gain);
@@ -254,7 +300,7 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
       std::fill(sum_g.begin(), sum_g.end(), T{0});
       std::fill(sum_gv.begin(), sum_gv.end(), T{0});
       tiles(chunk, [&](int64_t sample, int64_t first, int64_t count) {
-        f.evaluate(a, first, count, h.active, gains);
+        f.evaluate(a, first, count, h.active, gains, shift_of<T>(output, sample));
         const T grad_log = static_cast<T>(grad_log_det.data<double>()[sample]);
         for (int64_t p = 0; p < count; ++p) {
           const int64_t pixel = first + p;
@@ -292,13 +338,17 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
           T* gx = grads.active.data<T>() + pixel * grads.active.pitch();
           A* gs = grads.a.data<A>() + pixel * grads.a.pitch();
           A* gt = gs + h.active;
+          T log_s_grad = 0;
+#pragma omp simd reduction(+ : log_s_grad)
           for (int64_t c = 0; c < h.active; ++c) {
             gx[c] = ga[c] * e[c];
             const T grad_log_s = gx[c] * x[c] + grad_log;
+            log_s_grad += grad_log_s;
             gs[c] = static_cast<A>(static_cast<Compute<A>>(
                 grad_log_s * soft_clamp_slope(tanh[c], slope_clamp, slope_gain)));
             gt[c] = static_cast<A>(static_cast<Compute<A>>(ga[c] * t_gain));
           }
+          log_s_sums[static_cast<size_t>(chunk)] += static_cast<double>(log_s_grad);
           if (h.passive > 0 && grads.passive.defined())
             std::copy_n(g.data() + h.passive_at, h.passive,
                         grads.passive.data<T>() + pixel * grads.passive.pitch());
@@ -313,6 +363,10 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
         }
     }
   });
+  if (grads.log_s.defined()) {
+    grads.log_s.zero();
+    add_log_det<T>(log_s_sums, h, grads.log_s, 1.0);
+  }
   if (!act_norm) return;
   tree_sum(sums.data(), chunks, 2 * channels);
   for (int64_t c = 0; c < channels; ++c) {
@@ -331,7 +385,30 @@ void dispatch_pair(const char* op, DType stream, DType a, Body&& body) {
        name_of(stream), name_of(a));
 }
 
+/// The stream's dtype of a subnet output: bf16 subnets serve a float32 stream.
+DType stream_of(DType a) { return a == DType::bf16 ? DType::f32 : a; }
+
 }  // namespace
+
+void coupling_mean_log_s(const Tensor& a, const CouplingGains& gains, const Tensor& mean) {
+  expect(a.rank() == 4 && a.size(0) > 0 && mean.numel() == a.size(0),
+         "coupling_mean_log_s: expected a [n > 0, h, w, 2 c] and mean [n], got {}", a.shape().str());
+  const ProfileScope profile("coupling_mean_log_s", a.bytes() / 2);
+  dispatch_pair("coupling_mean_log_s", stream_of(a.dtype()), a.dtype(), [&](auto t, auto ta) {
+    mean_log_s<decltype(t), decltype(ta)>(a, gains, mean);
+  });
+}
+
+void coupling_mean_log_s_backward(const Tensor& a, const CouplingGains& gains,
+                                  const Tensor& grad_log_s, const Tensor& grad_a) {
+  expect(grad_a.shape() == a.shape() && grad_log_s.numel() == a.size(0),
+         "coupling_mean_log_s_backward: expected gradients like a {}", a.shape().str());
+  const ProfileScope profile("coupling_mean_log_s_backward", 2 * a.bytes());
+  dispatch_pair("coupling_mean_log_s_backward", stream_of(a.dtype()), a.dtype(),
+                [&](auto t, auto ta) {
+                  mean_log_s_backward<decltype(t), decltype(ta)>(a, gains, grad_log_s, grad_a);
+                });
+}
 
 void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor& a,
                       const CouplingGains& gains, const CouplingOutput& output, const Tensor& y,

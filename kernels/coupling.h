@@ -16,6 +16,19 @@ struct CouplingOutput {
   Tensor inverse_index;
   /// Whether the active half comes first in v.
   bool active_first = false;
+  /// f64 [n], subtracted from every log_s of a sample: the mean of log_s makes the coupling volume
+  /// preserving (GIN, Sorrenson et al. 2020). Undefined: 0.
+  Tensor log_s_shift;
+};
+
+/// Where the gradients of a coupling go.
+struct CouplingGrads {
+  Tensor active;   ///< overwritten
+  Tensor passive;  ///< overwritten: the part that does not pass through the subnet; may be undefined
+  Tensor a;        ///< overwritten, dtype of a; without the part that flows through log_s_shift
+  Tensor scale;    ///< f64 [channels], added to (without the log-determinant's part); may be undefined
+  Tensor offset;   ///< f64 [channels], added to; undefined with scale
+  Tensor log_s;    ///< f64 [n], overwritten with the sum of the gradients of log_s; may be undefined
 };
 
 // Shapes: active [n, h, w, ca]; passive [n, h, w, cp], undefined for none; a = subnet output
@@ -26,6 +39,14 @@ struct CouplingOutput {
 // The act norm's own log-determinant, h w sum_c log scale_c, is left to the caller: it is the same
 // for all samples.
 namespace cpu {
+
+/// Mean of log_s over a sample, for CouplingOutput::log_s_shift. Overwrites mean, f64 [n].
+void coupling_mean_log_s(const Tensor& a, const CouplingGains& gains, const Tensor& mean);
+
+/// Completes the gradient of a where log_s_shift is the mean of log_s: subtracts from the gradient of
+/// every s what the mean of the gradients of log_s (`grad_log_s` / values per sample) contributes.
+void coupling_mean_log_s_backward(const Tensor& a, const CouplingGains& gains,
+                                  const Tensor& grad_log_s, const Tensor& grad_a);
 
 /// Overwrites y; adds sum(log_s) to log_det.
 void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor& a,
@@ -39,15 +60,6 @@ void coupling_inverse_passive(const Tensor& y, const CouplingOutput& output, con
 /// subtracts sum(log_s) from log_det if that is defined.
 void coupling_inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
                       const CouplingOutput& output, const Tensor& active, const Tensor& log_det);
-
-/// Gradients of a coupling; see coupling_inverse_backward and coupling_backward.
-struct CouplingGrads {
-  Tensor active;   ///< overwritten
-  Tensor passive;  ///< overwritten: the part that does not pass through the subnet; may be undefined
-  Tensor a;        ///< overwritten, dtype of a
-  Tensor scale;    ///< f64 [channels], added to (without the log-determinant's part)
-  Tensor offset;   ///< f64 [channels], added to
-};
 
 /// Inverse and backward in one pass over y, grad_y and a: overwrites `active` with the rebuilt half
 /// and fills the gradients. grad_scale needs no stored input: v is rebuilt on the way.

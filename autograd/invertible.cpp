@@ -1,0 +1,143 @@
+#include "autograd/invertible.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/backend.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+
+const char* name_of(ActivationPolicy policy) {
+  switch (policy) {
+    case ActivationPolicy::store: return "store";
+    case ActivationPolicy::recompute: return "recompute";
+    case ActivationPolicy::invert: break;
+  }
+  return "invert";
+}
+
+double relative_error(const Tensor& a, const Tensor& b) {
+  expect(a.shape() == b.shape() && a.dtype() == b.dtype(), "relative_error: {} against {}",
+         a.shape().str(), b.shape().str());
+  double difference = 0.0;
+  double norm = 0.0;
+  dispatch_real("relative_error", a.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    const Tensor left = a.dense();
+    const Tensor right = b.dense();
+    const T* l = left.data<T>();
+    const T* r = right.data<T>();
+    difference = parallel_sum(a.numel(), [&](int64_t i) {
+      const double d = static_cast<double>(l[i]) - static_cast<double>(r[i]);
+      return d * d;
+    });
+    norm = parallel_sum(
+        a.numel(), [&](int64_t i) { return static_cast<double>(l[i]) * static_cast<double>(l[i]); });
+  });
+  return difference == 0.0 ? 0.0 : std::sqrt(difference / norm);
+}
+
+/// What a recorded forward pass leaves for its backward pass.
+struct InvertibleChain::Tape {
+  Tensor y;
+  std::vector<BlockMemory> memory;
+  std::vector<Tensor> anchors;  // by block; undefined: none
+  int monitored = -1;
+  Tensor true_input;
+};
+
+void InvertibleChain::add(std::unique_ptr<InvertibleBlock> block, std::string name) {
+  blocks_.push_back(std::move(block));
+  names_.push_back(std::move(name));
+}
+
+Shape InvertibleChain::output_shape(Shape input) const {
+  for (const auto& block : blocks_) input = block->output_shape(input);
+  return input;
+}
+
+void InvertibleChain::collect(StateList& state) const {
+  for (size_t i = 0; i < blocks_.size(); ++i) blocks_[i]->collect(names_[i] + ".", state);
+}
+
+void InvertibleChain::set_options(ChainOptions options) {
+  expect(options.policies.size() == 1 || options.policies.size() == blocks_.size(),
+         "InvertibleChain: expected 1 or {} policies, got {}", blocks_.size(),
+         options.policies.size());
+  for (const int anchor : options.anchors)
+    expect(anchor >= 0 && anchor < size(), "InvertibleChain: no block {} to anchor", anchor);
+  options_ = std::move(options);
+}
+
+ActivationPolicy InvertibleChain::policy(int block) const {
+  return options_.policies.size() == 1 ? options_.policies[0]
+                                       : options_.policies[static_cast<size_t>(block)];
+}
+
+InvertibleChain::Result InvertibleChain::forward(const Variable& x, Phase phase) {
+  const bool recorded = grad_enabled();
+  const auto tape = std::make_shared<Tape>();
+  tape->memory.resize(blocks_.size());
+  tape->anchors.resize(blocks_.size());
+  const Tensor log_det = Tensor::zeros({x.value().size(0)}, DType::f64, Tag::stream);
+  if (recorded) tape->monitored = std::exchange(monitored_, -1);
+  Tensor stream = x.value();
+  {
+    const NoGradGuard no_grad;
+    const TagScope tag(Tag::stream);
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+      BlockMemory* memory = nullptr;
+      if (recorded) {
+        memory = &tape->memory[i];
+        memory->policy = policy(static_cast<int>(i));
+        memory->phase = phase;
+        const bool anchored = std::find(options_.anchors.begin(), options_.anchors.end(),
+                                        static_cast<int>(i)) != options_.anchors.end();
+        if (anchored && i > 0) tape->anchors[i] = stream.clone(Tag::anchors);
+        if (static_cast<int>(i) == tape->monitored) tape->true_input = stream.clone(Tag::anchors);
+      }
+      stream = blocks_[i]->forward(stream, log_det, phase, memory);
+    }
+  }
+  if (!recorded) return {Variable(stream), Variable(log_det)};
+  tape->y = stream;
+  const bool want_grad_x = x.requires_grad();
+  auto outputs =
+      record({x}, {stream, log_det}, true, [this, tape, want_grad_x](const Gradients& grads) {
+        expect(grads[0].defined() && grads[1].defined(),
+               "InvertibleChain: expected gradients of both outputs");
+        const BlockBackward result = run_backward(*tape, grads[0], grads[1], want_grad_x);
+        return Gradients{result.grad_x};
+      });
+  return {outputs[0], outputs[1]};
+}
+
+BlockBackward InvertibleChain::run_backward(Tape& tape, const Tensor& grad_y,
+                                            const Tensor& grad_log_det, bool want_grad_x) {
+  const NoGradGuard no_grad;
+  const TagScope tag(Tag::stream);
+  BlockBackward current{std::move(tape.y), grad_y};
+  tape.y = Tensor();
+  for (int i = size() - 1; i >= 0; --i) {
+    const auto at = static_cast<size_t>(i);
+    const bool wanted = i > 0 || want_grad_x;
+    current = blocks_[at]->backward(current.x, current.grad_x, grad_log_det, tape.memory[at], wanted);
+    tape.memory[at] = BlockMemory();
+    if (i == tape.monitored) {
+      last_check_ = {i, names_[at], relative_error(tape.true_input, current.x)};
+      tape.true_input = Tensor();
+    }
+    if (tape.anchors[at].defined()) current.x = std::exchange(tape.anchors[at], Tensor());
+  }
+  return current;
+}
+
+Tensor InvertibleChain::inverse(Tensor y, const Tensor& log_det) const {
+  const NoGradGuard no_grad;
+  const TagScope tag(Tag::stream);
+  for (size_t i = blocks_.size(); i-- > 0;) y = blocks_[i]->inverse(y, log_det);
+  return y;
+}
+
+}  // namespace pal

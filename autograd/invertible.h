@@ -1,0 +1,139 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "autograd/parameter.h"
+#include "autograd/variable.h"
+
+namespace pal {
+
+/// What a block keeps of its forward pass for the backward pass.
+enum class ActivationPolicy {
+  store,      ///< its input and everything its subnets computed
+  recompute,  ///< its input; subnets run again
+  invert,     ///< nothing: the input is rebuilt from the output
+};
+const char* name_of(ActivationPolicy policy);
+
+/// Training uses (and updates) batch statistics; evaluation uses running ones.
+enum class Phase { train, evaluate };
+
+/// A subnet's run on its own small tape: from a stream half to the coupling's coefficients.
+struct LocalTape {
+  Variable input;
+  Variable output;
+};
+
+/// What one subnet of a block keeps.
+struct SubnetMemory {
+  /// Everything it computed (store).
+  LocalTape tape;
+  /// Mean and inverse deviation of each batch norm in order of execution (training phase), so that a
+  /// recomputation is the same function and leaves the running statistics alone.
+  std::vector<Tensor> statistics;
+};
+
+/// What lives between one block's forward and backward pass.
+struct BlockMemory {
+  ActivationPolicy policy = ActivationPolicy::invert;
+  Phase phase = Phase::train;
+  /// The block's input (store, recompute).
+  Tensor input;
+  /// In the block's order of subnets.
+  std::vector<SubnetMemory> subnets;
+  /// The act norm's output where a learned mixing needs it (store, recompute).
+  Tensor unmixed;
+};
+
+struct BlockBackward {
+  Tensor x;       ///< the block's input, rebuilt or kept
+  Tensor grad_x;  ///< undefined if not wanted
+};
+
+/// An invertible map with learned parts. Streams are f32 or f64; log_det and its gradient are
+/// f64 [batch], in nats.
+class InvertibleBlock {
+ public:
+  virtual ~InvertibleBlock() = default;
+
+  virtual std::string kind() const = 0;
+  virtual Shape output_shape(const Shape& input) const = 0;
+  virtual void collect(const std::string& prefix, StateList& state) { (void)prefix, (void)state; }
+
+  /// y = f(x); adds log|det df/dx| of each sample to log_det. `memory` null: inference, nothing is
+  /// kept. In the training phase running statistics are updated.
+  virtual Tensor forward(const Tensor& x, const Tensor& log_det, Phase phase,
+                         BlockMemory* memory) = 0;
+
+  /// x = f^-1(y) with running statistics; adds log|det df^-1/dy| to log_det if that is defined.
+  virtual Tensor inverse(const Tensor& y, const Tensor& log_det) = 0;
+
+  /// Rebuilds (or takes from memory) x and differentiates grad_y . y + grad_log_det . log_det; adds
+  /// to the gradients of its parameters. Releases what memory held. y may be undefined unless the
+  /// policy is invert.
+  virtual BlockBackward backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
+                                 BlockMemory& memory, bool want_grad_x) = 0;
+};
+
+/// One measurement of the inversion monitor.
+struct InversionCheck {
+  int block = -1;
+  std::string name;
+  double relative_error = 0.0;  ///< ||x - x'|| / ||x||
+};
+
+/// How a chain trades memory for work.
+struct ChainOptions {
+  /// One per block, or one for all.
+  std::vector<ActivationPolicy> policies = {ActivationPolicy::invert};
+  /// Blocks whose input is kept to reset the drift of inversion.
+  std::vector<int> anchors;
+};
+
+/// A sequence of invertible blocks that is one node on the tape.
+class InvertibleChain {
+ public:
+  void add(std::unique_ptr<InvertibleBlock> block, std::string name);
+  int size() const { return static_cast<int>(blocks_.size()); }
+  InvertibleBlock& block(int i) const { return *blocks_[static_cast<size_t>(i)]; }
+  const std::string& name(int i) const { return names_[static_cast<size_t>(i)]; }
+  Shape output_shape(Shape input) const;
+  void collect(StateList& state) const;
+
+  void set_options(ChainOptions options);
+  const ChainOptions& options() const { return options_; }
+  ActivationPolicy policy(int block) const;
+
+  struct Result {
+    Variable y;
+    Variable log_det;  ///< f64 [batch]
+  };
+  /// Runs the blocks without a tape and records the whole chain as one node (unless grad is off).
+  Result forward(const Variable& x, Phase phase);
+
+  /// x from y with running statistics; adds the inverse's log-determinant to log_det if defined.
+  Tensor inverse(Tensor y, const Tensor& log_det = {}) const;
+
+  /// The next recorded forward pass keeps the true input of this block, and its backward pass
+  /// measures how well that was rebuilt. -1: none.
+  void monitor_next(int block) { monitored_ = block; }
+  /// The latest measurement; block -1 before the first.
+  const InversionCheck& last_check() const { return last_check_; }
+
+ private:
+  struct Tape;
+  BlockBackward run_backward(Tape& tape, const Tensor& grad_y, const Tensor& grad_log_det,
+                             bool want_grad_x);
+
+  std::vector<std::unique_ptr<InvertibleBlock>> blocks_;
+  std::vector<std::string> names_;
+  ChainOptions options_;
+  int monitored_ = -1;
+  InversionCheck last_check_;
+};
+
+/// ||a - b|| / ||a|| over all elements, in double; 0 if both are zero.
+double relative_error(const Tensor& a, const Tensor& b);
+
+}  // namespace pal

@@ -1,0 +1,67 @@
+#include "autograd/ops.h"
+
+#include "kernels/elementwise.h"
+
+namespace pal {
+
+Variable conv2d(const Variable& x, Parameter& weight, Parameter* bias,
+                const ConvGeometry& geometry) {
+  const Tensor input = x.value().dense();
+  const Tensor y = Tensor::empty(geometry.out_shape(input.shape(), weight.shape[0]), input.dtype());
+  PAL_BACKEND(input, conv_forward(input, weight.value, bias ? bias->value : Tensor(), geometry,
+                                  weight.shadow, y));
+  return record({x}, {y}, true, [=, &weight](const Gradients& grads) -> Gradients {
+    PAL_BACKEND(input, conv_backward_weight(input, grads[0], geometry, weight.grad,
+                                            bias ? bias->grad : Tensor()));
+    if (!x.requires_grad()) return {};
+    const Tensor grad_x = Tensor::empty(input.shape(), input.dtype());
+    PAL_BACKEND(input,
+                conv_backward_data(grads[0], weight.value, geometry, weight.shadow, grad_x));
+    return {grad_x};
+  })[0];
+}
+
+Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& weight, Parameter& bias,
+                    bool relu, bool batch_statistics_used, DType result) {
+  const Tensor y = Tensor::empty(x.value().shape(), result);
+  PAL_BACKEND(y, batch_norm_forward(x.value(), args, relu, y));
+  return record({x}, {y}, true, [=, &weight, &bias](const Gradients& grads) -> Gradients {
+    BatchNormGrads wanted;
+    wanted.weight = weight.grad;
+    wanted.bias = bias.grad;
+    const bool in_place = x.grad_target().defined();
+    if (in_place) {
+      wanted.x = x.grad_target();
+      wanted.accumulate_x = true;
+    } else if (x.requires_grad()) {
+      wanted.x = Tensor::empty(x.value().shape(), x.value().dtype());
+    }
+    PAL_BACKEND(grads[0], batch_norm_backward(x.value(), grads[0], args, relu,
+                                              batch_statistics_used, wanted));
+    if (in_place || !x.requires_grad()) return {};
+    return {wanted.x};
+  })[0];
+}
+
+Variable relu(const Variable& x) {
+  const Tensor y = Tensor::empty(x.value().shape(), x.value().dtype());
+  PAL_BACKEND(y, relu_forward(x.value(), y));
+  return record({x}, {y}, false, [y](const Gradients& grads) -> Gradients {
+    const Tensor grad_x = Tensor::empty(y.shape(), y.dtype());
+    PAL_BACKEND(y, relu_backward(y, grads[0], grad_x));
+    return {grad_x};
+  })[0];
+}
+
+Variable cast(const Variable& x, DType dtype) {
+  if (x.value().dtype() == dtype) return x;
+  const Tensor y = Tensor::empty(x.value().shape(), dtype);
+  PAL_BACKEND(y, copy_convert(x.value(), y));
+  return record({x}, {y}, false, [from = x.value().dtype()](const Gradients& grads) -> Gradients {
+    const Tensor grad_x = Tensor::empty(grads[0].shape(), from);
+    PAL_BACKEND(grad_x, copy_convert(grads[0], grad_x));
+    return {grad_x};
+  })[0];
+}
+
+}  // namespace pal

@@ -1,0 +1,28 @@
+#pragma once
+#include "autograd/parameter.h"
+#include "autograd/variable.h"
+#include "kernels/batch_norm.h"
+#include "kernels/conv.h"
+
+// Differentiable wrappers of the kernels that subnets are made of. Each picks the backend from its
+// input's device, checks shapes through the kernel, and adds gradients of parameters in place.
+namespace pal {
+
+/// Convolution with square kernel; bias may be null. x is copied dense if it is a channel slice.
+/// x and the result share a dtype (f32, bf16, f64).
+Variable conv2d(const Variable& x, Parameter& weight, Parameter* bias,
+                const ConvGeometry& geometry);
+
+/// Batch normalisation, with ReLU if asked; the result has dtype `result` (x's own, or bf16 from
+/// f32). `batch_statistics_used`: mean and inv_std in `args` come from x itself, so gradients flow
+/// through them.
+Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& weight, Parameter& bias,
+                    bool relu, bool batch_statistics_used, DType result);
+
+/// max(x, 0).
+Variable relu(const Variable& x);
+
+/// The values in another floating dtype (bf16 subnets that begin with a convolution).
+Variable cast(const Variable& x, DType dtype);
+
+}  // namespace pal

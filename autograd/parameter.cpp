@@ -1,0 +1,90 @@
+#include "autograd/parameter.h"
+
+#include <algorithm>
+#include <set>
+
+#include "kernels/elementwise.h"
+#include "runtime/error.h"
+#include "runtime/philox.h"
+
+namespace pal {
+namespace {
+
+/// FNV-1a: a random stream per parameter name.
+uint64_t stream_of(const std::string& name) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3ULL;
+  return hash;
+}
+
+void initialise(const Parameter& parameter, uint64_t seed) {
+  if (parameter.init.kind == Init::Kind::custom) return;
+  if (parameter.init.kind == Init::Kind::constant) return parameter.value.fill(parameter.init.value);
+  const Philox random(seed, RandomPurpose::init, stream_of(parameter.name));
+  dispatch_real("initialise", parameter.value.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    T* to = parameter.value.data<T>();
+    for (int64_t i = 0; i < parameter.value.numel(); i += 4) {
+      const auto four = random.normal4(static_cast<uint32_t>(i / 4));
+      for (int64_t k = i; k < std::min(i + 4, parameter.value.numel()); ++k)
+        to[k] = static_cast<T>(parameter.init.value) * static_cast<T>(four[static_cast<size_t>(k - i)]);
+    }
+  });
+}
+
+}  // namespace
+
+void StateList::add(const std::string& name, Parameter& parameter) {
+  parameter.name = name;
+  parameters.push_back(&parameter);
+}
+
+void StateList::add(const std::string& name, Tensor& buffer) { buffers.push_back({name, &buffer}); }
+
+void ParameterStore::materialise(const std::vector<Parameter*>& parameters, DType dtype,
+                                 uint64_t seed) {
+  parameters_ = parameters;
+  std::stable_partition(parameters_.begin(), parameters_.end(), [](const Parameter* p) {
+    return p->group == ParameterGroup::network;
+  });
+  int64_t total = 0;
+  network_count_ = 0;
+  std::set<std::string> names;
+  for (const Parameter* p : parameters_) {
+    expect(names.insert(p->name).second, "ParameterStore: two parameters are called {}", p->name);
+    total += p->shape.numel();
+    if (p->group == ParameterGroup::network) network_count_ += p->shape.numel();
+  }
+  values_ = Tensor::zeros({total}, dtype, Tag::parameters);
+  grads_ = Tensor::zeros({total}, dtype, Tag::gradients);
+  int64_t offset = 0;
+  for (Parameter* p : parameters_) {
+    p->value = values_.view_at(offset, p->shape);
+    p->grad = grads_.view_at(offset, p->shape);
+    offset += p->shape.numel();
+    initialise(*p, seed);
+  }
+  mark_changed();
+}
+
+Tensor ParameterStore::values(ParameterGroup group) const {
+  return group == ParameterGroup::network
+             ? values_.view_at(0, {network_count_})
+             : values_.view_at(network_count_, {values_.numel() - network_count_});
+}
+
+Tensor ParameterStore::grads(ParameterGroup group) const {
+  return group == ParameterGroup::network
+             ? grads_.view_at(0, {network_count_})
+             : grads_.view_at(network_count_, {grads_.numel() - network_count_});
+}
+
+int64_t ParameterStore::count(ParameterGroup group) const {
+  return group == ParameterGroup::network ? network_count_ : values_.numel() - network_count_;
+}
+
+void ParameterStore::mark_changed() const {
+  for (Parameter* p : parameters_) ++p->shadow.version;
+}
+
+}  // namespace pal

@@ -1,0 +1,83 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/conv.h"
+#include "runtime/tensor.h"
+
+namespace pal {
+
+/// Which learning rate, decay and clipping a parameter gets.
+enum class ParameterGroup { network, means };
+
+/// How a parameter starts.
+struct Init {
+  enum class Kind { constant, normal, custom } kind = Kind::constant;
+  double value = 0.0;  ///< the constant, or the standard deviation
+  static Init constant(double value) { return {Kind::constant, value}; }
+  static Init normal(double standard_deviation) { return {Kind::normal, standard_deviation}; }
+  /// The owner fills it.
+  static Init custom() { return {Kind::custom, 0.0}; }
+};
+
+/// A trainable tensor. Value and gradient are views into the flat buffers of a ParameterStore;
+/// operations add to the gradient in place.
+struct Parameter {
+  std::string name;
+  Shape shape;
+  Init init;
+  ParameterGroup group = ParameterGroup::network;
+  Tensor value;
+  Tensor grad;
+  /// Library layouts of convolution weights.
+  WeightShadow shadow;
+
+  Parameter() = default;
+  Parameter(Shape shape_, Init init_, ParameterGroup group_ = ParameterGroup::network)
+      : shape(shape_), init(init_), group(group_) {}
+  Parameter(const Parameter&) = delete;
+  Parameter& operator=(const Parameter&) = delete;
+};
+
+/// A tensor of the model that is saved but not trained: running statistics, fixed permutations.
+struct Buffer {
+  std::string name;
+  Tensor* tensor;
+};
+
+/// What a module consists of, by name.
+struct StateList {
+  std::vector<Parameter*> parameters;
+  std::vector<Buffer> buffers;
+
+  void add(const std::string& name, Parameter& parameter);
+  void add(const std::string& name, Tensor& buffer);
+};
+
+/// All parameters of a model in one flat buffer, gradients in a second: network first, then means.
+class ParameterStore {
+ public:
+  /// Allocates the buffers in `dtype`, gives the parameters their views and initial values. Random
+  /// values depend on the seed and the parameter's name only.
+  void materialise(const std::vector<Parameter*>& parameters, DType dtype, uint64_t seed);
+
+  const std::vector<Parameter*>& parameters() const { return parameters_; }
+  /// Flat views of one group, one element per parameter value.
+  Tensor values(ParameterGroup group) const;
+  Tensor grads(ParameterGroup group) const;
+  const Tensor& all_values() const { return values_; }
+  const Tensor& all_grads() const { return grads_; }
+  int64_t count(ParameterGroup group) const;
+  DType dtype() const { return values_.dtype(); }
+  void zero_grad() const { grads_.zero(); }
+  /// To be called after any change of values: library copies of weights are stale then.
+  void mark_changed() const;
+
+ private:
+  std::vector<Parameter*> parameters_;
+  Tensor values_, grads_;
+  int64_t network_count_ = 0;
+};
+
+}  // namespace pal

@@ -1,0 +1,127 @@
+#include "autograd/variable.h"
+
+#include <atomic>
+#include <queue>
+
+#include "kernels/elementwise.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+thread_local bool recording = true;
+std::atomic<uint64_t> next_sequence{1};
+
+struct Node {
+  uint64_t sequence = 0;
+  std::vector<std::shared_ptr<Variable::State>> inputs;
+  std::vector<std::weak_ptr<Variable::State>> outputs;
+  BackwardFunction backward;
+  bool queued = false;
+};
+
+}  // namespace
+
+struct Variable::State {
+  Tensor value;
+  Tensor grad;
+  Tensor grad_target;
+  bool requires_grad = false;
+  std::shared_ptr<Node> node;
+};
+
+namespace {
+
+/// Adds a gradient to a variable; the first one is kept as it is, without a copy.
+void accumulate(Variable::State& state, const Tensor& grad) {
+  if (!grad.defined() || !state.requires_grad) return;
+  expect(grad.shape() == state.value.shape(), "backward: gradient {} for a value {}",
+         grad.shape().str(), state.value.shape().str());
+  if (state.grad_target.defined())
+    PAL_BACKEND(grad, add_into(grad, state.grad_target));
+  else if (!state.grad.defined())
+    state.grad = grad;
+  else {
+    // The first gradient may be shared with another variable: add into a copy of our own.
+    const Tensor sum = state.grad.clone();
+    PAL_BACKEND(grad, add_into(grad, sum));
+    state.grad = sum;
+  }
+}
+
+}  // namespace
+
+Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<State>()) {
+  state_->value = std::move(value);
+  state_->requires_grad = requires_grad;
+}
+
+const Tensor& Variable::value() const { return state_->value; }
+const Tensor& Variable::grad() const { return state_->grad; }
+bool Variable::requires_grad() const { return state_->requires_grad; }
+const Tensor& Variable::grad_target() const { return state_->grad_target; }
+
+void Variable::redirect_grad(Tensor grad_target) const {
+  state_->requires_grad = grad_target.defined();
+  state_->grad_target = std::move(grad_target);
+}
+
+std::vector<Variable> record(const std::vector<Variable>& inputs, std::vector<Tensor> values,
+                             bool has_parameters, BackwardFunction backward) {
+  bool needed = has_parameters;
+  for (const Variable& input : inputs) needed = needed || input.requires_grad();
+  needed = needed && recording;
+  std::vector<Variable> outputs;
+  outputs.reserve(values.size());
+  for (Tensor& value : values) outputs.emplace_back(std::move(value), needed);
+  if (!needed) return outputs;
+  auto node = std::make_shared<Node>();
+  node->sequence = next_sequence++;
+  node->backward = std::move(backward);
+  for (const Variable& input : inputs) node->inputs.push_back(input.state());
+  for (const Variable& output : outputs) {
+    node->outputs.push_back(output.state());
+    output.state()->node = node;
+  }
+  return outputs;
+}
+
+bool grad_enabled() { return recording; }
+
+NoGradGuard::NoGradGuard() : previous_(recording) { recording = false; }
+NoGradGuard::~NoGradGuard() { recording = previous_; }
+EnableGradGuard::EnableGradGuard() : previous_(recording) { recording = true; }
+EnableGradGuard::~EnableGradGuard() { recording = previous_; }
+
+void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
+  expect(roots.size() == grad_roots.size(), "backward: expected one gradient per root");
+  const auto earlier = [](const auto& a, const auto& b) { return a->sequence < b->sequence; };
+  std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(earlier)>
+      queue(earlier);
+  const auto reach = [&](const std::shared_ptr<Variable::State>& state, const Tensor& grad) {
+    accumulate(*state, grad);
+    if (!state->node || state->node->queued || !grad.defined()) return;
+    state->node->queued = true;
+    queue.push(state->node);
+  };
+  for (size_t i = 0; i < roots.size(); ++i) reach(roots[i].state(), grad_roots[i]);
+  while (!queue.empty()) {
+    const std::shared_ptr<Node> node = queue.top();
+    queue.pop();
+    expect(node->backward != nullptr, "backward: this tape was differentiated before");
+    Gradients grad_outputs;
+    for (const auto& output : node->outputs) {
+      const auto state = output.lock();
+      grad_outputs.push_back(state ? state->grad : Tensor());
+      // An intermediate gradient is no longer needed once its node runs.
+      if (state) state->grad = Tensor();
+    }
+    const Gradients grad_inputs = node->backward(grad_outputs);
+    node->backward = nullptr;
+    grad_outputs.clear();
+    for (size_t i = 0; i < grad_inputs.size(); ++i) reach(node->inputs[i], grad_inputs[i]);
+    node->inputs.clear();
+  }
+}
+
+}  // namespace pal

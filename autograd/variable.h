@@ -1,0 +1,78 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "runtime/tensor.h"
+
+namespace pal {
+
+/// A tensor on the tape: its value, its gradient once a backward pass has reached it, and the node
+/// that made it. Copies share state.
+class Variable {
+ public:
+  Variable() = default;
+  /// A leaf. With `requires_grad`, backward passes leave its gradient in grad().
+  explicit Variable(Tensor value, bool requires_grad = false);
+
+  bool defined() const { return state_ != nullptr; }
+  const Tensor& value() const;
+  /// Undefined before a backward pass.
+  const Tensor& grad() const;
+  bool requires_grad() const;
+  /// The tensor that gradients must be added to in place; undefined for ordinary variables.
+  const Tensor& grad_target() const;
+  /// Before a backward pass: where to add a leaf's gradient, or (undefined) that it is not wanted.
+  void redirect_grad(Tensor grad_target) const;
+
+  struct State;
+  const std::shared_ptr<State>& state() const { return state_; }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+/// Gradients with respect to a node's inputs, in order; undefined entries add nothing.
+using Gradients = std::vector<Tensor>;
+/// From the gradients of a node's outputs (undefined: none reached it) to those of its inputs.
+using BackwardFunction = std::function<Gradients(const Gradients& grad_outputs)>;
+
+/// Records an operation that made `values` from `inputs` and returns its outputs. Nothing is
+/// recorded under a NoGradGuard. `has_parameters` says that the operation adds to gradients of
+/// parameters itself, so that it is differentiated even if no input requires a gradient.
+std::vector<Variable> record(const std::vector<Variable>& inputs, std::vector<Tensor> values,
+                             bool has_parameters, BackwardFunction backward);
+
+/// Whether operations are recorded on this thread.
+bool grad_enabled();
+
+/// Stops recording while alive.
+class NoGradGuard {
+ public:
+  NoGradGuard();
+  ~NoGradGuard();
+  NoGradGuard(const NoGradGuard&) = delete;
+  NoGradGuard& operator=(const NoGradGuard&) = delete;
+
+ private:
+  bool previous_;
+};
+
+/// Restarts recording while alive, inside a NoGradGuard too: local tapes of a recomputation.
+class EnableGradGuard {
+ public:
+  EnableGradGuard();
+  ~EnableGradGuard();
+  EnableGradGuard(const EnableGradGuard&) = delete;
+  EnableGradGuard& operator=(const EnableGradGuard&) = delete;
+
+ private:
+  bool previous_;
+};
+
+/// Differentiates from `roots` with the given gradients: nodes run in the reverse order of their
+/// recording, and each releases what it saved as soon as it has run, so a tape serves one backward
+/// pass. Leaves accumulate.
+void backward(const std::vector<Variable>& roots, const Gradients& grad_roots);
+
+}  // namespace pal

@@ -1,0 +1,135 @@
+#include "layers/checkpoint/checkpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <functional>
+#include <set>
+
+#include "layers/checkpoint/safetensors.h"
+#include "runtime/error.h"
+#include "runtime/log.h"
+
+namespace pal {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFormat = "palindrome-checkpoint";
+constexpr std::array kRequiredKeys = {"architecture", "configuration", "step",
+                                      "epoch",        "samples_seen",  "class_names"};
+
+std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+SafetensorsFile read_verified(const std::string& path) {
+  SafetensorsFile file = SafetensorsFile::read(path);
+  const auto& metadata = file.metadata();
+  if (!is_checkpoint(metadata))
+    fail(ErrorKind::data, "{}:8: not a Palindrome checkpoint: metadata format is not \"{}\"", path,
+         kFormat);
+  const auto noted = metadata.find("format_version");
+  const auto version = noted == metadata.end() ? std::nullopt : whole_number(noted->second);
+  if (!version || *version < 1) fail(ErrorKind::data, "{}:8: no valid format_version", path);
+  if (*version > kCheckpointVersion)
+    fail(ErrorKind::data,
+         "{}:8: checkpoint of format version {}, this program reads up to {}; use a newer one",
+         path, *version, kCheckpointVersion);
+  if (!file.verify_digest())
+    fail(ErrorKind::data, "{}:8: the file does not match its digest; use an earlier checkpoint",
+         path);
+  for (const char* key : kRequiredKeys)
+    if (!metadata.contains(key)) fail(ErrorKind::data, "{}:8: no metadata {}", path, key);
+  return file;
+}
+
+/// The step-N files of FOLDER/checkpoints, largest N first.
+std::map<int64_t, fs::path, std::greater<>> step_files(const std::string& folder) {
+  std::map<int64_t, fs::path, std::greater<>> files;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(fs::path(folder) / "checkpoints", ignored)) {
+    const std::string stem = entry.path().stem().string();
+    constexpr std::string_view kPrefix = "step-";
+    if (!stem.starts_with(kPrefix) || entry.path().extension() != ".safetensors") continue;
+    if (const auto step = whole_number(std::string_view(stem).substr(kPrefix.size())))
+      files.emplace(*step, entry.path());
+  }
+  return files;
+}
+
+}  // namespace
+
+const Tensor* Checkpoint::find(const std::string& name) const {
+  const auto found = std::ranges::find(tensors, name, &std::pair<std::string, Tensor>::first);
+  return found == tensors.end() ? nullptr : &found->second;
+}
+
+int64_t Checkpoint::integer(const std::string& key) const {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) fail(ErrorKind::data, "checkpoint: no metadata {}", key);
+  const auto value = whole_number(found->second);
+  if (!value)
+    fail(ErrorKind::data, "checkpoint: metadata {}: expected a whole number, got {}", key,
+         printable(found->second));
+  return *value;
+}
+
+void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
+  auto metadata = checkpoint.metadata;
+  for (const char* key : kRequiredKeys)
+    expect(metadata.contains(key), "save_checkpoint: no metadata {}", key);
+  metadata["format"] = kFormat;
+  metadata["format_version"] = std::to_string(kCheckpointVersion);
+  write_safetensors(path, metadata, checkpoint.tensors, FileLayout::channel_first);
+}
+
+Checkpoint load_checkpoint(const std::string& path) {
+  const SafetensorsFile file = read_verified(path);
+  Checkpoint checkpoint{file.metadata(), {}};
+  for (const std::string& name : file.names()) {
+    const Tensor stored = file.tensor(name);
+    checkpoint.tensors.emplace_back(name, stored.rank() == 4 ? to_channel_last(stored) : stored);
+  }
+  return checkpoint;
+}
+
+void verify_checkpoint(const std::string& path) { read_verified(path); }
+
+bool is_checkpoint(const std::map<std::string, std::string>& metadata) {
+  const auto found = metadata.find("format");
+  return found != metadata.end() && found->second == kFormat;
+}
+
+std::string step_checkpoint_path(const std::string& folder, int64_t step) {
+  return (fs::path(folder) / "checkpoints" / fmt::format("step-{}.safetensors", step)).string();
+}
+
+std::optional<std::string> find_resume(const std::string& folder) {
+  for (const auto& [step, path] : step_files(folder)) {
+    try {
+      verify_checkpoint(path.string());
+      return path.string();
+    } catch (const Error& error) {
+      log_warning("{}; going back to the checkpoint before it", error.what());
+    }
+  }
+  return std::nullopt;
+}
+
+void prune_checkpoints(const std::string& folder, int64_t keep) {
+  expect(keep >= 1, "prune_checkpoints: expected to keep at least 1, got {}", keep);
+  std::set<fs::path> linked;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(fs::path(folder) / "checkpoints", ignored))
+    if (entry.is_symlink(ignored)) linked.insert(fs::read_symlink(entry, ignored).filename());
+  int64_t kept = 0;
+  for (const auto& [step, path] : step_files(folder))
+    if (++kept > keep && !linked.contains(path.filename())) fs::remove(path, ignored);
+}
+
+}  // namespace pal

@@ -1,0 +1,56 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/tensor.h"
+
+namespace pal {
+
+/// A training state or a trained model: named tensors (`model.*`, `optimizer.*`, `rng.*`) and text.
+/// Metadata keys that every checkpoint has: format, format_version (both set on saving),
+/// architecture, configuration (JSON), step, epoch, samples_seen (whole numbers), class_names (JSON
+/// array). Nothing in it may depend on time, path or host, so that equal runs give equal files.
+struct Checkpoint {
+  std::map<std::string, std::string> metadata;
+  /// Engine layout: images NHWC, convolution weights OHWI.
+  std::vector<std::pair<std::string, Tensor>> tensors;
+
+  /// Null if there is none of that name.
+  const Tensor* find(const std::string& name) const;
+  /// A metadata entry that is a whole number of at least 0. Throws data otherwise.
+  int64_t integer(const std::string& key) const;
+};
+
+inline constexpr int kCheckpointVersion = 1;
+
+/// Writes one safetensors file atomically, with its digest; rank-4 tensors are stored channel-first
+/// (NCHW, OIHW) for other readers. Throws usage if a required key is missing, environment if the
+/// file cannot be written (an old file of that name then stays as it was).
+void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
+
+/// Reads a whole checkpoint, rank-4 tensors back in engine layout. Throws data naming the file if
+/// it is broken, is no checkpoint, has a newer format version or does not match its digest.
+Checkpoint load_checkpoint(const std::string& path);
+
+/// All the checks of load_checkpoint, without making tensors.
+void verify_checkpoint(const std::string& path);
+
+/// Whether a file's metadata says that it is a checkpoint.
+bool is_checkpoint(const std::map<std::string, std::string>& metadata);
+
+/// `FOLDER/checkpoints/step-N.safetensors`.
+std::string step_checkpoint_path(const std::string& folder, int64_t step);
+
+/// For `--resume auto`: the path of the step-N checkpoint with the largest N in FOLDER/checkpoints
+/// that verifies; each newer one that does not is named in a warning. None if there is none.
+std::optional<std::string> find_resume(const std::string& folder);
+
+/// Removes the step-N checkpoints of FOLDER/checkpoints but the `keep` with the largest N and those
+/// that a link in that folder points to. Other files stay. Throws usage if keep is below 1.
+void prune_checkpoints(const std::string& folder, int64_t keep);
+
+}  // namespace pal

@@ -1,0 +1,38 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace pal {
+
+/// The output folder of a run, held for this process alone until the object goes (or the process
+/// dies: the lock is the kernel's, so none is ever stale).
+class RunFolder {
+ public:
+  /// Makes FOLDER and FOLDER/checkpoints, locks FOLDER/.lock, tries that both can be written, and
+  /// removes temporary files of killed runs. Throws environment, before any work is done, if the
+  /// folder cannot be made or written or is "in use by pid N".
+  explicit RunFolder(const std::string& folder);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  const std::string& path() const { return folder_; }
+  /// FOLDER/name.
+  std::string file(const std::string& name) const { return folder_ + "/" + name; }
+  std::string checkpoints() const { return file("checkpoints"); }
+
+ private:
+  std::string folder_;
+  int lock_ = -1;
+};
+
+/// Cuts what stands after the last newline of a file, the trace of a killed writer. Returns the
+/// bytes cut; 0 if the file does not exist. Throws environment if it cannot be changed.
+int64_t cut_torn_line(const std::string& path);
+
+/// Removes from a metrics.jsonl the torn last line, lines that are not JSON and those of steps
+/// after `step`, so that a resumed run writes each step once. Nothing if there is no such file.
+/// Throws environment if it cannot be written.
+void rewind_metrics(const std::string& path, int64_t step);
+
+}  // namespace pal

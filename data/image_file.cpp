@@ -1,0 +1,64 @@
+#include "data/image_file.h"
+
+#include <algorithm>
+
+#include "data/image_decoders.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+
+namespace pal {
+namespace {
+
+constexpr uint8_t kPngMagic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+constexpr uint8_t kJpegMagic[] = {0xff, 0xd8, 0xff};
+
+template <size_t kSize>
+bool begins_with(std::span<const uint8_t> bytes, const uint8_t (&magic)[kSize]) {
+  return bytes.size() >= kSize && std::equal(magic, magic + kSize, bytes.begin());
+}
+
+/// The first bytes as text, for a message about what the file is instead.
+std::string first_bytes(std::span<const uint8_t> bytes) {
+  std::string text;
+  for (const uint8_t byte : bytes.first(std::min<size_t>(bytes.size(), 8)))
+    text += fmt::format("{}{:02x}", text.empty() ? "" : " ", byte);
+  return text;
+}
+
+}  // namespace
+
+ImageFormat sniff_format(std::span<const uint8_t> bytes) {
+  if (begins_with(bytes, kPngMagic)) return ImageFormat::png;
+  if (begins_with(bytes, kJpegMagic)) return ImageFormat::jpeg;
+  return ImageFormat::unknown;
+}
+
+void check_image_size(int64_t width, int64_t height, const std::string& name,
+                      const ImageLimits& limits) {
+  if (width < 1 || height < 1)
+    fail(ErrorKind::data, "{}: empty picture, {}x{}", name, width, height);
+  if (width > limits.max_pixels / height)
+    fail(ErrorKind::data, "{}: {}x{} are more than {} pixels; raise --max-pixels if it is wanted",
+         name, width, height, limits.max_pixels);
+}
+
+Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
+                   const ImageLimits& limits) {
+  switch (sniff_format(bytes)) {
+    case ImageFormat::png:
+      return decode_png(bytes, name, limits);
+    case ImageFormat::jpeg:
+      return decode_jpeg(bytes, name, limits);
+    case ImageFormat::unknown:
+      break;
+  }
+  if (bytes.empty()) fail(ErrorKind::data, "{}: empty file, expected a PNG or JPEG", name);
+  fail(ErrorKind::data, "{}: neither PNG nor JPEG: it begins with {}", name, first_bytes(bytes));
+}
+
+Image read_image(const std::string& path, const ImageLimits& limits) {
+  // No picture within the limit needs more than some ten bytes a pixel.
+  return decode_image(read_file(path, 16 * limits.max_pixels), path, limits);
+}
+
+}  // namespace pal

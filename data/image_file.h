@@ -1,0 +1,50 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pal {
+
+/// An 8-bit picture: grey (1 channel) or RGB (3), rows from the top, channels last.
+struct Image {
+  int64_t width = 0;
+  int64_t height = 0;
+  int64_t channels = 0;
+  std::vector<uint8_t> pixels;
+  /// What is wrong with the file although every pixel is there; without the file's name.
+  std::vector<std::string> warnings;
+
+  int64_t row() const { return width * channels; }
+};
+
+enum class ImageFormat : uint8_t { png, jpeg, unknown };
+
+/// The format by the first bytes, whatever the file is called.
+ImageFormat sniff_format(std::span<const uint8_t> bytes);
+
+struct ImageLimits {
+  int64_t max_pixels = 100'000'000;  ///< checked on the header
+  int max_scans = 500;               ///< of one JPEG
+};
+
+/// Decodes a PNG or JPEG. 16-bit values are rounded to 8, palettes resolved, transparency is laid
+/// over white, CMYK and YCCK become RGB, the EXIF orientation is applied (size and pixels, as
+/// Pillow's exif_transpose). `name` stands in messages. Throws data (NAME: or NAME:OFFSET:) for
+/// another format, a size beyond the limits or beyond what so few bytes can hold, and wherever
+/// pixels were lost or cannot be trusted; a bent wrapping around whole pixels is a warning
+/// (reliability.md 3).
+Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
+                   const ImageLimits& limits = {});
+
+/// The same for a file; throws as `read_file` if it cannot be read.
+Image read_image(const std::string& path, const ImageLimits& limits = {});
+
+/// Encodes as PNG. Throws usage unless the picture has 1 or 3 channels and as many pixels as its
+/// size says.
+std::vector<uint8_t> encode_png(const Image& image);
+
+/// Writes a PNG through `write_atomic`.
+void write_png(const std::string& path, const Image& image);
+
+}  // namespace pal

@@ -27,7 +27,7 @@ inline void expect_tensor(const char* op, const char* name, const Tensor& tensor
 
 inline void expect_dense(const char* op, const char* name, const Tensor& tensor) {
   if (!tensor.is_dense())
-    fail(ErrorKind::usage, "{}: expected a dense {}, got a pitch of {} for {}", op, name,
+    fail(ErrorKind::usage, "{}: expected dense {}, got a pitch of {} for {}", op, name,
          tensor.pitch(), tensor.shape().str());
 }
 

@@ -59,7 +59,11 @@ class InvertibleBlock {
 
   virtual std::string kind() const = 0;
   virtual Shape output_shape(const Shape& input) const = 0;
-  virtual void collect(const std::string& prefix, StateList& state) { (void)prefix, (void)state; }
+  /// Names the parameters and buffers, each beginning with `prefix`.
+  virtual void collect(const std::string& prefix, StateList& state);
+  /// After the parameters have their memory: makes the buffers in `dtype` and fills what needs more
+  /// than an Init.
+  virtual void initialise(DType dtype, uint64_t seed);
 
   /// y = f(x); adds log|det df/dx| of each sample to log_det. `memory` null: inference, nothing is
   /// kept. In the training phase running statistics are updated.

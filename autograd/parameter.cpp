@@ -10,17 +10,10 @@
 namespace pal {
 namespace {
 
-/// FNV-1a: a random stream per parameter name.
-uint64_t stream_of(const std::string& name) {
-  uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3ULL;
-  return hash;
-}
-
 void initialise(const Parameter& parameter, uint64_t seed) {
   if (parameter.init.kind == Init::Kind::custom) return;
   if (parameter.init.kind == Init::Kind::constant) return parameter.value.fill(parameter.init.value);
-  const Philox random(seed, RandomPurpose::init, stream_of(parameter.name));
+  const Philox random(seed, RandomPurpose::init, random_stream_of(parameter.name));
   dispatch_real("initialise", parameter.value.dtype(), [&](auto typed) {
     using T = decltype(typed);
     T* to = parameter.value.data<T>();
@@ -33,6 +26,12 @@ void initialise(const Parameter& parameter, uint64_t seed) {
 }
 
 }  // namespace
+
+uint64_t random_stream_of(const std::string& name) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3ULL;
+  return hash;
+}
 
 void StateList::add(const std::string& name, Parameter& parameter) {
   parameter.name = name;

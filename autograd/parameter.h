@@ -40,6 +40,9 @@ struct Parameter {
   Parameter& operator=(const Parameter&) = delete;
 };
 
+/// A 64-bit hash of a name (FNV-1a): its stream of random numbers.
+uint64_t random_stream_of(const std::string& name);
+
 /// A tensor of the model that is saved but not trained: running statistics, fixed permutations.
 struct Buffer {
   std::string name;

@@ -1,0 +1,181 @@
+#include "layers/coupling_block.h"
+
+#include "kernels/permutation.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+namespace {
+
+int64_t pixels_of(const Tensor& t) { return t.rows() / t.size(0); }
+
+void add_to_all(const Tensor& log_det, double value) {
+  for (int64_t n = 0; n < log_det.numel(); ++n) log_det.data<double>()[n] += value;
+}
+
+double sum_of(const Tensor& t) {
+  return parallel_sum(t.numel(), [&](int64_t i) { return t.data<double>()[i]; });
+}
+
+}  // namespace
+
+CouplingBlock::CouplingBlock(int64_t out_channels, const CouplingSpec& spec, CouplingGains gains)
+    : gains_(gains),
+      out_channels_(out_channels),
+      spec_(spec),
+      act_norm_(out_channels, spec.act_norm),
+      mixing_(out_channels, spec.mixing) {
+  expect(spec.clamp > 0.0, "coupling: expected a clamp above 0, got {}", spec.clamp);
+  expect(!spec.welling || !mixing_.is_learned(),
+         "coupling: welling needs a fixed mixing (permutation, orthogonal or swap)");
+  gains_.clamp = spec.clamp;
+}
+
+void CouplingBlock::add_subnet(std::string name, int64_t in_channels, const SubnetSpec& spec,
+                               Shape (*input_shape)(const Shape&, int64_t)) {
+  subnets_.push_back({std::move(name), std::make_unique<Subnet>(in_channels, spec, spec_.compute),
+                      input_shape, in_channels});
+}
+
+void CouplingBlock::collect(const std::string& prefix, StateList& state) {
+  for (const NamedSubnet& named : subnets_) named.subnet->collect(prefix + named.name + ".", state);
+  act_norm_.collect(prefix, state);
+  mixing_.collect(prefix, state);
+}
+
+void CouplingBlock::initialise(DType dtype, uint64_t seed) {
+  for (const NamedSubnet& named : subnets_) named.subnet->initialise(dtype);
+  mixing_.initialise(dtype, seed);
+}
+
+CouplingOutput CouplingBlock::make_output(const ActNorm::Values& values) const {
+  CouplingOutput output;
+  output.scale = values.scale;
+  output.offset = values.offset;
+  if (mixing_.is_index()) {
+    output.index = mixing_.index();
+    output.inverse_index = mixing_.inverse_index();
+  }
+  return output;
+}
+
+Tensor CouplingBlock::mix(const Tensor& x, bool inverse) const {
+  if (!mixing_.is_index()) return inverse ? mixing_.unapply(x) : mixing_.apply(x);
+  if (!mixing_.index().defined()) return x;
+  const Tensor y = Tensor::empty(x.shape(), x.dtype());
+  PAL_BACKEND(x, permute_channels(x, inverse ? mixing_.inverse_index() : mixing_.index(), y));
+  return y;
+}
+
+Tensor CouplingBlock::forward(const Tensor& x, const Tensor& log_det, Phase phase,
+                              BlockMemory* memory) {
+  const Shape wanted = output_shape(x.shape());
+  const ActNorm::Values values = act_norm_.evaluate();
+  const Tensor entered = spec_.welling ? mix(x, true) : x;
+  if (memory != nullptr) {
+    memory->subnets.resize(subnets_.size());
+    if (memory->policy != ActivationPolicy::invert) memory->input = entered;
+  }
+  Tensor y = couple(entered, make_output(values), log_det, phase, memory);
+  if (!mixing_.is_index()) {
+    if (memory != nullptr && mixing_.is_learned() && memory->policy != ActivationPolicy::invert)
+      memory->unmixed = y;
+    y = mixing_.apply(y);
+  }
+  expect(y.shape() == wanted, "{}: expected {}, got {}", kind(), wanted.str(), y.shape().str());
+  add_to_all(log_det,
+             static_cast<double>(pixels_of(y)) * (values.log_scale_sum + mixing_.log_det()));
+  return y;
+}
+
+Tensor CouplingBlock::inverse(const Tensor& y, const Tensor& log_det) {
+  const ActNorm::Values values = act_norm_.evaluate();
+  const Tensor unmixed = mixing_.is_index() ? y : mixing_.unapply(y);
+  const Tensor x = uncouple(unmixed, make_output(values), log_det);
+  if (log_det.defined())
+    add_to_all(log_det,
+               -static_cast<double>(pixels_of(y)) * (values.log_scale_sum + mixing_.log_det()));
+  return spec_.welling ? mix(x, false) : x;
+}
+
+BlockBackward CouplingBlock::backward(const Tensor& y, const Tensor& grad_y,
+                                      const Tensor& grad_log_det, BlockMemory& memory,
+                                      bool want_grad_x) {
+  const ActNorm::Values values = act_norm_.evaluate();
+  const double log_scale_weight = static_cast<double>(pixels_of(grad_y)) * sum_of(grad_log_det);
+  const bool stored = memory.input.defined();
+  Tensor unmixed;
+  Tensor grad = grad_y;
+  if (mixing_.is_index()) {
+    unmixed = y;
+  } else {
+    unmixed = stored ? memory.unmixed : mixing_.unapply(y);
+    grad = mixing_.backward(grad_y, unmixed, log_scale_weight);
+  }
+  CouplingGrads act_norm_grads;
+  act_norm_grads.scale = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
+  act_norm_grads.offset = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
+  BlockBackward result = couple_backward(unmixed, grad, grad_log_det, make_output(values), memory,
+                                         want_grad_x, act_norm_grads);
+  act_norm_.backward(act_norm_grads.scale, act_norm_grads.offset, log_scale_weight);
+  if (spec_.welling) {
+    // x = W entered and W is orthogonal, so its gradient maps like x itself.
+    result.x = mix(result.x, false);
+    if (result.grad_x.defined()) result.grad_x = mix(result.grad_x, false);
+  }
+  return result;
+}
+
+Tensor CouplingBlock::run_subnet(size_t which, const Tensor& half, Phase phase,
+                                 BlockMemory* memory) {
+  Subnet& subnet = *subnets_[which].subnet;
+  SubnetPass pass{.phase = phase};
+  if (memory == nullptr) return subnet.forward(Variable(half), pass).value();
+  SubnetMemory& kept = memory->subnets[which];
+  pass.record = &kept.statistics;
+  if (memory->policy != ActivationPolicy::store) return subnet.forward(Variable(half), pass).value();
+  const EnableGradGuard grad;
+  kept.tape.input = Variable(half, true);
+  kept.tape.output = subnet.forward(kept.tape.input, pass);
+  return kept.tape.output.value();
+}
+
+LocalTape CouplingBlock::tape_of(size_t which, const Tensor& half, BlockMemory& memory) {
+  SubnetMemory& kept = memory.subnets[which];
+  if (kept.tape.output.defined()) return std::exchange(kept.tape, LocalTape());
+  const EnableGradGuard grad;
+  LocalTape tape;
+  tape.input = Variable(half, true);
+  tape.output = subnets_[which].subnet->forward(
+      tape.input, {.phase = memory.phase, .replay = &kept.statistics});
+  return tape;
+}
+
+void CouplingBlock::backward_subnet(LocalTape& tape, const Tensor& grad_a,
+                                    const Tensor& grad_half) {
+  const TagScope tag(Tag::subnet);
+  tape.input.redirect_grad(grad_half);
+  pal::backward({tape.output}, {grad_a});
+  tape = LocalTape();
+}
+
+CouplingOutput CouplingBlock::with_shift(const CouplingOutput& output, const Tensor& a) const {
+  if (!spec_.gin) return output;
+  CouplingOutput shifted = output;
+  shifted.log_s_shift = Tensor::empty({a.size(0)}, DType::f64, Tag::workspace);
+  PAL_BACKEND(a, coupling_mean_log_s(a, gains_, shifted.log_s_shift));
+  return shifted;
+}
+
+CouplingGrads CouplingBlock::half_grads(const Tensor& active, const Tensor& a) const {
+  CouplingGrads grads;
+  grads.active = Tensor::empty(active.shape(), active.dtype());
+  grads.a = Tensor::empty(a.shape(), a.dtype(), Tag::subnet);
+  if (spec_.gin) grads.log_s = Tensor::empty({a.size(0)}, DType::f64, Tag::workspace);
+  return grads;
+}
+
+void CouplingBlock::finish_grad_a(const Tensor& a, const CouplingGrads& grads) const {
+  if (spec_.gin) PAL_BACKEND(a, coupling_mean_log_s_backward(a, gains_, grads.log_s, grads.a));
+}
+
+}  // namespace pal

@@ -1,0 +1,193 @@
+#include "layers/subnet.h"
+
+#include <cmath>
+#include <optional>
+
+namespace pal {
+
+/// One executed layer. Its name within the subnet is its position, as in the published checkpoints.
+class Subnet::Layer {
+ public:
+  Layer(int position, int64_t in_channels, const LayerSpec& spec)
+      : position_(std::to_string(position)), in_channels_(in_channels), spec_(spec) {
+    if (spec.kind == LayerSpec::Kind::conv) {
+      const auto fan_in = static_cast<double>(in_channels * spec.kernel * spec.kernel);
+      weight_.emplace(Shape{spec.out_channels, spec.kernel, spec.kernel, in_channels},
+                      Init::normal(spec.init_gain * std::sqrt(2.0 / fan_in)));
+      if (spec.bias) bias_.emplace(Shape{spec.out_channels}, Init::constant(0.0));
+    } else if (spec.kind == LayerSpec::Kind::batch_norm) {
+      weight_.emplace(Shape{in_channels}, Init::constant(1.0));
+      bias_.emplace(Shape{in_channels}, Init::constant(0.0));
+    }
+  }
+
+  LayerSpec::Kind kind() const { return spec_.kind; }
+  int64_t out_channels() const {
+    return spec_.kind == LayerSpec::Kind::conv ? spec_.out_channels : in_channels_;
+  }
+  void fuse_relu() { fused_relu_ = true; }
+
+  void collect(const std::string& prefix, StateList& state) {
+    if (weight_) state.add(prefix + position_ + ".weight", *weight_);
+    if (bias_) state.add(prefix + position_ + ".bias", *bias_);
+    if (spec_.kind != LayerSpec::Kind::batch_norm) return;
+    state.add(prefix + position_ + ".running_mean", running_mean_);
+    state.add(prefix + position_ + ".running_var", running_var_);
+  }
+
+  void initialise(DType dtype) {
+    if (spec_.kind != LayerSpec::Kind::batch_norm) return;
+    running_mean_ = Tensor::zeros({in_channels_}, dtype, Tag::parameters);
+    running_var_ = Tensor::empty({in_channels_}, dtype, Tag::parameters);
+    running_var_.fill(1.0);
+  }
+
+  ConvGeometry geometry() const { return {spec_.kernel, spec_.stride, spec_.kernel / 2}; }
+
+  Shape output_shape(const Shape& input) const {
+    return spec_.kind == LayerSpec::Kind::conv ? geometry().out_shape(input, spec_.out_channels)
+                                               : input;
+  }
+
+  Variable forward(const Variable& x, const SubnetPass& pass, size_t& statistics_at, DType result,
+                   int64_t average_count) {
+    if (spec_.kind == LayerSpec::Kind::relu) return relu(x);
+    if (spec_.kind == LayerSpec::Kind::conv)
+      return conv2d(cast(x, result), *weight_, bias_ ? &*bias_ : nullptr, geometry());
+    BatchNormArgs args;
+    args.weight = weight_->value;
+    args.bias = bias_->value;
+    if (pass.phase == Phase::train && pass.replay != nullptr) {
+      expect(statistics_at + 2 <= pass.replay->size(), "subnet: no statistics kept for {}", weight_->name);
+      args.mean = (*pass.replay)[statistics_at++];
+      args.inv_std = (*pass.replay)[statistics_at++];
+    } else if (pass.phase == Phase::train) {
+      update_statistics(x.value(), args, average_count);
+      if (pass.record != nullptr) {
+        pass.record->push_back(args.mean);
+        pass.record->push_back(args.inv_std);
+      }
+    } else {
+      args.mean = running_mean_;
+      args.inv_std = inverse_deviation(running_var_);
+    }
+    return batch_norm(x, args, *weight_, *bias_, fused_relu_, pass.phase == Phase::train, result);
+  }
+
+  LayerSummary summary(const Shape& input, int64_t item_bytes) const {
+    static constexpr const char* kKinds[] = {"batch norm", "relu", "conv"};
+    LayerSummary row;
+    row.name = position_;
+    row.kind = kKinds[static_cast<int>(spec_.kind)];
+    row.output = output_shape(input);
+    if (weight_) row.parameters += weight_->shape.numel();
+    if (bias_) row.parameters += bias_->shape.numel();
+    // A tape keeps each layer's input: the convolution's for its weight gradient, the batch norm's
+    // to recompute its mask.
+    row.kept_bytes = input.numel() / input[0] * item_bytes;
+    if (spec_.kind != LayerSpec::Kind::conv) {
+      if (fused_relu_) row.kind += " + relu";
+      return row;
+    }
+    row.kind += std::to_string(spec_.kernel) + "x" + std::to_string(spec_.kernel);
+    if (spec_.stride > 1) row.kind += "/" + std::to_string(spec_.stride);
+    row.multiply_adds = row.output[1] * row.output[2] * weight_->shape.numel();
+    return row;
+  }
+
+ private:
+  static Tensor inverse_deviation(const Tensor& variance) {
+    const Tensor result = Tensor::empty(variance.shape(), variance.dtype(), Tag::statistics);
+    dispatch_real("batch_norm", variance.dtype(), [&](auto typed) {
+      using T = decltype(typed);
+      for (int64_t c = 0; c < variance.numel(); ++c)
+        result.data<T>()[c] = static_cast<T>(
+            1.0 / std::sqrt(static_cast<double>(variance.data<T>()[c]) + kBatchNormEpsilon));
+    });
+    return result;
+  }
+
+  /// Measures the batch and moves the running statistics towards it.
+  void update_statistics(const Tensor& x, BatchNormArgs& args, int64_t average_count) {
+    args.mean = Tensor::empty({in_channels_}, running_mean_.dtype(), Tag::statistics);
+    const Tensor variance = Tensor::empty({in_channels_}, running_mean_.dtype(), Tag::workspace);
+    PAL_BACKEND(x, batch_statistics(x, args.mean, variance));
+    args.inv_std = inverse_deviation(variance);
+    const auto rows = static_cast<double>(x.rows());
+    const double unbiased = rows > 1.0 ? rows / (rows - 1.0) : 1.0;
+    const double momentum =
+        average_count > 0 ? 1.0 / static_cast<double>(average_count) : kBatchNormMomentum;
+    dispatch_real("batch_norm", running_mean_.dtype(), [&](auto typed) {
+      using T = decltype(typed);
+      const auto move = [momentum](T& running, double batch) {
+        running = static_cast<T>((1.0 - momentum) * static_cast<double>(running) + momentum * batch);
+      };
+      for (int64_t c = 0; c < in_channels_; ++c) {
+        move(running_mean_.data<T>()[c], static_cast<double>(args.mean.data<T>()[c]));
+        move(running_var_.data<T>()[c], unbiased * static_cast<double>(variance.data<T>()[c]));
+      }
+    });
+  }
+
+  std::string position_;
+  int64_t in_channels_;
+  LayerSpec spec_;
+  bool fused_relu_ = false;
+  std::optional<Parameter> weight_;
+  std::optional<Parameter> bias_;
+  Tensor running_mean_;
+  Tensor running_var_;
+};
+
+Subnet::Subnet(int64_t in_channels, const SubnetSpec& spec, DType compute) : compute_(compute) {
+  expect(in_channels > 0, "subnet: expected at least one input channel, got {}", in_channels);
+  int position = 0;
+  for (const LayerSpec& layer : spec) {
+    const bool after_norm = !layers_.empty() && layers_.back()->kind() == LayerSpec::Kind::batch_norm;
+    if (layer.kind == LayerSpec::Kind::relu && after_norm) {
+      layers_.back()->fuse_relu();
+    } else {
+      layers_.push_back(std::make_unique<Layer>(position, in_channels, layer));
+      in_channels = layers_.back()->out_channels();
+    }
+    ++position;
+  }
+}
+
+Subnet::~Subnet() = default;
+
+void Subnet::collect(const std::string& prefix, StateList& state) {
+  for (const auto& layer : layers_) layer->collect(prefix, state);
+}
+
+void Subnet::initialise(DType dtype) {
+  for (const auto& layer : layers_) layer->initialise(dtype);
+}
+
+Variable Subnet::forward(const Variable& x, const SubnetPass& pass) {
+  const TagScope tag(Tag::subnet);
+  const DType result = x.value().dtype() == DType::f64 ? DType::f64 : compute_;
+  Variable current = x;
+  size_t statistics_at = 0;
+  for (const auto& layer : layers_)
+    current = layer->forward(current, pass, statistics_at, result, average_count_);
+  return current;
+}
+
+Shape Subnet::output_shape(Shape input) const {
+  for (const auto& layer : layers_) input = layer->output_shape(input);
+  return input;
+}
+
+std::vector<LayerSummary> Subnet::summary(Shape input) const {
+  std::vector<LayerSummary> rows;
+  for (const auto& layer : layers_) {
+    // The first layer reads the float32 stream itself.
+    const int64_t item = rows.empty() ? size_of(DType::f32) : size_of(compute_);
+    rows.push_back(layer->summary(input, item));
+    input = rows.back().output;
+  }
+  return rows;
+}
+
+}  // namespace pal

@@ -1,0 +1,174 @@
+#include "layers/two_sided_coupling.h"
+
+#include "kernels/squeeze.h"
+
+namespace pal {
+namespace {
+
+Shape same_resolution(const Shape& input, int64_t in) { return input.with_last(in); }
+Shape half_resolution(const Shape& input, int64_t in) {
+  return {input[0], input[1] / 2, input[2] / 2, in};
+}
+
+CouplingOutput with_active_first(CouplingOutput output) {
+  output.active_first = true;
+  return output;
+}
+
+}  // namespace
+
+TwoSidedCoupling::TwoSidedCoupling(int64_t channels, bool downsample, const CouplingSpec& spec,
+                                   const Subnets& subnets)
+    : CouplingBlock(downsample ? 4 * channels : channels, spec, {.s_gain = 0.2, .t_gain = 1.0}),
+      downsample_(downsample),
+      first_(downsample ? channels - channels / 2 : channels / 2),
+      second_(channels - first_) {
+  expect(channels >= 2, "{}: expected at least 2 channels, got {}", kind(), channels);
+  expect(!downsample || !spec.welling, "downsampling coupling: welling does not apply");
+  const int64_t factor = downsample ? 4 : 1;
+  add_subnet(downsample ? "s_hi" : "s1", first_, subnets.first(2 * factor * second_),
+             same_resolution);
+  add_subnet(downsample ? "s_lo" : "s2", factor * second_, subnets.second(2 * factor * first_),
+             downsample ? half_resolution : same_resolution);
+}
+
+Shape TwoSidedCoupling::output_shape(const Shape& input) const {
+  expect(input.rank() == 4 && input.last() == first_ + second_,
+         "{}: expected [n, h, w, {}], got {}", kind(), first_ + second_, input.str());
+  if (!downsample_) return input;
+  expect(input[1] % 2 == 0 && input[2] % 2 == 0, "{}: expected even height and width, got {}",
+         kind(), input.str());
+  return {input[0], input[1] / 2, input[2] / 2, 4 * input[3]};
+}
+
+Tensor TwoSidedCoupling::lower(const Tensor& half) const {
+  if (!downsample_) return half;
+  const Shape& s = half.shape();
+  const Tensor lowered = Tensor::empty({s[0], s[1] / 2, s[2] / 2, 4 * s[3]}, half.dtype());
+  PAL_BACKEND(half, squeeze(half, lowered));
+  return lowered;
+}
+
+void TwoSidedCoupling::raise(const Tensor& lowered, const Tensor& half) const {
+  if (downsample_)
+    PAL_BACKEND(half, unsqueeze(lowered, half));
+  else
+    half.copy_from(lowered);
+}
+
+Tensor TwoSidedCoupling::couple(const Tensor& x, const CouplingOutput& output,
+                                const Tensor& log_det, Phase phase, BlockMemory* memory) {
+  const Tensor x1 = x.slice_channels(0, first_);
+  const Tensor x2 = lower(x.slice_channels(first_, second_));
+  const Tensor a_first = run_subnet(0, x1, phase, memory);
+  const Tensor y2 = Tensor::empty(x2.shape(), x.dtype());
+  PAL_BACKEND(x, coupling_forward(x2, {}, a_first, gains_, with_shift({}, a_first), y2, log_det));
+  const Tensor a_second = run_subnet(1, y2, phase, memory);
+  const Tensor y = Tensor::empty(output_shape(x.shape()), x.dtype());
+  PAL_BACKEND(x, coupling_forward(lower(x1), y2, a_second, gains_,
+                                  with_shift(with_active_first(output), a_second), y, log_det));
+  return y;
+}
+
+Tensor TwoSidedCoupling::uncouple(const Tensor& y, const CouplingOutput& output,
+                                  const Tensor& log_det) {
+  const CouplingOutput both = with_active_first(output);
+  const int64_t factor = downsample_ ? 4 : 1;
+  const Tensor y2 = Tensor::empty(y.shape().with_last(factor * second_), y.dtype());
+  PAL_BACKEND(y, coupling_inverse_passive(y, both, y2));
+  const Tensor a_second = run_subnet(1, y2, Phase::evaluate, nullptr);
+  const Tensor x1_low = Tensor::empty(y.shape().with_last(factor * first_), y.dtype());
+  PAL_BACKEND(y, coupling_inverse(y, a_second, gains_, with_shift(both, a_second), x1_low, log_det));
+  const Tensor x = Tensor::empty({y.size(0), y.size(1) * (downsample_ ? 2 : 1),
+                                  y.size(2) * (downsample_ ? 2 : 1), first_ + second_},
+                                 y.dtype());
+  const Tensor x1 = x.slice_channels(0, first_);
+  raise(x1_low, x1);
+  const Tensor a_first = run_subnet(0, x1, Phase::evaluate, nullptr);
+  const Tensor x2_low = Tensor::empty(y2.shape(), y.dtype());
+  PAL_BACKEND(y, coupling_inverse(y2, a_first, gains_, with_shift({}, a_first), x2_low, log_det));
+  raise(x2_low, x.slice_channels(first_, second_));
+  return x;
+}
+
+BlockBackward TwoSidedCoupling::couple_backward(const Tensor& y, const Tensor& grad_y,
+                                                const Tensor& grad_log_det,
+                                                const CouplingOutput& output, BlockMemory& memory,
+                                                bool want_grad_x, const CouplingGrads& act_norm) {
+  const CouplingOutput both = with_active_first(output);
+  const bool stored = memory.input.defined();
+  const int64_t scale = downsample_ ? 2 : 1;
+  const int64_t factor = scale * scale;
+  const Tensor x = stored ? memory.input
+                          : Tensor::empty({grad_y.size(0), grad_y.size(1) * scale,
+                                           grad_y.size(2) * scale, first_ + second_},
+                                          grad_y.dtype());
+  const Tensor x1 = x.slice_channels(0, first_);
+  const Tensor x2 = x.slice_channels(first_, second_);
+  const Shape low2 = grad_y.shape().with_last(factor * second_);
+  const bool rerun = !memory.subnets[1].tape.output.defined();
+
+  // The second coupling: y1 from x1, conditioned on y2.
+  LocalTape first_tape;
+  Tensor y2;
+  if (!stored) {
+    y2 = Tensor::empty(low2, grad_y.dtype());
+    PAL_BACKEND(y, coupling_inverse_passive(y, both, y2));
+  } else if (!rerun) {
+    y2 = memory.subnets[1].tape.input.value();
+  } else {
+    // Only x is kept: run the first coupling forward again.
+    first_tape = tape_of(0, x1, memory);
+    const Tensor a_first = first_tape.output.value();
+    y2 = Tensor::empty(low2, grad_y.dtype());
+    const Tensor unused = Tensor::zeros({grad_y.size(0)}, DType::f64, Tag::workspace);
+    PAL_BACKEND(x, coupling_forward(lower(x2), {}, a_first, gains_, with_shift({}, a_first), y2,
+                                    unused));
+  }
+  LocalTape second_tape = tape_of(1, y2, memory);
+  const Tensor a_second = second_tape.output.value();
+  const Tensor x1_low =
+      stored ? lower(x1) : Tensor::empty(grad_y.shape().with_last(factor * first_), grad_y.dtype());
+  CouplingGrads second_grads = half_grads(x1_low, a_second);
+  second_grads.passive = Tensor::empty(low2, grad_y.dtype());
+  second_grads.scale = act_norm.scale;
+  second_grads.offset = act_norm.offset;
+  const CouplingOutput both_shifted = with_shift(both, a_second);
+  if (stored)
+    PAL_BACKEND(x, coupling_backward(x1_low, y2, grad_y, grad_log_det, a_second, gains_,
+                                     both_shifted, second_grads));
+  else
+    PAL_BACKEND(x, coupling_inverse_backward(y, grad_y, grad_log_det, a_second, gains_,
+                                             both_shifted, x1_low, second_grads));
+  finish_grad_a(a_second, second_grads);
+  const Tensor grad_y2 = second_grads.passive;
+  backward_subnet(second_tape, second_grads.a, grad_y2);
+  if (!stored) raise(x1_low, x1);
+
+  // The first coupling: y2 from x2, conditioned on x1.
+  if (!first_tape.output.defined()) first_tape = tape_of(0, x1, memory);
+  const Tensor a_first = first_tape.output.value();
+  const CouplingOutput alone = with_shift({}, a_first);
+  const Tensor x2_low = stored ? lower(x2) : Tensor::empty(low2, grad_y.dtype());
+  CouplingGrads first_grads = half_grads(x2_low, a_first);
+  if (stored)
+    PAL_BACKEND(x, coupling_backward(x2_low, {}, grad_y2, grad_log_det, a_first, gains_, alone,
+                                     first_grads));
+  else
+    PAL_BACKEND(x, coupling_inverse_backward(y2, grad_y2, grad_log_det, a_first, gains_, alone,
+                                             x2_low, first_grads));
+  finish_grad_a(a_first, first_grads);
+  if (!stored) raise(x2_low, x2);
+  if (!want_grad_x) {
+    backward_subnet(first_tape, first_grads.a, {});
+    return {x, {}};
+  }
+  const Tensor grad_x = Tensor::empty(x.shape(), x.dtype());
+  const Tensor grad_x1 = grad_x.slice_channels(0, first_);
+  raise(second_grads.active, grad_x1);
+  raise(first_grads.active, grad_x.slice_channels(first_, second_));
+  backward_subnet(first_tape, first_grads.a, grad_x1);
+  return {x, grad_x};
+}
+
+}  // namespace pal

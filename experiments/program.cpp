@@ -11,17 +11,24 @@
 #include <cstdio>
 #include <new>
 #include <numeric>
+#include <system_error>
 
 #include "runtime/error.h"
 
 namespace pal {
 namespace {
 
-int report(const std::string& name, const std::string& message, ErrorKind kind) {
-  std::string line = message;
-  std::ranges::replace(line, '\n', ' ');
+/// Writes one line, whatever the text holds, after what went to stdout before.
+void print_line(const std::string& text) {
+  std::string line = text;
+  std::ranges::replace_if(
+      line, [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
   std::fflush(stdout);
-  std::fprintf(stderr, "%s: error: %s\n", name.c_str(), line.c_str());
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+int report(const std::string& name, const std::string& message, ErrorKind kind) {
+  print_error(name, message);
   return exit_code(kind);
 }
 
@@ -33,6 +40,8 @@ int run_body(const std::string& name, const std::function<int()>& body) {
   } catch (const std::bad_alloc&) {
     return report(name, "memory: the system has no more; use smaller batches or fewer processes",
                   ErrorKind::environment);
+  } catch (const std::system_error& error) {
+    return report(name, std::string("system: ") + error.what(), ErrorKind::environment);
   } catch (const std::exception& error) {
     return report(name, std::string("internal: ") + error.what(), ErrorKind::failure);
   }
@@ -113,6 +122,17 @@ int run_program(const std::string& name, const std::function<int()>& body) {
                   ErrorKind::environment);
   return code;
 }
+
+void print_result(const std::string& line) {
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fputc('\n', stdout);
+}
+
+void print_error(const std::string& name, const std::string& message) {
+  print_line(name + ": error: " + message);
+}
+
+void print_warning(const std::string& message) { print_line("warning: " + message); }
 
 bool parse_options(CLI::App& app, int argc, const char* const* argv) {
   app.set_version_flag("--version", app.get_name() + " (Palindrome) " + version());

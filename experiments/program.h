@@ -26,6 +26,14 @@ namespace pal {
 ///     }
 int run_program(const std::string& name, const std::function<int()>& body);
 
+/// A line of results on stdout. A failure to write does not stop the program here; run_program
+/// notices it at the end.
+void print_result(const std::string& line);
+/// The line `NAME: error: MESSAGE` on stderr; for programs that go on after an error.
+void print_error(const std::string& name, const std::string& message);
+/// The line `warning: MESSAGE` on stderr.
+void print_warning(const std::string& message);
+
 /// Parses the command line, with `--version` added. False if `--help` or `--version` was asked for
 /// and has been answered on stdout. Throws usage for anything that does not fit; an unknown option
 /// is answered with the nearest known one. Numbers that are not finite are refused everywhere.

@@ -27,27 +27,6 @@ std::optional<int64_t> whole_number(std::string_view text) {
   return value;
 }
 
-SafetensorsFile read_verified(const std::string& path) {
-  SafetensorsFile file = SafetensorsFile::read(path);
-  const auto& metadata = file.metadata();
-  if (!is_checkpoint(metadata))
-    fail(ErrorKind::data, "{}:8: not a Palindrome checkpoint: metadata format is not \"{}\"", path,
-         kFormat);
-  const auto noted = metadata.find("format_version");
-  const auto version = noted == metadata.end() ? std::nullopt : whole_number(noted->second);
-  if (!version || *version < 1) fail(ErrorKind::data, "{}:8: no valid format_version", path);
-  if (*version > kCheckpointVersion)
-    fail(ErrorKind::data,
-         "{}:8: checkpoint of format version {}, this program reads up to {}; use a newer one",
-         path, *version, kCheckpointVersion);
-  if (!file.verify_digest())
-    fail(ErrorKind::data, "{}:8: the file does not match its digest; use an earlier checkpoint",
-         path);
-  for (const char* key : kRequiredKeys)
-    if (!metadata.contains(key)) fail(ErrorKind::data, "{}:8: no metadata {}", path, key);
-  return file;
-}
-
 /// The step-N files of FOLDER/checkpoints, largest N first.
 std::map<int64_t, fs::path, std::greater<>> step_files(const std::string& folder) {
   std::map<int64_t, fs::path, std::greater<>> files;
@@ -89,7 +68,8 @@ void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
 }
 
 Checkpoint load_checkpoint(const std::string& path) {
-  const SafetensorsFile file = read_verified(path);
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  check_checkpoint(file);
   Checkpoint checkpoint{file.metadata(), {}};
   for (const std::string& name : file.names()) {
     const Tensor stored = file.tensor(name);
@@ -98,7 +78,27 @@ Checkpoint load_checkpoint(const std::string& path) {
   return checkpoint;
 }
 
-void verify_checkpoint(const std::string& path) { read_verified(path); }
+void verify_checkpoint(const std::string& path) { check_checkpoint(SafetensorsFile::read(path)); }
+
+void check_checkpoint(const SafetensorsFile& file) {
+  const std::string& path = file.name();
+  const auto& metadata = file.metadata();
+  if (!is_checkpoint(metadata))
+    fail(ErrorKind::data, "{}:8: not a Palindrome checkpoint: metadata format is not \"{}\"", path,
+         kFormat);
+  const auto noted = metadata.find("format_version");
+  const auto version = noted == metadata.end() ? std::nullopt : whole_number(noted->second);
+  if (!version || *version < 1) fail(ErrorKind::data, "{}:8: no valid format_version", path);
+  if (*version > kCheckpointVersion)
+    fail(ErrorKind::data,
+         "{}:8: checkpoint of format version {}, this program reads up to {}; use a newer one",
+         path, *version, kCheckpointVersion);
+  if (!file.verify_digest())
+    fail(ErrorKind::data, "{}:8: the file does not match its digest; use an earlier checkpoint",
+         path);
+  for (const char* key : kRequiredKeys)
+    if (!metadata.contains(key)) fail(ErrorKind::data, "{}:8: no metadata {}", path, key);
+}
 
 bool is_checkpoint(const std::map<std::string, std::string>& metadata) {
   const auto found = metadata.find("format");

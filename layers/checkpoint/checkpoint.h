@@ -10,6 +10,8 @@
 
 namespace pal {
 
+class SafetensorsFile;
+
 /// A training state or a trained model: named tensors (`model.*`, `optimizer.*`, `rng.*`) and text.
 /// Metadata keys that every checkpoint has: format, format_version (both set on saving),
 /// architecture, configuration (JSON), step, epoch, samples_seen (whole numbers), class_names (JSON
@@ -38,6 +40,8 @@ Checkpoint load_checkpoint(const std::string& path);
 
 /// All the checks of load_checkpoint, without making tensors.
 void verify_checkpoint(const std::string& path);
+/// The same for a file that has been read.
+void check_checkpoint(const SafetensorsFile& file);
 
 /// Whether a file's metadata says that it is a checkpoint.
 bool is_checkpoint(const std::map<std::string, std::string>& metadata);

@@ -1,0 +1,125 @@
+#!/bin/bash
+# Usage: inspect_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
+# pal-inspect on every file of tests/badinput (exit code, one line on stderr, the value to compare,
+# under limits of time and memory), on checkpoints that are damaged, and its options.
+set -u
+inspect=$1/pal-inspect
+source_folder=$2
+corpus=$source_folder/tests/badinput
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# run ARGUMENTS: output in $scratch/out and $scratch/err, exit code in $code.
+run() {
+  # The sanitizers reserve terabytes of addresses, so the limit is only set for plain programs.
+  (
+    [ -n "${PAL_NO_MEMORY_LIMIT:-}" ] || ulimit -v 1500000
+    OMP_NUM_THREADS=2 timeout 10 "$inspect" "$@"
+  ) >"$scratch/out" 2>"$scratch/err"
+  code=$?
+}
+
+expect_code() {
+  [ "$code" = "$1" ] || fail "$2: exit code $code, expected $1: $(cat "$scratch/err")"
+}
+
+expect_error_line() {
+  [ "$(wc -l <"$scratch/err")" = 1 ] && grep -q "^pal-inspect: error: $1" "$scratch/err" ||
+    fail "$2: expected one line on stderr, got: $(cat "$scratch/err")"
+}
+
+expect_output() {
+  grep -qF -- "$1" "$scratch/$2" || fail "$3: no $1 in: $(cat "$scratch/$2")"
+}
+
+# check_value FILE CHECK: one word of the manifest's last column against the JSON answer.
+check_value() {
+  case $2 in
+    -) ;;
+    tl=*)
+      got=$(sed 's/.*"top_left":\[\([^]]*\)\].*/\1/' "$scratch/out")
+      echo "$got,${2#tl=}" | awk -F, '{ for (i = 1; i <= 3; ++i) { d = $i - $(i + 3); if (d > 6 || d < -6) exit 1 } }' ||
+        fail "$1: top left $got, expected ${2#tl=}" ;;
+    *=*) expect_output "\"${2%%=*}\":${2#*=}" out "$1" ;;
+    *x*x*) expect_output "\"shape\":[${2//x/,}]" out "$1" ;;
+    *x*) expect_output "\"width\":${2%x*},\"height\":${2#*x}," out "$1" ;;
+  esac
+}
+
+rows=0
+while IFS=$'\t' read -r file wrong expected check; do
+  rows=$((rows + 1))
+  run --json "$corpus/$file"
+  case $expected in
+    accept)
+      expect_code 0 "$file"
+      [ -s "$scratch/err" ] && fail "$file: stderr: $(cat "$scratch/err")"
+      expect_output '"verdict":"ok"' out "$file" ;;
+    accept-with-warning)
+      expect_code 0 "$file"
+      [ "$(grep -c "^warning: $corpus/$file: " "$scratch/err")" = 1 ] && [ "$(wc -l <"$scratch/err")" = 1 ] ||
+        fail "$file: expected one warning, got: $(cat "$scratch/err")"
+      expect_output '"verdict":"warning"' out "$file" ;;
+    *)
+      expect_code 3 "$file ($wrong)"
+      expect_error_line "$corpus/$file" "$file"
+      expect_output '"verdict":"error"' out "$file" ;;
+  esac
+  for word in $check; do check_value "$file" "$word"; done
+done < <(tail -n +2 "$corpus/manifest.tsv")
+[ "$rows" -ge 9 ] || fail "only $rows rows in $corpus/manifest.tsv"
+
+run "$corpus"
+expect_code 3 "folder"
+refused=$(grep -c "^pal-inspect: error: " "$scratch/err")
+[ "$refused" = "$(grep -c $'\terror\t' "$corpus/manifest.tsv")" ] || fail "folder: $refused refused"
+
+golden=$source_folder/tests/golden
+run --json "$golden/model_tiny_soft.safetensors"
+expect_code 0 model_tiny_soft
+expect_output '"tensors":481' out model_tiny_soft
+run diff "$golden/dct_n4.safetensors" "$golden/dct_n4.safetensors"
+expect_code 0 "diff of equal files"
+run diff "$golden/dct_n4.safetensors" "$golden/dct_n7.safetensors"
+expect_code 1 "diff of different files"
+expect_output 'tensor "x": F32 [4, 5, 4, 4] and F32 [4, 5, 7, 7]' out diff
+
+printf 'PK' >"$scratch/other"
+run "$scratch/other"
+expect_code 3 "unknown kind"
+expect_error_line "$scratch/other:0: " "unknown kind"
+: >"$scratch/empty.png"
+run "$scratch/empty.png"
+expect_code 3 "empty file"
+mkfifo "$scratch/fifo.jpg"
+run "$scratch/fifo.jpg"
+expect_code 3 "FIFO"
+run "$scratch/absent"
+expect_code 3 "absent file"
+run --jsn x
+expect_code 2 "unknown option"
+expect_output "did you mean --json?" err "unknown option"
+run
+expect_code 2 "no argument"
+run --max-pixels nan x
+expect_code 2 "not a number"
+run --version
+expect_code 0 version
+expect_output "pal-inspect (Palindrome) " out version
+run --help
+expect_code 0 help
+if [ -w /dev/full ]; then
+  "$inspect" --json "$golden" >/dev/full 2>"$scratch/err"
+  code=$?
+  expect_code 4 "full disk"
+  expect_error_line "stdout: " "full disk"
+fi
+
+[ "$failures" = 0 ] && echo "$rows files and the options behave"
+[ "$failures" = 0 ]

@@ -11,10 +11,11 @@
 
 /// Calls a kernel of the backend that holds `tensor`: PAL_BACKEND(x, haar_forward(x, y, 0.5)).
 /// Every family has the same signatures in namespace cpu (and in cuda, where that is built).
-#define PAL_BACKEND(tensor, call)                                                            \
-  ((tensor).device().is_cpu() ? ::pal::cpu::call                                             \
-                              : ::pal::fail(::pal::ErrorKind::environment,                   \
-                                            "{}: this build has no CUDA backend", #call))
+#define PAL_BACKEND(tensor, call)                                                  \
+  ((tensor).device().is_cpu()                                                      \
+       ? ::pal::cpu::call                                                          \
+       : throw ::pal::Error(::pal::ErrorKind::environment,                         \
+                            #call ": this build has no CUDA backend"))
 
 namespace pal {
 

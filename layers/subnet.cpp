@@ -86,11 +86,10 @@ class Subnet::Layer {
     // to recompute its mask.
     row.kept_bytes = input.numel() / input[0] * item_bytes;
     if (spec_.kind != LayerSpec::Kind::conv) {
-      if (fused_relu_) row.kind += " + relu";
+      if (fused_relu_) row.kind = "batch norm + relu";
       return row;
     }
-    row.kind += std::to_string(spec_.kernel) + "x" + std::to_string(spec_.kernel);
-    if (spec_.stride > 1) row.kind += "/" + std::to_string(spec_.stride);
+    row.kind = fmt::format("conv {}x{}/{}", spec_.kernel, spec_.kernel, spec_.stride);
     row.multiply_adds = row.output[1] * row.output[2] * weight_->shape.numel();
     return row;
   }

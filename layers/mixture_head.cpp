@@ -1,0 +1,154 @@
+#include "layers/mixture_head.h"
+
+#include <cmath>
+
+#include "kernels/gemm.h"
+#include "kernels/permutation.h"
+#include "kernels/reduce.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+
+MixtureWeights LossSpec::weights() const {
+  if (std::isinf(beta)) return {0.0, factor};
+  return {factor / (1.0 + beta), factor * beta / (1.0 + beta)};
+}
+
+MixtureHead::MixtureHead(const MixtureSpec& spec)
+    : spec_(spec),
+      mean_({spec.classes, spec.rank > 0 ? spec.mean_dims : spec.dims},
+            spec.rank > 0 ? Init::constant(0.0) : Init::normal(0.01), ParameterGroup::means),
+      alpha_({spec.classes, spec.rank}, Init::normal(0.01), ParameterGroup::means),
+      prototypes_({spec.rank, spec.dims - spec.mean_dims}, Init::normal(0.01),
+                  ParameterGroup::means) {
+  expect(spec.classes >= 1, "mixture: expected at least one class, got {}", spec.classes);
+  expect(spec.mean_dims >= spec.classes,
+         "mixture: {} mean dimensions cannot hold {} classes; use more downsampling or channels",
+         spec.mean_dims, spec.classes);
+  expect(spec.dims >= spec.mean_dims, "mixture: {} dimensions, {} of them means", spec.dims,
+         spec.mean_dims);
+}
+
+void MixtureHead::collect(StateList& state) {
+  state.add("mu_mean", mean_);
+  if (spec_.rank > 0) {
+    state.add("mu_alpha", alpha_);
+    state.add("mu_prototypes", prototypes_);
+  }
+  if (spec_.head_permutation) state.add("head_permutation", permutation_);
+}
+
+void MixtureHead::initialise(DType dtype) {
+  if (spec_.head_permutation) {
+    const auto order = numpy_permutation(spec_.mean_dims);
+    permutation_ = Tensor::empty({spec_.mean_dims}, DType::i32, Tag::parameters);
+    std::copy(order.begin(), order.end(), permutation_.data<int32_t>());
+  }
+  // r copies of g I side by side: every pair of classes is mu_init apart.
+  const int64_t copies = spec_.mean_dims / spec_.classes;
+  const double g = spec_.mu_init / std::sqrt(2.0 * static_cast<double>(copies));
+  dispatch_real("mixture", dtype, [&](auto typed) {
+    using T = decltype(typed);
+    for (int64_t y = 0; y < spec_.classes; ++y) {
+      T* row = mean_.value.data<T>() + y * mean_.shape[1];
+      std::fill_n(row, spec_.mean_dims, T{0});
+      for (int64_t k = 0; k < copies; ++k) row[k * spec_.classes + y] = static_cast<T>(g);
+    }
+  });
+}
+
+MixtureMeans MixtureHead::means() const {
+  MixtureMeans means;
+  means.mean = mean_.value;
+  if (spec_.rank > 0) {
+    means.alpha = alpha_.value;
+    means.prototypes = prototypes_.value;
+  }
+  means.permutation = permutation_;
+  return means;
+}
+
+MixtureResult MixtureHead::losses(const Tensor& z, const Tensor& log_det, const Tensor& targets,
+                                  const LossSpec& loss, MixtureState& state,
+                                  const Tensor& grad_scores) const {
+  const int64_t n = z.size(0);
+  const TagScope tag(Tag::workspace);
+  MixtureResult result;
+  result.scores = Tensor::empty({n, spec_.classes}, z.dtype());
+  const Tensor half_norm = Tensor::empty({n}, DType::f64);
+  MixtureLosses outputs;
+  outputs.nll_joint = result.nll_joint = Tensor::empty({n}, DType::f64);
+  outputs.nll_class = result.nll_class = Tensor::empty({n}, DType::f64);
+  outputs.cross_entropy = result.cross_entropy = Tensor::empty({n}, DType::f64);
+  outputs.grad_scores = grad_scores;
+  PAL_BACKEND(z, mixture_scores(z, means(), result.scores, state));
+  PAL_BACKEND(z, half_squared_norm(z, half_norm));
+  PAL_BACKEND(z, mixture_losses(result.scores, half_norm, log_det, targets, spec_.dims,
+                                loss.weights(), outputs));
+  const MixtureWeights weights = loss.weights();
+  const double* joint = result.nll_joint.data<double>();
+  const double* entropy = result.cross_entropy.data<double>();
+  result.loss = parallel_sum(n, [&](int64_t i) {
+                  return weights.density * joint[i] + weights.classes * entropy[i];
+                }) /
+                static_cast<double>(n);
+  return result;
+}
+
+MixtureResult MixtureHead::evaluate(const Tensor& z, const Tensor& log_det, const Tensor& targets,
+                                    const LossSpec& loss) const {
+  MixtureState state;
+  return losses(z, log_det, targets, loss, state, {});
+}
+
+MixtureHead::Gradients MixtureHead::evaluate_backward(const Tensor& z, const Tensor& log_det,
+                                                      const Tensor& targets, const LossSpec& loss,
+                                                      MixtureResult& result) {
+  const int64_t n = z.size(0);
+  MixtureState state;
+  const Tensor grad_scores = Tensor::empty({n, spec_.classes}, z.dtype(), Tag::workspace);
+  result = losses(z, log_det, targets, loss, state, grad_scores);
+  const double density = mixture_density_gradient(loss.weights(), n, spec_.dims);
+  Gradients gradients;
+  gradients.z = Tensor::empty(z.shape(), z.dtype(), Tag::stream);
+  gradients.log_det = Tensor::empty({n}, DType::f64, Tag::workspace);
+  gradients.log_det.fill(-density);
+  MixtureGrads grads;
+  grads.mean = mean_.grad;
+  if (spec_.rank > 0) {
+    grads.alpha = alpha_.grad;
+    grads.prototypes = prototypes_.grad;
+  }
+  PAL_BACKEND(z, mixture_backward(z, means(), state, grad_scores, density, gradients.z, grads));
+  return gradients;
+}
+
+Tensor MixtureHead::scores(const Tensor& z) const {
+  const Tensor scores = Tensor::empty({z.size(0), spec_.classes}, z.dtype(), Tag::workspace);
+  MixtureState state;
+  PAL_BACKEND(z, mixture_scores(z, means(), scores, state));
+  return scores;
+}
+
+Tensor MixtureHead::class_mean(int64_t y) const {
+  expect(y >= 0 && y < spec_.classes, "class_mean: expected a class below {}, got {}",
+         spec_.classes, y);
+  const Tensor mean = Tensor::zeros({1, spec_.dims}, mean_.value.dtype(), Tag::workspace);
+  mean.slice_channels(0, mean_.shape[1]).copy_from(mean_.value.slice_batch(y, 1));
+  if (spec_.rank > 0)
+    PAL_BACKEND(mean, gemm(alpha_.value.slice_batch(y, 1), prototypes_.value,
+                           mean.slice_channels(spec_.mean_dims, spec_.dims - spec_.mean_dims)));
+  if (!permutation_.defined()) return mean.reshape({spec_.dims});
+  // z_mean[i] = z[permutation[i]].
+  dispatch_real("class_mean", mean.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    const std::vector<T> ordered(mean.data<T>(), mean.data<T>() + spec_.mean_dims);
+    for (int64_t i = 0; i < spec_.mean_dims; ++i)
+      mean.data<T>()[permutation_.data<int32_t>()[i]] = ordered[static_cast<size_t>(i)];
+  });
+  return mean.reshape({spec_.dims});
+}
+
+double MixtureHead::mean_distance() const { return pal::mean_distance(means()); }
+
+}  // namespace pal

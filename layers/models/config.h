@@ -1,0 +1,79 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "kernels/dct.h"
+#include "layers/coupling_block.h"
+#include "layers/mixture_head.h"
+
+namespace pal {
+
+enum class SubnetKind { bottleneck, basic };
+enum class CouplingKind { slow, glow };
+/// What brings the image to the first stage: `entry` a downsampling coupling, then Haar and a
+/// pointwise coupling (ImageNet); `haar` Haar alone (single-channel images cannot be split).
+enum class EntryKind { entry, haar };
+
+/// Everything that defines an IB-INN. Field names are the keys of configuration files and the long
+/// options of the programs.
+struct ModelConfig {
+  std::string arch = "ibinn-mnist";
+  int64_t image_size = 28;
+  int64_t channels = 1;
+  int64_t classes = 10;
+  EntryKind entry = EntryKind::haar;
+  /// The paper's 7x7 entry convolution.
+  bool entry_7x7 = false;
+  int64_t entry_width = 64;
+  /// Per stage: coupling blocks (downsampling one included), stride of the first, subnet width.
+  std::vector<int64_t> blocks = {4, 4};
+  std::vector<int64_t> strides = {1, 2};
+  std::vector<int64_t> widths = {32, 64};
+  SubnetKind subnet = SubnetKind::bottleneck;
+  CouplingKind coupling = CouplingKind::slow;
+  MixingKind mixing = MixingKind::permutation;
+  int64_t reflections = 3;
+  bool welling = false;
+  bool gin = false;
+  double clamp = 0.7;
+  ActNormKind act_norm = ActNormKind::softplus;
+  double act_norm_init = 1.0;
+  /// Factor on the initial weights of each subnet's last convolution.
+  double subnet_gain = 0.1;
+  DctMap::Flavour dct = DctMap::Flavour::reference;
+  /// Report the published (wrong) log-determinant of the DCT.
+  bool dct_reported = false;
+  int64_t rank = 0;
+  double mu_init = 3.5;
+  bool head_permutation = false;
+  /// bf16 subnets on a float32 stream.
+  DType compute = DType::f32;
+};
+
+/// The named presets: ibinn-imagenet (reference flavour), ibinn-small, ibinn-mnist. Throws usage
+/// naming the presets for another name.
+ModelConfig preset(const std::string& arch);
+const std::vector<std::string>& preset_names();
+
+/// Switches a configuration to the paper's text where it differs from the published code (model.md,
+/// section 10).
+void apply_paper_flavour(ModelConfig& config);
+
+/// Throws usage, naming the field and what is expected, if no network can be built from it. Image
+/// sizes that cannot be halved often enough name the nearest legal ones.
+void validate(const ModelConfig& config);
+
+/// The configuration as a JSON object (text) and back; unknown or ill-typed keys throw usage naming
+/// the key and, for parsing, `where` it stood.
+std::string to_json(const ModelConfig& config);
+ModelConfig config_from_json(const std::string& json, const std::string& where);
+
+/// Sets one field from text ("widths" "32,64"); returns false if there is no such field.
+bool set_field(ModelConfig& config, const std::string& key, const std::string& value,
+               const std::string& where);
+/// Names of all fields, in order.
+std::vector<std::string> field_names();
+/// A field's value as set_field would take it.
+std::string field_text(const ModelConfig& config, const std::string& key);
+
+}  // namespace pal

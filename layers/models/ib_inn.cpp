@@ -1,0 +1,179 @@
+#include "layers/models/ib_inn.h"
+
+#include "kernels/reduce.h"
+#include "layers/fixed_blocks.h"
+#include "layers/slow_coupling.h"
+#include "layers/two_sided_coupling.h"
+
+namespace pal {
+namespace {
+
+CouplingSpec coupling_spec(const ModelConfig& config) {
+  CouplingSpec spec;
+  spec.clamp = config.clamp;
+  spec.act_norm = {config.act_norm, config.act_norm_init};
+  spec.mixing = {config.mixing, config.reflections};
+  spec.welling = config.welling;
+  spec.gin = config.gin;
+  spec.compute = config.compute;
+  return spec;
+}
+
+/// Adds blocks while following the channels and the resolution. Names are `blocks.<i>`, i counted
+/// from 1 and fixed maps included, as in the published checkpoints.
+class ChainBuilder {
+ public:
+  ChainBuilder(const ModelConfig& config, InvertibleChain& chain)
+      : config_(config), chain_(chain), channels_(config.channels), size_(config.image_size) {}
+
+  void entry() {
+    const double gain = config_.subnet_gain;
+    const int64_t width = config_.entry_width;
+    const bool wide_kernel = config_.entry_7x7;
+    TwoSidedCoupling::Subnets subnets;
+    subnets.first = [=](int64_t out) {
+      return wide_kernel ? entry_strided_7x7_subnet(width, out, gain)
+                         : entry_strided_subnet(width, out, gain);
+    };
+    subnets.second = [=](int64_t out) { return entry_low_res_subnet(width, out, gain); };
+    CouplingSpec spec = coupling_spec(config_);
+    spec.welling = false;
+    add(std::make_unique<TwoSidedCoupling>(channels_, true, spec, subnets), true);
+    haar();
+    const int64_t points = channels_;
+    plain([=](int64_t out) { return pointwise_subnet(points, out, gain); });
+  }
+
+  void haar() { add(std::make_unique<HaarBlock>(), true); }
+
+  void stage(int64_t blocks, int64_t stride, int64_t width) {
+    for (int64_t i = 0; i < blocks; ++i) {
+      if (i == 0 && stride == 2)
+        downsampling(width);
+      else
+        plain([this, width](int64_t out) { return subnet(width, out, 1); });
+    }
+  }
+
+  void pool() {
+    chain_.add(std::make_unique<DctBlock>(size_, channels_, DctMap{config_.dct, 0.5},
+                                          config_.dct_reported),
+               next_name());
+  }
+
+  int64_t channels() const { return channels_; }
+
+ private:
+  SubnetSpec subnet(int64_t width, int64_t out, int64_t stride) const {
+    return config_.subnet == SubnetKind::bottleneck
+               ? bottleneck_subnet(width, out, stride, config_.subnet_gain)
+               : basic_subnet(width, out, stride, config_.subnet_gain);
+  }
+
+  void downsampling(int64_t width) {
+    TwoSidedCoupling::Subnets subnets;
+    subnets.first = [this, width](int64_t out) { return subnet(width, out, 2); };
+    subnets.second = [this, width](int64_t out) { return subnet(width, out, 1); };
+    CouplingSpec spec = coupling_spec(config_);
+    spec.welling = false;
+    add(std::make_unique<TwoSidedCoupling>(channels_, true, spec, subnets), true);
+  }
+
+  void plain(const std::function<SubnetSpec(int64_t)>& make) {
+    if (config_.coupling == CouplingKind::slow)
+      add(std::make_unique<SlowCoupling>(channels_, coupling_spec(config_), make), false);
+    else
+      add(std::make_unique<TwoSidedCoupling>(channels_, false, coupling_spec(config_),
+                                             TwoSidedCoupling::Subnets{make, make}),
+          false);
+  }
+
+  std::string next_name() const { return "blocks." + std::to_string(chain_.size() + 1); }
+
+  void add(std::unique_ptr<InvertibleBlock> block, bool halves) {
+    chain_.add(std::move(block), next_name());
+    if (!halves) return;
+    channels_ *= 4;
+    size_ /= 2;
+  }
+
+  const ModelConfig& config_;
+  InvertibleChain& chain_;
+  int64_t channels_;
+  int64_t size_;
+};
+
+}  // namespace
+
+void build_chain(const ModelConfig& config, InvertibleChain& chain) {
+  validate(config);
+  ChainBuilder builder(config, chain);
+  if (config.entry == EntryKind::entry)
+    builder.entry();
+  else
+    builder.haar();
+  for (size_t stage = 0; stage < config.blocks.size(); ++stage)
+    builder.stage(config.blocks[stage], config.strides[stage], config.widths[stage]);
+  builder.pool();
+}
+
+MixtureSpec mixture_spec(const ModelConfig& config) {
+  int64_t halvings = config.entry == EntryKind::entry ? 2 : 1;
+  for (const int64_t stride : config.strides) halvings += stride == 2 ? 1 : 0;
+  MixtureSpec spec;
+  spec.classes = config.classes;
+  spec.dims = config.channels * config.image_size * config.image_size;
+  spec.mean_dims = config.channels << (2 * halvings);
+  spec.rank = config.rank;
+  spec.mu_init = config.mu_init;
+  spec.head_permutation = config.head_permutation;
+  return spec;
+}
+
+IbInn::IbInn(const ModelConfig& config, uint64_t seed, DType dtype) : config_(config) {
+  build_chain(config, chain_);
+  head_ = std::make_unique<MixtureHead>(mixture_spec(config));
+  chain_.collect(state_);
+  head_->collect(state_);
+  store_.materialise(state_.parameters, dtype, seed);
+  for (int i = 0; i < chain_.size(); ++i) chain_.block(i).initialise(dtype, seed);
+  head_->initialise(dtype);
+}
+
+MixtureResult IbInn::train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
+                                Phase phase, Tensor* grad_x) {
+  const Variable input(x, grad_x != nullptr);
+  const auto latent = forward(input, phase);
+  MixtureResult result;
+  const MixtureHead::Gradients grads = head_->evaluate_backward(
+      latent.y.value(), latent.log_det.value(), targets, loss, result);
+  pal::backward({latent.y, latent.log_det}, {grads.z, grads.log_det});
+  if (grad_x != nullptr) *grad_x = input.grad();
+  return result;
+}
+
+MixtureResult IbInn::evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) {
+  const NoGradGuard no_grad;
+  const auto latent = forward(Variable(x), Phase::evaluate);
+  return head_->evaluate(latent.y.value(), latent.log_det.value(), targets, loss);
+}
+
+void IbInn::set_average_count(int64_t batches) {
+  for (int i = 0; i < chain_.size(); ++i)
+    if (auto* block = dynamic_cast<CouplingBlock*>(&chain_.block(i)))
+      for (const auto& named : block->subnets()) named.subnet->set_average_count(batches);
+}
+
+void IbInn::check_finite(const std::string& when) const {
+  for (const Parameter* p : state_.parameters) {
+    if (!PAL_BACKEND(p->value, all_finite(p->value)))
+      fail(ErrorKind::numerics, "{}: parameter {} is not finite", when, p->name);
+    if (!PAL_BACKEND(p->grad, all_finite(p->grad)))
+      fail(ErrorKind::numerics, "{}: the gradient of {} is not finite", when, p->name);
+  }
+  for (const Buffer& b : state_.buffers)
+    if (b.tensor->dtype() != DType::i32 && !PAL_BACKEND(*b.tensor, all_finite(*b.tensor)))
+      fail(ErrorKind::numerics, "{}: {} is not finite", when, b.name);
+}
+
+}  // namespace pal

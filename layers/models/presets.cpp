@@ -1,0 +1,109 @@
+#include <algorithm>
+
+#include "layers/models/config.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+/// IB-INN for 28x28 grey images: Haar first, since one channel cannot be split.
+ModelConfig ibinn_mnist() { return {}; }
+
+/// IB-INN for 32x32 colour images.
+ModelConfig ibinn_small() {
+  ModelConfig config;
+  config.arch = "ibinn-small";
+  config.image_size = 32;
+  config.channels = 3;
+  config.blocks = {4, 4, 4};
+  config.strides = {1, 2, 2};
+  config.widths = {32, 64, 128};
+  return config;
+}
+
+/// The network of the published checkpoints (model.md, section 6).
+ModelConfig ibinn_imagenet() {
+  ModelConfig config;
+  config.arch = "ibinn-imagenet";
+  config.image_size = 224;
+  config.channels = 3;
+  config.classes = 1000;
+  config.entry = EntryKind::entry;
+  config.blocks = {3, 4, 6, 3};
+  config.strides = {1, 2, 2, 2};
+  config.widths = {64, 128, 256, 512};
+  config.act_norm_init = 0.7;
+  config.subnet_gain = 1.0;
+  config.rank = 128;
+  config.head_permutation = true;
+  return config;
+}
+
+int64_t halvings(const ModelConfig& config) {
+  return (config.entry == EntryKind::entry ? 2 : 1) +
+         std::count(config.strides.begin(), config.strides.end(), 2);
+}
+
+}  // namespace
+
+const std::vector<std::string>& preset_names() {
+  static const std::vector<std::string> names = {"ibinn-imagenet", "ibinn-small", "ibinn-mnist"};
+  return names;
+}
+
+ModelConfig preset(const std::string& arch) {
+  if (arch == "ibinn-mnist") return ibinn_mnist();
+  if (arch == "ibinn-small") return ibinn_small();
+  if (arch == "ibinn-imagenet") return ibinn_imagenet();
+  fail(ErrorKind::usage,
+       "--arch: expected ibinn-imagenet, ibinn-small or ibinn-mnist, got '{}'", arch);
+}
+
+void apply_paper_flavour(ModelConfig& config) {
+  config.entry_7x7 = config.entry == EntryKind::entry;
+  config.act_norm = ActNormKind::paper;
+  config.act_norm_init = 1.0;
+  config.mixing = MixingKind::orthogonal;
+  config.dct = DctMap::Flavour::orthonormal;
+}
+
+void validate(const ModelConfig& config) {
+  const auto& c = config;
+  expect(c.channels >= 1 && c.channels <= 64, "channels: expected 1 to 64, got {}", c.channels);
+  expect(c.classes >= 1 && c.classes <= 1000000, "classes: expected 1 to 1000000, got {}",
+         c.classes);
+  expect(!c.blocks.empty() && c.blocks.size() == c.strides.size() &&
+             c.blocks.size() == c.widths.size() && c.blocks.size() <= 8,
+         "blocks, strides, widths: expected 1 to 8 stages, equally many in each, got {}, {} and {}",
+         c.blocks.size(), c.strides.size(), c.widths.size());
+  for (size_t i = 0; i < c.blocks.size(); ++i) {
+    expect(c.blocks[i] >= 1 && c.blocks[i] <= 10000, "blocks: expected 1 to 10000 per stage, got {}",
+           c.blocks[i]);
+    expect(c.strides[i] == 1 || c.strides[i] == 2, "strides: expected 1 or 2, got {}", c.strides[i]);
+    expect(c.widths[i] >= 1 && c.widths[i] <= 65536, "widths: expected 1 to 65536, got {}",
+           c.widths[i]);
+  }
+  expect(c.entry_width >= 1 && c.entry_width <= 65536, "entry-width: expected 1 to 65536, got {}",
+         c.entry_width);
+  expect(c.entry != EntryKind::entry || c.channels >= 2,
+         "entry: a downsampling coupling needs at least 2 channels to split; use entry haar");
+  const int64_t unit = int64_t{1} << halvings(c);
+  expect(c.image_size >= 1 && c.image_size <= 16384, "image-size: expected 1 to 16384, got {}",
+         c.image_size);
+  if (c.image_size % unit != 0) {
+    const int64_t below = c.image_size / unit * unit;
+    fail(ErrorKind::usage,
+         "image-size: {} cannot be halved {} times; the nearest sizes are {}{}", c.image_size,
+         halvings(c), below > 0 ? std::to_string(below) + " and " : std::string(), below + unit);
+  }
+  expect(c.clamp > 0.0, "clamp: expected a number above 0, got {}", c.clamp);
+  expect(c.subnet_gain >= 0.0, "subnet-gain: expected at least 0, got {}", c.subnet_gain);
+  expect(c.rank >= 0, "rank: expected at least 0, got {}", c.rank);
+  expect(c.mu_init >= 0.0, "mu-init: expected at least 0, got {}", c.mu_init);
+  const int64_t mean_dims = c.channels << (2 * halvings(c));
+  expect(mean_dims >= c.classes,
+         "classes: {} classes need at least as many pooled channels, and this network has {}",
+         c.classes, mean_dims);
+}
+
+}  // namespace pal

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 
 #include "data/digits.h"
@@ -34,7 +33,7 @@ IdxArray read_labels(const std::string& path) {
 /// `folder`/`name` or the same with .gz; empty if neither exists.
 std::string find_idx(const std::string& folder, const std::string& name) {
   for (const char* suffix : {"", ".gz"}) {
-    const std::string path = (std::filesystem::path(folder) / (name + suffix)).string();
+    std::string path = (std::filesystem::path(folder) / (name + suffix)).string();
     if (std::filesystem::exists(path)) return path;
   }
   return {};

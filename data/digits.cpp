@@ -29,7 +29,7 @@ std::string find_sheet(const std::string& folder) {
     places = data_places("digits", places);
   }
   for (const std::string& place : places) {
-    const std::string path = (std::filesystem::path(place) / "digits.png").string();
+    std::string path = (std::filesystem::path(place) / "digits.png").string();
     if (std::filesystem::exists(path)) return path;
   }
   fail(ErrorKind::data,

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <queue>
+#include <utility>
 
 #include "kernels/elementwise.h"
 #include "runtime/error.h"
@@ -18,6 +19,8 @@ struct Node {
   std::vector<std::weak_ptr<Variable::State>> outputs;
   BackwardFunction backward;
   bool queued = false;
+  // Keeps outputs with a gradient alive until this node has run.
+  std::vector<std::shared_ptr<Variable::State>> reached;
 };
 
 }  // namespace
@@ -100,8 +103,9 @@ void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
       queue(earlier);
   const auto reach = [&](const std::shared_ptr<Variable::State>& state, const Tensor& grad) {
     accumulate(*state, grad);
-    if (!state->node || state->node->queued || !grad.defined()) return;
-    state->node->queued = true;
+    if (!state->node || !grad.defined()) return;
+    state->node->reached.push_back(state);
+    if (std::exchange(state->node->queued, true)) return;
     queue.push(state->node);
   };
   for (size_t i = 0; i < roots.size(); ++i) reach(roots[i].state(), grad_roots[i]);
@@ -116,6 +120,7 @@ void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
       // An intermediate gradient is no longer needed once its node runs.
       if (state) state->grad = Tensor();
     }
+    node->reached.clear();
     const Gradients grad_inputs = node->backward(grad_outputs);
     node->backward = nullptr;
     grad_outputs.clear();

@@ -66,6 +66,12 @@ inline Tensor tensor_with(const Shape& shape, DType dtype, const std::vector<dou
   return tensor;
 }
 
+inline Tensor constant_tensor(const Shape& shape, double value) {
+  const Tensor tensor = Tensor::empty(shape, DType::f64);
+  tensor.fill(value);
+  return tensor;
+}
+
 /// Standard normal values, the same for the same key.
 inline Tensor random_tensor(const Shape& shape, DType dtype, uint64_t key, double scale = 1.0) {
   const Philox random(key, RandomPurpose::test);

@@ -69,6 +69,7 @@ void statistics(const Tensor& x, const Tensor& mean, const Tensor& variance) {
   const C* base = shift.data();
   const auto sums = sum_rows<C>(x.rows(), channels, [&](int64_t row, C* first, C* second) {
     const X* values = from + row * x.pitch();
+#pragma omp simd
     for (int64_t c = 0; c < channels; ++c) {
       const C d = static_cast<C>(values[c]) - base[c];
       first[c] += d;
@@ -99,6 +100,7 @@ void forward(const Tensor& x, const BatchNormArgs& args, bool relu, const Tensor
     for (int64_t row = begin; row < end; ++row) {
       const X* from = x.data<X>() + row * x.pitch();
       Y* to = y.data<Y>() + row * y.pitch();
+#pragma omp simd
       for (int64_t c = 0; c < channels; ++c) {
         const C value = (static_cast<C>(from[c]) - mean[c]) * slope[c] + bias[c];
         // A NaN must pass the ReLU, so that it is seen.
@@ -125,6 +127,7 @@ void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, 
   const auto sums = sum_rows<C>(x.rows(), channels, [&](int64_t row, C* first, C* second) {
     const X* from = x.data<X>() + row * x.pitch();
     const Y* grad = grad_y.data<Y>() + row * grad_y.pitch();
+#pragma omp simd
     for (int64_t c = 0; c < channels; ++c) {
       const C centred = static_cast<C>(from[c]) - mean[c];
       const C g = centred * slope[c] + bias[c] > floor ? static_cast<C>(grad[c]) : C{0};
@@ -150,6 +153,7 @@ void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, 
       const X* from = x.data<X>() + row * x.pitch();
       const Y* grad = grad_y.data<Y>() + row * grad_y.pitch();
       X* to = grads.x.data<X>() + row * grads.x.pitch();
+#pragma omp simd
       for (int64_t c = 0; c < channels; ++c) {
         const C centred = static_cast<C>(from[c]) - mean[c];
         const C g = centred * slope[c] + bias[c] > floor ? static_cast<C>(grad[c]) : C{0};

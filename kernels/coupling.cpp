@@ -90,6 +90,7 @@ struct Mix {
       return;
     }
     const int32_t* where = inverse.data() + begin;
+#pragma omp simd
     for (int64_t c = 0; c < count; ++c) to[c] = row[where[c]];
   }
   /// row[i] = v[index[i]].
@@ -98,6 +99,7 @@ struct Mix {
       std::copy_n(v, channels, row);
       return;
     }
+#pragma omp simd
     for (int64_t c = 0; c < channels; ++c) row[c] = v[index[static_cast<size_t>(c)]];
   }
 };
@@ -195,6 +197,7 @@ void forward(const Tensor& active, const Tensor& passive, const Tensor& a,
           const T* scale = mix.scale.data() + h.active_at;
           const T* offset = mix.offset.data() + h.active_at;
           T* to = v.data() + h.active_at;
+#pragma omp simd
           for (int64_t c = 0; c < h.active; ++c)
             to[c] = affine(x[c], e[c], t[c]) * scale[c] + offset[c];
           if (h.passive > 0) {
@@ -202,6 +205,7 @@ void forward(const Tensor& active, const Tensor& passive, const Tensor& a,
             scale = mix.scale.data() + h.passive_at;
             offset = mix.offset.data() + h.passive_at;
             to = v.data() + h.passive_at;
+#pragma omp simd
             for (int64_t c = 0; c < h.passive; ++c) to[c] = kept[c] * scale[c] + offset[c];
           }
           mix.write(v.data(), h.channels(), y.data<T>() + (first + p) * y.pitch());
@@ -231,6 +235,7 @@ void inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
           const T* scale = mix.scale.data() + h.active_at;
           const T* offset = mix.offset.data() + h.active_at;
           T* x = active.data<T>() + (first + p) * active.pitch();
+#pragma omp simd
           for (int64_t c = 0; c < h.active; ++c)
             x[c] = affine_inverse((v[static_cast<size_t>(c)] - offset[c]) / scale[c], e[c], t[c]);
         }
@@ -315,6 +320,7 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
               v[static_cast<size_t>(c)] = (v[static_cast<size_t>(c)] - mix.offset[static_cast<size_t>(c)]) /
                                           mix.scale[static_cast<size_t>(c)];
             const T* va = v.data() + h.active_at;
+#pragma omp simd
             for (int64_t c = 0; c < h.active; ++c) x[c] = affine_inverse(va[c], e[c], t[c]);
           } else if (act_norm) {
             T* va = v.data() + h.active_at;
@@ -327,6 +333,7 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
             T* sg = sum_g.data();
             T* sgv = sum_gv.data();
             const T* scale = mix.scale.data();
+#pragma omp simd
             for (int64_t c = 0; c < channels; ++c) {
               const T grad = g[static_cast<size_t>(c)];
               sg[c] += grad;

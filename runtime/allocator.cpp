@@ -1,7 +1,5 @@
 #include "runtime/allocator.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -15,8 +13,6 @@ namespace pal {
 namespace {
 
 constexpr int64_t kAlignment = 64;
-// Blocks from this size on ask for huge pages: one TLB entry instead of 512, and far fewer faults.
-constexpr int64_t kHugePage = int64_t{2} << 20;
 
 thread_local Tag current_tag = Tag::workspace;
 
@@ -96,18 +92,14 @@ void* Allocator::allocate(int64_t bytes, Tag tag) {
     state_->cached.erase(found);
   } else {
     capacity = counted;
-    const bool huge = counted >= kHugePage;
-    if (huge) capacity = round_up(counted, kHugePage);
-    const auto alignment = static_cast<size_t>(huge ? kHugePage : kAlignment);
-    pointer = std::aligned_alloc(alignment, static_cast<size_t>(capacity));
+    pointer = std::aligned_alloc(kAlignment, static_cast<size_t>(capacity));
     if (pointer == nullptr) {
       state_->drop_cache();
-      pointer = std::aligned_alloc(alignment, static_cast<size_t>(capacity));
+      pointer = std::aligned_alloc(kAlignment, static_cast<size_t>(capacity));
     }
     if (pointer == nullptr)
       fail(ErrorKind::environment, "memory: the system refused {} for {}; in use: {}",
            format_bytes(counted), name_of(tag), state_->stats.table());
-    if (huge) madvise(pointer, static_cast<size_t>(capacity), MADV_HUGEPAGE);
   }
   state_->used.emplace(pointer, State::Block{capacity, counted, tag});
   state_->count(tag, counted);

@@ -1,0 +1,121 @@
+#include "layers/models/model_io.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+/// All tensors of a model that a checkpoint holds, under their file names.
+std::vector<std::pair<std::string, Tensor>> named_tensors(const IbInn& model, const Sgd* sgd) {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const Parameter* p : model.state().parameters) tensors.emplace_back("model." + p->name, p->value);
+  for (const Buffer& b : model.state().buffers)
+    if (b.tensor->defined()) tensors.emplace_back("model." + b.name, *b.tensor);
+  if (sgd == nullptr) return tensors;
+  // The store's order is the momentum's.
+  int64_t offset = 0;
+  for (const Parameter* p : model.parameters().parameters()) {
+    tensors.emplace_back("optimizer.momentum." + p->name, sgd->momentum().view_at(offset, p->shape));
+    offset += p->shape.numel();
+  }
+  return tensors;
+}
+
+nlohmann::json json_of(const Checkpoint& checkpoint, const std::string& path, const char* key) {
+  const auto found = checkpoint.metadata.find(key);
+  if (found == checkpoint.metadata.end())
+    fail(ErrorKind::data, "{}: the metadata entry {} is missing", path, key);
+  auto json = nlohmann::json::parse(found->second, nullptr, false);
+  if (json.is_discarded()) fail(ErrorKind::data, "{}: the metadata entry {} is not JSON", path, key);
+  return json;
+}
+
+template <typename T>
+std::vector<T> list_of(const Checkpoint& checkpoint, const std::string& path, const char* key) {
+  const auto json = json_of(checkpoint, path, key);
+  std::vector<T> values;
+  if (!json.is_array()) fail(ErrorKind::data, "{}: {}: expected a JSON array", path, key);
+  for (const auto& entry : json) {
+    const bool fits = std::is_same_v<T, std::string> ? entry.is_string() : entry.is_number();
+    if (!fits) fail(ErrorKind::data, "{}: {}: an entry has the wrong type", path, key);
+    values.push_back(entry.get<T>());
+  }
+  return values;
+}
+
+}  // namespace
+
+Checkpoint to_checkpoint(const IbInn& model, const InputSpec& input, const Progress& progress,
+                         const Sgd* sgd, const std::map<std::string, std::string>& extra) {
+  Checkpoint checkpoint;
+  checkpoint.metadata = extra;
+  checkpoint.metadata["architecture"] = model.config().arch;
+  checkpoint.metadata["configuration"] = to_json(model.config());
+  checkpoint.metadata["step"] = std::to_string(progress.step);
+  checkpoint.metadata["epoch"] = std::to_string(progress.epoch);
+  checkpoint.metadata["samples_seen"] = std::to_string(progress.samples_seen);
+  checkpoint.metadata["class_names"] = nlohmann::json(input.class_names).dump();
+  checkpoint.metadata["mean"] = nlohmann::json(input.mean).dump();
+  checkpoint.metadata["std"] = nlohmann::json(input.std).dump();
+  checkpoint.tensors = named_tensors(model, sgd);
+  return checkpoint;
+}
+
+void load_state(const Checkpoint& checkpoint, const std::string& path, IbInn& model, Sgd* sgd) {
+  const auto targets = named_tensors(model, sgd);
+  std::set<std::string> known;
+  for (const auto& [name, target] : targets) {
+    known.insert(name);
+    const Tensor* found = checkpoint.find(name);
+    if (found == nullptr) fail(ErrorKind::data, "{}: {} is missing", path, name);
+    if (found->shape() != target.shape() || found->dtype() != target.dtype())
+      fail(ErrorKind::data, "{}: {}: expected {} of {}, found {} of {}", path, name,
+           target.shape().str(), name_of(target.dtype()), found->shape().str(),
+           name_of(found->dtype()));
+  }
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    if (name.rfind("model.", 0) == 0 && known.count(name) == 0)
+      fail(ErrorKind::data, "{}: {} is no tensor of this architecture", path, name);
+  for (const auto& [name, target] : targets) target.copy_from(*checkpoint.find(name));
+  model.parameters().mark_changed();
+}
+
+ModelConfig checkpoint_config(const Checkpoint& checkpoint, const std::string& path) {
+  const std::string json = json_of(checkpoint, path, "configuration").dump();
+  try {
+    const ModelConfig config = config_from_json(json, path);
+    validate(config);
+    return config;
+  } catch (const Error& error) {
+    // Whatever is wrong with it, it is the file's fault here, not a flag's.
+    fail(ErrorKind::data, "{}: configuration: {}", path, error.what());
+  }
+}
+
+InputSpec checkpoint_input(const Checkpoint& checkpoint, const std::string& path) {
+  return {list_of<float>(checkpoint, path, "mean"), list_of<float>(checkpoint, path, "std"),
+          list_of<std::string>(checkpoint, path, "class_names")};
+}
+
+Progress checkpoint_progress(const Checkpoint& checkpoint) {
+  return {checkpoint.integer("step"), checkpoint.integer("epoch"),
+          checkpoint.integer("samples_seen")};
+}
+
+LoadedModel load_model(const std::string& path, const std::function<void(ModelConfig&)>& adjust) {
+  LoadedModel loaded;
+  loaded.checkpoint = load_checkpoint(path);
+  ModelConfig config = checkpoint_config(loaded.checkpoint, path);
+  if (adjust) adjust(config);
+  loaded.input = checkpoint_input(loaded.checkpoint, path);
+  loaded.progress = checkpoint_progress(loaded.checkpoint);
+  loaded.model = std::make_unique<IbInn>(config, 0);
+  load_state(loaded.checkpoint, path, *loaded.model, nullptr);
+  loaded.checkpoint.tensors.clear();
+  return loaded;
+}
+
+}  // namespace pal

@@ -124,7 +124,7 @@ std::vector<double> host_values(const Tensor& tensor) {
 Tensor tensor_of(std::span<const double> values, const Shape& shape, DType dtype) {
   expect(shape.numel() == static_cast<int64_t>(values.size()), "tensor_of: {} values for {}",
          values.size(), shape.str());
-  const Tensor tensor = Tensor::empty(shape, dtype);
+  Tensor tensor = Tensor::empty(shape, dtype);
   dispatch_real("tensor_of", dtype, [&](auto typed) {
     using T = decltype(typed);
     std::transform(values.begin(), values.end(), tensor.data<T>(),

@@ -53,7 +53,10 @@ Tensor Tensor::empty(const Shape& shape, DType dtype) {
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Tag tag) {
   Tensor tensor;
-  tensor.storage_ = std::make_shared<Storage>(shape.numel() * size_of(dtype), tag);
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(shape.numel(), size_of(dtype), &bytes))
+    fail(ErrorKind::usage, "Tensor: the bytes of {} of {} overflow", shape.str(), name_of(dtype));
+  tensor.storage_ = std::make_shared<Storage>(bytes, tag);
   tensor.shape_ = shape;
   tensor.pitch_ = shape.last();
   tensor.dtype_ = dtype;

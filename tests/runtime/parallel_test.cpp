@@ -1,0 +1,117 @@
+#include "runtime/parallel.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+#include <vector>
+
+#include "tests/support/numeric.h"
+
+namespace pal {
+namespace {
+
+constexpr int kThreadCounts[] = {1, 2, 3, 7};
+
+/// Restores the number of threads.
+class Parallel : public ::testing::Test {
+ protected:
+  void TearDown() override { set_thread_count(before_); }
+  int before_ = thread_count();
+};
+
+TEST_F(Parallel, LoopsVisitEachIndexOnce) {
+  for (const int threads : kThreadCounts) {
+    set_thread_count(threads);
+    for (const int64_t count : {0, 1, 2, 7, 1000}) {
+      std::vector<std::atomic<int>> visits(static_cast<size_t>(count));
+      parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) ++visits[static_cast<size_t>(i)];
+      });
+      for (const auto& visited : visits) ASSERT_EQ(visited, 1);
+    }
+  }
+}
+
+TEST_F(Parallel, LittleWorkStaysOnOneThread) {
+  set_thread_count(4);
+  std::atomic<int> calls = 0;
+  parallel_for(100, 100, [&](int64_t begin, int64_t end) {
+    ++calls;
+    EXPECT_EQ(begin, 0);
+    EXPECT_EQ(end, 100);
+  });
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(Parallel, LoopsInsideLoopsDoNotMultiplyThreads) {
+  set_thread_count(3);
+  std::atomic<int64_t> sum = 0;
+  parallel_for(6, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      parallel_for(10, 1, [&](int64_t first, int64_t last) {
+        EXPECT_EQ(last - first, 10);
+        sum += last - first;
+      });
+  });
+  EXPECT_EQ(sum, 60);
+}
+
+TEST_F(Parallel, SumsHaveTheSameBitsForAnyNumberOfThreads) {
+  const Philox random(3, RandomPurpose::test);
+  for (const int64_t count : {0, 1, 4095, 4097, 123457}) {
+    const auto sum = [&] {
+      return parallel_sum(count, [&](int64_t i) {
+        // Twelve decades of magnitudes: any other order of addition shows.
+        const auto w = random.uniform4(static_cast<uint32_t>(i));
+        return (static_cast<double>(w[0]) - 0.5) * std::pow(10.0, 12.0 * static_cast<double>(w[1]));
+      });
+    };
+    set_thread_count(1);
+    const double one = sum();
+    for (const int threads : kThreadCounts) {
+      set_thread_count(threads);
+      EXPECT_EQ(sum(), one) << count << " terms, " << threads << " threads";
+    }
+  }
+}
+
+TEST_F(Parallel, TreeSumAddsTheParts) {
+  for (const int64_t parts : {1, 2, 3, 5, 8, 13}) {
+    std::vector<double> values(static_cast<size_t>(parts * 3));
+    std::iota(values.begin(), values.end(), 0.0);
+    tree_sum(values.data(), parts, 3);
+    for (int64_t i = 0; i < 3; ++i)
+      EXPECT_EQ(values[static_cast<size_t>(i)],
+                static_cast<double>(parts * i + 3 * parts * (parts - 1) / 2));
+  }
+}
+
+TEST_F(Parallel, TheExceptionOfAChunkArrivesAtTheCaller) {
+  for (const int threads : kThreadCounts) {
+    set_thread_count(threads);
+    EXPECT_THROW(parallel_for(8, 1,
+                              [](int64_t begin, int64_t end) {
+                                if (begin <= 5 && 5 < end) throw std::domain_error("five");
+                              }),
+                 std::domain_error);
+  }
+}
+
+TEST_F(Parallel, ThreadCountsAreChecked) {
+  testing::expect_error(ErrorKind::usage, "--threads: expected at least 1, got 0",
+                        [] { set_thread_count(0); });
+  set_thread_count(1000000);
+  EXPECT_EQ(thread_count(), 4 * omp_get_num_procs());
+}
+
+TEST_F(Parallel, GrainsGrowWithFewerChannels) {
+  EXPECT_EQ(row_grain(0), 16384);
+  EXPECT_EQ(row_grain(16), 1024);
+  EXPECT_EQ(row_grain(1 << 20), 1);
+}
+
+}  // namespace
+}  // namespace pal

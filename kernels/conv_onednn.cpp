@@ -1,5 +1,6 @@
 #include <optional>
 
+#include "kernels/check.h"
 #include "kernels/conv.h"
 #include "kernels/onednn.h"
 #include "runtime/profiler.h"
@@ -164,8 +165,8 @@ Memory shadowed(const Tensor& weight, WeightShadow& shadow, const Memory::desc& 
   return target;
 }
 
-void check_geometry(const char* op, const Tensor& x, const Tensor& weight, const Tensor& y,
-                    const ConvGeometry& g) {
+void check_arguments(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                     const Tensor& y, const ConvGeometry& g) {
   expect(x.rank() == 4 && x.size(0) > 0, "{}: expected x [n, h, w, c] with n > 0, got {}", op,
          x.shape().str());
   expect(weight.rank() == 4 && weight.size(1) == g.kernel && weight.size(2) == g.kernel &&
@@ -174,9 +175,14 @@ void check_geometry(const char* op, const Tensor& x, const Tensor& weight, const
          x.channels(), y.channels(), g.kernel);
   expect(y.shape() == g.out_shape(x.shape(), y.channels()), "{}: expected y {}, got {}", op,
          g.out_shape(x.shape(), y.channels()).str(), y.shape().str());
+  expect(y.numel() > 0, "{}: {} is smaller than the kernel of {}", op, x.shape().str(), g.kernel);
   expect(x.is_dense() && y.is_dense(), "{}: expected dense tensors", op);
   expect(x.dtype() == y.dtype(), "{}: expected one dtype, got {} and {}", op, name_of(x.dtype()),
          name_of(y.dtype()));
+  const DType parameters = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
+  expect_dtype(op, "weight", weight, parameters);
+  expect_dense(op, "weight", weight);
+  if (bias.defined()) expect_tensor(op, "bias", bias, {y.channels()}, parameters);
 }
 
 int64_t flops(const Tensor& y, const Tensor& weight) {
@@ -187,7 +193,7 @@ int64_t flops(const Tensor& y, const Tensor& weight) {
 
 void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
                   WeightShadow& shadow, const Tensor& y) {
-  check_geometry("conv_forward", x, weight, y, g);
+  check_arguments("conv_forward", x, weight, bias, y, g);
   const ProfileScope profile(g.kernel == 1 ? "conv1x1_forward" : "conv_forward",
                              x.bytes() + y.bytes() + weight.bytes(), flops(y, weight));
   if (x.dtype() == DType::f64) {
@@ -208,7 +214,7 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
 
 void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGeometry& g,
                         WeightShadow& shadow, const Tensor& grad_x) {
-  check_geometry("conv_backward_data", grad_x, weight, grad_y, g);
+  check_arguments("conv_backward_data", grad_x, weight, {}, grad_y, g);
   const ProfileScope profile(g.kernel == 1 ? "conv1x1_backward_data" : "conv_backward_data",
                              grad_x.bytes() + grad_y.bytes() + weight.bytes(),
                              flops(grad_y, weight));
@@ -229,7 +235,7 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
 
 void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeometry& g,
                           const Tensor& grad_weight, const Tensor& grad_bias) {
-  check_geometry("conv_backward_weight", x, grad_weight, grad_y, g);
+  check_arguments("conv_backward_weight", x, grad_weight, grad_bias, grad_y, g);
   const ProfileScope profile(g.kernel == 1 ? "conv1x1_backward_weight" : "conv_backward_weight",
                              x.bytes() + grad_y.bytes() + grad_weight.bytes(),
                              flops(grad_y, grad_weight));

@@ -74,9 +74,11 @@ Allocator& Allocator::cpu() {
 }
 
 void* Allocator::allocate(int64_t bytes, Tag tag) {
-  const int64_t counted = round_up(std::max<int64_t>(bytes, 1), kAlignment);
+  // No machine has 2^62 bytes, and sums below cannot overflow.
+  const int64_t asked = std::clamp<int64_t>(bytes, 1, int64_t{1} << 62);
+  const int64_t counted = round_up(asked, kAlignment);
   const std::lock_guard lock(state_->mutex);
-  if (state_->limit > 0 && state_->stats.current_total + counted > state_->limit)
+  if (state_->limit > 0 && counted > state_->limit - state_->stats.current_total)
     fail(ErrorKind::environment,
          "--memory-limit: {} more for {} would exceed the limit of {}; in use: {}; lower the batch "
          "size or raise the limit",

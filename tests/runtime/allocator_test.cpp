@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -120,6 +121,9 @@ TEST_F(AllocatorTest, TheLimitNamesWhatIsInUse) {
 TEST_F(AllocatorTest, ARequestNoMachineCanServeIsAnError) {
   expect_error(ErrorKind::environment, "", [] { (void)bytes(int64_t{1} << 60, Tag::data); });
   expect_error(ErrorKind::environment, "",
+               [] { (void)bytes(std::numeric_limits<int64_t>::max(), Tag::data); });
+  Allocator::cpu().set_limit(before_.current_total + kMiB);
+  expect_error(ErrorKind::environment, "would exceed the limit",
                [] { (void)bytes(std::numeric_limits<int64_t>::max(), Tag::data); });
   EXPECT_EQ(grown(Tag::data), 0);
 }

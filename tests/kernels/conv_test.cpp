@@ -1,0 +1,191 @@
+#include "kernels/conv.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/planned.h"
+#include "tests/support/numeric.h"
+
+namespace pal {
+namespace {
+
+using testing::expect_error;
+using testing::expect_near;
+using testing::largest_magnitude;
+using testing::random_tensor;
+
+/// One convolution's operands in f32 and the same numbers in f64.
+struct Case {
+  Case(const Shape& x_shape, int64_t out, const ConvGeometry& g) : geometry(g) {
+    x = random_tensor(x_shape, DType::f32, 1);
+    weight = random_tensor({out, g.kernel, g.kernel, x_shape.last()}, DType::f32, 2);
+    bias = random_tensor({out}, DType::f32, 3);
+    y_shape = g.out_shape(x_shape, out);
+    grad_y = random_tensor(y_shape, DType::f32, 4);
+  }
+  std::string name() const {
+    return x.shape().str() + " -> " + y_shape.str() + " kernel " + std::to_string(geometry.kernel);
+  }
+
+  ConvGeometry geometry;
+  Tensor x, weight, bias, grad_y;
+  Shape y_shape;
+};
+
+struct Results {
+  Tensor y, grad_x, grad_weight, grad_bias;
+};
+
+/// All three directions with operands of one dtype; parameters and their gradients are f64 for f64,
+/// else f32. Gradients of parameters begin at 0.5: they are added to.
+Results run(const Case& c, DType dtype, bool with_bias) {
+  const DType parameters = dtype == DType::f64 ? DType::f64 : DType::f32;
+  const Tensor x = c.x.to(dtype);
+  const Tensor grad_y = c.grad_y.to(dtype);
+  const Tensor weight = c.weight.to(parameters);
+  const Tensor bias = with_bias ? c.bias.to(parameters) : Tensor();
+  WeightShadow shadow;
+  Results r;
+  r.y = Tensor::empty(c.y_shape, dtype);
+  r.y.fill(77.0);
+  cpu::conv_forward(x, weight, bias, c.geometry, shadow, r.y);
+  r.grad_x = Tensor::empty(x.shape(), dtype);
+  r.grad_x.fill(77.0);
+  cpu::conv_backward_data(grad_y, weight, c.geometry, shadow, r.grad_x);
+  r.grad_weight = Tensor::empty(weight.shape(), parameters);
+  r.grad_weight.fill(0.5);
+  r.grad_bias = Tensor::empty(c.bias.shape(), parameters);
+  r.grad_bias.fill(0.5);
+  cpu::conv_backward_weight(x, grad_y, c.geometry, r.grad_weight,
+                            with_bias ? r.grad_bias : Tensor());
+  return r;
+}
+
+/// `unit` is the rounding of one operation. Errors of sums of random terms grow with the root of
+/// their number, and so does the largest result: the ratio does not.
+void expect_alike(const Results& actual, const Results& wanted, double unit,
+                  const std::string& name) {
+  const auto compare = [&](const Tensor& a, const Tensor& b, const char* what) {
+    expect_near(a, b, unit * std::max(1.0, largest_magnitude(b)), name + " " + what);
+  };
+  compare(actual.y, wanted.y, "y");
+  compare(actual.grad_x, wanted.grad_x, "grad_x");
+  compare(actual.grad_weight, wanted.grad_weight, "grad_weight");
+  compare(actual.grad_bias, wanted.grad_bias, "grad_bias");
+}
+
+std::vector<Case> odd_cases() {
+  std::vector<Case> cases;
+  const ConvGeometry geometries[] = {{1, 1, 0}, {1, 2, 0}, {3, 1, 1}, {3, 2, 1},
+                                     {3, 1, 0}, {7, 2, 3}, {7, 1, 3}};
+  const std::pair<int64_t, int64_t> channels[] = {{1, 1},  {2, 3},  {3, 2},   {5, 7},
+                                                  {7, 17}, {13, 5}, {17, 13}, {32, 32}};
+  for (const ConvGeometry& g : geometries)
+    for (const auto& [in, out] : channels)
+      for (const int64_t batch : {1, 3})
+        cases.emplace_back(Shape{batch, batch == 1 ? 5 : 8, batch == 1 ? 9 : 7, in}, out, g);
+  cases.emplace_back(Shape{1, 1, 1, 3}, 5, ConvGeometry{3, 1, 1});
+  cases.emplace_back(Shape{2, 1, 7, 3}, 5, ConvGeometry{3, 2, 1});
+  return cases;
+}
+
+TEST(Conv, AgreesWithTheDoubleReference) {
+  for (const Case& c : odd_cases())
+    for (const bool with_bias : {false, true})
+      expect_alike(run(c, DType::f32, with_bias), run(c, DType::f64, with_bias), 3e-6, c.name());
+}
+
+TEST(Conv, Bf16AgreesWithinItsRounding) {
+  if (!cpu_has_bf16()) GTEST_SKIP() << "SKIPPED: this processor has no bf16";
+  for (const Case& c : odd_cases()) {
+    // The reference gets the rounded operands, so only the results' own rounding remains: bf16 for
+    // y and grad_x, and rounded weights for both.
+    Case rounded = c;
+    for (Tensor* t : {&rounded.x, &rounded.weight, &rounded.grad_y})
+      *t = t->to(DType::bf16).to(DType::f32);
+    expect_alike(run(rounded, DType::bf16, true), run(rounded, DType::f64, true), 1.0 / 128.0,
+                 c.name());
+  }
+}
+
+TEST(Conv, WeightGradientsAddUp) {
+  const Case c({2, 5, 5, 3}, 7, {3, 1, 1});
+  const Tensor once = Tensor::zeros(c.weight.shape());
+  const Tensor bias_once = Tensor::zeros(c.bias.shape());
+  cpu::conv_backward_weight(c.x, c.grad_y, c.geometry, once, bias_once);
+  const Tensor thrice = Tensor::zeros(c.weight.shape());
+  const Tensor bias_thrice = Tensor::zeros(c.bias.shape());
+  for (int i = 0; i < 3; ++i)
+    cpu::conv_backward_weight(c.x, c.grad_y, c.geometry, thrice, bias_thrice);
+  for (int64_t i = 0; i < once.numel(); ++i)
+    EXPECT_NEAR(testing::value_at(thrice, i), 3 * testing::value_at(once, i), 1e-4);
+  for (int64_t i = 0; i < bias_once.numel(); ++i)
+    EXPECT_NEAR(testing::value_at(bias_thrice, i), 3 * testing::value_at(bias_once, i), 1e-4);
+}
+
+TEST(Conv, ShadowsFollowTheVersionOfTheWeights) {
+  for (const ConvGeometry& g : {ConvGeometry{1, 1, 0}, ConvGeometry{3, 1, 1}}) {
+    const Case c({2, 6, 6, 32}, 32, g);
+    WeightShadow shadow;
+    const Tensor y = Tensor::empty(c.y_shape);
+    const Tensor grad_x = Tensor::empty(c.x.shape());
+    const auto both = [&] {
+      cpu::conv_forward(c.x, c.weight, {}, g, shadow, y);
+      cpu::conv_backward_data(c.grad_y, c.weight, g, shadow, grad_x);
+      return std::pair{testing::values_of(y), testing::values_of(grad_x)};
+    };
+    const auto first = both();
+    for (int64_t i = 0; i < c.weight.numel(); ++i) c.weight.data<float>()[i] *= 2.0F;
+    ++shadow.version;
+    const auto second = both();
+    for (size_t i = 0; i < first.first.size(); ++i) ASSERT_EQ(second.first[i], 2 * first.first[i]);
+    for (size_t i = 0; i < first.second.size(); ++i)
+      ASSERT_EQ(second.second[i], 2 * first.second[i]);
+  }
+}
+
+TEST(Conv, RefusesWhatDoesNotFit) {
+  const ConvGeometry g{3, 1, 1};
+  WeightShadow shadow;
+  const Tensor x = Tensor::zeros({2, 5, 5, 3});
+  const Tensor weight = Tensor::zeros({4, 3, 3, 3});
+  const Tensor y = Tensor::zeros({2, 5, 5, 4});
+  const auto forward = [&](const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& out) {
+    cpu::conv_forward(in, w, b, g, shadow, out);
+  };
+  expect_error(ErrorKind::usage, "conv_forward: expected x [n, h, w, c] with n > 0", [&] {
+    forward(Tensor::zeros({0, 5, 5, 3}), weight, {}, Tensor::zeros({0, 5, 5, 4}));
+  });
+  expect_error(ErrorKind::usage, "n > 0", [&] {
+    forward(Tensor::zeros({5, 5, 3}), weight, {}, y);
+  });
+  expect_error(ErrorKind::usage, "weight [4, 3, 3, 2] does not fit 3 channels in", [&] {
+    forward(x, Tensor::zeros({4, 3, 3, 2}), {}, y);
+  });
+  expect_error(ErrorKind::usage, "weight", [&] { forward(x, Tensor::zeros({4, 1, 1, 3}), {}, y); });
+  expect_error(ErrorKind::usage, "expected y [2, 5, 5, 4], got [2, 5, 6, 4]", [&] {
+    forward(x, weight, {}, Tensor::zeros({2, 5, 6, 4}));
+  });
+  expect_error(ErrorKind::usage, "dense", [&] {
+    forward(testing::pitched_tensor({2, 5, 5, 3}, DType::f32), weight, {}, y);
+  });
+  expect_error(ErrorKind::usage, "one dtype, got f32 and f64",
+               [&] { forward(x, weight, {}, y.to(DType::f64)); });
+  expect_error(ErrorKind::usage, "expected bias of shape [4], got [3]",
+               [&] { forward(x, weight, Tensor::zeros({3}), y); });
+  expect_error(ErrorKind::usage, "expected weight in f32, got f64",
+               [&] { forward(x, weight.to(DType::f64), {}, y); });
+  expect_error(ErrorKind::usage, "conv_backward_data", [&] {
+    cpu::conv_backward_data(y, weight, g, shadow, Tensor::zeros({2, 5, 5, 2}));
+  });
+  expect_error(ErrorKind::usage, "expected bias of shape [4], got [5]",
+               [&] { cpu::conv_backward_weight(x, y, g, weight, Tensor::zeros({5})); });
+  // An image smaller than the kernel has no output pixel.
+  expect_error(ErrorKind::usage, "smaller than the kernel", [&] {
+    const ConvGeometry wide{7, 2, 0};
+    cpu::conv_forward(x, Tensor::zeros({4, 7, 7, 3}), {}, wide, shadow,
+                      Tensor::zeros({2, 0, 0, 4}));
+  });
+}
+
+}  // namespace
+}  // namespace pal

@@ -21,6 +21,13 @@ if(PALINDROME_NATIVE)
   if(PAL_HAS_VECTOR_WIDTH)
     target_compile_options(pal_settings INTERFACE -mprefer-vector-width=512)
   endif()
+  # GCC 12.2 with AVX-512 turns a 256-bit constant of equal parts followed by zeros, such as
+  # {1.0, 1.0, 0.0, 0.0}, into a broadcast of the part (tests/kernels/compiler_test.cpp). Moving
+  # constants in halves avoids it and costs nothing: loops still use full vectors.
+  check_cxx_compiler_flag("-mmove-max=128 -mstore-max=128" PAL_HAS_MOVE_MAX)
+  if(PAL_HAS_MOVE_MAX)
+    target_compile_options(pal_settings INTERFACE -mmove-max=128 -mstore-max=128)
+  endif()
 endif()
 if(PALINDROME_SANITIZE)
   target_compile_options(pal_settings INTERFACE -fsanitize=address,undefined

@@ -1,0 +1,73 @@
+#pragma once
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pal {
+
+/// One line of metrics.jsonl: keys in the order they were set. Numbers that are not finite are
+/// written as strings.
+class MetricsRow {
+ public:
+  explicit MetricsRow(const std::string& kind) { set_text("kind", kind); }
+  MetricsRow& set(const std::string& key, double value);
+  MetricsRow& set_count(const std::string& key, long long value);
+  MetricsRow& set_text(const std::string& key, const std::string& value);
+  /// `json` is inserted as it is.
+  MetricsRow& set_json(const std::string& key, const std::string& json);
+  std::string json() const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> entries_;
+};
+
+/// A number as JSON: the shortest text that reads back the same; NaN and infinities as strings.
+std::string json_number(double value);
+
+/// Appends rows to a file. Each row is one write, so that a kill can tear only the last line.
+class MetricsFile {
+ public:
+  /// Throws environment if the file cannot be opened for appending.
+  explicit MetricsFile(const std::string& path);
+  ~MetricsFile();
+  MetricsFile(const MetricsFile&) = delete;
+  MetricsFile& operator=(const MetricsFile&) = delete;
+  /// Throws environment naming the path if the row cannot be written.
+  void append(const MetricsRow& row);
+
+ private:
+  std::string path_;
+  int descriptor_;
+};
+
+enum class ProgressMode { automatic, never, always };
+
+/// One rewritten line on a terminal; elsewhere a plain line every 30 seconds.
+class ProgressLine {
+ public:
+  ProgressLine(ProgressMode mode, bool quiet);
+  ~ProgressLine() { clear(); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  /// Shows `text` if it is time to.
+  void show(const std::string& text);
+  /// Removes the rewritten line, before a permanent line is logged.
+  void clear();
+
+ private:
+  bool rewritten_;
+  bool quiet_;
+  bool shown_ = false;
+  std::chrono::steady_clock::time_point last_{};
+};
+
+/// "1:05:09" or "3:07".
+std::string format_duration(double seconds);
+
+/// "[=====>    ]" for a fraction in [0, 1].
+std::string progress_bar(double fraction, int width);
+
+}  // namespace pal

@@ -1,0 +1,20 @@
+#pragma once
+
+namespace pal {
+
+/// Catches SIGINT, SIGTERM and SIGHUP while alive, so that a loop can finish its step and save. A
+/// second signal ends the process at once. SIGPIPE is ignored: a closed stdout never kills a run.
+class StopSignal {
+ public:
+  StopSignal();
+  ~StopSignal();
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+
+  /// The signal that arrived, 0 if none.
+  int caught() const;
+  /// 130 for SIGINT, 143 for SIGTERM and SIGHUP, 0 for none.
+  int exit_code() const;
+};
+
+}  // namespace pal

@@ -1,0 +1,51 @@
+#include "kernels/planned.h"
+
+#include <gtest/gtest.h>
+
+#include "layers/models/ib_inn.h"
+#include "tests/support/numeric.h"
+
+namespace pal {
+namespace {
+
+using testing::random_tensor;
+
+/// One training step of a preset, so that every convolution and product of its forward and backward
+/// passes is planned.
+void step(const std::string& arch, DType compute, int64_t batch) {
+  ModelConfig config = preset(arch);
+  config.compute = compute;
+  IbInn model(config, 1);
+  const Tensor x =
+      random_tensor({batch, config.image_size, config.image_size, config.channels}, DType::f32, 1);
+  const Tensor targets = Tensor::zeros({batch, config.classes});
+  for (int64_t n = 0; n < batch; ++n) testing::set_value(targets, n * config.classes + n, 1.0);
+  const auto result = model.train_step(x, targets, {});
+  EXPECT_TRUE(std::isfinite(result.loss)) << arch;
+}
+
+class Planned : public ::testing::TestWithParam<std::tuple<std::string, DType>> {};
+
+// oneDNN's reference implementations are loops in C++, a hundred times slower.
+TEST_P(Planned, NothingRunsOnAReferenceImplementation) {
+  const auto& [arch, compute] = GetParam();
+  if (compute == DType::bf16 && !cpu_has_bf16())
+    GTEST_SKIP() << "SKIPPED: this processor has no bf16";
+  const size_t before = planned_implementations().size();
+  step(arch, compute, arch == "ibinn-imagenet" ? 1 : 4);
+  const auto planned = planned_implementations();
+  EXPECT_GT(planned.size(), before);
+  for (const std::string& line : planned) EXPECT_EQ(line.find("ref"), std::string::npos) << line;
+}
+
+INSTANTIATE_TEST_SUITE_P(Presets, Planned,
+                         ::testing::Combine(::testing::ValuesIn(preset_names()),
+                                            ::testing::Values(DType::f32, DType::bf16)),
+                         [](const auto& each) {
+                           std::string name = std::get<0>(each.param);
+                           name.replace(name.find('-'), 1, "_");
+                           return name + "_" + name_of(std::get<1>(each.param));
+                         });
+
+}  // namespace
+}  // namespace pal

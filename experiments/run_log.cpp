@@ -27,8 +27,8 @@ MetricsRow& MetricsRow::set_count(const std::string& key, long long value) {
   return set_json(key, std::to_string(value));
 }
 MetricsRow& MetricsRow::set_text(const std::string& key, const std::string& value) {
-  return set_json(key, nlohmann::json(value).dump(-1, ' ', false,
-                                                  nlohmann::json::error_handler_t::replace));
+  return set_json(
+      key, nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 MetricsRow& MetricsRow::set_json(const std::string& key, const std::string& json) {
   entries_.emplace_back(key, json);
@@ -43,7 +43,8 @@ std::string MetricsRow::json() const {
 }
 
 MetricsFile::MetricsFile(const std::string& path)
-    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
+    : path_(path),
+      descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
   if (descriptor_ < 0)
     fail(ErrorKind::environment, "{}: cannot open: {}", path, std::strerror(errno));
 }
@@ -56,7 +57,8 @@ void MetricsFile::append(const MetricsRow& row) {
   while (written < line.size()) {
     const ssize_t count = ::write(descriptor_, line.data() + written, line.size() - written);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(ErrorKind::environment, "{}: cannot write: {}", path_, std::strerror(errno));
+    if (count < 0)
+      fail(ErrorKind::environment, "{}: cannot write: {}", path_, std::strerror(errno));
     written += static_cast<size_t>(count);
   }
 }

@@ -1,0 +1,94 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "layers/models/config.h"
+#include "layers/schedule.h"
+#include "layers/sgd.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pal {
+
+/// Everything pal-train can be told. Text fields are parsed by finish().
+struct TrainOptions {
+  // Data
+  std::string data;
+  std::string dataset = "fashion-mnist";
+  int64_t batch_size = 128;
+  bool flip = true;
+  int64_t shift = 2;
+  bool noise = true;
+  double validation = 0.0;
+  std::vector<float> mean;
+  std::vector<float> std;
+  // Model
+  std::string arch = "ibinn-mnist";
+  std::string flavour = "reference";
+  std::vector<std::pair<std::string, std::string>> fields;  ///< model fields given by name
+  std::string precision = "fp32";
+  std::string dct_log_det = "true";
+  // Recipe
+  std::string beta_text = "1";
+  double beta = 1.0;
+  double epochs = 40;
+  int64_t max_steps = 0;
+  double max_time = 0.0;
+  SgdOptions sgd;
+  double lr_means = -1.0;
+  std::string schedule_text = "step";
+  ScheduleSpec schedule;
+  double smoothing = 0.05;
+  int64_t burn_in = 10;
+  int64_t recalibrate = 50;
+  // Memory and numerics
+  std::string activation_memory = "min";
+  std::string stream_anchors = "auto";
+  int64_t inversion_check_every = 50;
+  std::string on_inversion_error = "stop";
+  std::string memory_limit;
+  bool memory_report = false;
+  // Run
+  std::string output = "run";
+  std::string resume;
+  std::string init_from;
+  int64_t checkpoint_every = 0;
+  int64_t keep_checkpoints = 2;
+  double validate_every = 1.0;
+  bool allow_data_change = false;
+  bool dry_run = false;
+  bool profile = false;
+  std::string trace;
+  std::string device = "auto";
+  int threads = 0;
+  uint64_t seed = 0;
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+  std::string progress = "auto";
+  std::string config_file;
+};
+
+/// Registers all options, grouped, with one line of help each.
+void add_train_options(CLI::App& app, TrainOptions& options);
+
+/// After parsing: reads the texts, checks ranges. Throws usage naming the flag.
+void finish_train_options(TrainOptions& options);
+
+/// The model that the options describe, for images of this size, channels and classes.
+ModelConfig model_config(const TrainOptions& options, int64_t image_size, int64_t channels,
+                         int64_t classes);
+
+/// The options that decide a run's numbers, as JSON: a resumed run must agree on them.
+std::string recipe_json(const TrainOptions& options);
+
+/// "512MiB", "2GB", "1073741824" as bytes. Throws usage naming `flag`.
+int64_t parse_bytes(const std::string& text, const std::string& flag);
+
+/// "inf" or a finite number of at least 0. Throws usage.
+double parse_beta(const std::string& text);
+
+}  // namespace pal

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "kernels/check.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
@@ -62,6 +63,16 @@ void check(const char* op, const Tensor& a, const Tensor& active, const Tensor& 
              (!output.index.defined() || (output.index.numel() == channels &&
                                           output.inverse_index.numel() == channels)),
          "{}: expected index and inverse index of {} channels", op, channels);
+}
+
+void check_grads(const char* op, const Tensor& a, const Tensor& grad_y, const Tensor& grad_log_det,
+                 const CouplingGrads& grads) {
+  expect_tensor(op, "grad_log_det", grad_log_det, {a.size(0)}, DType::f64);
+  expect_tensor(op, "grad_a", grads.a, a.shape(), a.dtype());
+  expect_shape(op, "grad_active", grads.active, a.shape().with_last(a.channels() / 2));
+  for (const auto& [name, grad] : {std::pair{"grad_scale", grads.scale}, {"grad_offset", grads.offset}})
+    if (grads.scale.defined()) expect_shape(op, name, grad, {grad_y.channels()});
+  if (grads.log_s.defined()) expect_shape(op, "grad_log_s", grads.log_s, {a.size(0)});
 }
 
 /// Act norm and permutation as plain arrays; identities where there are none.
@@ -340,6 +351,9 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
               sgv[c] += grad * v[static_cast<size_t>(c)];
               g[static_cast<size_t>(c)] = grad * scale[c];
             }
+          } else if (output.scale.defined()) {
+            for (int64_t c = 0; c < channels; ++c)
+              g[static_cast<size_t>(c)] *= mix.scale[static_cast<size_t>(c)];
           }
           const T* ga = g.data() + h.active_at;
           T* gx = grads.active.data<T>() + pixel * grads.active.pitch();
@@ -421,6 +435,7 @@ void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor&
                       const CouplingGains& gains, const CouplingOutput& output, const Tensor& y,
                       const Tensor& log_det) {
   check("coupling_forward", a, active, passive, y, output);
+  expect_shape("coupling_forward", "log_det", log_det, {a.size(0)});
   const ProfileScope profile("coupling_forward", 2 * y.bytes() + a.bytes());
   dispatch_pair("coupling_forward", y.dtype(), a.dtype(), [&](auto t, auto ta) {
     forward<decltype(t), decltype(ta)>(active, passive, a, gains, output, y, log_det);
@@ -452,6 +467,7 @@ void coupling_inverse_passive(const Tensor& y, const CouplingOutput& output,
 void coupling_inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
                       const CouplingOutput& output, const Tensor& active, const Tensor& log_det) {
   check("coupling_inverse", a, active, {}, y, output);
+  if (log_det.defined()) expect_shape("coupling_inverse", "log_det", log_det, {a.size(0)});
   const ProfileScope profile("coupling_inverse", 2 * active.bytes() + a.bytes());
   dispatch_pair("coupling_inverse", y.dtype(), a.dtype(), [&](auto t, auto ta) {
     inverse<decltype(t), decltype(ta)>(y, a, gains, output, active, log_det);
@@ -463,6 +479,8 @@ void coupling_inverse_backward(const Tensor& y, const Tensor& grad_y, const Tens
                                const CouplingOutput& output, const Tensor& active,
                                const CouplingGrads& grads) {
   check("coupling_inverse_backward", a, active, grads.passive, y, output);
+  expect_shape("coupling_inverse_backward", "grad_y", grad_y, y.shape());
+  check_grads("coupling_inverse_backward", a, grad_y, grad_log_det, grads);
   const ProfileScope profile("coupling_inverse_backward",
                              3 * y.bytes() + active.bytes() + 2 * a.bytes());
   dispatch_pair("coupling_inverse_backward", y.dtype(), a.dtype(), [&](auto t, auto ta) {
@@ -475,6 +493,7 @@ void coupling_backward(const Tensor& active, const Tensor& passive, const Tensor
                        const Tensor& grad_log_det, const Tensor& a, const CouplingGains& gains,
                        const CouplingOutput& output, const CouplingGrads& grads) {
   check("coupling_backward", a, active, passive, grad_y, output);
+  check_grads("coupling_backward", a, grad_y, grad_log_det, grads);
   const ProfileScope profile("coupling_backward", 3 * grad_y.bytes() + 2 * a.bytes());
   dispatch_pair("coupling_backward", grad_y.dtype(), a.dtype(), [&](auto t, auto ta) {
     backward<decltype(t), decltype(ta), false>({}, active, passive, grad_y, grad_log_det, a, gains,

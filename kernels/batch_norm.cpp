@@ -197,6 +197,10 @@ void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormA
   check("batch_norm_backward", x, grad_y, args);
   expect(!grads.x.defined() || (grads.x.shape() == x.shape() && grads.x.dtype() == x.dtype()),
          "batch_norm_backward: expected grad_x like x {}", x.shape().str());
+  for (const Tensor& grad : {grads.weight, grads.bias})
+    expect(!grad.defined() || grad.numel() == x.channels(),
+           "batch_norm_backward: expected gradients of {} channels, got {}", x.channels(),
+           grad.shape().str());
   const ProfileScope profile("batch_norm_backward", 3 * x.bytes() + 2 * grad_y.bytes());
   dispatch("batch_norm_backward", x.dtype(), grad_y.dtype(), [&](auto tx, auto ty, auto tp) {
     backward<decltype(tx), decltype(ty), decltype(tp)>(x, grad_y, args, relu, batch_statistics_used,

@@ -79,7 +79,8 @@ void* Tensor::raw() const {
 }
 
 void Tensor::check_dtype(DType wanted) const {
-  expect(dtype_ == wanted, "Tensor: expected {}, got {}", name_of(wanted), name_of(dtype_));
+  expect(defined() && dtype_ == wanted, "Tensor: expected {}, got {}", name_of(wanted),
+         defined() ? name_of(dtype_) : "nothing");
 }
 
 Tensor Tensor::slice_channels(int64_t begin, int64_t count) const {

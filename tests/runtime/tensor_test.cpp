@@ -155,6 +155,8 @@ TEST(Tensor, TypedAccessIsChecked) {
   EXPECT_NE(x.data<double>(), nullptr);
   expect_error(ErrorKind::usage, "expected f32, got f64", [&] { (void)x.data<float>(); });
   expect_error(ErrorKind::usage, "defined", [] { (void)Tensor().raw(); });
+  expect_error(ErrorKind::usage, "expected f64, got nothing",
+               [] { (void)Tensor().data<double>(); });
 }
 
 TEST(Tensor, ConvertsBetweenFloatingTypes) {

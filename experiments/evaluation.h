@@ -1,0 +1,58 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "experiments/calibration.h"
+#include "experiments/metrics.h"
+#include "layers/models/ib_inn.h"
+#include "layers/models/model_io.h"
+
+namespace pal {
+
+struct EvaluationSpec {
+  int64_t batch_size = 500;
+  /// Of the mixed loss L = (L_X + beta L_Y) / (1 + beta).
+  double beta = 1.0;
+  /// Label smoothing of L_Y and the class-conditional loss.
+  double smoothing = 0.05;
+  /// Dequantisation noise, keyed by the seed and the image: bits/dim bounds a code length only
+  /// with it; scores that are compared between image sets must go without.
+  bool noise = true;
+  uint64_t seed = 0;
+  /// Images of the set, in this order; none: all.
+  std::vector<int64_t> indices;
+};
+
+struct EvaluationResult {
+  std::vector<ImageResult> images;
+  EvaluationSummary summary;
+  OneVersusAll calibration;
+  double loss = 0.0;  ///< the mixed loss
+  double images_per_s = 0.0;
+};
+
+/// One pass over images in the evaluation phase, without gradients. The result does not depend on
+/// the batch size but for rounding in the network. Throws numerics, naming the image, for a loss
+/// that is not finite.
+EvaluationResult evaluate_model(IbInn& model, const InputSpec& input, const ImageSet& set,
+                                const EvaluationSpec& spec);
+
+/// The ln q(x) / D of each image: the scores of out-of-distribution tests.
+std::vector<double> log_densities(const EvaluationResult& result);
+
+/// Throws usage, naming both sides, unless the set's images fit the model's inputs.
+void expect_images_fit(const LoadedModel& loaded, const std::string& path, const ImageSet& set);
+/// The same for the number of classes.
+void expect_classes_fit(const LoadedModel& loaded, const std::string& path, const ImageSet& set);
+
+/// Replaces the running statistics of all batch norms by the mean over `batches` batches of the
+/// loader, weights unchanged (experiments.md, section 2: re-averaging).
+void reaverage_batch_norm(IbInn& model, BatchLoader& loader, int64_t batches);
+
+/// One line per image, with a header: index, label, predicted, rank, confidence, entropy, losses
+/// and log-density.
+std::string to_csv(const std::vector<ImageResult>& images);
+
+}  // namespace pal

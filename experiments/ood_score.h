@@ -1,0 +1,40 @@
+#pragma once
+#include <string>
+#include <vector>
+
+// Telling unfamiliar images by their density (experiments.md, 4.1). The score of an image is
+// s = ln q(x) / D; all images that are compared must be scored alike, without noise.
+namespace pal {
+
+/// one_tailed: low densities are unfamiliar; typicality: those far from the reference's mean,
+/// either way; quantile: those in either tail of the reference's distribution (the headline test).
+enum class OodTest { one_tailed, typicality, quantile };
+const char* name_of(OodTest test);
+
+/// The densities of images of the training set, and what they say about others.
+class OodReference {
+ public:
+  /// Throws usage for no scores, numerics for one that is not finite.
+  explicit OodReference(std::vector<double> scores);
+  const std::vector<double>& scores() const { return sorted_; }
+  double median() const;
+
+  /// Share of the reference below s, equal ones counted half.
+  double distribution(double s) const;
+  /// Higher for unfamiliar images.
+  double unfamiliarity(OodTest test, double s) const;
+  std::vector<double> unfamiliarity(OodTest test, const std::vector<double>& scores) const;
+  /// Share of the reference that the test would reject with s: its false positive rate.
+  double p_value(OodTest test, double s) const;
+
+ private:
+  std::vector<double> sorted_;
+  std::vector<double> sorted_distance_;  // from the mean
+  double mean_ = 0.0;
+};
+
+/// Area under the ROC curve, in [0, 1]: the chance that a positive has the higher value than a
+/// negative, ties counted half. Throws usage if either is empty.
+double rank_auc(const std::vector<double>& positives, const std::vector<double>& negatives);
+
+}  // namespace pal

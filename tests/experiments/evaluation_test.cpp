@@ -1,0 +1,198 @@
+#include "experiments/evaluation.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "data/synthetic.h"
+#include "runtime/error.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+namespace {
+
+ModelConfig tiny_config() {
+  ModelConfig config = preset("ibinn-mnist");
+  config.image_size = 8;
+  config.classes = 4;
+  config.blocks = {1, 1};
+  config.widths = {8, 8};
+  return config;
+}
+
+ImageSet tiny_set(int64_t count = 37, int64_t classes = 4) {
+  SyntheticOptions options;
+  options.count = count;
+  options.height = options.width = 8;
+  options.classes = classes;
+  ImageSet set = synthetic_set(options);
+  set.name = "stripes";
+  return set;
+}
+
+InputSpec tiny_input() { return {{0.3F}, {0.25F}, {"a", "b", "c", "d"}}; }
+
+struct Evaluation : ::testing::Test {
+  IbInn model{tiny_config(), 3};
+  ImageSet set = tiny_set();
+  EvaluationSpec spec;
+};
+
+TEST_F(Evaluation, AgreesWithTheModelsOwnLosses) {
+  spec.noise = false;
+  spec.smoothing = 0.1;
+  spec.beta = 2.0;
+  const EvaluationResult result = evaluate_model(model, tiny_input(), set, spec);
+  ASSERT_EQ(result.images.size(), 37U);
+  LoaderOptions options;
+  options.batch_size = 37;
+  options.noise = false;
+  options.mean = {0.3F};
+  options.std = {0.25F};
+  BatchLoader loader(set, evaluation_options(options));
+  const Batch batch = loader.batch(0, 0);
+  const Tensor targets = Tensor::empty({37, 4});
+  for (int64_t i = 0; i < 37; ++i)
+    for (int64_t y = 0; y < 4; ++y)
+      targets.data<float>()[4 * i + y] =
+          (y == batch.labels.data<int32_t>()[i] ? 0.9F : 0.0F) + 0.025F;
+  LossSpec loss;
+  loss.beta = 2.0;
+  const MixtureResult wanted = model.evaluate(batch.images, targets, loss);
+  for (size_t i = 0; i < 37; ++i) {
+    EXPECT_EQ(result.images[i].index, static_cast<int64_t>(i));
+    EXPECT_NEAR(result.images[i].loss_x, wanted.nll_joint.data<double>()[i], 1e-6);
+    EXPECT_NEAR(result.images[i].loss_y, wanted.cross_entropy.data<double>()[i], 1e-5);
+  }
+  EXPECT_NEAR(result.loss, wanted.loss, 1e-5);
+  EXPECT_NEAR(result.summary.bits_per_dim,
+              bits_per_dim(result.summary.loss_x, 4, 64, tiny_input().std), 1e-12);
+  EXPECT_GT(result.images_per_s, 0.0);
+  int64_t pairs = 0;
+  for (const CalibrationBin& bin : result.calibration.bins()) pairs += bin.entries;
+  EXPECT_EQ(pairs, 37 * 4);
+}
+
+TEST_F(Evaluation, DoesNotDependOnBatchesOrThreads) {
+  const EvaluationResult whole = evaluate_model(model, tiny_input(), set, spec);
+  const int threads = thread_count();
+  set_thread_count(1);
+  spec.batch_size = 5;
+  const EvaluationResult parts = evaluate_model(model, tiny_input(), set, spec);
+  set_thread_count(threads);
+  for (size_t i = 0; i < whole.images.size(); ++i)
+    EXPECT_NEAR(whole.images[i].loss_x, parts.images[i].loss_x, 1e-6) << i;
+  spec.seed = 1;
+  EXPECT_NE(evaluate_model(model, tiny_input(), set, spec).summary.loss_x, whole.summary.loss_x);
+}
+
+TEST_F(Evaluation, TakesTheChosenImages) {
+  const EvaluationResult all = evaluate_model(model, tiny_input(), set, spec);
+  spec.indices = {30, 2};
+  const EvaluationResult some = evaluate_model(model, tiny_input(), set, spec);
+  ASSERT_EQ(some.images.size(), 2U);
+  EXPECT_EQ(some.images[0].index, 30);
+  EXPECT_EQ(some.images[1].label, set.labels[2]);
+  EXPECT_NEAR(some.images[0].loss_x, all.images[30].loss_x, 1e-6);
+}
+
+TEST_F(Evaluation, LeavesTheModelAsItWas) {
+  const Tensor before = model.parameters().all_values().clone();
+  const double running = [&] {
+    double sum = 0.0;
+    for (const Buffer& b : model.state().buffers)
+      if (b.tensor->dtype() == DType::f32)
+        for (int64_t i = 0; i < b.tensor->numel(); ++i)
+          sum += static_cast<double>(b.tensor->data<float>()[i]);
+    return sum;
+  }();
+  evaluate_model(model, tiny_input(), set, spec);
+  EXPECT_EQ(relative_error(before, model.parameters().all_values()), 0.0);
+  double after = 0.0;
+  for (const Buffer& b : model.state().buffers)
+    if (b.tensor->dtype() == DType::f32)
+      for (int64_t i = 0; i < b.tensor->numel(); ++i)
+        after += static_cast<double>(b.tensor->data<float>()[i]);
+  EXPECT_EQ(running, after);
+}
+
+TEST_F(Evaluation, StopsAtALossThatIsNotFinite) {
+  model.parameters().values(ParameterGroup::means).fill(std::numeric_limits<double>::quiet_NaN());
+  model.parameters().mark_changed();
+  try {
+    evaluate_model(model, tiny_input(), set, spec);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::numerics);
+    EXPECT_NE(std::string(error.what()).find("stripes: the loss of image 0"), std::string::npos)
+        << error.what();
+  }
+}
+
+TEST_F(Evaluation, WritesOneLinePerImage) {
+  const std::string csv = to_csv(evaluate_model(model, tiny_input(), set, spec).images);
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 38);
+  EXPECT_EQ(csv.rfind("index,label,predicted,", 0), 0U);
+}
+
+TEST(ReaverageBatchNorm, TakesTheMeanOverBatches) {
+  IbInn model(tiny_config(), 3);
+  const ImageSet set = tiny_set(32);
+  LoaderOptions options;
+  options.batch_size = 8;
+  options.noise = false;
+  options.mean = {0.3F};
+  options.std = {0.25F};
+  BatchLoader loader(set, evaluation_options(options));
+  const auto first_mean = [&]() -> Tensor {
+    for (const Buffer& b : model.state().buffers)
+      if (b.name.find("running_mean") != std::string::npos) return b.tensor->clone();
+    return {};
+  };
+  // The first batch norm sees the data alone, so its mean over 4 batches is that of 4 single ones.
+  std::vector<double> sum(static_cast<size_t>(first_mean().numel()));
+  for (int64_t k = 0; k < 4; ++k) {
+    model.set_average_count(1);
+    const NoGradGuard no_grad;
+    model.forward(Variable(loader.batch(0, k).images), Phase::train);
+    for (size_t c = 0; c < sum.size(); ++c)
+      sum[c] += 0.25 * static_cast<double>(first_mean().data<float>()[c]);
+  }
+  reaverage_batch_norm(model, loader, 4);
+  for (size_t c = 0; c < sum.size(); ++c) EXPECT_NEAR(first_mean().data<float>()[c], sum[c], 1e-6);
+  EXPECT_THROW(reaverage_batch_norm(model, loader, 0), Error);
+}
+
+TEST(ExpectFit, NamesBothSides) {
+  LoadedModel loaded;
+  loaded.model = std::make_unique<IbInn>(tiny_config(), 3);
+  loaded.input = tiny_input();
+  expect_images_fit(loaded, "a.safetensors", tiny_set());
+  expect_classes_fit(loaded, "a.safetensors", tiny_set());
+  const auto message = [](const auto& call) -> std::string {
+    try {
+      call();
+    } catch (const Error& error) {
+      return error.kind() == ErrorKind::usage ? error.what() : "wrong kind";
+    }
+    return "no error";
+  };
+  ImageSet wider = tiny_set();
+  wider.width = 10;
+  EXPECT_NE(message([&] {
+              expect_images_fit(loaded, "a.safetensors", wider);
+            }).find("8x8 with 1 channel(s), but stripes has 10x8"),
+            std::string::npos);
+  EXPECT_NE(message([&] {
+              expect_classes_fit(loaded, "a.safetensors", tiny_set(12, 6));
+            }).find("4 classes, but stripes has 6 (the first extra one is 'stripes 4')"),
+            std::string::npos);
+  EXPECT_NE(message([&] {
+              expect_classes_fit(loaded, "a.safetensors", tiny_set(12, 3));
+            }).find("4 classes, but stripes has 3 (the first extra one is 'd')"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace pal

@@ -1,10 +1,15 @@
-# pal_library(folder LINK <as target_link_libraries>): the static library pal_<folder> of one folder.
+# pal_library(folder [OPTIMIZE level] LINK <as target_link_libraries>): the static library
+# pal_<folder> of one folder. Only kernels and data need the full optimisation level; a lower one
+# elsewhere halves the build.
 function(pal_library folder)
-  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "OPTIMIZE" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp
        ${CMAKE_SOURCE_DIR}/${folder}/*/*.cpp)
   add_library(pal_${folder} STATIC ${sources})
   target_link_libraries(pal_${folder} PUBLIC pal_settings ${ARG_LINK})
+  if(ARG_OPTIMIZE)
+    target_compile_options(pal_${folder} PRIVATE $<$<CONFIG:Release>:${ARG_OPTIMIZE}>)
+  endif()
 endfunction()
 
 # pal_program(name LINK libraries): an executable from name.cpp (dashes become underscores).
@@ -14,6 +19,7 @@ function(pal_program name)
   string(REPLACE "pal_" "" source ${source})
   add_executable(${name} ${source}.cpp)
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()

@@ -129,6 +129,10 @@ void add_recipe_options(CLI::App& app, TrainOptions& o) {
   app.add_option("--burn-in", o.burn_in, "First steps, with the loss times 0.05")
       ->group(group)
       ->capture_default_str();
+  app.add_option("--data-init", o.data_init,
+                 "Start with act norms fitted to a batch: centred channels of unit variance")
+      ->group(group)
+      ->capture_default_str();
   app.add_option("--recalibrate-bn", o.recalibrate,
                  "Batches to average batch-norm statistics over at the end; 0: none")
       ->group(group)
@@ -334,6 +338,7 @@ std::string recipe_json(const TrainOptions& o) {
                                          {"patience", o.schedule.patience},
                                          {"smoothing", o.smoothing},
                                          {"burn-in", o.burn_in},
+                                         {"data-init", o.data_init},
                                          {"recalibrate-bn", o.recalibrate},
                                          {"validate-every", o.validate_every},
                                          {"activation-memory", o.activation_memory},

@@ -43,6 +43,7 @@ struct TrainOptions {
   ScheduleSpec schedule;
   double smoothing = 0.05;
   int64_t burn_in = 10;
+  bool data_init = true;
   int64_t recalibrate = 50;
   // Memory and numerics
   std::string activation_memory = "min";

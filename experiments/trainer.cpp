@@ -174,7 +174,8 @@ void Trainer::check_resume(const Checkpoint& checkpoint, const std::string& path
   if (!recipe.is_object())
     fail(ErrorKind::data, "{}: holds no training recipe; use --init-from to start from its weights",
          path);
-  for (const auto& [key, now] : nlohmann::ordered_json::parse(recipe_json(options_)).items()) {
+  const auto mine = nlohmann::ordered_json::parse(recipe_json(options_));
+  for (const auto& [key, now] : mine.items()) {
     const std::string before = recipe.contains(key) ? recipe[key].dump() : "unset";
     if (before != now.dump())
       differences.push_back(fmt::format("{} was {}, is {}", key, before, now.dump()));
@@ -475,7 +476,12 @@ int Trainer::run(const std::string& command, const std::string& config_text) {
   if (!options_.resume.empty()) resume();
   if (!options_.init_from.empty())
     load_state(load_checkpoint(options_.init_from), options_.init_from, *model_, nullptr);
-  if (progress_.step == 0) write_atomic(folder_->file("metrics.jsonl"), std::string());
+  if (progress_.step == 0) {
+    write_atomic(folder_->file("metrics.jsonl"), std::string());
+    // A start from other weights keeps its act norms.
+    if (options_.data_init && options_.init_from.empty())
+      model_->fit_act_norms(train_loader_->batch(0, 0).images);
+  }
   metrics_ = std::make_unique<MetricsFile>(folder_->file("metrics.jsonl"));
   write_atomic(folder_->file("config.toml"), config_text);
   write_run_file(command);

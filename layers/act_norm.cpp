@@ -1,5 +1,6 @@
 #include "layers/act_norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/backend.h"
@@ -43,6 +44,19 @@ ScaleAndSlope scale_of(double gamma, ActNormKind kind) {
   return {std::exp(gamma), std::exp(gamma)};
 }
 
+/// The gamma of a scale: the inverse of scale_of.
+double gamma_of(double scale, ActNormKind kind) {
+  // log(e^z - 1), the inverse of softplus, without overflow.
+  const auto inverse_softplus = [](double z) { return z > 30.0 ? z : std::log(std::expm1(z)); };
+  switch (kind) {
+    case ActNormKind::softplus: return inverse_softplus(5.0 * scale) / 0.5;
+    case ActNormKind::paper: return inverse_softplus(10.0 * scale);
+    case ActNormKind::sigmoid: return 2.0 + std::log(scale / (10.0 - scale));
+    case ActNormKind::exponential: break;
+  }
+  return std::log(scale);
+}
+
 }  // namespace
 
 ActNorm::ActNorm(int64_t channels, const ActNormSpec& spec)
@@ -74,6 +88,18 @@ ActNorm::Values ActNorm::evaluate() const {
     }
   });
   return values;
+}
+
+void ActNorm::assign(const Tensor& scale, const Tensor& offset) {
+  dispatch_real("act_norm", gamma_.value.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    for (int64_t c = 0; c < gamma_.value.numel(); ++c) {
+      const double most = spec_.kind == ActNormKind::sigmoid ? 9.9 : 1e4;
+      const double limited = std::clamp(scale.data<double>()[c], 1e-4, most);
+      gamma_.value.data<T>()[c] = static_cast<T>(gamma_of(limited, spec_.kind));
+      offset_.value.data<T>()[c] = static_cast<T>(offset.data<double>()[c]);
+    }
+  });
 }
 
 void ActNorm::backward(const Tensor& grad_scale, const Tensor& grad_offset,

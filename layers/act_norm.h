@@ -30,6 +30,9 @@ class ActNorm {
   };
   Values evaluate() const;
 
+  /// Sets scale and offset, f64 [channels] each; scales are limited to what the kind can express.
+  void assign(const Tensor& scale, const Tensor& offset);
+
   /// Adds to the gradients of gamma and offset. grad_scale and grad_offset f64 [channels] come from
   /// the coupling kernel; `log_scale_weight` is the gradient of log_scale_sum.
   void backward(const Tensor& grad_scale, const Tensor& grad_offset, double log_scale_weight);

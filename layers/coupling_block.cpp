@@ -1,5 +1,8 @@
 #include "layers/coupling_block.h"
 
+#include <cmath>
+
+#include "kernels/batch_norm.h"
 #include "kernels/permutation.h"
 #include "runtime/parallel.h"
 
@@ -85,6 +88,29 @@ Tensor CouplingBlock::forward(const Tensor& x, const Tensor& log_det, Phase phas
   add_to_all(log_det,
              static_cast<double>(pixels_of(y)) * (values.log_scale_sum + mixing_.log_det()));
   return y;
+}
+
+Tensor CouplingBlock::fit_act_norm(const Tensor& x, double deviation) {
+  const Tensor unused = Tensor::zeros({x.size(0)}, DType::f64, Tag::workspace);
+  const Tensor entered = spec_.welling ? mix(x, true) : x;
+  // Coupled, but neither scaled nor mixed.
+  const Tensor v = couple(entered, CouplingOutput(), unused, Phase::train, nullptr);
+  const Tensor mean = Tensor::empty({out_channels_}, v.dtype(), Tag::workspace);
+  const Tensor variance = Tensor::empty({out_channels_}, v.dtype(), Tag::workspace);
+  PAL_BACKEND(v, batch_statistics(v, mean, variance));
+  const Tensor scale = Tensor::empty({out_channels_}, DType::f64, Tag::workspace);
+  const Tensor offset = Tensor::empty({out_channels_}, DType::f64, Tag::workspace);
+  dispatch_real("fit_act_norm", v.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    for (int64_t c = 0; c < out_channels_; ++c) {
+      // A channel without contrast keeps a finite scale.
+      const double std = std::sqrt(static_cast<double>(variance.data<T>()[c]) + 1e-6);
+      scale.data<double>()[c] = deviation / std;
+      offset.data<double>()[c] = -static_cast<double>(mean.data<T>()[c]) * deviation / std;
+    }
+  });
+  act_norm_.assign(scale, offset);
+  return forward(x, unused, Phase::train, nullptr);
 }
 
 Tensor CouplingBlock::inverse(const Tensor& y, const Tensor& log_det) {

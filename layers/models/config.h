@@ -43,6 +43,8 @@ struct ModelConfig {
   DctMap::Flavour dct = DctMap::Flavour::reference;
   /// Report the published (wrong) log-determinant of the DCT.
   bool dct_reported = false;
+  /// An act norm over the latent dimensions after the DCT.
+  bool latent_norm = true;
   int64_t rank = 0;
   double mu_init = 3.5;
   bool head_permutation = false;

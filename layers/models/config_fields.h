@@ -29,6 +29,7 @@ void visit_fields(Config& config, Visit&& visit) {
   visit("subnet-gain", config.subnet_gain);
   visit("dct", config.dct);
   visit("dct-reported", config.dct_reported);
+  visit("latent-norm", config.latent_norm);
   visit("rank", config.rank);
   visit("mu-init", config.mu_init);
   visit("head-permutation", config.head_permutation);

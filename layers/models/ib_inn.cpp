@@ -1,12 +1,19 @@
 #include "layers/models/ib_inn.h"
 
+#include <cmath>
+
 #include "kernels/reduce.h"
+#include "layers/act_norm_block.h"
 #include "layers/fixed_blocks.h"
 #include "layers/slow_coupling.h"
 #include "layers/two_sided_coupling.h"
 
 namespace pal {
 namespace {
+
+// Largest initial scale of a latent dimension: one that hardly varies in the first batch may vary in
+// the next.
+constexpr double kMostLatentScale = 30.0;
 
 CouplingSpec coupling_spec(const ModelConfig& config) {
   CouplingSpec spec;
@@ -59,6 +66,10 @@ class ChainBuilder {
     chain_.add(std::make_unique<DctBlock>(size_, channels_, DctMap{config_.dct, 0.5},
                                           config_.dct_reported),
                next_name());
+    if (config_.latent_norm)
+      chain_.add(std::make_unique<ActNormBlock>(size_ * size_ * channels_,
+                                                ActNormSpec{config_.act_norm, 1.0}),
+                 next_name());
   }
 
   int64_t channels() const { return channels_; }
@@ -156,6 +167,34 @@ MixtureResult IbInn::evaluate(const Tensor& x, const Tensor& targets, const Loss
   const NoGradGuard no_grad;
   const auto latent = forward(Variable(x), Phase::evaluate);
   return head_->evaluate(latent.y.value(), latent.log_det.value(), targets, loss);
+}
+
+void IbInn::fit_act_norms(const Tensor& x) {
+  const NoGradGuard no_grad;
+  const Tensor log_det = Tensor::zeros({x.size(0)}, DType::f64, Tag::workspace);
+  Tensor stream = x;
+  Tensor last_input;
+  CouplingBlock* last = nullptr;
+  for (int i = 0; i < chain_.size(); ++i) {
+    if (auto* norm = dynamic_cast<ActNormBlock*>(&chain_.block(i))) {
+      // The latent norm itself gives unit variance, so the couplings before it keep theirs.
+      stream = norm->fit(stream, kMostLatentScale);
+      last = nullptr;
+      continue;
+    }
+    auto* block = dynamic_cast<CouplingBlock*>(&chain_.block(i));
+    if (block == nullptr) {
+      stream = chain_.block(i).forward(stream, log_det, Phase::train, nullptr);
+      continue;
+    }
+    last = block;
+    last_input = stream;
+    stream = block->fit_act_norm(stream, 1.0);
+  }
+  const double mean_square =
+      PAL_BACKEND(stream, squared_norm(stream)) / static_cast<double>(stream.numel());
+  if (last != nullptr) last->fit_act_norm(last_input, 1.0 / std::sqrt(mean_square));
+  store_.mark_changed();
 }
 
 void IbInn::set_average_count(int64_t batches) {

@@ -40,6 +40,11 @@ class IbInn {
   /// Losses without gradients, with running statistics.
   MixtureResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss);
 
+  /// Data-dependent initialisation on a batch of normalised images: every coupling block's act norm
+  /// makes its output's channels centred with unit variance, the last one such that the latent vector
+  /// has unit mean square.
+  void fit_act_norms(const Tensor& x);
+
   /// All batch norms use a cumulative average from now on: call before batch k = 1, 2, ...; 0 ends it.
   void set_average_count(int64_t batches);
   /// Throws numerics naming the first tensor of parameters, gradients or running statistics that

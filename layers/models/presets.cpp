@@ -34,6 +34,7 @@ ModelConfig ibinn_imagenet() {
   config.widths = {64, 128, 256, 512};
   config.act_norm_init = 0.7;
   config.subnet_gain = 1.0;
+  config.latent_norm = false;
   config.rank = 128;
   config.head_permutation = true;
   return config;

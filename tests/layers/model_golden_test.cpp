@@ -34,6 +34,7 @@ ModelConfig golden_config(const GoldenFile& golden) {
   config.subnet_gain = 1.0;
   config.dct_reported = true;
   config.head_permutation = true;
+  config.latent_norm = false;
   return config;
 }
 

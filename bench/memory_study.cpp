@@ -1,24 +1,15 @@
 #include "bench/memory_study.h"
 
+#include "bench/random_images.h"
 #include "layers/models/ib_inn.h"
 #include "layers/slow_coupling.h"
 #include "runtime/error.h"
-#include "runtime/philox.h"
 
 namespace pal::bench {
 namespace {
 
 constexpr uint64_t kSeed = 1;
 constexpr double kSubnetGain = 0.1;
-
-Tensor random_images(const Shape& shape) {
-  const Tensor x = Tensor::empty(shape, DType::f32, Tag::data);
-  const Philox random(kSeed, RandomPurpose::test);
-  float* values = x.data<float>();
-  for (int64_t i = 0; i < x.numel(); ++i)
-    values[i] = random.normal4(static_cast<uint32_t>(i / 4))[static_cast<size_t>(i % 4)];
-  return x;
-}
 
 MemoryStats chain_step(const MemoryCase& what) {
   CouplingSpec spec;
@@ -64,9 +55,7 @@ MemoryRow imagenet_step(const MemoryCase& what) {
   model.chain().set_options({.policies = {what.policy}, .anchors = {}});
   const int64_t size = model.config().image_size;
   const Tensor x = random_images({what.batch, size, size, model.config().channels});
-  const Tensor targets = Tensor::zeros({what.batch, model.config().classes}, DType::f32, Tag::data);
-  for (int64_t n = 0; n < what.batch; ++n)
-    targets.data<float>()[n * targets.pitch() + n % targets.channels()] = 1.0F;
+  const Tensor targets = one_hot_targets(what.batch, model.config().classes);
   Allocator::cpu().reset_peaks();
   model.train_step(x, targets, {});
   return {what, coupling_blocks(model.chain()), Allocator::cpu().stats()};

@@ -1,0 +1,103 @@
+// Couplings with act norm, with and without a permutation.
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "bench/kernel_case.h"
+#include "kernels/coupling.h"
+#include "kernels/permutation.h"
+
+namespace pal::bench {
+namespace {
+
+Tensor index_tensor(const std::vector<int32_t>& values) {
+  const Tensor index = Tensor::empty({static_cast<int64_t>(values.size())}, DType::i32);
+  std::copy(values.begin(), values.end(), index.data<int32_t>());
+  return index;
+}
+
+struct Case {
+  Case(int64_t elements, int64_t channels, DType a_dtype, bool permuted) {
+    const Shape shape = image_shape(elements, channels);
+    x = random_tensor(shape);
+    y = random_tensor(shape);
+    grad_y = random_tensor(shape);
+    active = x.slice_channels(channels - channels / 2, channels / 2);
+    passive = x.slice_channels(0, channels - channels / 2);
+    a = random_tensor(shape.with_last(2 * (channels / 2)), a_dtype);
+    log_det = Tensor::zeros({shape[0]}, DType::f64);
+    output.scale = Tensor::empty({channels});
+    output.scale.fill(1.0);
+    output.offset = random_tensor({channels});
+    if (!permuted) return;
+    const auto index = random_permutation(channels, Philox(1, RandomPurpose::test));
+    output.index = index_tensor(index);
+    output.inverse_index = index_tensor(invert_permutation(index));
+  }
+
+  CouplingGrads grads() const {
+    CouplingGrads g;
+    const Tensor grad_x = Tensor::empty(x.shape());
+    g.active = grad_x.slice_channels(passive.channels(), active.channels());
+    g.passive = grad_x.slice_channels(0, passive.channels());
+    g.a = Tensor::empty(a.shape(), a.dtype());
+    g.scale = Tensor::zeros({x.channels()}, DType::f64);
+    g.offset = Tensor::zeros({x.channels()}, DType::f64);
+    return g;
+  }
+
+  Tensor x, y, grad_y, active, passive, a, log_det;
+  CouplingOutput output;
+};
+
+void forward(benchmark::State& state, const Case& c) {
+  against_copy(state, 2 * c.y.bytes() + c.a.bytes(), [&] {
+    cpu::coupling_forward(c.active, c.passive, c.a, {}, c.output, c.y, c.log_det);
+  });
+}
+
+void inverse(benchmark::State& state, const Case& c) {
+  against_copy(state, 2 * c.y.bytes() + c.a.bytes(), [&] {
+    cpu::coupling_inverse_passive(c.y, c.output, c.passive);
+    cpu::coupling_inverse(c.y, c.a, {}, c.output, c.active, c.log_det);
+  });
+}
+
+void inverse_backward(benchmark::State& state, const Case& c) {
+  const CouplingGrads grads = c.grads();
+  against_copy(state, 3 * c.y.bytes() + c.active.bytes() + 2 * c.a.bytes(), [&] {
+    cpu::coupling_inverse_backward(c.y, c.grad_y, c.log_det, c.a, {}, c.output, c.active, grads);
+  });
+}
+
+void backward(benchmark::State& state, const Case& c) {
+  const CouplingGrads grads = c.grads();
+  against_copy(state, 3 * c.y.bytes() + 2 * c.a.bytes(), [&] {
+    cpu::coupling_backward(c.active, c.passive, c.grad_y, c.log_det, c.a, {}, c.output, grads);
+  });
+}
+
+}  // namespace
+
+void add_coupling_cases() {
+  struct Family {
+    const char* name;
+    void (*run)(benchmark::State&, const Case&);
+  };
+  constexpr Family kFamilies[] = {{"coupling_forward", forward},
+                                  {"coupling_inverse", inverse},
+                                  {"coupling_inverse_backward", inverse_backward},
+                                  {"coupling_backward", backward}};
+  for (const Family& family : kFamilies)
+    for (const Size& size : kSizes)
+      for (const DType dtype : {DType::f32, DType::bf16})
+        for (const bool permuted : {false, true})
+          for (const int64_t channels : {4, 16, 48, 192, 768, 3072})
+            add_case(fmt::format("{}/{}/c{}/{}/{}", family.name, size.name, channels,
+                                 name_of(dtype), permuted ? "permuted" : "plain"),
+                     [=](benchmark::State& state) {
+                       family.run(state, Case(size.elements, channels, dtype, permuted));
+                     });
+}
+
+}  // namespace pal::bench

@@ -1,0 +1,38 @@
+// Matrix products: dense mixing, the heads, and square ones for comparison with the peak.
+#include <fmt/format.h>
+
+#include "bench/best_onednn.h"
+#include "kernels/gemm.h"
+
+namespace pal::bench {
+namespace {
+
+struct GemmCase {
+  const char* name;
+  int64_t m, n, k;
+};
+constexpr GemmCase kGemmCases[] = {
+    {"square", 1024, 1024, 1024},       {"mixing_48@56", 12544, 48, 48},
+    {"mixing_192@28", 3136, 192, 192},  {"mixing_768@14", 784, 768, 768},
+    {"mixing_3072@7", 196, 3072, 3072}, {"class_scores", 4, 1000, 3072},
+    {"low_rank_scores", 4, 128, 147456}};
+
+void run(benchmark::State& state, const GemmCase& c, DType dtype) {
+  const Tensor a = random_tensor({c.m, c.k}, dtype);
+  const Tensor b = random_tensor({c.n, c.k}, dtype);
+  const Tensor out = Tensor::empty({c.m, c.n});
+  against_best(
+      state, 2 * c.m * c.n * c.k, [&] { cpu::gemm(a, b, out, {.transpose_b = true}); },
+      best_gemm(c.m, c.n, c.k, dtype));
+}
+
+}  // namespace
+
+void add_matrix_cases() {
+  for (const DType dtype : {DType::f32, DType::bf16})
+    for (const GemmCase& c : kGemmCases)
+      add_case(fmt::format("gemm/{}/{}x{}x{}/{}", c.name, c.m, c.n, c.k, name_of(dtype)),
+               [c, dtype](benchmark::State& state) { run(state, c, dtype); });
+}
+
+}  // namespace pal::bench

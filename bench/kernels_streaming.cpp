@@ -1,0 +1,91 @@
+// Elementwise work, sums, the optimizer and image normalisation.
+#include <fmt/format.h>
+
+#include "bench/kernel_case.h"
+#include "kernels/elementwise.h"
+#include "kernels/image.h"
+#include "kernels/optimizer.h"
+#include "kernels/reduce.h"
+
+namespace pal::bench {
+namespace {
+
+void add_elementwise_cases(const Size& size) {
+  const auto name = [&](const char* op, DType dtype) {
+    return fmt::format("{}/{}/{}", op, size.name, name_of(dtype));
+  };
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    add_case(name("add_into", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      const Tensor y = random_tensor({size.elements}, dtype);
+      against_copy(state, x.bytes() + 2 * y.bytes(), [&] { cpu::add_into(x, y); });
+    });
+    add_case(name("relu_forward", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      const Tensor y = Tensor::empty(x.shape(), dtype);
+      against_copy(state, x.bytes() + y.bytes(), [&] { cpu::relu_forward(x, y); });
+    });
+    add_case(name("copy_convert_from", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      const Tensor y = Tensor::empty(x.shape(), dtype == DType::f32 ? DType::bf16 : DType::f32);
+      against_copy(state, x.bytes() + y.bytes(), [&] { cpu::copy_convert(x, y); });
+    });
+    add_case(name("squared_norm", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      against_copy(state, x.bytes(), [&] { benchmark::DoNotOptimize(cpu::squared_norm(x)); });
+    });
+    for (const int64_t channels : {16, 48, 3072})
+      add_case(fmt::format("{}/c{}", name("channel_sums", dtype), channels),
+               [=](benchmark::State& state) {
+                 const Tensor x = random_tensor(image_shape(size.elements, channels), dtype);
+                 const Tensor sums = Tensor::zeros({channels});
+                 against_copy(state, x.bytes(), [&] { cpu::channel_sums(x, sums); });
+               });
+  }
+  add_case(name("sgd_step", DType::f32), [=](benchmark::State& state) {
+    const Tensor values = random_tensor({size.elements});
+    const Tensor grad = random_tensor({size.elements});
+    const Tensor buffer = random_tensor({size.elements});
+    // Reads all three, writes two.
+    against_copy(state, 5 * values.bytes(), [&] {
+      cpu::sgd_step(values, grad, buffer, {.learning_rate = 1e-6, .momentum = 0.9});
+    });
+  });
+}
+
+void add_image_cases(const Size& size) {
+  for (const bool noise : {false, true})
+    for (const int64_t channels : {1, 3})
+      add_case(
+          fmt::format("normalize_images/{}/c{}/{}", size.name, channels, noise ? "noise" : "plain"),
+          [=](benchmark::State& state) {
+            const int64_t side = channels == 1 ? 28 : 224;
+            const int64_t batch =
+                std::max<int64_t>(1, size.elements / 4 / (side * side * channels));
+            const Tensor out = Tensor::empty({batch, side, side, channels});
+            const std::vector<uint8_t> pixels(static_cast<size_t>(out.numel()), 100);
+            std::vector<ImagePlacement> placements(static_cast<size_t>(batch));
+            for (size_t i = 0; i < placements.size(); ++i) {
+              placements[i].source = static_cast<int64_t>(i);
+              placements[i].flip = i % 2 == 1;
+              placements[i].noise_stream = i;
+            }
+            ImageNormalization normalization;
+            normalization.mean.assign(static_cast<size_t>(channels), 0.5F);
+            normalization.std.assign(static_cast<size_t>(channels), 0.25F);
+            normalization.noise = noise;
+            against_copy(state, out.bytes() + out.numel(),
+                         [&] { cpu::normalize_images(pixels, placements, normalization, out); });
+          });
+}
+
+}  // namespace
+
+void add_streaming_cases() {
+  for (const Size& size : kSizes) {
+    add_elementwise_cases(size);
+    add_image_cases(size);
+  }
+}
+
+}  // namespace pal::bench

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Builds the release preset's benches and runs them on the CPU: prints tables and writes
+# bench/results/cpu-MODEL-DATE.json (kernels), ...-memory.json and ...-steps.json.
+# Options go to bench_kernels, for example: bench/run.sh --benchmark_filter=coupling
+set -eu
+cd "$(dirname "$0")/.."
+
+cmake --preset release >/dev/null
+cmake --build --preset release --target bench_kernels activation_memory bench_train_step
+
+model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1 | tr 'A-Z' 'a-z' |
+  sed 's/([a-z]*)//g; s/[^a-z0-9]\{1,\}/-/g; s/^-//; s/-$//')
+results=bench/results/cpu-${model:-unknown}-$(date +%Y-%m-%d)
+bin=build/release/bin
+mkdir -p bench/results
+
+"$bin/bench_kernels" --benchmark_out="$results.json" --benchmark_out_format=json "$@"
+# Which host and which folder it was is nobody's business.
+sed -i '/"host_name":/d; /"executable":/d' "$results.json"
+"$bin/activation_memory" --json >"$results-memory.json"
+"$bin/bench_train_step" --arch ibinn-mnist,ibinn-small,ibinn-imagenet --precision fp32,bf16 --json \
+  >"$results-steps.json"
+echo "results: $results.json, $results-memory.json, $results-steps.json"

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <queue>
+#include <unordered_map>
 #include <utility>
 
 #include "kernels/elementwise.h"
@@ -18,9 +19,6 @@ struct Node {
   std::vector<std::shared_ptr<Variable::State>> inputs;
   std::vector<std::weak_ptr<Variable::State>> outputs;
   BackwardFunction backward;
-  bool queued = false;
-  // Keeps outputs with a gradient alive until this node has run.
-  std::vector<std::shared_ptr<Variable::State>> reached;
 };
 
 }  // namespace
@@ -101,12 +99,15 @@ void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
   const auto earlier = [](const auto& a, const auto& b) { return a->sequence < b->sequence; };
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(earlier)>
       queue(earlier);
+  // Outputs with a gradient, alive until their node has run. Kept here and not in the node: a backward
+  // function that throws would leave a cycle there.
+  std::unordered_map<const Node*, std::vector<std::shared_ptr<Variable::State>>> reached;
   const auto reach = [&](const std::shared_ptr<Variable::State>& state, const Tensor& grad) {
     accumulate(*state, grad);
     if (!state->node || !grad.defined()) return;
-    state->node->reached.push_back(state);
-    if (std::exchange(state->node->queued, true)) return;
-    queue.push(state->node);
+    const auto [outputs, is_new] = reached.try_emplace(state->node.get());
+    outputs->second.push_back(state);
+    if (is_new) queue.push(state->node);
   };
   for (size_t i = 0; i < roots.size(); ++i) reach(roots[i].state(), grad_roots[i]);
   while (!queue.empty()) {
@@ -120,7 +121,7 @@ void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
       // An intermediate gradient is no longer needed once its node runs.
       if (state) state->grad = Tensor();
     }
-    node->reached.clear();
+    reached.erase(node.get());
     const Gradients grad_inputs = node->backward(grad_outputs);
     node->backward = nullptr;
     grad_outputs.clear();

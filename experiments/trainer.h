@@ -4,6 +4,7 @@
 
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "experiments/evaluation.h"
 #include "experiments/run_log.h"
 #include "experiments/stop_signal.h"
 #include "experiments/train_options.h"
@@ -11,15 +12,6 @@
 #include "layers/models/model_io.h"
 
 namespace pal {
-
-/// Means over a set of images with running statistics.
-struct ValidationResult {
-  double nll_joint = 0.0;      ///< L_X, nats per dimension
-  double cross_entropy = 0.0;  ///< with hard labels, nats
-  double bits_per_dim = 0.0;
-  double accuracy = 0.0;  ///< in [0, 1]
-  int64_t images = 0;
-};
 
 /// One training run in one folder: steps, validation, checkpoints, metrics.
 class Trainer {
@@ -50,16 +42,16 @@ class Trainer {
 
   StepStats train_one_step();
   void watch_inversion();
+  void judge_inversion();
   void check_step(const StepStats& stats) const;
   void record_step(const StepStats& stats, double seconds);
   std::string progress_text(const StepStats& stats) const;
 
-  ValidationResult validate();
   void validate_and_choose();
-  void average_batch_norms();
   void save(const std::string& path);
   void save_step();
   void finish(bool complete);
+  void report(bool complete) const;
   std::map<std::string, std::string> extra_metadata() const;
 
   int64_t steps_per_epoch() const { return train_loader_->steps(); }
@@ -71,7 +63,7 @@ class Trainer {
   TrainOptions options_;
   ImageSet set_;
   std::unique_ptr<BatchLoader> train_loader_;
-  std::unique_ptr<BatchLoader> validation_loader_;
+  std::vector<int64_t> validation_;
   InputSpec input_;
   std::unique_ptr<IbInn> model_;
   std::unique_ptr<Sgd> sgd_;

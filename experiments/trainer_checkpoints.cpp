@@ -1,0 +1,136 @@
+// What a training run saves and how it goes on from there.
+#include <nlohmann/json.hpp>
+
+#include "experiments/trainer.h"
+#include "layers/checkpoint/checkpoint.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+#include "runtime/log.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+
+std::map<std::string, std::string> Trainer::extra_metadata() const {
+  nlohmann::ordered_json state = {{"plateau",
+                                   {{"best", plateau_.best},
+                                    {"has_best", plateau_.has_best},
+                                    {"bad_epochs", plateau_.bad_epochs},
+                                    {"drops", plateau_.drops},
+                                    {"finished", plateau_.finished}}},
+                                  {"best_entropy", best_entropy_},
+                                  {"best_density", best_density_},
+                                  {"has_best", has_best_}};
+  return {{"recipe", recipe_json(options_)},
+          {"trainer", state.dump()},
+          {"threads", std::to_string(thread_count())},
+          {"data_fingerprint", fmt::format("{:016x}", set_.fingerprint)}};
+}
+
+void Trainer::check_resume(const Checkpoint& checkpoint, const std::string& path) const {
+  const ModelConfig saved = checkpoint_config(checkpoint, path);
+  std::vector<std::string> differences;
+  for (const std::string& name : field_names()) {
+    const std::string before = field_text(saved, name);
+    const std::string now = field_text(model_->config(), name);
+    if (before != now) differences.push_back(fmt::format("{} was {}, is {}", name, before, now));
+  }
+  const auto entry = [&](const char* key) {
+    const auto found = checkpoint.metadata.find(key);
+    return found == checkpoint.metadata.end() ? std::string() : found->second;
+  };
+  const auto recipe = nlohmann::json::parse(entry("recipe"), nullptr, false);
+  if (!recipe.is_object())
+    fail(ErrorKind::data, "{}: holds no training recipe; use --init-from to start from its weights",
+         path);
+  const auto mine = nlohmann::ordered_json::parse(recipe_json(options_));
+  for (const auto& [key, now] : mine.items()) {
+    const std::string before = recipe.contains(key) ? recipe[key].dump() : "unset";
+    if (before != now.dump())
+      differences.push_back(fmt::format("{} was {}, is {}", key, before, now.dump()));
+  }
+  if (!differences.empty()) {
+    std::string list;
+    for (const auto& difference : differences) list += (list.empty() ? "" : "; ") + difference;
+    fail(ErrorKind::usage, "--resume: {}: other settings than the run's: {}", path, list);
+  }
+  if (entry("data_fingerprint") != fmt::format("{:016x}", set_.fingerprint) &&
+      !options_.allow_data_change)
+    fail(ErrorKind::usage, "--resume: {}: the data changed since; use --allow-data-change to go on",
+         path);
+  if (entry("threads") != std::to_string(thread_count()))
+    log_warning(
+        "--resume: the run used {} threads, now {}: sums in weight gradients may round "
+        "differently",
+        entry("threads"), thread_count());
+}
+
+void Trainer::resume() {
+  std::string path = options_.resume;
+  if (path == "auto") {
+    const auto found = find_resume(folder_->path());
+    if (!found) return;
+    path = *found;
+  }
+  const Checkpoint checkpoint = load_checkpoint(path);
+  check_resume(checkpoint, path);
+  load_state(checkpoint, path, *model_, sgd_.get());
+  progress_ = checkpoint_progress(checkpoint);
+  const auto state = nlohmann::json::parse(checkpoint.metadata.at("trainer"), nullptr, false);
+  if (!state.is_object()) fail(ErrorKind::data, "{}: the entry trainer is not JSON", path);
+  try {
+    best_entropy_ = state.at("best_entropy");
+    best_density_ = state.at("best_density");
+    has_best_ = state.at("has_best");
+    const auto& plateau = state.at("plateau");
+    plateau_ = {plateau.at("best"), plateau.at("has_best"), plateau.at("bad_epochs"),
+                plateau.at("drops"), plateau.at("finished")};
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorKind::data, "{}: the entry trainer: {}", path, error.what());
+  }
+  rewind_metrics(folder_->file("metrics.jsonl"), progress_.step);
+  log_info("resumed at step {} from {}", progress_.step, path);
+}
+
+void Trainer::validate_and_choose() {
+  EvaluationSpec spec;
+  spec.beta = options_.beta;
+  spec.smoothing = options_.smoothing;
+  spec.noise = options_.noise;
+  spec.seed = options_.seed;
+  spec.indices = validation_;
+  const EvaluationSummary result = evaluate_model(*model_, input_, set_, spec).summary;
+  progress_line_->clear();
+  log_info("validation at step {}: {:.2f} % top-1, {:.3f} bits/dim, L_X {:.4f}, CE {:.4f}",
+           progress_.step, 100.0 * result.acc1, result.bits_per_dim, result.loss_x, result.ce);
+  MetricsRow row("val");
+  row.set("t", elapsed()).set_count("step", progress_.step);
+  row.set("loss_x", result.loss_x).set("loss_y", result.loss_y).set("ce", result.ce);
+  row.set("bits_per_dim", result.bits_per_dim).set("acc1", result.acc1);
+  metrics_->append(row);
+  const bool better_entropy = !has_best_ || result.ce < best_entropy_;
+  const bool better_density = !has_best_ || result.loss_x < best_density_;
+  // The schedule watches what the best checkpoint is chosen by.
+  const bool by_density = options_.beta < 0.5;
+  observe(options_.schedule, plateau_, by_density ? result.loss_x : result.ce);
+  has_best_ = true;
+  if (better_entropy) best_entropy_ = result.ce;
+  if (better_density) best_density_ = result.loss_x;
+  if (better_entropy) save(folder_->checkpoints() + "/best-ce.safetensors");
+  if (better_density) save(folder_->checkpoints() + "/best-nll.safetensors");
+  if (by_density ? better_density : better_entropy)
+    link_atomic(by_density ? "best-nll.safetensors" : "best-ce.safetensors",
+                folder_->checkpoints() + "/best");
+}
+
+void Trainer::save(const std::string& path) {
+  save_checkpoint(path, to_checkpoint(*model_, input_, progress_, sgd_.get(), extra_metadata()));
+}
+
+void Trainer::save_step() {
+  const std::string path = step_checkpoint_path(folder_->path(), progress_.step);
+  save(path);
+  link_atomic(path.substr(path.find_last_of('/') + 1), folder_->checkpoints() + "/last");
+  prune_checkpoints(folder_->path(), options_.keep_checkpoints);
+}
+
+}  // namespace pal

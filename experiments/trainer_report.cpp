@@ -1,0 +1,136 @@
+// What a training run tells: the plan, the log, metrics and the summary.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "experiments/program.h"
+#include "experiments/text_table.h"
+#include "experiments/trainer.h"
+#include "kernels/planned.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+#include "runtime/log.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+
+void Trainer::print_plan() const {
+  const auto& store = model_->parameters();
+  print_result(fmt::format(
+      "model {} at {}x{}x{}, {} classes: {} blocks, {} network parameters, {} in all",
+      model_->config().arch, set_.height, set_.width, set_.channels, set_.classes,
+      model_->chain().size(), store.count(ParameterGroup::network), store.all_values().numel()));
+  Shape shape{options_.batch_size, set_.height, set_.width, set_.channels};
+  for (int i = 0; i < model_->chain().size(); ++i) {
+    const Shape out = model_->chain().block(i).output_shape(shape);
+    print_result(fmt::format("  {:<12} {:<22} {:>20} -> {}", model_->chain().name(i),
+                             model_->chain().block(i).kind(), shape.str(), out.str()));
+    shape = out;
+  }
+  print_result(
+      fmt::format("parameters, gradients and momentum: {}; activations: {} (one stream is {})",
+                  format_bytes(3 * store.all_values().bytes()),
+                  options_.activation_memory == "max" ? "all stored" : "rebuilt by inversion",
+                  format_bytes(options_.batch_size * model_->dims() * 4)));
+  print_result(fmt::format("{} training and {} validation images, {} steps per epoch, {} steps",
+                           train_loader_->count(), validation_.size(), steps_per_epoch(),
+                           last_step()));
+}
+
+void Trainer::write_run_file(const std::string& command) const {
+  nlohmann::ordered_json run = {{"program", "pal-train"},
+                                {"version", version()},
+                                {"command", command},
+                                {"device", "cpu"},
+                                {"library", cpu_library_version()},
+                                {"threads", thread_count()},
+                                {"seed", options_.seed},
+                                {"data", set_.name},
+                                {"data_fingerprint", fmt::format("{:016x}", set_.fingerprint)}};
+  write_atomic(folder_->file("run.json"), run.dump(2) + "\n");
+}
+
+void Trainer::log_start() const {
+  log_info("palindrome {} on cpu, {} threads, {}", version(), thread_count(),
+           cpu_library_version());
+  log_info("{}: {} training, {} validation images {}x{}x{}, {} classes", set_.name,
+           train_loader_->count(), validation_.size(), set_.height, set_.width, set_.channels,
+           set_.classes);
+  log_info("{}: {} blocks, {} parameters ({} in the network), activations {}",
+           model_->config().arch, model_->chain().size(), model_->parameters().all_values().numel(),
+           model_->parameters().count(ParameterGroup::network),
+           options_.activation_memory == "max" ? "stored" : "rebuilt by inversion");
+  log_info("batch {}, {} steps, beta {}; output {}", options_.batch_size, last_step(),
+           options_.beta_text, folder_->path());
+}
+
+void Trainer::record_step(const StepStats& stats, double seconds) {
+  const MemoryStats memory = Allocator::cpu().stats();
+  MetricsRow row("train");
+  row.set("t", elapsed()).set_count("step", progress_.step);
+  row.set("epoch", static_cast<double>(progress_.step) / static_cast<double>(steps_per_epoch()));
+  row.set("loss", stats.loss).set("loss_x", stats.nll_joint).set("loss_y", stats.cross_entropy);
+  row.set("bits_per_dim", bits_per_dim(stats.nll_joint)).set("acc1", stats.accuracy);
+  row.set("lr", options_.sgd.learning_rate *
+                    schedule_factor(options_.schedule, plateau_, progress_.step - 1));
+  row.set("grad_norm", stats.grad_norm);
+  row.set("images_per_s", static_cast<double>(options_.batch_size) / seconds);
+  row.set_json("memory",
+               fmt::format(R"({{"parameters":{},"activations":{},"workspace":{},"peak":{}}})",
+                           memory.peak_of(Tag::parameters), memory.peak_activations,
+                           memory.peak_of(Tag::workspace), memory.peak_total));
+  const InversionCheck& check = model_->chain().last_check();
+  if (check.block >= 0) row.set("inversion_error", check.relative_error);
+  metrics_->append(row);
+}
+
+std::string Trainer::progress_text(const StepStats& stats) const {
+  const int64_t done = progress_.step - start_step_;
+  const double rate = static_cast<double>(done) / std::max(1e-9, train_seconds_);
+  const double left = static_cast<double>(last_step() - progress_.step) / std::max(1e-9, rate);
+  const double fraction = static_cast<double>(progress_.step) / static_cast<double>(last_step());
+  return fmt::format(
+      "epoch {:.2f} {} loss {:.3f}  {:.2f} bits/dim  acc {:.1f} %  {:.0f} images/s  "
+      "activations {}  ETA {}",
+      static_cast<double>(progress_.step) / static_cast<double>(steps_per_epoch()),
+      progress_bar(fraction, 20), stats.loss, bits_per_dim(stats.nll_joint), 100.0 * stats.accuracy,
+      rate * static_cast<double>(options_.batch_size),
+      format_bytes(Allocator::cpu().stats().peak_activations), format_duration(left));
+}
+
+void Trainer::report(bool complete) const {
+  const MemoryStats memory = Allocator::cpu().stats();
+  const auto images = static_cast<double>((progress_.step - start_step_) * options_.batch_size);
+  const double rate = images / std::max(1e-9, train_seconds_);
+  nlohmann::ordered_json summary = {{"step", progress_.step},
+                                    {"complete", complete},
+                                    {"train_images_per_s", rate},
+                                    {"train_seconds", train_seconds_},
+                                    {"validation_ce", best_entropy_},
+                                    {"validation_bits_per_dim", bits_per_dim(best_density_)},
+                                    {"inversion_error", worst_inversion_},
+                                    {"train_peak_bytes", memory.peak_total},
+                                    {"peak_activation_bytes", memory.peak_activations}};
+  TextTable table({"training", ""});
+  table.add({"steps", grouped(progress_.step)});
+  table.add({"images/s", fmt::format("{:.0f}", rate)});
+  table.add({"seconds in steps", fmt::format("{:.1f}", train_seconds_)});
+  if (options_.activation_memory == "min")
+    table.add({"worst relative inversion error", fmt::format("{:.1e}", worst_inversion_)});
+  table.add({"peak memory", format_bytes(memory.peak_total)});
+  table.add({"  activations (stream + subnet + workspace)", format_bytes(memory.peak_activations)});
+  for (int i = 0; i < kTagCount; ++i) {
+    const int64_t peak = memory.peak[static_cast<size_t>(i)];
+    summary["peak_bytes_by_tag"][name_of(static_cast<Tag>(i))] = peak;
+    if (peak > 0)
+      table.add({fmt::format("  {}", name_of(static_cast<Tag>(i))), format_bytes(peak)});
+  }
+  write_atomic(folder_->file("summary.json"), summary.dump(2) + "\n");
+  if (options_.json) {
+    print_result(summary.dump());
+    return;
+  }
+  if (options_.memory_report) print_result(table.text());
+  print_result(fmt::format("results: {}", folder_->file("summary.json")));
+}
+
+}  // namespace pal

@@ -36,7 +36,10 @@ std::unique_ptr<InvertibleBlock> golden_coupling(const GoldenFile& golden) {
   const auto channels = config["channels"].get<int64_t>();
   CouplingSpec spec;
   spec.clamp = config["clamp"].get<double>();
-  spec.act_norm = {ActNormKind::softplus, 0.7};
+  const std::string act_norm = config.value("act_norm_type", "SOFTPLUS");
+  spec.act_norm.kind = act_norm == "SIGMOID" ? ActNormKind::sigmoid
+                       : act_norm == "EXP"   ? ActNormKind::exponential
+                                             : ActNormKind::softplus;
   const int reflections = config.value("householder", 0);
   spec.mixing.kind = reflections > 0 ? MixingKind::householder
                      : config["permute_soft"].get<bool>() ? MixingKind::orthogonal

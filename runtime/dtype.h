@@ -33,6 +33,12 @@ struct bfloat16 {
   uint16_t bits = 0;
 
   bfloat16() = default;
+  bfloat16(const bfloat16&) = default;
+  // By member: compilers do not vectorise loops that assign whole structures.
+  bfloat16& operator=(const bfloat16& other) {
+    bits = other.bits;
+    return *this;
+  }
   explicit bfloat16(float value) {
     uint32_t word;
     std::memcpy(&word, &value, sizeof word);

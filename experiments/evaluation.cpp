@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -56,6 +57,7 @@ EvaluationResult evaluate_model(IbInn& model, const InputSpec& input, const Imag
     const std::vector<int64_t> indices = loader.batch_indices(0, step);
     const Tensor images =
         model.dtype() == DType::f32 ? batch.images : batch.images.to(model.dtype());
+    if (spec.foreign) std::fill_n(batch.labels.data<int32_t>(), batch.labels.numel(), 0);
     const Tensor targets = Tensor::empty({images.size(0), classes}, model.dtype(), Tag::data);
     PAL_BACKEND(targets, soft_targets(batch.labels, spec.smoothing, targets));
     const MixtureResult mixture = model.evaluate(images, targets, loss);

@@ -21,6 +21,9 @@ struct EvaluationSpec {
   /// with it; scores that are compared between image sets must go without.
   bool noise = true;
   uint64_t seed = 0;
+  /// The labels are not the model's: every image counts as class 0, and only the densities mean
+  /// anything.
+  bool foreign = false;
   /// Images of the set, in this order; none: all.
   std::vector<int64_t> indices;
 };

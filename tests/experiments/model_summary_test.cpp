@@ -45,8 +45,29 @@ TEST(ModelSummary, CountsMixingMatricesThatAreMultiplied) {
   EXPECT_EQ(multiplied.multiply_adds - permuted.multiply_adds, permuted.multiply_adds_dense_mixing);
 }
 
+/// The published network, shrunk: entry coupling, pointwise coupling, two stages.
+ModelConfig with_entry() {
+  ModelConfig config = preset("ibinn-imagenet");
+  config.image_size = 64;
+  config.classes = 10;
+  config.blocks = {2, 2};
+  config.strides = {1, 2};
+  config.widths = {64, 64};
+  config.act_norm_init = 1.0;
+  config.rank = 0;
+  return config;
+}
+ModelConfig with_matrices() {
+  ModelConfig config = preset("ibinn-mnist");
+  config.mixing = MixingKind::orthogonal;
+  return config;
+}
+ModelConfig plain_mnist() { return preset("ibinn-mnist"); }
+ModelConfig plain_small() { return preset("ibinn-small"); }
+
 struct MemoryCase {
-  const char* arch;
+  const char* name;
+  ModelConfig (*config)();
   ActivationPolicy policy;
 };
 
@@ -73,8 +94,8 @@ int64_t measured_peak(IbInn& model, ActivationPolicy policy, int64_t batch) {
 }
 
 TEST_P(ActivationBytes, AgreeWithTheAllocator) {
-  constexpr int64_t kBatch = 64;
-  const ModelConfig config = preset(GetParam().arch);
+  constexpr int64_t kBatch = 32;
+  const ModelConfig config = GetParam().config();
   IbInn model(config, 1);
   const auto measured = static_cast<double>(measured_peak(model, GetParam().policy, kBatch));
   const auto expected =
@@ -85,16 +106,20 @@ TEST_P(ActivationBytes, AgreeWithTheAllocator) {
       << format_bytes(static_cast<int64_t>(expected)) << " expected";
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, ActivationBytes,
-                         ::testing::Values(MemoryCase{"ibinn-mnist", ActivationPolicy::store},
-                                           MemoryCase{"ibinn-mnist", ActivationPolicy::recompute},
-                                           MemoryCase{"ibinn-mnist", ActivationPolicy::invert},
-                                           MemoryCase{"ibinn-small", ActivationPolicy::store},
-                                           MemoryCase{"ibinn-small", ActivationPolicy::invert}),
-                         [](const auto& each) {
-                           return std::string(each.param.arch + 6) + "_" +
-                                  name_of(each.param.policy);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Policies, ActivationBytes,
+    ::testing::Values(MemoryCase{"mnist", plain_mnist, ActivationPolicy::store},
+                      MemoryCase{"mnist", plain_mnist, ActivationPolicy::recompute},
+                      MemoryCase{"mnist", plain_mnist, ActivationPolicy::invert},
+                      MemoryCase{"small", plain_small, ActivationPolicy::store},
+                      MemoryCase{"small", plain_small, ActivationPolicy::invert},
+                      MemoryCase{"entry", with_entry, ActivationPolicy::store},
+                      MemoryCase{"entry", with_entry, ActivationPolicy::recompute},
+                      MemoryCase{"entry", with_entry, ActivationPolicy::invert},
+                      MemoryCase{"matrices", with_matrices, ActivationPolicy::invert}),
+    [](const auto& each) {
+      return std::string(each.param.name) + "_" + name_of(each.param.policy);
+    });
 
 }  // namespace
 }  // namespace pal

@@ -1,0 +1,189 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "experiments/model_summary.h"
+#include "experiments/program.h"
+#include "experiments/text_table.h"
+#include "layers/checkpoint/checkpoint.h"
+#include "layers/checkpoint/safetensors.h"
+#include "layers/models/model_io.h"
+#include "runtime/allocator.h"
+#include "runtime/error.h"
+
+namespace {
+
+using namespace pal;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kName = "pal-info";
+constexpr ActivationPolicy kPolicies[] = {ActivationPolicy::store, ActivationPolicy::recompute,
+                                          ActivationPolicy::invert};
+
+struct Options {
+  std::string checkpoint;
+  std::string arch;
+  std::string flavour = "reference";
+  std::vector<std::string> fields;
+  int64_t batch_size = 1;
+  bool json = false;
+};
+
+void add_options(CLI::App& app, Options& o) {
+  CLI::Option* file = app.add_option("CHECKPOINT", o.checkpoint, "a checkpoint to describe");
+  app.add_option("-a,--arch", o.arch, "a preset: ibinn-imagenet, ibinn-small or ibinn-mnist")
+      ->excludes(file);
+  app.add_option("--flavour", o.flavour, "reference (published code) or paper (the text)")
+      ->capture_default_str();
+  app.add_option("--set", o.fields, "KEY=VALUE: another value of a model field")
+      ->type_name("KEY=VALUE");
+  app.add_option("-b,--batch-size", o.batch_size, "images that activation bytes are for")
+      ->capture_default_str();
+  app.add_flag("--json", o.json, "answer in JSON");
+}
+
+/// The configuration of a checkpoint, without making its tensors.
+ModelConfig config_of_file(const std::string& path) {
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  check_checkpoint(file);
+  Checkpoint checkpoint;
+  checkpoint.metadata = file.metadata();
+  return checkpoint_config(checkpoint, path);
+}
+
+void set_fields(const std::vector<std::string>& fields, ModelConfig& config) {
+  for (const std::string& text : fields) {
+    const size_t equals = text.find('=');
+    expect(equals != std::string::npos, "--set: expected KEY=VALUE, got '{}'", text);
+    const std::string key = text.substr(0, equals);
+    if (set_field(config, key, text.substr(equals + 1), "--set")) continue;
+    const std::string nearest = nearest_name(key, field_names());
+    fail(ErrorKind::usage, "--set: unknown model field '{}'{}", key,
+         nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest));
+  }
+}
+
+ModelConfig config_of(const Options& o) {
+  expect(!o.checkpoint.empty() || !o.arch.empty(),
+         "command line: no CHECKPOINT and no --arch; see --help");
+  expect(o.flavour == "reference" || o.flavour == "paper",
+         "--flavour: expected reference or paper, got '{}'", o.flavour);
+  expect(o.batch_size >= 1 && o.batch_size <= 1'000'000,
+         "--batch-size: expected 1 to 1000000, got {}", o.batch_size);
+  ModelConfig config = o.checkpoint.empty() ? preset(o.arch) : config_of_file(o.checkpoint);
+  if (o.flavour == "paper") apply_paper_flavour(config);
+  set_fields(o.fields, config);
+  return config;
+}
+
+std::string shape_text(const Shape& shape) {
+  if (shape.rank() == 2) return fmt::format("{}", shape[1]);
+  return fmt::format("{}x{}x{}", shape[1], shape[2], shape[3]);
+}
+
+/// "-" for what costs nothing.
+std::string count_text(int64_t count) { return count == 0 ? "-" : grouped(count); }
+
+std::string layer_table(const ModelSummary& model) {
+  TextTable table({"block", "output (h x w x c)", "parameters", "multiply-adds", "dense mixing"});
+  for (const BlockSummary& block : model.blocks) {
+    table.add({fmt::format("{} {}", block.name, block.kind), shape_text(block.output),
+               count_text(block.parameters), count_text(block.multiply_adds),
+               count_text(block.dense_mixing)});
+    for (const SubnetSummary& subnet : block.subnets)
+      for (const LayerSummary& layer : subnet.layers)
+        table.add({fmt::format("    {}.{} {}", subnet.name, layer.name, layer.kind),
+                   shape_text(layer.output), count_text(layer.parameters),
+                   count_text(layer.multiply_adds)});
+  }
+  table.add({"class means", std::to_string(model.config.classes),
+             count_text(model.parameters_total - model.parameters_network)});
+  return table.text();
+}
+
+/// Published figures of the reference network: its paper's, and a recount of its released code.
+struct Published {
+  const char* what;
+  const char* paper;
+  int64_t released;
+};
+constexpr Published kPublished[] = {
+    {"network parameters", "55.4 M", 55'412'304},
+    {"all parameters", "77.5 M", 77'486'672},
+    {"multiply-adds", "", 6'916'661'248},
+    {"dense channel mixing", "", 2'227'212'288},
+    {"multiply-adds with dense mixing", "9.08 G", 6'916'661'248 + 2'227'212'288},
+};
+
+std::string total_table(const ModelSummary& model, bool with_published) {
+  const int64_t ours[] = {model.parameters_network, model.parameters_total, model.multiply_adds,
+                          model.multiply_adds_dense_mixing,
+                          model.multiply_adds + model.multiply_adds_dense_mixing};
+  std::vector<std::string> header = {"totals for one image", model.config.arch};
+  if (with_published) header.insert(header.end(), {"paper", "released code"});
+  TextTable table(header);
+  for (size_t i = 0; i < std::size(kPublished); ++i) {
+    std::vector<std::string> row = {kPublished[i].what, grouped(ours[i])};
+    if (with_published)
+      row.insert(row.end(), {kPublished[i].paper, grouped(kPublished[i].released)});
+    table.add(row);
+  }
+  return table.text();
+}
+
+std::string memory_table(const ModelSummary& model, int64_t batch) {
+  TextTable table({fmt::format("activations of a training step, batch {}", batch), "bytes", ""});
+  for (const ActivationPolicy policy : kPolicies) {
+    const int64_t bytes = activation_bytes(model, policy, batch);
+    table.add({name_of(policy), grouped(bytes), format_bytes(bytes)});
+  }
+  return table.text();
+}
+
+Json shape_json(const Shape& shape) {
+  Json json = Json::array();
+  for (int axis = 1; axis < shape.rank(); ++axis) json.push_back(shape[axis]);
+  return json;
+}
+
+std::string to_json(const ModelSummary& model, int64_t batch) {
+  Json json = {{"architecture", model.config.arch},
+               {"configuration", Json::parse(to_json(model.config))},
+               {"parameters_network", model.parameters_network},
+               {"parameters_total", model.parameters_total},
+               {"multiply_adds", model.multiply_adds},
+               {"multiply_adds_dense_mixing", model.multiply_adds_dense_mixing},
+               {"batch", batch}};
+  for (const ActivationPolicy policy : kPolicies)
+    json["activation_bytes"][name_of(policy)] = activation_bytes(model, policy, batch);
+  for (const BlockSummary& block : model.blocks)
+    json["blocks"].push_back({{"name", block.name},
+                              {"kind", block.kind},
+                              {"output", shape_json(block.output)},
+                              {"parameters", block.parameters},
+                              {"multiply_adds", block.multiply_adds},
+                              {"multiply_adds_dense_mixing", block.dense_mixing}});
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return pal::run_program(kName, [&] {
+    CLI::App app("Layers, shapes, parameters, multiply-adds and activation memory of a network.",
+                 kName);
+    Options options;
+    add_options(app, options);
+    if (!pal::parse_options(app, argc, argv)) return 0;
+    const ModelSummary model = summarize_model(config_of(options));
+    if (options.json) {
+      print_result(to_json(model, options.batch_size));
+      return 0;
+    }
+    print_result(layer_table(model) + "\n");
+    print_result(total_table(model, model.config.arch == "ibinn-imagenet") + "\n");
+    print_result(memory_table(model, options.batch_size));
+    return 0;
+  });
+}

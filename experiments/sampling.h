@@ -1,0 +1,44 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/image_file.h"
+#include "layers/models/ib_inn.h"
+#include "layers/models/model_io.h"
+
+// Images from latent vectors (experiments.md, 3.7).
+namespace pal {
+
+/// z = mu_y + temperature n with n standard normal, for samples first to first + count - 1 of class
+/// y: f32 [count, D]. Sample i of a class depends on the seed, y and i only.
+Tensor class_latents(const IbInn& model, int64_t y, int64_t first, int64_t count,
+                     double temperature, uint64_t seed);
+
+/// (1 - t) z_a + t z_b for `steps` values of t from 0 to 1; z [2, D] holds the two ends.
+Tensor interpolate_latents(const Tensor& z, int64_t steps);
+
+/// Some images of a set as the network reads them, noise-free: f32 [n, h, w, c].
+Tensor network_images(const ImageSet& set, const InputSpec& input,
+                      const std::vector<int64_t>& indices);
+
+/// The latent vectors [n, D] of images in batches of at most 100, with running statistics.
+Tensor encode(IbInn& model, const Tensor& images);
+
+/// The inverse network in batches of at most 100. Throws numerics if a value is not finite.
+Tensor decode(const IbInn& model, const Tensor& z);
+
+/// Network images as pictures: x std + mean, clipped to [0, 1], rounded to the nearest level.
+std::vector<Image> to_pictures(const Tensor& images, const InputSpec& input);
+
+/// How far reconstructed images are from their originals, in the network's units.
+struct InversionError {
+  double largest = 0.0;
+  double mean = 0.0;
+};
+InversionError inversion_error(const Tensor& original, const Tensor& rebuilt);
+
+/// Largest inversion error of a healthy float32 network.
+inline constexpr double kInversionTolerance = 1e-3;
+
+}  // namespace pal

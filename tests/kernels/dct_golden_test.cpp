@@ -53,5 +53,8 @@ TEST_P(DctGolden, Agrees) {
 
 INSTANTIATE_TEST_SUITE_P(Files, DctGolden, ::testing::ValuesIn(testing::golden_files("dct_n")));
 
+// Another set need not hold every kind of file.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DctGolden);
+
 }  // namespace
 }  // namespace pal

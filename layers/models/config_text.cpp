@@ -104,11 +104,15 @@ struct Setter {
     field = text == "true";
   }
   void operator()(int64_t& field) const {
-    if (!parse_number(text, field)) refuse(where, key, "a whole number", text);
+    int64_t value = 0;
+    if (!parse_number(text, value)) refuse(where, key, "a whole number", text);
+    field = value;
   }
   void operator()(double& field) const {
-    if (!parse_number(text, field) || !std::isfinite(field))
+    double value = 0.0;
+    if (!parse_number(text, value) || !std::isfinite(value))
       refuse(where, key, "a finite number", text);
+    field = value;
   }
   void operator()(std::vector<int64_t>& field) const {
     std::vector<int64_t> values;
@@ -134,12 +138,21 @@ nlohmann::json json_of(const Other& value) {
   return text_of(value);
 }
 
-std::string text_of_json(const nlohmann::json& value) {
+/// A JSON value as set_field takes it; what does not fit the field keeps its brackets and is refused.
+std::string text_of_json(const nlohmann::json& value, bool list) {
   if (value.is_string()) return value.get<std::string>();
-  if (!value.is_array()) return value.dump();
+  if (!value.is_array() || !list) return value.dump();
   std::vector<std::string> parts;
   for (const auto& entry : value) parts.push_back(entry.dump());
   return fmt::format("{}", fmt::join(parts, ","));
+}
+
+bool is_list(const ModelConfig& config, const std::string& key) {
+  bool list = false;
+  visit_fields(config, [&](const char* name, const auto& field) {
+    if (key == name) list = std::is_same_v<decltype(field), const std::vector<int64_t>&>;
+  });
+  return list;
 }
 
 }  // namespace
@@ -179,11 +192,11 @@ std::string to_json(const ModelConfig& config) {
 ModelConfig config_from_json(const std::string& json, const std::string& where) {
   const auto object = nlohmann::json::parse(json, nullptr, false);
   if (!object.is_object())
-    fail(ErrorKind::data, "{}: expected the configuration as a JSON object", where);
+    fail(ErrorKind::usage, "{}: expected the configuration as a JSON object", where);
   ModelConfig config;
   for (const auto& [key, value] : object.items())
-    if (!set_field(config, key, text_of_json(value), where))
-      fail(ErrorKind::data, "{}: unknown configuration key '{}'", where, key);
+    if (!set_field(config, key, text_of_json(value, is_list(config, key)), where))
+      fail(ErrorKind::usage, "{}: unknown configuration key '{}'", where, key);
   return config;
 }
 

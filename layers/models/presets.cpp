@@ -104,10 +104,21 @@ void validate(const ModelConfig& config) {
          halvings(c), below > 0 ? std::to_string(below) + " and " : std::string(), below + unit);
   }
   expect(c.clamp > 0.0, "clamp: expected a number above 0, got {}", c.clamp);
+  const double most_scale = c.act_norm == ActNormKind::sigmoid ? 10.0 : 1e6;
+  expect(c.act_norm_init > 0.0 && c.act_norm_init < most_scale,
+         "act-norm-init: expected a number between 0 and {}, got {}", most_scale, c.act_norm_init);
+  const bool learned = c.mixing == MixingKind::householder || c.mixing == MixingKind::conv1x1;
+  expect(!c.welling || !learned, "welling: expected a fixed mixing (permutation, orthogonal or swap)");
+  expect(c.mixing != MixingKind::householder || (c.reflections >= 1 && c.reflections <= 65536),
+         "reflections: expected 1 to 65536, got {}", c.reflections);
   expect(c.subnet_gain >= 0.0, "subnet-gain: expected at least 0, got {}", c.subnet_gain);
   expect(c.rank >= 0, "rank: expected at least 0, got {}", c.rank);
   expect(c.mu_init >= 0.0, "mu-init: expected at least 0, got {}", c.mu_init);
   const int64_t mean_dims = c.channels << (2 * halvings(c));
+  expect(c.rank == 0 || mean_dims < c.channels * c.image_size * c.image_size,
+         "rank: an image of {0}x{0} is pooled to single pixels, which leaves no dimension for "
+         "prototypes; use rank 0",
+         c.image_size);
   expect(mean_dims >= c.classes,
          "classes: {} classes need at least as many pooled channels, and this network has {}",
          c.classes, mean_dims);

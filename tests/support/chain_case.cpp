@@ -1,5 +1,6 @@
 #include "tests/support/chain_case.h"
 
+#include "layers/act_norm_block.h"
 #include "layers/fixed_blocks.h"
 #include "layers/slow_coupling.h"
 #include "layers/two_sided_coupling.h"
@@ -98,6 +99,9 @@ void add_options(std::vector<BlockCase>& cases) {
     spec.act_norm = {kind, 0.7};
     cases.push_back(slow(name, spec));
     cases.push_back(down(name, spec));
+    cases.push_back({std::string("act_norm_") + name,
+                     [norm = spec.act_norm] { return std::make_unique<ActNormBlock>(7, norm); },
+                     {3, 7}});
   }
 }
 

@@ -7,6 +7,8 @@
 #include "experiments/text_table.h"
 #include "experiments/training_recipe.h"
 #include "runtime/error.h"
+#include "runtime/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace pal {
 namespace {
@@ -53,6 +55,21 @@ TEST(EvaluationReport, LeavesOutWhatWasNotMeasured) {
   EXPECT_NE(text.find("insufficient (1)"), std::string::npos);
   EXPECT_EQ(text.find("bits paper"), std::string::npos);
   EXPECT_EQ(text.find("outliers"), std::string::npos);
+}
+
+TEST(EvaluationReport, JoinsTheSummaryOfARun) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.file("summary.json");
+  write_atomic(path, std::string(R"({"inversion_error": 0.5, "acc1": 7})"));
+  merge_summary(path, example());
+  const auto bytes = read_file(path);
+  const auto json = nlohmann::json::parse(bytes);
+  EXPECT_EQ(json.at("inversion_error"), 0.5);
+  EXPECT_EQ(json.at("acc1"), 0.5);
+  merge_summary(folder.file("new.json"), example());
+  EXPECT_EQ(nlohmann::json::parse(read_file(folder.file("new.json"))).at("images"), 2);
+  write_atomic(path, std::string("[1]"));
+  EXPECT_THROW(merge_summary(path, example()), Error);
 }
 
 TEST(EvaluationReport, ShowsPublishedColumnsForThoseWhoHaveThem) {

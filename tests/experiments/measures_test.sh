@@ -80,6 +80,12 @@ succeeds pal-evaluate "$model" "$model" --json -q --split train -b 33
 head -c 1 "$scratch/out" | grep -q '\[' || fail "two checkpoints: no array"
 [ "$(grep -c '"images":256' "$scratch/out")" = 2 ] || fail "two checkpoints: $(cat "$scratch/out")"
 
+echo '{"train_seconds": 3}' >"$scratch/summary.json"
+succeeds pal-evaluate "$model" -q --summary "$scratch/summary.json"
+grep -q '"train_seconds": 3' "$scratch/summary.json" && grep -q '"bits_per_dim"' "$scratch/summary.json" ||
+  fail "--summary: $(cat "$scratch/summary.json")"
+echo 'no' >"$scratch/summary.json"
+refuses 3 "$scratch/summary.json" pal-evaluate "$model" -q --summary "$scratch/summary.json"
 refuses 3 "no such file" pal-evaluate "$scratch/absent"
 head -c 3000 "$model" >"$scratch/cut"
 refuses 3 "$scratch/cut" pal-evaluate "$scratch/cut"

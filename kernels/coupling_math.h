@@ -3,8 +3,8 @@
 
 namespace pal {
 
-/// Constants of one affine coupling: log_s = clamp * tanh(s_gain * s), y = x * exp(log_s) + t_gain * t
-/// (model.md, sections 1 to 3: 0.1 and 0.1 in slow blocks, 0.2 and 1 in the others).
+/// Constants of one affine coupling: log_s = clamp * tanh(s_gain * s), y = x * exp(log_s) + t_gain
+/// * t (model.md, sections 1 to 3: 0.1 and 0.1 in slow blocks, 0.2 and 1 in the others).
 struct CouplingGains {
   double clamp = 0.7;
   double s_gain = 0.1;
@@ -38,6 +38,12 @@ PAL_HD T affine(T x, T exp_log_s, T shift) {
 template <typename T>
 PAL_HD T affine_inverse(T y, T exp_log_s, T shift) {
   return (y - shift) / exp_log_s;
+}
+
+/// Inverse of y = (x * exp_log_s + shift) * scale + offset, with one division.
+template <typename T>
+PAL_HD T scaled_affine_inverse(T y, T exp_log_s, T shift, T scale, T offset) {
+  return affine_inverse(y - offset, exp_log_s * scale, shift * scale);
 }
 
 }  // namespace pal

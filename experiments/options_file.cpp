@@ -1,8 +1,8 @@
 #include "experiments/options_file.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <toml++/toml.h>
+#include <CLI/CLI.hpp>
 
 #include "experiments/program.h"
 #include "runtime/error.h"
@@ -43,7 +43,8 @@ void apply_config_file(CLI::App& app, const std::string& path) {
   const auto bytes = read_file(path, int64_t{1} << 20);
   toml::table table;
   try {
-    table = toml::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    table =
+        toml::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
   } catch (const toml::parse_error& error) {
     fail(ErrorKind::usage, "{}:{}: {}", path, error.source().begin.line, error.description());
   }
@@ -64,7 +65,8 @@ void apply_config_file(CLI::App& app, const std::string& path) {
     try {
       option->add_result(text);
       option->run_callback();
-    } catch (const CLI::Error& error) {
+      check_numbers(*option);
+    } catch (const std::exception& error) {
       fail(ErrorKind::usage, "{}: {}", where, error.what());
     }
   }
@@ -85,7 +87,8 @@ std::string effective_config(const CLI::App& app) {
       if (c == '"' || c == '\\') escaped += '\\';
       escaped += c;
     }
-    text += bare ? fmt::format("{} = {}\n", name, value) : fmt::format("{} = \"{}\"\n", name, escaped);
+    text +=
+        bare ? fmt::format("{} = {}\n", name, value) : fmt::format("{} = \"{}\"\n", name, escaped);
   }
   return text;
 }

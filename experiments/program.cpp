@@ -95,21 +95,6 @@ std::vector<std::string> known_names(CLI::App& app) {
   fail(ErrorKind::usage, "command line: unexpected arguments; see --help");
 }
 
-void check_finite_numbers(CLI::App& app) {
-  for (const CLI::App* part : active_apps(app))
-    for (const CLI::Option* option : part->get_options()) {
-      if (!option->get_type_name().starts_with("FLOAT")) continue;
-      for (const std::string& text : option->results()) {
-        const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
-        const char* end = text.data() + text.size();
-        double value = 0.0;
-        const auto [stop, error] = std::from_chars(begin, end, value);
-        if (error != std::errc() || stop != end || !std::isfinite(value))
-          fail(ErrorKind::usage, "{}: expected a finite number, got {}", option->get_name(), text);
-      }
-    }
-}
-
 }  // namespace
 
 int run_program(const std::string& name, const std::function<int()>& body) {
@@ -146,8 +131,26 @@ bool parse_options(CLI::App& app, int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     fail(ErrorKind::usage, "command line: {}; see --help", error.what());
   }
-  check_finite_numbers(app);
+  for (const CLI::App* part : active_apps(app))
+    for (const CLI::Option* option : part->get_options()) check_numbers(*option);
   return true;
+}
+
+void check_numbers(const CLI::Option& option) {
+  const bool real = option.get_type_name().starts_with("FLOAT");
+  const bool natural = option.get_type_name().starts_with("UINT");
+  for (const std::string& text : option.results()) {
+    // CLI11 takes -1 for the largest number.
+    if (natural && text.starts_with('-'))
+      fail(ErrorKind::usage, "{}: expected at least 0, got {}", option.get_name(), text);
+    if (!real) continue;
+    const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
+    const char* end = text.data() + text.size();
+    double value = 0.0;
+    const auto [stop, error] = std::from_chars(begin, end, value);
+    if (error != std::errc() || stop != end || !std::isfinite(value))
+      fail(ErrorKind::usage, "{}: expected a finite number, got {}", option.get_name(), text);
+  }
 }
 
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known) {

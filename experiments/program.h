@@ -5,7 +5,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace pal {
 
@@ -38,6 +39,10 @@ void print_warning(const std::string& message);
 /// and has been answered on stdout. Throws usage for anything that does not fit; an unknown option
 /// is answered with the nearest known one. Numbers that are not finite are refused everywhere.
 bool parse_options(CLI::App& app, int argc, const char* const* argv);
+
+/// Throws usage if the values given to an option of real numbers are not finite ones, or those of
+/// an unsigned option negative. parse_options does this for the command line.
+void check_numbers(const CLI::Option& option);
 
 /// The known word with the fewest edits from `word`; empty if none is close enough to be meant.
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known);

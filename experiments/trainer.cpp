@@ -1,6 +1,7 @@
 #include "experiments/trainer.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "experiments/program.h"
@@ -82,13 +83,11 @@ void Trainer::set_up_chain() {
     // roundings flip (architecture.md), so the drift is reset every four blocks.
     every = bf16 && options_.activation_memory == "min" ? 4 : 0;
   } else if (options_.stream_anchors != "none") {
-    try {
-      every = std::stoll(options_.stream_anchors);
-    } catch (const std::exception&) {
-      every = -1;
-    }
-    expect(every >= 1, "--stream-anchors: expected auto, none or a number of blocks, got '{}'",
-           options_.stream_anchors);
+    const std::string& text = options_.stream_anchors;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, every);
+    expect(error == std::errc() && stop == end && every >= 1,
+           "--stream-anchors: expected auto, none or a number of blocks, got '{}'", text);
   }
   for (int64_t i = every; every > 0 && i < model_->chain().size(); i += every)
     chain.anchors.push_back(static_cast<int>(i));
@@ -119,7 +118,7 @@ Trainer::StepStats Trainer::train_one_step() {
   loss.beta = options_.beta;
   loss.factor = step < options_.burn_in ? kBurnInFactor : 1.0;
   model_->parameters().zero_grad();
-  const MixtureResult result = model_->train_step(batch.images, targets, loss);
+  const MixtureResult result = guarded_step(batch.images, targets, loss);
   SgdOptions sgd = options_.sgd;
   const double factor = schedule_factor(options_.schedule, plateau_, step);
   sgd.learning_rate *= factor;
@@ -137,6 +136,16 @@ Trainer::StepStats Trainer::train_one_step() {
   progress_.epoch = progress_.step / steps_per_epoch();
   progress_.samples_seen += n;
   return stats;
+}
+
+MixtureResult Trainer::guarded_step(const Tensor& images, const Tensor& targets,
+                                    const LossSpec& loss) {
+  try {
+    return model_->train_step(images, targets, loss);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::numerics) throw;
+    fail(ErrorKind::numerics, "step {}: {}; lower --lr", progress_.step, error.what());
+  }
 }
 
 void Trainer::check_step(const StepStats& stats) const {
@@ -233,7 +242,9 @@ int Trainer::run(const std::string& command, const std::string& config_text) {
     record_step(stats, seconds);
     judge_inversion();
     progress_line_->show(progress_text(stats));
-    if (progress_.step < last_step() && due(options_.validate_every)) validate_and_choose();
+    // Also at a stop by --max-steps: the numbers must not depend on where a run was cut.
+    if (progress_.step < options_.schedule.total_steps && due(options_.validate_every))
+      validate_and_choose();
     if (progress_.step % every == 0) save_step();
     out_of_time = options_.max_time > 0.0 && elapsed() >= options_.max_time;
   }

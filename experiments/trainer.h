@@ -41,6 +41,8 @@ class Trainer {
   void log_start() const;
 
   StepStats train_one_step();
+  /// The model's step; numerical errors name the training step.
+  MixtureResult guarded_step(const Tensor& images, const Tensor& targets, const LossSpec& loss);
   void watch_inversion();
   void judge_inversion();
   void check_step(const StepStats& stats) const;

@@ -1,4 +1,7 @@
 // What a training run saves and how it goes on from there.
+#include <fmt/format.h>
+
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "experiments/trainer.h"
@@ -34,6 +37,14 @@ void Trainer::check_resume(const Checkpoint& checkpoint, const std::string& path
     const std::string now = field_text(model_->config(), name);
     if (before != now) differences.push_back(fmt::format("{} was {}, is {}", name, before, now));
   }
+  const InputSpec input = checkpoint_input(checkpoint, path);
+  const auto compare = [&](const char* name, const auto& before, const auto& now) {
+    if (before != now)
+      differences.push_back(
+          fmt::format("{} was {}, is {}", name, fmt::join(before, ","), fmt::join(now, ",")));
+  };
+  compare("mean", input.mean, input_.mean);
+  compare("std", input.std, input_.std);
   const auto entry = [&](const char* key) {
     const auto found = checkpoint.metadata.find(key);
     return found == checkpoint.metadata.end() ? std::string() : found->second;
@@ -87,7 +98,9 @@ void Trainer::resume() {
   } catch (const nlohmann::json::exception& error) {
     fail(ErrorKind::data, "{}: the entry trainer: {}", path, error.what());
   }
-  rewind_metrics(folder_->file("metrics.jsonl"), progress_.step);
+  // A run at its end validates once more, so that row goes too.
+  rewind_metrics(folder_->file("metrics.jsonl"), progress_.step,
+                 progress_.step >= options_.schedule.total_steps || plateau_.finished);
   log_info("resumed at step {} from {}", progress_.step, path);
 }
 
@@ -107,6 +120,11 @@ void Trainer::validate_and_choose() {
   row.set("loss_x", result.loss_x).set("loss_y", result.loss_y).set("ce", result.ce);
   row.set("bits_per_dim", result.bits_per_dim).set("acc1", result.acc1);
   metrics_->append(row);
+  if (!std::isfinite(result.ce) || !std::isfinite(result.loss_x)) {
+    log_warning("step {}: the validation loss is not finite; it chooses no checkpoint",
+                progress_.step);
+    return;
+  }
   const bool better_entropy = !has_best_ || result.ce < best_entropy_;
   const bool better_density = !has_best_ || result.loss_x < best_density_;
   // The schedule watches what the best checkpoint is chosen by.
@@ -123,6 +141,8 @@ void Trainer::validate_and_choose() {
 }
 
 void Trainer::save(const std::string& path) {
+  // The checkpoint before a numerical failure must stay the newest.
+  model_->check_finite(fmt::format("step {}", progress_.step));
   save_checkpoint(path, to_checkpoint(*model_, input_, progress_, sgd_.get(), extra_metadata()));
 }
 

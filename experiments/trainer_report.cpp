@@ -105,11 +105,13 @@ void Trainer::report(bool complete) const {
                                     {"complete", complete},
                                     {"train_images_per_s", rate},
                                     {"train_seconds", train_seconds_},
-                                    {"validation_ce", best_entropy_},
-                                    {"validation_bits_per_dim", bits_per_dim(best_density_)},
                                     {"inversion_error", worst_inversion_},
                                     {"train_peak_bytes", memory.peak_total},
                                     {"peak_activation_bytes", memory.peak_activations}};
+  if (has_best_) {
+    summary["validation_ce"] = best_entropy_;
+    summary["validation_bits_per_dim"] = bits_per_dim(best_density_);
+  }
   TextTable table({"training", ""});
   table.add({"steps", grouped(progress_.step)});
   table.add({"images/s", fmt::format("{:.0f}", rate)});

@@ -29,6 +29,7 @@ double schedule_factor(const ScheduleSpec& spec, const PlateauState& plateau, in
 }
 
 void observe(const ScheduleSpec& spec, PlateauState& plateau, double loss) {
+  if (spec.kind != ScheduleKind::plateau) return;
   const double margin = 0.001 * std::max(std::abs(plateau.best), 0.1);
   if (!plateau.has_best || plateau.best - loss > margin) {
     plateau.best = loss;

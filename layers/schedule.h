@@ -43,7 +43,8 @@ struct PlateauState {
 double schedule_factor(const ScheduleSpec& spec, const PlateauState& plateau, int64_t step);
 
 /// Takes an epoch's validation loss into account. An epoch improves if best - loss >
-/// 0.001 max(|best|, 0.1) (L_X crosses zero, so no plain relative rule).
+/// 0.001 max(|best|, 0.1) (L_X crosses zero, so no plain relative rule). Does nothing under the other
+/// schedules: only the plateau rule may end a run early.
 void observe(const ScheduleSpec& spec, PlateauState& plateau, double loss);
 
 }  // namespace pal

@@ -110,7 +110,8 @@ std::string step_checkpoint_path(const std::string& folder, int64_t step) {
 }
 
 std::optional<std::string> find_resume(const std::string& folder) {
-  for (const auto& [step, path] : step_files(folder)) {
+  const auto files = step_files(folder);
+  for (const auto& [step, path] : files) {
     try {
       verify_checkpoint(path.string());
       return path.string();
@@ -118,6 +119,11 @@ std::optional<std::string> find_resume(const std::string& folder) {
       log_warning("{}; going back to the checkpoint before it", error.what());
     }
   }
+  if (!files.empty())
+    fail(
+        ErrorKind::data,
+        "{}/checkpoints: none of {} step checkpoints is whole; choose another folder to start anew",
+        folder, files.size());
   return std::nullopt;
 }
 

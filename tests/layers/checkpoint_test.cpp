@@ -148,6 +148,10 @@ TEST(Checkpoint, ResumeTakesTheNewestWholeOne) {
   const std::string log = ::testing::internal::GetCapturedStderr();
   EXPECT_NE(log.find("step-100.safetensors"), std::string::npos);
   EXPECT_NE(log.find("step-90.safetensors"), std::string::npos);
+  for (const int64_t step : {5, 10}) write_atomic(step_checkpoint_path(folder.path(), step), "");
+  ::testing::internal::CaptureStderr();
+  EXPECT_THROW((void)find_resume(folder.path()), Error);
+  ::testing::internal::GetCapturedStderr();
 }
 
 TEST(Checkpoint, PruningKeepsTheNewestAndTheLinkedOnes) {
@@ -232,6 +236,11 @@ TEST(RunFolder, MetricsAreRewoundToTheCheckpoint) {
   const auto bytes = read_file(path);
   EXPECT_EQ(std::string(bytes.begin(), bytes.end()),
             "{\"step\":4}\n{\"step\":5}\n{\"kind\":\"event\"}\n");
+  write_atomic(path, "{\"kind\":\"train\",\"step\":5}\n{\"kind\":\"val\",\"step\":5}\n");
+  rewind_metrics(path, 5);
+  EXPECT_EQ(read_file(path).size(), 50U);
+  rewind_metrics(path, 5, true);
+  EXPECT_EQ(read_file(path).size(), 26U);
 }
 
 }  // namespace

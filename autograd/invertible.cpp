@@ -20,6 +20,11 @@ const char* name_of(ActivationPolicy policy) {
 void InvertibleBlock::collect(const std::string&, StateList&) {}
 void InvertibleBlock::initialise(DType, uint64_t) {}
 
+void add_to_log_det(const Tensor& log_det, double value) {
+  if (!log_det.defined()) return;
+  for (int64_t n = 0; n < log_det.numel(); ++n) log_det.data<double>()[n] += value;
+}
+
 double relative_error(const Tensor& a, const Tensor& b) {
   expect(a.shape() == b.shape() && a.dtype() == b.dtype(), "relative_error: {} against {}",
          a.shape().str(), b.shape().str());

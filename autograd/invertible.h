@@ -137,6 +137,9 @@ class InvertibleChain {
   InversionCheck last_check_;
 };
 
+/// Adds the same value, in nats, to every sample's log-determinant; nothing if that is undefined.
+void add_to_log_det(const Tensor& log_det, double value);
+
 /// ||a - b|| / ||a|| over all elements, in double; 0 if both are zero.
 double relative_error(const Tensor& a, const Tensor& b);
 

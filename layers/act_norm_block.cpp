@@ -12,15 +12,11 @@ namespace {
 
 int64_t rows_per_sample(const Tensor& t) { return t.rows() / t.size(0); }
 
-void add_to_all(const Tensor& log_det, double value) {
-  if (!log_det.defined()) return;
-  for (int64_t n = 0; n < log_det.numel(); ++n) log_det.data<double>()[n] += value;
-}
-
 }  // namespace
 
 Shape ActNormBlock::output_shape(const Shape& input) const {
-  expect(input.last() == channels_, "act norm: expected {} channels, got {}", channels_, input.str());
+  expect(input.last() == channels_, "act norm: expected {} channels, got {}", channels_,
+         input.str());
   return input;
 }
 
@@ -32,7 +28,7 @@ Tensor ActNormBlock::forward(const Tensor& x, const Tensor& log_det, Phase, Bloc
   const ActNorm::Values values = act_norm_.evaluate();
   const Tensor y = Tensor::empty(output_shape(x.shape()), x.dtype());
   PAL_BACKEND(x, act_norm_forward(x, values.scale, values.offset, y));
-  add_to_all(log_det, static_cast<double>(rows_per_sample(x)) * values.log_scale_sum);
+  add_to_log_det(log_det, static_cast<double>(rows_per_sample(x)) * values.log_scale_sum);
   if (memory != nullptr && memory->policy != ActivationPolicy::invert) memory->input = x;
   return y;
 }
@@ -41,7 +37,7 @@ Tensor ActNormBlock::inverse(const Tensor& y, const Tensor& log_det) {
   const ActNorm::Values values = act_norm_.evaluate();
   const Tensor x = Tensor::empty(y.shape(), y.dtype());
   PAL_BACKEND(y, act_norm_inverse(y, values.scale, values.offset, x));
-  add_to_all(log_det, -static_cast<double>(rows_per_sample(y)) * values.log_scale_sum);
+  add_to_log_det(log_det, -static_cast<double>(rows_per_sample(y)) * values.log_scale_sum);
   return x;
 }
 
@@ -56,8 +52,8 @@ BlockBackward ActNormBlock::backward(const Tensor& y, const Tensor& grad_y,
   const Tensor grad_offset = Tensor::zeros({channels_}, DType::f64, Tag::workspace);
   PAL_BACKEND(grad_y, act_norm_backward(result.x, grad_y, values.scale, result.grad_x, grad_scale,
                                         grad_offset));
-  const double log_det_sum = parallel_sum(
-      grad_log_det.numel(), [&](int64_t n) { return grad_log_det.data<double>()[n]; });
+  const double log_det_sum =
+      parallel_sum(grad_log_det.numel(), [&](int64_t n) { return grad_log_det.data<double>()[n]; });
   act_norm_.backward(grad_scale, grad_offset,
                      static_cast<double>(rows_per_sample(grad_y)) * log_det_sum);
   return result;

@@ -11,10 +11,6 @@ namespace {
 
 int64_t pixels_of(const Tensor& t) { return t.rows() / t.size(0); }
 
-void add_to_all(const Tensor& log_det, double value) {
-  for (int64_t n = 0; n < log_det.numel(); ++n) log_det.data<double>()[n] += value;
-}
-
 double sum_of(const Tensor& t) {
   return parallel_sum(t.numel(), [&](int64_t i) { return t.data<double>()[i]; });
 }
@@ -85,8 +81,8 @@ Tensor CouplingBlock::forward(const Tensor& x, const Tensor& log_det, Phase phas
     y = mixing_.apply(y);
   }
   expect(y.shape() == wanted, "{}: expected {}, got {}", kind(), wanted.str(), y.shape().str());
-  add_to_all(log_det,
-             static_cast<double>(pixels_of(y)) * (values.log_scale_sum + mixing_.log_det()));
+  add_to_log_det(log_det,
+                 static_cast<double>(pixels_of(y)) * (values.log_scale_sum + mixing_.log_det()));
   return y;
 }
 
@@ -117,9 +113,8 @@ Tensor CouplingBlock::inverse(const Tensor& y, const Tensor& log_det) {
   const ActNorm::Values values = act_norm_.evaluate();
   const Tensor unmixed = mixing_.is_index() ? y : mixing_.unapply(y);
   const Tensor x = uncouple(unmixed, make_output(values), log_det);
-  if (log_det.defined())
-    add_to_all(log_det,
-               -static_cast<double>(pixels_of(y)) * (values.log_scale_sum + mixing_.log_det()));
+  add_to_log_det(log_det,
+                 -static_cast<double>(pixels_of(y)) * (values.log_scale_sum + mixing_.log_det()));
   return spec_.welling ? mix(x, false) : x;
 }
 
@@ -158,7 +153,8 @@ Tensor CouplingBlock::run_subnet(size_t which, const Tensor& half, Phase phase,
   if (memory == nullptr) return subnet.forward(Variable(half), pass).value();
   SubnetMemory& kept = memory->subnets[which];
   pass.record = &kept.statistics;
-  if (memory->policy != ActivationPolicy::store) return subnet.forward(Variable(half), pass).value();
+  if (memory->policy != ActivationPolicy::store)
+    return subnet.forward(Variable(half), pass).value();
   const EnableGradGuard grad;
   kept.tape.input = Variable(half, true);
   kept.tape.output = subnet.forward(kept.tape.input, pass);

@@ -14,11 +14,6 @@ Shape halved(const char* kind, const Shape& input) {
 
 Shape doubled(const Shape& y) { return {y[0], 2 * y[1], 2 * y[2], y[3] / 4}; }
 
-void add_to_all(const Tensor& log_det, double value) {
-  if (!log_det.defined()) return;
-  for (int64_t n = 0; n < log_det.numel(); ++n) log_det.data<double>()[n] += value;
-}
-
 /// The fixed maps are cheap and exact to invert, so nothing needs to be kept but what policies ask.
 void keep(BlockMemory* memory, const Tensor& x) {
   if (memory != nullptr && memory->policy != ActivationPolicy::invert) memory->input = x;
@@ -31,7 +26,7 @@ Shape HaarBlock::output_shape(const Shape& input) const { return halved("Haar", 
 Tensor HaarBlock::forward(const Tensor& x, const Tensor& log_det, Phase, BlockMemory* memory) {
   const Tensor y = Tensor::empty(output_shape(x.shape()), x.dtype());
   PAL_BACKEND(x, haar_forward(x, y, rebalance_));
-  add_to_all(log_det, haar_log_det(x.shape(), rebalance_));
+  add_to_log_det(log_det, haar_log_det(x.shape(), rebalance_));
   keep(memory, x);
   return y;
 }
@@ -39,7 +34,7 @@ Tensor HaarBlock::forward(const Tensor& x, const Tensor& log_det, Phase, BlockMe
 Tensor HaarBlock::inverse(const Tensor& y, const Tensor& log_det) {
   const Tensor x = Tensor::empty(doubled(y.shape()), y.dtype());
   PAL_BACKEND(y, haar_inverse(y, x, rebalance_));
-  add_to_all(log_det, -haar_log_det(x.shape(), rebalance_));
+  add_to_log_det(log_det, -haar_log_det(x.shape(), rebalance_));
   return x;
 }
 
@@ -88,7 +83,7 @@ double DctBlock::log_det() const {
 Tensor DctBlock::forward(const Tensor& x, const Tensor& log_det_sum, Phase, BlockMemory* memory) {
   const Tensor y = Tensor::empty(output_shape(x.shape()), x.dtype());
   PAL_BACKEND(x, dct_forward(x, y, map_));
-  add_to_all(log_det_sum, log_det());
+  add_to_log_det(log_det_sum, log_det());
   keep(memory, x);
   return y;
 }
@@ -96,7 +91,7 @@ Tensor DctBlock::forward(const Tensor& x, const Tensor& log_det_sum, Phase, Bloc
 Tensor DctBlock::inverse(const Tensor& y, const Tensor& log_det_sum) {
   const Tensor x = Tensor::empty({y.size(0), size_, size_, channels_}, y.dtype());
   PAL_BACKEND(y, dct_inverse(y, x, map_));
-  add_to_all(log_det_sum, -log_det());
+  add_to_log_det(log_det_sum, -log_det());
   return x;
 }
 

@@ -33,6 +33,29 @@ nlohmann::json json_of(const Checkpoint& checkpoint, const std::string& path, co
   return json;
 }
 
+[[noreturn]] void refuse_shape(const std::string& path, const std::string& name,
+                               const std::string& wanted, const std::string& found) {
+  fail(ErrorKind::data, "{}: {}: expected {}, found {}", path, name, wanted, found);
+}
+
+/// Compares the parameters that a configuration asks for with the tensors of the file, before any
+/// memory is taken for them: a hostile configuration cannot ask for more than the file holds.
+void check_parameters(const Checkpoint& checkpoint, const std::string& path,
+                      const ModelConfig& config) {
+  InvertibleChain chain;
+  build_chain(config, chain);
+  MixtureHead head(mixture_spec(config));
+  StateList state;
+  chain.collect(state);
+  head.collect(state);
+  for (const Parameter* p : state.parameters) {
+    const std::string name = "model." + p->name;
+    const Tensor* found = checkpoint.find(name);
+    if (found == nullptr) fail(ErrorKind::data, "{}: {} is missing", path, name);
+    if (found->shape() != p->shape) refuse_shape(path, name, p->shape.str(), found->shape().str());
+  }
+}
+
 template <typename T>
 std::vector<T> list_of(const Checkpoint& checkpoint, const std::string& path, const char* key) {
   const auto json = json_of(checkpoint, path, key);
@@ -72,9 +95,9 @@ void load_state(const Checkpoint& checkpoint, const std::string& path, IbInn& mo
     const Tensor* found = checkpoint.find(name);
     if (found == nullptr) fail(ErrorKind::data, "{}: {} is missing", path, name);
     if (found->shape() != target.shape() || found->dtype() != target.dtype())
-      fail(ErrorKind::data, "{}: {}: expected {} of {}, found {} of {}", path, name,
-           target.shape().str(), name_of(target.dtype()), found->shape().str(),
-           name_of(found->dtype()));
+      refuse_shape(path, name,
+                   fmt::format("{} of {}", target.shape().str(), name_of(target.dtype())),
+                   fmt::format("{} of {}", found->shape().str(), name_of(found->dtype())));
   }
   for (const auto& [name, tensor] : checkpoint.tensors)
     if (name.rfind("model.", 0) == 0 && known.count(name) == 0)
@@ -112,6 +135,7 @@ LoadedModel load_model(const std::string& path, const std::function<void(ModelCo
   if (adjust) adjust(config);
   loaded.input = checkpoint_input(loaded.checkpoint, path);
   loaded.progress = checkpoint_progress(loaded.checkpoint);
+  check_parameters(loaded.checkpoint, path, config);
   loaded.model = std::make_unique<IbInn>(config, 0);
   load_state(loaded.checkpoint, path, *loaded.model, nullptr);
   loaded.checkpoint.tensors.clear();

@@ -27,7 +27,7 @@ Tensor class_latents(const IbInn& model, int64_t y, int64_t first, int64_t count
                      double temperature, uint64_t seed) {
   const int64_t dims = model.dims();
   const Tensor mean = model.head().class_mean(y).to(DType::f32);
-  const Tensor z = Tensor::empty({count, dims}, DType::f32, Tag::data);
+  Tensor z = Tensor::empty({count, dims}, DType::f32, Tag::data);
   const auto scale = static_cast<float>(temperature);
   parallel_for(count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -49,7 +49,7 @@ Tensor interpolate_latents(const Tensor& z, int64_t steps) {
          z.shape().str());
   const Tensor ends = z.dense();
   const int64_t dims = z.size(1);
-  const Tensor line = Tensor::empty({steps, dims}, DType::f32, Tag::data);
+  Tensor line = Tensor::empty({steps, dims}, DType::f32, Tag::data);
   for (int64_t i = 0; i < steps; ++i) {
     const float t = static_cast<float>(i) / static_cast<float>(steps - 1);
     for (int64_t d = 0; d < dims; ++d)
@@ -71,7 +71,7 @@ Tensor network_images(const ImageSet& set, const InputSpec& input,
 
 Tensor encode(IbInn& model, const Tensor& images) {
   const NoGradGuard no_grad;
-  const Tensor z = Tensor::empty({images.size(0), model.dims()}, DType::f32, Tag::data);
+  Tensor z = Tensor::empty({images.size(0), model.dims()}, DType::f32, Tag::data);
   for (int64_t first = 0; first < z.size(0); first += kBatch) {
     const int64_t count = std::min(kBatch, z.size(0) - first);
     const Variable batch(images.slice_batch(first, count));
@@ -82,8 +82,8 @@ Tensor encode(IbInn& model, const Tensor& images) {
 
 Tensor decode(const IbInn& model, const Tensor& z) {
   const ModelConfig& config = model.config();
-  const Tensor images = Tensor::empty(
-      {z.size(0), config.image_size, config.image_size, config.channels}, DType::f32, Tag::data);
+  Tensor images = Tensor::empty({z.size(0), config.image_size, config.image_size, config.channels},
+                                DType::f32, Tag::data);
   for (int64_t first = 0; first < z.size(0); first += kBatch) {
     const int64_t count = std::min(kBatch, z.size(0) - first);
     images.slice_batch(first, count).copy_from(model.inverse(z.slice_batch(first, count)));

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What takes too long for every submission. Each part can be run alone:
+#   tests/nightly.sh [kills|sanitizers|fuzz|tidy|all]       (default: all)
+# PAL_FUZZ_MINUTES (10): time for mutated files.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+part=${1:-all}
+wanted() { [ "$part" = all ] || [ "$part" = "$1" ]; }
+
+case $part in all | kills | sanitizers | fuzz | tidy) ;; *)
+  echo "nightly: error: unknown part '$part'; use kills, sanitizers, fuzz, tidy or all" >&2
+  exit 2 ;;
+esac
+
+# 200 kills at random moments, then one at every system call of a save.
+if wanted kills; then
+  cmake/setup.sh libgtest-dev strace
+  cmake --preset release -DPALINDROME_TESTS=ON >/dev/null
+  cmake --build --preset release --target pal-train pal-inspect
+  PAL_KILLS=200 PAL_KILL_POINTS=all bash tests/experiments/train_test.sh \
+    "$PWD/build/release/bin" "$PWD"
+  echo "nightly: kills passed"
+fi
+
+# Everything under AddressSanitizer and UndefinedBehaviorSanitizer.
+if wanted sanitizers; then
+  cmake/setup.sh libgtest-dev python3
+  cmake --preset asan -DPALINDROME_TESTS=ON
+  cmake --build --preset asan
+  ctest --preset asan -j "$(nproc)"
+  echo "nightly: sanitizers passed"
+fi
+
+# Mutations of the files in tests/badinput and tests/golden: pal-inspect under the sanitizers must
+# answer 0 or 3, each within 10 seconds.
+if wanted fuzz; then
+  cmake/setup.sh python3
+  cmake --preset asan -DPALINDROME_TESTS=OFF >/dev/null
+  cmake --build --preset asan --target pal-inspect
+  python3 tests/mutate.py "$PWD/build/asan/bin/pal-inspect" tests/badinput tests/golden \
+    "${PAL_FUZZ_MINUTES:-10}"
+  echo "nightly: fuzz passed"
+fi
+
+if wanted tidy; then
+  cmake/setup.sh clang-format clang-tidy libgtest-dev libbenchmark-dev
+  git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run -Werror
+  cmake --preset release -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=ON >/dev/null
+  git ls-files '*.cpp' | grep -v '^tests/' |
+    xargs -P "$(nproc)" -n 4 clang-tidy -p build/release --quiet --extra-arg=-Wno-unknown-warning-option \
+      --extra-arg=-Wno-ignored-optimization-argument
+  echo "nightly: tidy passed"
+fi

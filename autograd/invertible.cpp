@@ -10,9 +10,12 @@ namespace pal {
 
 const char* name_of(ActivationPolicy policy) {
   switch (policy) {
-    case ActivationPolicy::store: return "store";
-    case ActivationPolicy::recompute: return "recompute";
-    case ActivationPolicy::invert: break;
+    case ActivationPolicy::store:
+      return "store";
+    case ActivationPolicy::recompute:
+      return "recompute";
+    case ActivationPolicy::invert:
+      break;
   }
   return "invert";
 }
@@ -40,8 +43,9 @@ double relative_error(const Tensor& a, const Tensor& b) {
       const double d = static_cast<double>(l[i]) - static_cast<double>(r[i]);
       return d * d;
     });
-    norm = parallel_sum(
-        a.numel(), [&](int64_t i) { return static_cast<double>(l[i]) * static_cast<double>(l[i]); });
+    norm = parallel_sum(a.numel(), [&](int64_t i) {
+      return static_cast<double>(l[i]) * static_cast<double>(l[i]);
+    });
   });
   return difference == 0.0 ? 0.0 : std::sqrt(difference / norm);
 }
@@ -130,7 +134,8 @@ BlockBackward InvertibleChain::run_backward(Tape& tape, const Tensor& grad_y,
   for (int i = size() - 1; i >= 0; --i) {
     const auto at = static_cast<size_t>(i);
     const bool wanted = i > 0 || want_grad_x;
-    current = blocks_[at]->backward(current.x, current.grad_x, grad_log_det, tape.memory[at], wanted);
+    current =
+        blocks_[at]->backward(current.x, current.grad_x, grad_log_det, tape.memory[at], wanted);
     tape.memory[at] = BlockMemory();
     if (i == tape.monitored) {
       last_check_ = {i, names_[at], relative_error(tape.true_input, current.x)};

@@ -29,8 +29,8 @@ struct LocalTape {
 struct SubnetMemory {
   /// Everything it computed (store).
   LocalTape tape;
-  /// Mean and inverse deviation of each batch norm in order of execution (training phase), so that a
-  /// recomputation is the same function and leaves the running statistics alone.
+  /// Mean and inverse deviation of each batch norm in order of execution (training phase), so that
+  /// a recomputation is the same function and leaves the running statistics alone.
   std::vector<Tensor> statistics;
 };
 

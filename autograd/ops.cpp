@@ -15,14 +15,13 @@ Variable conv2d(const Variable& x, Parameter& weight, Parameter* bias,
                                             bias ? bias->grad : Tensor()));
     if (!x.requires_grad()) return {};
     const Tensor grad_x = Tensor::empty(input.shape(), input.dtype());
-    PAL_BACKEND(input,
-                conv_backward_data(grads[0], weight.value, geometry, weight.shadow, grad_x));
+    PAL_BACKEND(input, conv_backward_data(grads[0], weight.value, geometry, weight.shadow, grad_x));
     return {grad_x};
   })[0];
 }
 
-Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& weight, Parameter& bias,
-                    bool relu, bool batch_statistics_used, DType result) {
+Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& weight,
+                    Parameter& bias, bool relu, bool batch_statistics_used, DType result) {
   const Tensor y = Tensor::empty(x.value().shape(), result);
   PAL_BACKEND(y, batch_norm_forward(x.value(), args, relu, y));
   return record({x}, {y}, true, [=, &weight, &bias](const Gradients& grads) -> Gradients {

@@ -16,8 +16,8 @@ Variable conv2d(const Variable& x, Parameter& weight, Parameter* bias,
 /// Batch normalisation, with ReLU if asked; the result has dtype `result` (x's own, or bf16 from
 /// f32). `batch_statistics_used`: mean and inv_std in `args` come from x itself, so gradients flow
 /// through them.
-Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& weight, Parameter& bias,
-                    bool relu, bool batch_statistics_used, DType result);
+Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& weight,
+                    Parameter& bias, bool relu, bool batch_statistics_used, DType result);
 
 /// max(x, 0).
 Variable relu(const Variable& x);

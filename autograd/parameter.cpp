@@ -12,7 +12,8 @@ namespace {
 
 void initialise(const Parameter& parameter, uint64_t seed) {
   if (parameter.init.kind == Init::Kind::custom) return;
-  if (parameter.init.kind == Init::Kind::constant) return parameter.value.fill(parameter.init.value);
+  if (parameter.init.kind == Init::Kind::constant)
+    return parameter.value.fill(parameter.init.value);
   const Philox random(seed, RandomPurpose::init, random_stream_of(parameter.name));
   dispatch_real("initialise", parameter.value.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -20,7 +21,8 @@ void initialise(const Parameter& parameter, uint64_t seed) {
     for (int64_t i = 0; i < parameter.value.numel(); i += 4) {
       const auto four = random.normal4(static_cast<uint32_t>(i / 4));
       for (int64_t k = i; k < std::min(i + 4, parameter.value.numel()); ++k)
-        to[k] = static_cast<T>(parameter.init.value) * static_cast<T>(four[static_cast<size_t>(k - i)]);
+        to[k] =
+            static_cast<T>(parameter.init.value) * static_cast<T>(four[static_cast<size_t>(k - i)]);
     }
   });
 }
@@ -43,9 +45,8 @@ void StateList::add(const std::string& name, Tensor& buffer) { buffers.push_back
 void ParameterStore::materialise(const std::vector<Parameter*>& parameters, DType dtype,
                                  uint64_t seed) {
   parameters_ = parameters;
-  std::stable_partition(parameters_.begin(), parameters_.end(), [](const Parameter* p) {
-    return p->group == ParameterGroup::network;
-  });
+  std::stable_partition(parameters_.begin(), parameters_.end(),
+                        [](const Parameter* p) { return p->group == ParameterGroup::network; });
   int64_t total = 0;
   network_count_ = 0;
   std::set<std::string> names;

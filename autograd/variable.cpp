@@ -99,8 +99,8 @@ void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
   const auto earlier = [](const auto& a, const auto& b) { return a->sequence < b->sequence; };
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(earlier)>
       queue(earlier);
-  // Outputs with a gradient, alive until their node has run. Kept here and not in the node: a backward
-  // function that throws would leave a cycle there.
+  // Outputs with a gradient, alive until their node has run. Kept here and not in the node: a
+  // backward function that throws would leave a cycle there.
   std::unordered_map<const Node*, std::vector<std::shared_ptr<Variable::State>>> reached;
   const auto reach = [&](const std::shared_ptr<Variable::State>& state, const Tensor& grad) {
     accumulate(*state, grad);

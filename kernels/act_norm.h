@@ -13,8 +13,8 @@ void act_norm_forward(const Tensor& x, const Tensor& scale, const Tensor& offset
 /// Overwrites x, which may be y, with (y - offset) / scale.
 void act_norm_inverse(const Tensor& y, const Tensor& scale, const Tensor& offset, const Tensor& x);
 
-/// Overwrites grad_x (undefined: not wanted) with grad_y scale; adds sum(grad_y x) to grad_scale and
-/// sum(grad_y) to grad_offset, f64 [channels].
+/// Overwrites grad_x (undefined: not wanted) with grad_y scale; adds sum(grad_y x) to grad_scale
+/// and sum(grad_y) to grad_offset, f64 [channels].
 void act_norm_backward(const Tensor& x, const Tensor& grad_y, const Tensor& scale,
                        const Tensor& grad_x, const Tensor& grad_scale, const Tensor& grad_offset);
 

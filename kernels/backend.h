@@ -11,11 +11,10 @@
 
 /// Calls a kernel of the backend that holds `tensor`: PAL_BACKEND(x, haar_forward(x, y, 0.5)).
 /// Every family has the same signatures in namespace cpu (and in cuda, where that is built).
-#define PAL_BACKEND(tensor, call)                                                  \
-  ((tensor).device().is_cpu()                                                      \
-       ? ::pal::cpu::call                                                          \
-       : throw ::pal::Error(::pal::ErrorKind::environment,                         \
-                            #call ": this build has no CUDA backend"))
+#define PAL_BACKEND(tensor, call)                                                 \
+  ((tensor).device().is_cpu() ? ::pal::cpu::call                                  \
+                              : throw ::pal::Error(::pal::ErrorKind::environment, \
+                                                   #call ": this build has no CUDA backend"))
 
 namespace pal {
 
@@ -36,9 +35,13 @@ void dispatch_floating(const char* op, DType dtype, Body&& body) {
 
 /// Arithmetic type of a storage type: bf16 computes in float.
 template <typename T>
-struct compute_type { using type = T; };
+struct compute_type {
+  using type = T;
+};
 template <>
-struct compute_type<bfloat16> { using type = float; };
+struct compute_type<bfloat16> {
+  using type = float;
+};
 template <typename T>
 using Compute = typename compute_type<T>::type;
 

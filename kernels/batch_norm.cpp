@@ -117,7 +117,8 @@ void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, 
   const int64_t channels = x.channels();
   const auto count = static_cast<size_t>(channels);
   std::vector<C> slopes(count);
-  for (size_t c = 0; c < count; ++c) slopes[c] = args.inv_std.data<P>()[c] * args.weight.data<P>()[c];
+  for (size_t c = 0; c < count; ++c)
+    slopes[c] = args.inv_std.data<P>()[c] * args.weight.data<P>()[c];
   const C* slope = slopes.data();
   const P* mean = args.mean.data<P>();
   const P* inv_std = args.inv_std.data<P>();
@@ -192,8 +193,8 @@ void batch_norm_forward(const Tensor& x, const BatchNormArgs& args, bool relu, c
   });
 }
 
-void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, bool relu,
-                         bool batch_statistics_used, const BatchNormGrads& grads) {
+void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args,
+                         bool relu, bool batch_statistics_used, const BatchNormGrads& grads) {
   check("batch_norm_backward", x, grad_y, args);
   expect(!grads.x.defined() || (grads.x.shape() == x.shape() && grads.x.dtype() == x.dtype()),
          "batch_norm_backward: expected grad_x like x {}", x.shape().str());

@@ -24,8 +24,8 @@ struct BatchNormGrads {
 namespace cpu {
 
 /// Mean and biased variance over all rows of x [.., channels] (f32, f64 or bf16, may be a channel
-/// slice). Overwrites mean and variance [channels]. Sums of at most 256 rows in the arithmetic type,
-/// then a fixed tree in double.
+/// slice). Overwrites mean and variance [channels]. Sums of at most 256 rows in the arithmetic
+/// type, then a fixed tree in double.
 void batch_statistics(const Tensor& x, const Tensor& mean, const Tensor& variance);
 
 /// y = relu?(batch norm of x); y dense, of x's dtype or bf16. Overwrites y.
@@ -33,8 +33,8 @@ void batch_norm_forward(const Tensor& x, const BatchNormArgs& args, bool relu, c
 
 /// The ReLU's mask is recomputed from x, so y need not be kept. `batch_statistics_used`: gradients
 /// flow through mean and variance (training); else they are constants.
-void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, bool relu,
-                         bool batch_statistics_used, const BatchNormGrads& grads);
+void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args,
+                         bool relu, bool batch_statistics_used, const BatchNormGrads& grads);
 
 }  // namespace cpu
 }  // namespace pal

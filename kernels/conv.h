@@ -17,8 +17,8 @@ struct ConvGeometry {
   }
 };
 
-/// Copies of one convolution's weights in the layouts (and the dtype) the library wants, rebuilt when
-/// `version` changes. One belongs to each convolution parameter; kernels fill it.
+/// Copies of one convolution's weights in the layouts (and the dtype) the library wants, rebuilt
+/// when `version` changes. One belongs to each convolution parameter; kernels fill it.
 class WeightShadow {
  public:
   /// Bumped by whoever changes the weights (the optimizer, a loader).
@@ -29,9 +29,9 @@ class WeightShadow {
 
 namespace cpu {
 
-/// y = conv(x, weight) + bias. x [n, h, w, in] dense, y [n, oh, ow, out] dense, both f32, bf16 or f64
-/// (f64 in test builds only); weight [out, k, k, in] and bias [out] (may be undefined) are f32 or f64.
-/// Overwrites y.
+/// y = conv(x, weight) + bias. x [n, h, w, in] dense, y [n, oh, ow, out] dense, both f32, bf16 or
+/// f64 (f64 in test builds only); weight [out, k, k, in] and bias [out] (may be undefined) are f32
+/// or f64. Overwrites y.
 void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
                   const ConvGeometry& geometry, WeightShadow& shadow, const Tensor& y);
 
@@ -45,8 +45,8 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
 
 }  // namespace cpu
 
-/// Convolution and GEMM in double, which no library brings: a test build installs simple ones so that
-/// gradients can be checked in double. Without them f64 convolutions throw usage.
+/// Convolution and GEMM in double, which no library brings: a test build installs simple ones so
+/// that gradients can be checked in double. Without them f64 convolutions throw usage.
 struct DoubleReference {
   void (*conv_forward)(const Tensor& x, const Tensor& weight, const Tensor& bias,
                        const ConvGeometry&, const Tensor& y) = nullptr;
@@ -54,8 +54,8 @@ struct DoubleReference {
                              const Tensor& grad_x) = nullptr;
   void (*conv_backward_weight)(const Tensor& x, const Tensor& grad_y, const ConvGeometry&,
                                const Tensor& grad_weight, const Tensor& grad_bias) = nullptr;
-  void (*gemm)(const Tensor& a, const Tensor& b, const Tensor& c, bool transpose_a, bool transpose_b,
-               bool accumulate) = nullptr;
+  void (*gemm)(const Tensor& a, const Tensor& b, const Tensor& c, bool transpose_a,
+               bool transpose_b, bool accumulate) = nullptr;
 };
 DoubleReference& double_reference();
 

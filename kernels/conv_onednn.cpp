@@ -119,10 +119,10 @@ ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool h
 const ConvPlan& plan_of(Direction direction, const Tensor& x, const Tensor& y, bool has_bias,
                         const ConvGeometry& g) {
   static onednn::PlanCache<ConvPlan> plans;
-  return plans.get({static_cast<int64_t>(direction), x.size(0), x.size(1), x.size(2), x.size(3),
-                    y.size(3), g.kernel, g.stride, g.padding, has_bias,
-                    static_cast<int64_t>(x.dtype())},
-                   [&] { return make_plan(direction, x, y, has_bias, g); });
+  return plans.get(
+      {static_cast<int64_t>(direction), x.size(0), x.size(1), x.size(2), x.size(3), y.size(3),
+       g.kernel, g.stride, g.padding, has_bias, static_cast<int64_t>(x.dtype())},
+      [&] { return make_plan(direction, x, y, has_bias, g); });
 }
 
 /// Reorders between two layouts, adding to the target if asked.
@@ -142,9 +142,8 @@ void reorder(const Memory& from, const Memory& to, bool accumulate) {
 Memory shadowed(const Tensor& weight, WeightShadow& shadow, const Memory::desc& wanted,
                 const ConvGeometry& g) {
   auto& engine = onednn::engine();
-  const Memory plain(
-      plain_weight(weight.size(0), weight.channels(), g.kernel, weight.dtype()), engine,
-      weight.raw());
+  const Memory plain(plain_weight(weight.size(0), weight.channels(), g.kernel, weight.dtype()),
+                     engine, weight.raw());
   if (plain.get_desc() == wanted) return plain;
   if (!shadow.impl) shadow.impl = std::make_shared<WeightShadow::Impl>();
   WeightShadow::Impl::Copy* copy = nullptr;
@@ -247,8 +246,8 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
   onednn::wrapped("conv_backward_weight", [&] {
     const ConvPlan& plan = plan_of(Direction::weight, x, grad_y, grad_bias.defined(), g);
     auto& engine = onednn::engine();
-    const Tensor local = Tensor::empty({static_cast<int64_t>(plan.weight.get_size())}, DType::u8,
-                                       Tag::workspace);
+    const Tensor local =
+        Tensor::empty({static_cast<int64_t>(plan.weight.get_size())}, DType::u8, Tag::workspace);
     const Memory local_weight(plan.weight, engine, local.raw());
     std::unordered_map<int, Memory> arguments = {
         {DNNL_ARG_SRC, Memory(plan.x, engine, x.raw())},

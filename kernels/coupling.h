@@ -4,9 +4,9 @@
 
 namespace pal {
 
-/// How the halves of a coupling become its output. The concatenation v holds the active (transformed)
-/// half and the passive one; act norm scales and shifts it channel by channel, then channel i of the
-/// output is channel index[i] of the result.
+/// How the halves of a coupling become its output. The concatenation v holds the active
+/// (transformed) half and the passive one; act norm scales and shifts it channel by channel, then
+/// channel i of the output is channel index[i] of the result.
 struct CouplingOutput {
   /// Act norm, one value per channel of v, dtype of the stream; both undefined: none.
   Tensor scale;
@@ -23,19 +23,21 @@ struct CouplingOutput {
 
 /// Where the gradients of a coupling go.
 struct CouplingGrads {
-  Tensor active;   ///< overwritten
-  Tensor passive;  ///< overwritten: the part that does not pass through the subnet; may be undefined
-  Tensor a;        ///< overwritten, dtype of a; without the part that flows through log_s_shift
-  Tensor scale;    ///< f64 [channels], added to (without the log-determinant's part); may be undefined
-  Tensor offset;   ///< f64 [channels], added to; undefined with scale
-  Tensor log_s;    ///< f64 [n], overwritten with the sum of the gradients of log_s; may be undefined
+  Tensor active;  ///< overwritten
+  Tensor
+      passive;  ///< overwritten: the part that does not pass through the subnet; may be undefined
+  Tensor a;     ///< overwritten, dtype of a; without the part that flows through log_s_shift
+  Tensor
+      scale;  ///< f64 [channels], added to (without the log-determinant's part); may be undefined
+  Tensor offset;  ///< f64 [channels], added to; undefined with scale
+  Tensor log_s;   ///< f64 [n], overwritten with the sum of the gradients of log_s; may be undefined
 };
 
 // Shapes: active [n, h, w, ca]; passive [n, h, w, cp], undefined for none; a = subnet output
-// [n, h, w, 2 ca], first half s, second half t (f32, bf16 or f64); y [n, h, w, ca + cp]; log_det and
-// grad_log_det f64 [n]. Stream tensors are all f32 or all f64 and may be channel slices.
-//   log_s = clamp tanh(s_gain s);  v_active = x_active exp(log_s) + t_gain t;  v_passive = x_passive
-//   y[i] = scale[index[i]] v[index[i]] + offset[index[i]];  log_det = sum log_s
+// [n, h, w, 2 ca], first half s, second half t (f32, bf16 or f64); y [n, h, w, ca + cp]; log_det
+// and grad_log_det f64 [n]. Stream tensors are all f32 or all f64 and may be channel slices.
+//   log_s = clamp tanh(s_gain s);  v_active = x_active exp(log_s) + t_gain t;  v_passive =
+//   x_passive y[i] = scale[index[i]] v[index[i]] + offset[index[i]];  log_det = sum log_s
 // The act norm's own log-determinant, h w sum_c log scale_c, is left to the caller: it is the same
 // for all samples.
 namespace cpu {
@@ -43,8 +45,9 @@ namespace cpu {
 /// Mean of log_s over a sample, for CouplingOutput::log_s_shift. Overwrites mean, f64 [n].
 void coupling_mean_log_s(const Tensor& a, const CouplingGains& gains, const Tensor& mean);
 
-/// Completes the gradient of a where log_s_shift is the mean of log_s: subtracts from the gradient of
-/// every s what the mean of the gradients of log_s (`grad_log_s` / values per sample) contributes.
+/// Completes the gradient of a where log_s_shift is the mean of log_s: subtracts from the gradient
+/// of every s what the mean of the gradients of log_s (`grad_log_s` / values per sample)
+/// contributes.
 void coupling_mean_log_s_backward(const Tensor& a, const CouplingGains& gains,
                                   const Tensor& grad_log_s, const Tensor& grad_a);
 

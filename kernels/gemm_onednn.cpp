@@ -59,11 +59,11 @@ void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
   }
   onednn::wrapped("gemm", [&] {
     static onednn::PlanCache<GemmPlan> plans;
-    const GemmPlan& plan = plans.get(
-        {m, n, depth, a.pitch(), b.pitch(), c.pitch(), op.transpose_a, op.transpose_b, op.accumulate,
-         static_cast<int64_t>(a.dtype()), static_cast<int64_t>(b.dtype()),
-         static_cast<int64_t>(c.dtype())},
-        [&] { return make_plan(a, b, c, depth, op); });
+    const GemmPlan& plan =
+        plans.get({m, n, depth, a.pitch(), b.pitch(), c.pitch(), op.transpose_a, op.transpose_b,
+                   op.accumulate, static_cast<int64_t>(a.dtype()), static_cast<int64_t>(b.dtype()),
+                   static_cast<int64_t>(c.dtype())},
+                  [&] { return make_plan(a, b, c, depth, op); });
     auto& engine = onednn::engine();
     onednn::execute(plan.primitive, plan.scratchpad,
                     {{DNNL_ARG_SRC, Memory(plan.a, engine, a.raw())},

@@ -33,9 +33,12 @@ dnnl::stream& stream() {
 
 Memory::data_type data_type(DType dtype) {
   switch (dtype) {
-    case DType::f32: return Memory::data_type::f32;
-    case DType::bf16: return Memory::data_type::bf16;
-    default: fail(ErrorKind::usage, "oneDNN: expected f32 or bf16, got {}", name_of(dtype));
+    case DType::f32:
+      return Memory::data_type::f32;
+    case DType::bf16:
+      return Memory::data_type::bf16;
+    default:
+      fail(ErrorKind::usage, "oneDNN: expected f32 or bf16, got {}", name_of(dtype));
   }
 }
 

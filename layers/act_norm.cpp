@@ -10,10 +10,13 @@ namespace {
 
 double initial_gamma(const ActNormSpec& spec) {
   switch (spec.kind) {
-    case ActNormKind::sigmoid: return 2.0 + std::log(spec.initial / (10.0 - spec.initial));
-    case ActNormKind::exponential: return std::log(spec.initial);
+    case ActNormKind::sigmoid:
+      return 2.0 + std::log(spec.initial / (10.0 - spec.initial));
+    case ActNormKind::exponential:
+      return std::log(spec.initial);
     case ActNormKind::softplus:
-    case ActNormKind::paper: break;
+    case ActNormKind::paper:
+      break;
   }
   return 10.0 * spec.initial;
 }
@@ -33,13 +36,16 @@ ScaleAndSlope softplus(double gamma, double b) {
 
 ScaleAndSlope scale_of(double gamma, ActNormKind kind) {
   switch (kind) {
-    case ActNormKind::softplus: return softplus(gamma, 0.5);
-    case ActNormKind::paper: return softplus(gamma, 1.0);
+    case ActNormKind::softplus:
+      return softplus(gamma, 0.5);
+    case ActNormKind::paper:
+      return softplus(gamma, 1.0);
     case ActNormKind::sigmoid: {
       const double sigmoid = 1.0 / (1.0 + std::exp(2.0 - gamma));
       return {10.0 * sigmoid, 10.0 * sigmoid * (1.0 - sigmoid)};
     }
-    case ActNormKind::exponential: break;
+    case ActNormKind::exponential:
+      break;
   }
   return {std::exp(gamma), std::exp(gamma)};
 }
@@ -49,10 +55,14 @@ double gamma_of(double scale, ActNormKind kind) {
   // log(e^z - 1), the inverse of softplus, without overflow.
   const auto inverse_softplus = [](double z) { return z > 30.0 ? z : std::log(std::expm1(z)); };
   switch (kind) {
-    case ActNormKind::softplus: return inverse_softplus(5.0 * scale) / 0.5;
-    case ActNormKind::paper: return inverse_softplus(10.0 * scale);
-    case ActNormKind::sigmoid: return 2.0 + std::log(scale / (10.0 - scale));
-    case ActNormKind::exponential: break;
+    case ActNormKind::softplus:
+      return inverse_softplus(5.0 * scale) / 0.5;
+    case ActNormKind::paper:
+      return inverse_softplus(10.0 * scale);
+    case ActNormKind::sigmoid:
+      return 2.0 + std::log(scale / (10.0 - scale));
+    case ActNormKind::exponential:
+      break;
   }
   return std::log(scale);
 }
@@ -64,7 +74,8 @@ ActNorm::ActNorm(int64_t channels, const ActNormSpec& spec)
       gamma_({channels}, Init::constant(initial_gamma(spec))),
       offset_({channels}, Init::constant(0.0)) {
   expect(spec.initial > 0.0 && (spec.kind != ActNormKind::sigmoid || spec.initial < 10.0),
-         "act_norm: expected an initial scale above 0 (below 10 for sigmoid), got {}", spec.initial);
+         "act_norm: expected an initial scale above 0 (below 10 for sigmoid), got {}",
+         spec.initial);
 }
 
 void ActNorm::collect(const std::string& prefix, StateList& state) {

@@ -34,9 +34,9 @@ class CouplingBlock : public InvertibleBlock {
   BlockBackward backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
                          BlockMemory& memory, bool want_grad_x) override;
 
-  /// Data-dependent initialisation (Kingma and Dhariwal 2018, section 3.1): sets the act norm so that
-  /// every channel of the output for x, before mixing, has mean 0 and standard deviation `deviation`.
-  /// Returns the output.
+  /// Data-dependent initialisation (Kingma and Dhariwal 2018, section 3.1): sets the act norm so
+  /// that every channel of the output for x, before mixing, has mean 0 and standard deviation
+  /// `deviation`. Returns the output.
   Tensor fit_act_norm(const Tensor& x, double deviation);
 
   struct NamedSubnet {

@@ -65,9 +65,12 @@ void Mixing::collect(const std::string& prefix, StateList& state) {
   name_ = prefix + "w";
   switch (spec_.kind) {
     case MixingKind::none:
-    case MixingKind::swap: return;
-    case MixingKind::permutation: return state.add(prefix + "w_index", index_);
-    case MixingKind::orthogonal: return state.add(prefix + "w", matrix_);
+    case MixingKind::swap:
+      return;
+    case MixingKind::permutation:
+      return state.add(prefix + "w_index", index_);
+    case MixingKind::orthogonal:
+      return state.add(prefix + "w", matrix_);
     case MixingKind::householder:
       state.add(prefix + "vk_householder", *vectors_);
       return state.add(prefix + "w_0", matrix_);
@@ -82,7 +85,8 @@ void Mixing::initialise(DType dtype, uint64_t seed) {
   const Philox random(seed, RandomPurpose::init, random_stream_of(name_));
   const Shape square{channels_, channels_};
   switch (spec_.kind) {
-    case MixingKind::none: return;
+    case MixingKind::none:
+      return;
     case MixingKind::swap: {
       std::vector<int32_t> index(static_cast<size_t>(channels_));
       const int64_t half = channels_ / 2;
@@ -91,7 +95,9 @@ void Mixing::initialise(DType dtype, uint64_t seed) {
       index_ = index_tensor(index);
       return;
     }
-    case MixingKind::permutation: index_ = index_tensor(random_permutation(channels_, random)); return;
+    case MixingKind::permutation:
+      index_ = index_tensor(random_permutation(channels_, random));
+      return;
     case MixingKind::orthogonal:
     case MixingKind::householder:
       matrix_ = parameter_tensor(random_orthogonal(channels_, random), square, dtype);
@@ -161,7 +167,8 @@ Tensor Mixing::backward(const Tensor& grad_y, const Tensor& v, double log_det_we
 }
 
 double Mixing::log_det() const {
-  return spec_.kind == MixingKind::conv1x1 ? plu_log_det(factors_of(index_, *lower_, *upper_)) : 0.0;
+  return spec_.kind == MixingKind::conv1x1 ? plu_log_det(factors_of(index_, *lower_, *upper_))
+                                           : 0.0;
 }
 
 }  // namespace pal

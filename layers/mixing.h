@@ -52,8 +52,8 @@ class Mixing {
   int64_t channels_;
   MixingSpec spec_;
   std::string name_;
-  Tensor index_;   // i32 [channels]
-  Tensor matrix_;  // fixed W (orthogonal) or W0 (householder)
+  Tensor index_;                      // i32 [channels]
+  Tensor matrix_;                     // fixed W (orthogonal) or W0 (householder)
   std::optional<Parameter> vectors_;  // householder [reflections, channels]
   std::optional<Parameter> lower_;    // conv1x1 [channels, channels]
   std::optional<Parameter> upper_;

@@ -88,10 +88,10 @@ MixtureResult MixtureHead::losses(const Tensor& z, const Tensor& log_det, const 
   const MixtureWeights weights = loss.weights();
   const double* joint = result.nll_joint.data<double>();
   const double* entropy = result.cross_entropy.data<double>();
-  result.loss = parallel_sum(n, [&](int64_t i) {
-                  return weights.density * joint[i] + weights.classes * entropy[i];
-                }) /
-                static_cast<double>(n);
+  result.loss =
+      parallel_sum(
+          n, [&](int64_t i) { return weights.density * joint[i] + weights.classes * entropy[i]; }) /
+      static_cast<double>(n);
   return result;
 }
 

@@ -6,16 +6,18 @@
 namespace pal {
 
 double schedule_factor(const ScheduleSpec& spec, const PlateauState& plateau, int64_t step) {
-  const double warm = spec.warmup_steps > 0
-                          ? std::min(1.0, static_cast<double>(step + 1) /
-                                              static_cast<double>(spec.warmup_steps))
-                          : 1.0;
+  const double warm =
+      spec.warmup_steps > 0
+          ? std::min(1.0, static_cast<double>(step + 1) / static_cast<double>(spec.warmup_steps))
+          : 1.0;
   const double progress = std::clamp(
       static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, spec.total_steps)), 0.0,
       1.0);
   switch (spec.kind) {
-    case ScheduleKind::constant: return warm;
-    case ScheduleKind::cosine: return warm * 0.5 * (1.0 + std::cos(M_PI * progress));
+    case ScheduleKind::constant:
+      return warm;
+    case ScheduleKind::cosine:
+      return warm * 0.5 * (1.0 + std::cos(M_PI * progress));
     case ScheduleKind::one_cycle:
       return warm * std::min(1.0, (1.0 - progress) / (1.0 - spec.decay_from));
     case ScheduleKind::step: {
@@ -23,7 +25,8 @@ double schedule_factor(const ScheduleSpec& spec, const PlateauState& plateau, in
                                         [&](double at) { return progress >= at; });
       return warm * std::pow(0.1, static_cast<double>(passed));
     }
-    case ScheduleKind::plateau: break;
+    case ScheduleKind::plateau:
+      break;
   }
   return warm * std::pow(0.1, static_cast<double>(plateau.drops));
 }

@@ -8,10 +8,10 @@ namespace pal {
 /// Learning-rate schedules, as factors on the base rate.
 enum class ScheduleKind {
   constant,
-  step,      ///< divided by 10 at given fractions of the run
-  cosine,    ///< half a cosine from 1 to 0 over the run
-  one_cycle, ///< linear warm-up, a plateau, then linear to 0
-  plateau,   ///< divided by 10 when the validation loss stops improving
+  step,       ///< divided by 10 at given fractions of the run
+  cosine,     ///< half a cosine from 1 to 0 over the run
+  one_cycle,  ///< linear warm-up, a plateau, then linear to 0
+  plateau,    ///< divided by 10 when the validation loss stops improving
 };
 
 struct ScheduleSpec {
@@ -43,8 +43,8 @@ struct PlateauState {
 double schedule_factor(const ScheduleSpec& spec, const PlateauState& plateau, int64_t step);
 
 /// Takes an epoch's validation loss into account. An epoch improves if best - loss >
-/// 0.001 max(|best|, 0.1) (L_X crosses zero, so no plain relative rule). Does nothing under the other
-/// schedules: only the plateau rule may end a run early.
+/// 0.001 max(|best|, 0.1) (L_X crosses zero, so no plain relative rule). Does nothing under the
+/// other schedules: only the plateau rule may end a run early.
 void observe(const ScheduleSpec& spec, PlateauState& plateau, double loss);
 
 }  // namespace pal

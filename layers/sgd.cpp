@@ -22,7 +22,8 @@ double Sgd::step(const SgdOptions& options) {
   step.momentum = options.momentum;
   step.learning_rate = options.learning_rate;
   step.weight_decay = options.weight_decay;
-  if (options.clip_norm > 0.0) step.grad_scale = optimizer_math::clip_factor(norm, options.clip_norm);
+  if (options.clip_norm > 0.0)
+    step.grad_scale = optimizer_math::clip_factor(norm, options.clip_norm);
   const int64_t count = network.numel();
   PAL_BACKEND(network, sgd_step(store_.values(ParameterGroup::network), network,
                                 momentum_.view_at(0, {count}), step));

@@ -60,7 +60,8 @@ BlockBackward SlowCoupling::couple_backward(const Tensor& y, const Tensor& grad_
   if (stored)
     PAL_BACKEND(x, coupling_backward(x2, x1, grad_y, grad_log_det, a, gains_, shifted, grads));
   else
-    PAL_BACKEND(x, coupling_inverse_backward(y, grad_y, grad_log_det, a, gains_, shifted, x2, grads));
+    PAL_BACKEND(x,
+                coupling_inverse_backward(y, grad_y, grad_log_det, a, gains_, shifted, x2, grads));
   finish_grad_a(a, grads);
   backward_subnet(tape, grads.a, want_grad_x ? grads.passive : Tensor());
   return {x, want_grad_x ? grad_x : Tensor()};

@@ -18,8 +18,8 @@ class SlowCoupling : public CouplingBlock {
                 BlockMemory* memory) override;
   Tensor uncouple(const Tensor& y, const CouplingOutput& output, const Tensor& log_det) override;
   BlockBackward couple_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
-                                const CouplingOutput& output, BlockMemory& memory,
-                                bool want_grad_x, const CouplingGrads& act_norm) override;
+                                const CouplingOutput& output, BlockMemory& memory, bool want_grad_x,
+                                const CouplingGrads& act_norm) override;
 
  private:
   int64_t passive_;  // channels of x1

@@ -58,7 +58,8 @@ class Subnet::Layer {
     args.weight = weight_->value;
     args.bias = bias_->value;
     if (pass.phase == Phase::train && pass.replay != nullptr) {
-      expect(statistics_at + 2 <= pass.replay->size(), "subnet: no statistics kept for {}", weight_->name);
+      expect(statistics_at + 2 <= pass.replay->size(), "subnet: no statistics kept for {}",
+             weight_->name);
       args.mean = (*pass.replay)[statistics_at++];
       args.inv_std = (*pass.replay)[statistics_at++];
     } else if (pass.phase == Phase::train) {
@@ -119,7 +120,8 @@ class Subnet::Layer {
     dispatch_real("batch_norm", running_mean_.dtype(), [&](auto typed) {
       using T = decltype(typed);
       const auto move = [momentum](T& running, double batch) {
-        running = static_cast<T>((1.0 - momentum) * static_cast<double>(running) + momentum * batch);
+        running =
+            static_cast<T>((1.0 - momentum) * static_cast<double>(running) + momentum * batch);
       };
       for (int64_t c = 0; c < in_channels_; ++c) {
         move(running_mean_.data<T>()[c], static_cast<double>(args.mean.data<T>()[c]));
@@ -142,7 +144,8 @@ Subnet::Subnet(int64_t in_channels, const SubnetSpec& spec, DType compute) : com
   expect(in_channels > 0, "subnet: expected at least one input channel, got {}", in_channels);
   int position = 0;
   for (const LayerSpec& layer : spec) {
-    const bool after_norm = !layers_.empty() && layers_.back()->kind() == LayerSpec::Kind::batch_norm;
+    const bool after_norm =
+        !layers_.empty() && layers_.back()->kind() == LayerSpec::Kind::batch_norm;
     if (layer.kind == LayerSpec::Kind::relu && after_norm) {
       layers_.back()->fuse_relu();
     } else {

@@ -81,7 +81,8 @@ class Subnet {
   /// One row per layer for an input shape.
   std::vector<LayerSummary> summary(Shape input) const;
 
-  /// Batch norms use a cumulative average of the batches to come instead of the momentum; 0 restores.
+  /// Batch norms use a cumulative average of the batches to come instead of the momentum; 0
+  /// restores.
   void set_average_count(int64_t batches) { average_count_ = batches; }
 
   class Layer;

@@ -78,7 +78,8 @@ Tensor TwoSidedCoupling::uncouple(const Tensor& y, const CouplingOutput& output,
   PAL_BACKEND(y, coupling_inverse_passive(y, both, y2));
   const Tensor a_second = run_subnet(1, y2, Phase::evaluate, nullptr);
   const Tensor x1_low = Tensor::empty(y.shape().with_last(factor * first_), y.dtype());
-  PAL_BACKEND(y, coupling_inverse(y, a_second, gains_, with_shift(both, a_second), x1_low, log_det));
+  PAL_BACKEND(y,
+              coupling_inverse(y, a_second, gains_, with_shift(both, a_second), x1_low, log_det));
   const Tensor x = Tensor::empty({y.size(0), y.size(1) * (downsample_ ? 2 : 1),
                                   y.size(2) * (downsample_ ? 2 : 1), first_ + second_},
                                  y.dtype());
@@ -122,8 +123,8 @@ BlockBackward TwoSidedCoupling::couple_backward(const Tensor& y, const Tensor& g
     const Tensor a_first = first_tape.output.value();
     y2 = Tensor::empty(low2, grad_y.dtype());
     const Tensor unused = Tensor::zeros({grad_y.size(0)}, DType::f64, Tag::workspace);
-    PAL_BACKEND(x, coupling_forward(lower(x2), {}, a_first, gains_, with_shift({}, a_first), y2,
-                                    unused));
+    PAL_BACKEND(
+        x, coupling_forward(lower(x2), {}, a_first, gains_, with_shift({}, a_first), y2, unused));
   }
   LocalTape second_tape = tape_of(1, y2, memory);
   const Tensor a_second = second_tape.output.value();

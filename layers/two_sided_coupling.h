@@ -4,9 +4,11 @@
 namespace pal {
 
 /// Affine coupling of both halves, one after the other, with gains 0.2 and 1.
-/// - Glow (model.md, section 2): x1 are the first floor(C/2) channels; subnets `s1` (x1 -> factors of
+/// - Glow (model.md, section 2): x1 are the first floor(C/2) channels; subnets `s1` (x1 -> factors
+/// of
 ///   x2) and `s2` (y2 -> factors of x1).
-/// - Downsampling (section 3): x1 are the first C - floor(C/2) channels; both halves are squeezed to
+/// - Downsampling (section 3): x1 are the first C - floor(C/2) channels; both halves are squeezed
+/// to
 ///   half resolution; subnets `s_hi` (strided, x1 -> factors of squeezed x2) and `s_lo`.
 class TwoSidedCoupling : public CouplingBlock {
  public:
@@ -27,8 +29,8 @@ class TwoSidedCoupling : public CouplingBlock {
                 BlockMemory* memory) override;
   Tensor uncouple(const Tensor& y, const CouplingOutput& output, const Tensor& log_det) override;
   BlockBackward couple_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
-                                const CouplingOutput& output, BlockMemory& memory,
-                                bool want_grad_x, const CouplingGrads& act_norm) override;
+                                const CouplingOutput& output, BlockMemory& memory, bool want_grad_x,
+                                const CouplingGrads& act_norm) override;
 
  private:
   /// A half at the output's resolution: squeezed if this block downsamples.

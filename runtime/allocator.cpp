@@ -26,8 +26,8 @@ bool is_activation(Tag tag) {
 
 const char* name_of(Tag tag) {
   static constexpr std::array<const char*, kTagCount> kNames = {
-      "parameters", "gradients", "optimizer",  "stream", "subnet",
-      "workspace",  "statistics", "anchors", "data"};
+      "parameters", "gradients",  "optimizer", "stream", "subnet",
+      "workspace",  "statistics", "anchors",   "data"};
   return kNames[static_cast<size_t>(tag)];
 }
 
@@ -49,7 +49,8 @@ struct Allocator::State {
     stats.current_total += bytes;
     stats.peak[static_cast<size_t>(tag)] = std::max(stats.peak[static_cast<size_t>(tag)], current);
     stats.peak_total = std::max(stats.peak_total, stats.current_total);
-    if (is_activation(tag)) stats.peak_activations = std::max(stats.peak_activations, activations());
+    if (is_activation(tag))
+      stats.peak_activations = std::max(stats.peak_activations, activations());
   }
   int64_t activations() const {
     return stats.current_of(Tag::stream) + stats.current_of(Tag::subnet) +
@@ -82,8 +83,7 @@ void* Allocator::allocate(int64_t bytes, Tag tag) {
     fail(ErrorKind::environment,
          "--memory-limit: {} more for {} would exceed the limit of {}; in use: {}; lower the batch "
          "size or raise the limit",
-         format_bytes(counted), name_of(tag), format_bytes(state_->limit),
-         state_->stats.table());
+         format_bytes(counted), name_of(tag), format_bytes(state_->limit), state_->stats.table());
   void* pointer = nullptr;
   int64_t capacity = 0;
   // The smallest cached block that fits and wastes at most a quarter.

@@ -37,8 +37,8 @@ struct MemoryStats {
   std::string table() const;
 };
 
-/// Caching allocator of host memory: 64-byte aligned blocks, kept on release for the next request of
-/// about the same size. Thread-safe. Counts the bytes asked for (rounded to 64), not the cache.
+/// Caching allocator of host memory: 64-byte aligned blocks, kept on release for the next request
+/// of about the same size. Thread-safe. Counts the bytes asked for (rounded to 64), not the cache.
 class Allocator {
  public:
   static Allocator& cpu();

@@ -8,22 +8,31 @@ enum class DType : uint8_t { f32, f64, bf16, i32, u8 };
 
 constexpr int64_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::f64: return 8;
+    case DType::f64:
+      return 8;
     case DType::f32:
-    case DType::i32: return 4;
-    case DType::bf16: return 2;
-    case DType::u8: break;
+    case DType::i32:
+      return 4;
+    case DType::bf16:
+      return 2;
+    case DType::u8:
+      break;
   }
   return 1;
 }
 
 constexpr const char* name_of(DType dtype) {
   switch (dtype) {
-    case DType::f32: return "f32";
-    case DType::f64: return "f64";
-    case DType::bf16: return "bf16";
-    case DType::i32: return "i32";
-    case DType::u8: break;
+    case DType::f32:
+      return "f32";
+    case DType::f64:
+      return "f64";
+    case DType::bf16:
+      return "bf16";
+    case DType::i32:
+      return "i32";
+    case DType::u8:
+      break;
   }
   return "u8";
 }
@@ -57,15 +66,25 @@ struct bfloat16 {
 template <typename T>
 struct dtype_of_type;
 template <>
-struct dtype_of_type<float> { static constexpr DType value = DType::f32; };
+struct dtype_of_type<float> {
+  static constexpr DType value = DType::f32;
+};
 template <>
-struct dtype_of_type<double> { static constexpr DType value = DType::f64; };
+struct dtype_of_type<double> {
+  static constexpr DType value = DType::f64;
+};
 template <>
-struct dtype_of_type<bfloat16> { static constexpr DType value = DType::bf16; };
+struct dtype_of_type<bfloat16> {
+  static constexpr DType value = DType::bf16;
+};
 template <>
-struct dtype_of_type<int32_t> { static constexpr DType value = DType::i32; };
+struct dtype_of_type<int32_t> {
+  static constexpr DType value = DType::i32;
+};
 template <>
-struct dtype_of_type<uint8_t> { static constexpr DType value = DType::u8; };
+struct dtype_of_type<uint8_t> {
+  static constexpr DType value = DType::u8;
+};
 
 template <typename T>
 inline constexpr DType dtype_of = dtype_of_type<T>::value;

@@ -19,11 +19,16 @@ enum class ErrorKind {
 /// The process exit code of an error kind.
 constexpr int exit_code(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::usage: return 2;
-    case ErrorKind::data: return 3;
-    case ErrorKind::environment: return 4;
-    case ErrorKind::numerics: return 5;
-    case ErrorKind::failure: break;
+    case ErrorKind::usage:
+      return 2;
+    case ErrorKind::data:
+      return 3;
+    case ErrorKind::environment:
+      return 4;
+    case ErrorKind::numerics:
+      return 5;
+    case ErrorKind::failure:
+      break;
   }
   return 1;
 }
@@ -44,7 +49,8 @@ template <typename... Args>
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// Throws a usage error unless `condition` holds: for arguments checked once, at the entry of an op.
+/// Throws a usage error unless `condition` holds: for arguments checked once, at the entry of an
+/// op.
 template <typename... Args>
 void expect(bool condition, fmt::format_string<Args...> format, Args&&... args) {
   if (!condition) fail(ErrorKind::usage, format, std::forward<Args>(args)...);

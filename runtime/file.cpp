@@ -83,7 +83,8 @@ std::vector<uint8_t> read_file(const std::string& path, int64_t most) {
     const ssize_t got = ::read(descriptor.get(), content.data() + filled, content.size() - filled);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail_system(path, "read");
-    if (got == 0) fail(ErrorKind::data, "{}: the file shrank to {} bytes while it was read", path, filled);
+    if (got == 0)
+      fail(ErrorKind::data, "{}: the file shrank to {} bytes while it was read", path, filled);
     filled += static_cast<size_t>(got);
   }
   return content;
@@ -140,7 +141,8 @@ int64_t free_bytes(const std::string& folder) {
 void make_folders(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) fail(ErrorKind::environment, "{}: cannot make the folder: {}", folder, error.message());
+  if (error)
+    fail(ErrorKind::environment, "{}: cannot make the folder: {}", folder, error.message());
 }
 
 }  // namespace pal

@@ -11,8 +11,8 @@ namespace {
 
 std::shared_ptr<spdlog::logger>& logger() {
   static auto instance = [] {
-    auto made = std::make_shared<spdlog::logger>(
-        "palindrome", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("palindrome",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     // Warnings say so; ordinary lines carry the time alone.
     made->set_pattern("%H:%M:%S %v");
     return made;

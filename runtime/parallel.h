@@ -47,13 +47,14 @@ void parallel_for(int64_t count, int64_t grain, Body&& body) {
   if (error) std::rethrow_exception(error);
 }
 
-/// Adds `parts` vectors of `width` values, laid out one after another, into the first one in a fixed
-/// binary tree: the sum does not depend on the number of threads.
+/// Adds `parts` vectors of `width` values, laid out one after another, into the first one in a
+/// fixed binary tree: the sum does not depend on the number of threads.
 template <typename T>
 void tree_sum(T* values, int64_t parts, int64_t width) {
   for (int64_t step = 1; step < parts; step *= 2)
     for (int64_t left = 0; left + step < parts; left += 2 * step)
-      for (int64_t i = 0; i < width; ++i) values[left * width + i] += values[(left + step) * width + i];
+      for (int64_t i = 0; i < width; ++i)
+        values[left * width + i] += values[(left + step) * width + i];
 }
 
 /// Sum of term(i) over [0, count) in double, in fixed chunks and a fixed tree.

@@ -8,9 +8,9 @@ namespace pal {
 
 std::array<uint32_t, 4> Philox::words(uint32_t index) const {
   const r123::Philox4x32 generator;
-  const r123::Philox4x32::ctr_type counter = {
-      {index, static_cast<uint32_t>(purpose_), static_cast<uint32_t>(stream_),
-       static_cast<uint32_t>(stream_ >> 32)}};
+  const r123::Philox4x32::ctr_type counter = {{index, static_cast<uint32_t>(purpose_),
+                                               static_cast<uint32_t>(stream_),
+                                               static_cast<uint32_t>(stream_ >> 32)}};
   const r123::Philox4x32::key_type key = {
       {static_cast<uint32_t>(seed_), static_cast<uint32_t>(seed_ >> 32)}};
   const auto result = generator(counter, key);
@@ -27,7 +27,8 @@ std::array<float, 4> Philox::normal4(uint32_t index) const {
   std::array<float, 4> values{};
   for (size_t pair = 0; pair < 2; ++pair) {
     // 1 - u lies in (0, 1], so the logarithm is finite.
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - static_cast<double>(uniform_of(w[2 * pair]))));
+    const double radius =
+        std::sqrt(-2.0 * std::log(1.0 - static_cast<double>(uniform_of(w[2 * pair]))));
     const double angle = 2.0 * M_PI * static_cast<double>(uniform_of(w[2 * pair + 1]));
     values[2 * pair] = static_cast<float>(radius * std::cos(angle));
     values[2 * pair + 1] = static_cast<float>(radius * std::sin(angle));

@@ -7,8 +7,8 @@ namespace pal {
 /// What a random number is for; streams of different purposes never overlap.
 enum class RandomPurpose : uint32_t { init, shuffle, augment, noise, sample, test, monitor };
 
-/// Counter-based random numbers (Philox 4x32, 10 rounds; Salmon et al. 2011): the numbers are a pure
-/// function of (seed, purpose, stream, index), so neither threads nor restarts change them.
+/// Counter-based random numbers (Philox 4x32, 10 rounds; Salmon et al. 2011): the numbers are a
+/// pure function of (seed, purpose, stream, index), so neither threads nor restarts change them.
 class Philox {
  public:
   Philox(uint64_t seed, RandomPurpose purpose, uint64_t stream = 0)

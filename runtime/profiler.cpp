@@ -73,7 +73,8 @@ std::string Profiler::table() {
                         100.0 * per_nanosecond(total.nanoseconds, sum),
                         per_nanosecond(total.bytes, total.nanoseconds),
                         per_nanosecond(total.flops, total.nanoseconds));
-  text += fmt::format("{:<32} {:>8} {:>10.2f}\n", "all kernels", "", static_cast<double>(sum) * 1e-6);
+  text +=
+      fmt::format("{:<32} {:>8} {:>10.2f}\n", "all kernels", "", static_cast<double>(sum) * 1e-6);
   return text;
 }
 

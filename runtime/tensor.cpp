@@ -20,8 +20,8 @@ void convert(const Tensor& source, const Tensor& target) {
         if constexpr (std::is_same_v<To, bfloat16>)
           to[row * target.pitch() + c] = bfloat16(static_cast<float>(value));
         else
-          to[row * target.pitch() + c] = static_cast<To>(static_cast<
-              std::conditional_t<std::is_same_v<From, bfloat16>, float, From>>(value));
+          to[row * target.pitch() + c] = static_cast<To>(
+              static_cast<std::conditional_t<std::is_same_v<From, bfloat16>, float, From>>(value));
       }
   });
 }
@@ -29,11 +29,15 @@ void convert(const Tensor& source, const Tensor& target) {
 template <typename From>
 void convert_from(const Tensor& source, const Tensor& target) {
   switch (target.dtype()) {
-    case DType::f32: return convert<From, float>(source, target);
-    case DType::f64: return convert<From, double>(source, target);
-    case DType::bf16: return convert<From, bfloat16>(source, target);
-    default: fail(ErrorKind::usage, "Tensor::to: expected f32, f64 or bf16, got {}",
-                  name_of(target.dtype()));
+    case DType::f32:
+      return convert<From, float>(source, target);
+    case DType::f64:
+      return convert<From, double>(source, target);
+    case DType::bf16:
+      return convert<From, bfloat16>(source, target);
+    default:
+      fail(ErrorKind::usage, "Tensor::to: expected f32, f64 or bf16, got {}",
+           name_of(target.dtype()));
   }
 }
 
@@ -158,10 +162,17 @@ void Tensor::copy_from(const Tensor& source) const {
 Tensor Tensor::to(DType dtype) const {
   Tensor target = empty(shape_, dtype);
   switch (dtype_) {
-    case DType::f32: convert_from<float>(*this, target); break;
-    case DType::f64: convert_from<double>(*this, target); break;
-    case DType::bf16: convert_from<bfloat16>(*this, target); break;
-    default: fail(ErrorKind::usage, "Tensor::to: expected f32, f64 or bf16, got {}", name_of(dtype_));
+    case DType::f32:
+      convert_from<float>(*this, target);
+      break;
+    case DType::f64:
+      convert_from<double>(*this, target);
+      break;
+    case DType::bf16:
+      convert_from<bfloat16>(*this, target);
+      break;
+    default:
+      fail(ErrorKind::usage, "Tensor::to: expected f32, f64 or bf16, got {}", name_of(dtype_));
   }
   return target;
 }
@@ -176,11 +187,16 @@ void Tensor::fill(double value) const {
     });
   };
   switch (dtype_) {
-    case DType::f32: return write(static_cast<float>(value));
-    case DType::f64: return write(value);
-    case DType::bf16: return write(bfloat16(static_cast<float>(value)));
-    case DType::i32: return write(static_cast<int32_t>(value));
-    case DType::u8: return write(static_cast<uint8_t>(value));
+    case DType::f32:
+      return write(static_cast<float>(value));
+    case DType::f64:
+      return write(value);
+    case DType::bf16:
+      return write(bfloat16(static_cast<float>(value)));
+    case DType::i32:
+      return write(static_cast<int32_t>(value));
+    case DType::u8:
+      return write(static_cast<uint8_t>(value));
   }
 }
 

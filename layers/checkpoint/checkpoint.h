@@ -50,8 +50,8 @@ bool is_checkpoint(const std::map<std::string, std::string>& metadata);
 std::string step_checkpoint_path(const std::string& folder, int64_t step);
 
 /// For `--resume auto`: the path of the step-N checkpoint with the largest N in FOLDER/checkpoints
-/// that verifies; each newer one that does not is named in a warning. None if there is no such file;
-/// throws data if there are some and none verifies.
+/// that verifies; each newer one that does not is named in a warning. None if there is no such
+/// file; throws data if there are some and none verifies.
 std::optional<std::string> find_resume(const std::string& folder);
 
 /// Removes the step-N checkpoints of FOLDER/checkpoints but the `keep` with the largest N and those

@@ -31,8 +31,9 @@ class RunFolder {
 int64_t cut_torn_line(const std::string& path);
 
 /// Removes from a metrics.jsonl the torn last line, lines that are not JSON and those of steps
-/// after `step`, so that a resumed run writes each step once; with `validates_again` the validations
-/// of `step` too. Nothing if there is no such file. Throws environment if it cannot be written.
+/// after `step`, so that a resumed run writes each step once; with `validates_again` the
+/// validations of `step` too. Nothing if there is no such file. Throws environment if it cannot be
+/// written.
 void rewind_metrics(const std::string& path, int64_t step, bool validates_again = false);
 
 }  // namespace pal

@@ -55,14 +55,16 @@ ValueSummary summarize_as(std::span<const uint8_t> bytes) {
   const auto count = static_cast<int64_t>(bytes.size() / sizeof(T));
   const double sum = parallel_sum(count, [&](int64_t i) {
     T value;
-    std::memcpy(static_cast<void*>(&value), bytes.data() + i * static_cast<int64_t>(sizeof(T)), sizeof(T));
+    std::memcpy(static_cast<void*>(&value), bytes.data() + i * static_cast<int64_t>(sizeof(T)),
+                sizeof(T));
     return as_double(value);
   });
   if (std::isfinite(sum) || std::is_integral_v<T>) return {sum, true};
   // A sum of finite doubles may overflow, so look at the values themselves.
   const double bad = parallel_sum(count, [&](int64_t i) {
     T value;
-    std::memcpy(static_cast<void*>(&value), bytes.data() + i * static_cast<int64_t>(sizeof(T)), sizeof(T));
+    std::memcpy(static_cast<void*>(&value), bytes.data() + i * static_cast<int64_t>(sizeof(T)),
+                sizeof(T));
     return std::isfinite(as_double(value)) ? 0.0 : 1.0;
   });
   return {sum, bad == 0.0};

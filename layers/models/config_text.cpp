@@ -29,13 +29,12 @@ const Names<CouplingKind>& names(CouplingKind) {
   return table;
 }
 const Names<MixingKind>& names(MixingKind) {
-  static const Names<MixingKind> table = {
-      {"none", MixingKind::none},
-      {"swap", MixingKind::swap},
-      {"permutation", MixingKind::permutation},
-      {"orthogonal", MixingKind::orthogonal},
-      {"householder", MixingKind::householder},
-      {"conv1x1", MixingKind::conv1x1}};
+  static const Names<MixingKind> table = {{"none", MixingKind::none},
+                                          {"swap", MixingKind::swap},
+                                          {"permutation", MixingKind::permutation},
+                                          {"orthogonal", MixingKind::orthogonal},
+                                          {"householder", MixingKind::householder},
+                                          {"conv1x1", MixingKind::conv1x1}};
   return table;
 }
 const Names<ActNormKind>& names(ActNormKind) {
@@ -138,7 +137,8 @@ nlohmann::json json_of(const Other& value) {
   return text_of(value);
 }
 
-/// A JSON value as set_field takes it; what does not fit the field keeps its brackets and is refused.
+/// A JSON value as set_field takes it; what does not fit the field keeps its brackets and is
+/// refused.
 std::string text_of_json(const nlohmann::json& value, bool list) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_array() || !list) return value.dump();

@@ -11,8 +11,8 @@
 namespace pal {
 namespace {
 
-// Largest initial scale of a latent dimension: one that hardly varies in the first batch may vary in
-// the next.
+// Largest initial scale of a latent dimension: one that hardly varies in the first batch may vary
+// in the next.
 constexpr double kMostLatentScale = 30.0;
 
 CouplingSpec coupling_spec(const ModelConfig& config) {
@@ -156,8 +156,8 @@ MixtureResult IbInn::train_step(const Tensor& x, const Tensor& targets, const Lo
   const Variable input(x, grad_x != nullptr);
   const auto latent = forward(input, phase);
   MixtureResult result;
-  const MixtureHead::Gradients grads = head_->evaluate_backward(
-      latent.y.value(), latent.log_det.value(), targets, loss, result);
+  const MixtureHead::Gradients grads =
+      head_->evaluate_backward(latent.y.value(), latent.log_det.value(), targets, loss, result);
   pal::backward({latent.y, latent.log_det}, {grads.z, grads.log_det});
   if (grad_x != nullptr) *grad_x = input.grad();
   return result;

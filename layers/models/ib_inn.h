@@ -9,7 +9,8 @@
 
 namespace pal {
 
-/// An invertible network with a latent mixture: classifier and density in one (model.md, section 6).
+/// An invertible network with a latent mixture: classifier and density in one (model.md, section
+/// 6).
 class IbInn {
  public:
   /// Builds the network, draws parameters and fixed maps from `seed`. dtype f64 serves gradient
@@ -29,9 +30,13 @@ class IbInn {
   DType dtype() const { return store_.dtype(); }
 
   /// z [n, D] and log_det f64 [n] of normalised images [n, h, w, c].
-  InvertibleChain::Result forward(const Variable& x, Phase phase) { return chain_.forward(x, phase); }
+  InvertibleChain::Result forward(const Variable& x, Phase phase) {
+    return chain_.forward(x, phase);
+  }
   /// Images from latent vectors (running statistics).
-  Tensor inverse(const Tensor& z, const Tensor& log_det = {}) const { return chain_.inverse(z, log_det); }
+  Tensor inverse(const Tensor& z, const Tensor& log_det = {}) const {
+    return chain_.inverse(z, log_det);
+  }
 
   /// Forward, loss and backward: gradients are added to the parameters'. If grad_x is not null, the
   /// gradient of the images goes there.
@@ -41,11 +46,12 @@ class IbInn {
   MixtureResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss);
 
   /// Data-dependent initialisation on a batch of normalised images: every coupling block's act norm
-  /// makes its output's channels centred with unit variance, the last one such that the latent vector
-  /// has unit mean square.
+  /// makes its output's channels centred with unit variance, the last one such that the latent
+  /// vector has unit mean square.
   void fit_act_norms(const Tensor& x);
 
-  /// All batch norms use a cumulative average from now on: call before batch k = 1, 2, ...; 0 ends it.
+  /// All batch norms use a cumulative average from now on: call before batch k = 1, 2, ...; 0 ends
+  /// it.
   void set_average_count(int64_t batches);
   /// Throws numerics naming the first tensor of parameters, gradients or running statistics that
   /// holds a non-finite value; does nothing if all is finite.

@@ -11,14 +11,16 @@ namespace {
 /// All tensors of a model that a checkpoint holds, under their file names.
 std::vector<std::pair<std::string, Tensor>> named_tensors(const IbInn& model, const Sgd* sgd) {
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const Parameter* p : model.state().parameters) tensors.emplace_back("model." + p->name, p->value);
+  for (const Parameter* p : model.state().parameters)
+    tensors.emplace_back("model." + p->name, p->value);
   for (const Buffer& b : model.state().buffers)
     if (b.tensor->defined()) tensors.emplace_back("model." + b.name, *b.tensor);
   if (sgd == nullptr) return tensors;
   // The store's order is the momentum's.
   int64_t offset = 0;
   for (const Parameter* p : model.parameters().parameters()) {
-    tensors.emplace_back("optimizer.momentum." + p->name, sgd->momentum().view_at(offset, p->shape));
+    tensors.emplace_back("optimizer.momentum." + p->name,
+                         sgd->momentum().view_at(offset, p->shape));
     offset += p->shape.numel();
   }
   return tensors;
@@ -29,7 +31,8 @@ nlohmann::json json_of(const Checkpoint& checkpoint, const std::string& path, co
   if (found == checkpoint.metadata.end())
     fail(ErrorKind::data, "{}: the metadata entry {} is missing", path, key);
   auto json = nlohmann::json::parse(found->second, nullptr, false);
-  if (json.is_discarded()) fail(ErrorKind::data, "{}: the metadata entry {} is not JSON", path, key);
+  if (json.is_discarded())
+    fail(ErrorKind::data, "{}: the metadata entry {} is not JSON", path, key);
   return json;
 }
 

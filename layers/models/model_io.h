@@ -41,8 +41,8 @@ ModelConfig checkpoint_config(const Checkpoint& checkpoint, const std::string& p
 InputSpec checkpoint_input(const Checkpoint& checkpoint, const std::string& path);
 Progress checkpoint_progress(const Checkpoint& checkpoint);
 
-/// A trained model from a file, ready for evaluation. `compute`, `dct-reported` and other fields may
-/// be changed before building by `adjust`.
+/// A trained model from a file, ready for evaluation. `compute`, `dct-reported` and other fields
+/// may be changed before building by `adjust`.
 struct LoadedModel {
   std::unique_ptr<IbInn> model;
   InputSpec input;

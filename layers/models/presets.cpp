@@ -62,8 +62,8 @@ ModelConfig preset(const std::string& arch) {
   if (arch == "ibinn-mnist") return ibinn_mnist();
   if (arch == "ibinn-small") return ibinn_small();
   if (arch == "ibinn-imagenet") return ibinn_imagenet();
-  fail(ErrorKind::usage,
-       "--arch: expected ibinn-imagenet, ibinn-small or ibinn-mnist, got '{}'", arch);
+  fail(ErrorKind::usage, "--arch: expected ibinn-imagenet, ibinn-small or ibinn-mnist, got '{}'",
+       arch);
 }
 
 void apply_paper_flavour(ModelConfig& config) {
@@ -84,9 +84,10 @@ void validate(const ModelConfig& config) {
          "blocks, strides, widths: expected 1 to 8 stages, equally many in each, got {}, {} and {}",
          c.blocks.size(), c.strides.size(), c.widths.size());
   for (size_t i = 0; i < c.blocks.size(); ++i) {
-    expect(c.blocks[i] >= 1 && c.blocks[i] <= 10000, "blocks: expected 1 to 10000 per stage, got {}",
-           c.blocks[i]);
-    expect(c.strides[i] == 1 || c.strides[i] == 2, "strides: expected 1 or 2, got {}", c.strides[i]);
+    expect(c.blocks[i] >= 1 && c.blocks[i] <= 10000,
+           "blocks: expected 1 to 10000 per stage, got {}", c.blocks[i]);
+    expect(c.strides[i] == 1 || c.strides[i] == 2, "strides: expected 1 or 2, got {}",
+           c.strides[i]);
     expect(c.widths[i] >= 1 && c.widths[i] <= 65536, "widths: expected 1 to 65536, got {}",
            c.widths[i]);
   }
@@ -99,16 +100,17 @@ void validate(const ModelConfig& config) {
          c.image_size);
   if (c.image_size % unit != 0) {
     const int64_t below = c.image_size / unit * unit;
-    fail(ErrorKind::usage,
-         "image-size: {} cannot be halved {} times; the nearest sizes are {}{}", c.image_size,
-         halvings(c), below > 0 ? std::to_string(below) + " and " : std::string(), below + unit);
+    fail(ErrorKind::usage, "image-size: {} cannot be halved {} times; the nearest sizes are {}{}",
+         c.image_size, halvings(c), below > 0 ? std::to_string(below) + " and " : std::string(),
+         below + unit);
   }
   expect(c.clamp > 0.0, "clamp: expected a number above 0, got {}", c.clamp);
   const double most_scale = c.act_norm == ActNormKind::sigmoid ? 10.0 : 1e6;
   expect(c.act_norm_init > 0.0 && c.act_norm_init < most_scale,
          "act-norm-init: expected a number between 0 and {}, got {}", most_scale, c.act_norm_init);
   const bool learned = c.mixing == MixingKind::householder || c.mixing == MixingKind::conv1x1;
-  expect(!c.welling || !learned, "welling: expected a fixed mixing (permutation, orthogonal or swap)");
+  expect(!c.welling || !learned,
+         "welling: expected a fixed mixing (permutation, orthogonal or swap)");
   expect(c.mixing != MixingKind::householder || (c.reflections >= 1 && c.reflections <= 65536),
          "reflections: expected 1 to 65536, got {}", c.reflections);
   expect(c.subnet_gain >= 0.0, "subnet-gain: expected at least 0, got {}", c.subnet_gain);

@@ -58,17 +58,17 @@ TEST_P(CouplingGolden, TrainingPassIsReproduced) {
       expect_close(c.golden, "buffer_after." + b.name.substr(2), *b.tensor);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Files, CouplingGolden,
-    ::testing::Combine(::testing::ValuesIn(testing::golden_files("coupling_")),
-                       ::testing::Values(ActivationPolicy::store, ActivationPolicy::recompute,
-                                         ActivationPolicy::invert)),
-    [](const auto& each) {
-      std::string path = std::get<0>(each.param);
-      path = path.substr(path.find_last_of('/') + 1);
-      path = path.substr(0, path.find('.'));
-      return path + "_" + name_of(std::get<1>(each.param));
-    });
+INSTANTIATE_TEST_SUITE_P(Files, CouplingGolden,
+                         ::testing::Combine(::testing::ValuesIn(testing::golden_files("coupling_")),
+                                            ::testing::Values(ActivationPolicy::store,
+                                                              ActivationPolicy::recompute,
+                                                              ActivationPolicy::invert)),
+                         [](const auto& each) {
+                           std::string path = std::get<0>(each.param);
+                           path = path.substr(path.find_last_of('/') + 1);
+                           path = path.substr(0, path.find('.'));
+                           return path + "_" + name_of(std::get<1>(each.param));
+                         });
 
 class CouplingGoldenEval : public ::testing::TestWithParam<std::string> {};
 

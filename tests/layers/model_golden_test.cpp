@@ -103,7 +103,8 @@ struct Case {
       double half = 0.0;
       for (int64_t i = 0; i < z.size(1); ++i)
         half += 0.5 * std::pow(static_cast<double>(z.data<float>()[n * z.size(1) + i]), 2);
-      for (int64_t y = 0; y < logits.size(1); ++y) logits.data<double>()[n * logits.size(1) + y] -= half;
+      for (int64_t y = 0; y < logits.size(1); ++y)
+        logits.data<double>()[n * logits.size(1) + y] -= half;
     }
     expect_close(golden, name, logits);
   }
@@ -149,9 +150,9 @@ TEST_P(ModelGolden, Inversion) {
   expect_close(c.golden, "eval.reconstruction", c.model.inverse(latent.y.value()));
 }
 
-/// Inversion runs in double here: these networks start at scale 0.706 and lose three digits or more on
-/// the way back in float32 (the reference's own float32 round trip is off by 6e-4), which moves ReLUs
-/// and with them gradients. What float32 inversion gives is tested in policy_test.cpp.
+/// Inversion runs in double here: these networks start at scale 0.706 and lose three digits or more
+/// on the way back in float32 (the reference's own float32 round trip is off by 6e-4), which moves
+/// ReLUs and with them gradients. What float32 inversion gives is tested in policy_test.cpp.
 struct Mode {
   ActivationPolicy policy;
   DType dtype;
@@ -164,8 +165,7 @@ TEST_P(ModelGoldenTraining, LossesGradientsAndStatistics) {
   Case c(std::get<0>(GetParam()), mode.dtype);
   c.model.chain().set_options({{mode.policy}, {}});
   Tensor grad_x;
-  const auto result =
-      c.model.train_step(c.input("x"), c.input("y"), c.loss, Phase::train, &grad_x);
+  const auto result = c.model.train_step(c.input("x"), c.input("y"), c.loss, Phase::train, &grad_x);
   c.expect_scalar("train.loss", result.loss);
   c.expect_mean("train.nll_joint", result.nll_joint);
   c.expect_mean("train.nll_class", result.nll_class);

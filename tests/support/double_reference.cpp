@@ -28,8 +28,8 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   for_each_tap(x.shape(), y.shape(), g, [&](int64_t to, int64_t from, int64_t tap) {
     for (int64_t o = 0; o < out; ++o)
       for (int64_t i = 0; i < in; ++i)
-        y.data<double>()[to * out + o] += x.data<double>()[from * in + i] *
-                                          weight.data<double>()[(o * taps + tap) * in + i];
+        y.data<double>()[to * out + o] +=
+            x.data<double>()[from * in + i] * weight.data<double>()[(o * taps + tap) * in + i];
   });
   if (!bias.defined()) return;
   for (int64_t row = 0; row < y.rows(); ++row)
@@ -45,8 +45,8 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
   for_each_tap(grad_x.shape(), grad_y.shape(), g, [&](int64_t to, int64_t from, int64_t tap) {
     for (int64_t o = 0; o < out; ++o)
       for (int64_t i = 0; i < in; ++i)
-        grad_x.data<double>()[from * in + i] += grad_y.data<double>()[to * out + o] *
-                                                weight.data<double>()[(o * taps + tap) * in + i];
+        grad_x.data<double>()[from * in + i] +=
+            grad_y.data<double>()[to * out + o] * weight.data<double>()[(o * taps + tap) * in + i];
   });
 }
 

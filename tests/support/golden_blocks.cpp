@@ -41,7 +41,7 @@ std::unique_ptr<InvertibleBlock> golden_coupling(const GoldenFile& golden) {
                        : act_norm == "EXP"   ? ActNormKind::exponential
                                              : ActNormKind::softplus;
   const int reflections = config.value("householder", 0);
-  spec.mixing.kind = reflections > 0 ? MixingKind::householder
+  spec.mixing.kind = reflections > 0                      ? MixingKind::householder
                      : config["permute_soft"].get<bool>() ? MixingKind::orthogonal
                                                           : MixingKind::permutation;
   spec.mixing.reflections = std::max(1, reflections);

@@ -18,8 +18,8 @@ std::unique_ptr<InvertibleBlock> golden_coupling(const GoldenFile& golden);
 /// Copies a golden tensor into a parameter or buffer of another dtype, whatever extents of 1 say.
 void copy_golden(const GoldenFile& golden, const std::string& name, const Tensor& target);
 
-/// Fills a fixed mixing buffer: "w_index" from one-hot rows of `w` (or from `w_index`), "w" and "w_0"
-/// as they are.
+/// Fills a fixed mixing buffer: "w_index" from one-hot rows of `w` (or from `w_index`), "w" and
+/// "w_0" as they are.
 void copy_golden_mixing(const GoldenFile& golden, const std::string& prefix,
                         const std::string& buffer_name, const Tensor& target);
 

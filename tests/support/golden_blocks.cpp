@@ -1,6 +1,6 @@
 #include "tests/support/golden_blocks.h"
 
-#include <regex>
+#include <cstdio>
 
 #include "kernels/elementwise.h"
 #include "layers/slow_coupling.h"
@@ -10,20 +10,18 @@ namespace pal::testing {
 
 SubnetSpec golden_subnet(const GoldenFile& golden, const std::string& prefix) {
   SubnetSpec spec;
-  static const std::regex kConv(
-      R"(Conv2d\((\d+), (\d+), kernel_size=\((\d+), \d+\), stride=\((\d+), \d+\).*)");
   for (const auto& entry : golden.metadata_json("subnet")) {
     if (entry[0].get<std::string>().rfind(prefix + ".", 0) != 0) continue;
     const auto text = entry[1].get<std::string>();
-    std::smatch match;
+    long in = 0, out = 0, kernel = 0, width = 0, stride = 0;
     if (text.rfind("BatchNorm2d", 0) == 0) {
       spec.push_back(LayerSpec::batch_norm());
     } else if (text.rfind("ReLU", 0) == 0) {
       spec.push_back(LayerSpec::relu());
-    } else if (std::regex_match(text, match, kConv)) {
-      spec.push_back(LayerSpec::conv(std::stoll(match[2]), std::stoll(match[3]),
-                                     std::stoll(match[4]),
-                                     text.find("bias=False") == std::string::npos));
+    } else if (std::sscanf(text.c_str(), "Conv2d(%ld, %ld, kernel_size=(%ld, %ld), stride=(%ld",
+                           &in, &out, &kernel, &width, &stride) == 5) {
+      spec.push_back(
+          LayerSpec::conv(out, kernel, stride, text.find("bias=False") == std::string::npos));
     } else {
       ADD_FAILURE() << golden.path() << ": unknown layer " << text;
     }

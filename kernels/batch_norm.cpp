@@ -1,42 +1,139 @@
 #include "kernels/batch_norm.h"
 
+#include <limits>
 #include <vector>
 
+#include "kernels/tile.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
 namespace pal::cpu {
 namespace {
 
-// Rows per partial sum: fixed, so that sums do not depend on the number of threads.
-constexpr int64_t kChunkRows = 256;
+// With few channels several rows side by side are handled as one line of about this many values.
+constexpr int64_t kLineValues = 512;
+// Lines that a pass over the sums takes at once, so that it touches each running sum once for all.
+// They lie a quarter of a chunk apart: processors prefetch several distant streams better than one.
+constexpr int64_t kStreams = 4;
 
-int64_t chunk_count(int64_t rows) { return (rows + kChunkRows - 1) / kChunkRows; }
-int64_t chunk_grain(int64_t channels) {
-  return std::max<int64_t>(1, 16384 / (kChunkRows * std::max<int64_t>(1, channels)));
-}
+/// How the rows of a call's tensors are grouped.
+struct Lines {
+  int64_t rows = 0;
+  int64_t channels = 0;
+  int64_t fold = 1;  ///< rows of a line
 
-/// Sums two per-channel quantities over all rows: add(row, first, second) adds a row's terms to two
-/// arrays of the arithmetic type. Returns [2][channels] in double.
-template <typename C, typename AddRow>
-std::vector<double> sum_rows(int64_t rows, int64_t channels, AddRow&& add_row) {
-  const int64_t chunks = chunk_count(rows);
+  /// Rows of channel slices are packed into lines where they are very short, else taken one by one.
+  Lines(const Tensor& x, bool all_dense) : rows(x.rows()), channels(x.channels()) {
+    if (channels < (all_dense ? kLineValues : 16)) fold = kLineValues / channels;
+  }
+  int64_t width() const { return fold * channels; }
+  /// Rows per partial sum: fixed, so that sums do not depend on the number of threads.
+  int64_t chunk_rows() const { return std::max<int64_t>(256, 32768 / channels); }
+
+  template <typename C, typename P>
+  std::vector<C> repeated(const P* values) const {
+    std::vector<C> line(static_cast<size_t>(width()));
+    for (int64_t row = 0; row < fold; ++row)
+      for (int64_t c = 0; c < channels; ++c)
+        line[static_cast<size_t>(row * channels + c)] = static_cast<C>(values[c]);
+    return line;
+  }
+};
+
+/// Reads lines of a tensor.
+template <typename T>
+class LineReader {
+ public:
+  LineReader(const Tensor& tensor, const Lines& lines)
+      : from_(tensor.data<T>()),
+        pitch_(tensor.pitch()),
+        lines_(lines),
+        buffer_(static_cast<size_t>(tensor.is_dense() ? 0 : kStreams * lines.width())) {}
+
+  /// The line of `count` rows from `row` on; it stays until the next one of the same stream.
+  const T* read(int64_t row, int64_t count, int64_t stream = 0) {
+    return packed_rows(from_ + row * pitch_, pitch_, count, lines_.channels,
+                       buffer_.data() + stream * lines_.width());
+  }
+
+ private:
+  const T* from_;
+  int64_t pitch_;
+  Lines lines_;
+  std::vector<T> buffer_;
+};
+
+/// Writes, or changes, lines of a tensor.
+template <typename T>
+class LineWriter {
+ public:
+  LineWriter(const Tensor& tensor, const Lines& lines)
+      : to_(tensor.data<T>()),
+        pitch_(tensor.pitch()),
+        lines_(lines),
+        buffer_(static_cast<size_t>(tensor.is_dense() || lines.fold == 1 ? 0 : lines.width())) {}
+
+  /// Where to write `count` rows from `row` on; with `load` they hold the tensor's values.
+  T* open(int64_t row, int64_t count, bool load) {
+    T* first = to_ + row * pitch_;
+    if (buffer_.empty()) return first;
+    if (load) copy_rows(first, pitch_, buffer_.data(), lines_.channels, count, lines_.channels);
+    return buffer_.data();
+  }
+  void close(int64_t row, int64_t count) {
+    if (buffer_.empty()) return;
+    copy_rows(buffer_.data(), lines_.channels, to_ + row * pitch_, pitch_, count, lines_.channels);
+  }
+
+ private:
+  T* to_;
+  int64_t pitch_;
+  Lines lines_;
+  std::vector<T> buffer_;
+};
+
+/// Sums two per-channel quantities over all rows. make_adder() makes a thread's
+/// add.operator()<n>(row, step, count, first, second), which adds the terms of n lines of `count`
+/// rows, `step` rows apart, to two lines of the arithmetic type. Returns [2][channels] in double.
+template <typename C, typename MakeAdder>
+std::vector<double> sum_rows(const Lines& lines, MakeAdder&& make_adder) {
+  const int64_t channels = lines.channels;
+  const int64_t chunk_rows = lines.chunk_rows();
+  const int64_t chunks = (lines.rows + chunk_rows - 1) / chunk_rows;
   std::vector<double> sums(static_cast<size_t>(2 * chunks * channels));
-  parallel_for(chunks, chunk_grain(channels), [&](int64_t begin, int64_t end) {
-    std::vector<C> local(static_cast<size_t>(2 * channels));
+  parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
+    auto add = make_adder();
+    std::vector<C> local(static_cast<size_t>(2 * lines.width()));
+    C* first = local.data();
+    C* second = first + lines.width();
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       std::fill(local.begin(), local.end(), C{0});
-      const int64_t last = std::min(rows, (chunk + 1) * kChunkRows);
-      for (int64_t row = chunk * kChunkRows; row < last; ++row)
-        add_row(row, local.data(), local.data() + channels);
-      for (int64_t i = 0; i < 2 * channels; ++i)
-        sums[static_cast<size_t>(2 * chunk * channels + i)] =
-            static_cast<double>(local[static_cast<size_t>(i)]);
+      int64_t row = chunk * chunk_rows;
+      const int64_t last = std::min(lines.rows, row + chunk_rows);
+      const int64_t step = (last - row) / (kStreams * lines.fold) * lines.fold;
+      for (const int64_t stop = row + step; row < stop; row += lines.fold)
+        add.template operator()<kStreams>(row, step, lines.fold, first, second);
+      for (row += (kStreams - 1) * step; row < last; row += lines.fold)
+        add.template operator()<1>(row, 0, std::min(lines.fold, last - row), first, second);
+      fold_rows(first, lines.fold, channels);
+      fold_rows(second, lines.fold, channels);
+      double* to = sums.data() + 2 * chunk * channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        to[c] = static_cast<double>(first[c]);
+        to[channels + c] = static_cast<double>(second[c]);
+      }
     }
   });
   tree_sum(sums.data(), chunks, 2 * channels);
   sums.resize(static_cast<size_t>(2 * channels));
   return sums;
+}
+
+/// Calls body(row, count) for all lines of a range of rows.
+template <typename Body>
+void for_each_line(const Lines& lines, int64_t begin, int64_t end, Body&& body) {
+  for (int64_t row = begin; row < end; row += lines.fold)
+    body(row, std::min(lines.fold, end - row));
 }
 
 /// Calls body with the types of x, of y and of the parameters.
@@ -62,19 +159,28 @@ template <typename X, typename P>
 void statistics(const Tensor& x, const Tensor& mean, const Tensor& variance) {
   using C = Compute<X>;
   const int64_t channels = x.channels();
-  const X* from = x.data<X>();
+  const Lines lines(x, x.is_dense());
   // Sums relative to the first row: no cancellation when the mean is far from zero.
-  std::vector<C> shift(static_cast<size_t>(channels));
-  for (int64_t c = 0; c < channels; ++c) shift[static_cast<size_t>(c)] = static_cast<C>(from[c]);
+  const std::vector<C> shift = lines.repeated<C>(x.data<X>());
   const C* base = shift.data();
-  const auto sums = sum_rows<C>(x.rows(), channels, [&](int64_t row, C* first, C* second) {
-    const X* values = from + row * x.pitch();
+  const auto sums = sum_rows<C>(lines, [&] {
+    return [&, reader = LineReader<X>(x, lines)]<int64_t kCount>(
+               int64_t row, int64_t step, int64_t count, C* first, C* second) mutable {
+      const X* from[kCount];
+      for (int64_t n = 0; n < kCount; ++n) from[n] = reader.read(row + n * step, count, n);
 #pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      const C d = static_cast<C>(values[c]) - base[c];
-      first[c] += d;
-      second[c] += d * d;
-    }
+      for (int64_t i = 0; i < count * channels; ++i) {
+        C sum{0};
+        C squares{0};
+        for (int64_t n = 0; n < kCount; ++n) {
+          const C d = static_cast<C>(from[n][i]) - base[i];
+          sum += d;
+          squares += d * d;
+        }
+        first[i] += sum;
+        second[i] += squares;
+      }
+    };
   });
   const auto rows = static_cast<double>(x.rows());
   for (int64_t c = 0; c < channels; ++c) {
@@ -85,28 +191,43 @@ void statistics(const Tensor& x, const Tensor& mean, const Tensor& variance) {
   }
 }
 
+/// y = (x - mean) * slope + bias, line by line.
+template <typename C, typename P>
+struct Affine {
+  std::vector<C> mean, slope, bias;
+
+  Affine(const Lines& lines, const BatchNormArgs& args)
+      : mean(lines.repeated<C>(args.mean.data<P>())), bias(lines.repeated<C>(args.bias.data<P>())) {
+    std::vector<C> gain(static_cast<size_t>(lines.channels));
+    for (int64_t c = 0; c < lines.channels; ++c)
+      gain[static_cast<size_t>(c)] = args.inv_std.data<P>()[c] * args.weight.data<P>()[c];
+    slope = lines.repeated<C>(gain.data());
+  }
+};
+
 template <typename X, typename Y, typename P>
 void forward(const Tensor& x, const BatchNormArgs& args, bool relu, const Tensor& y) {
   using C = Compute<X>;
-  const int64_t channels = x.channels();
-  std::vector<C> gain(static_cast<size_t>(channels));
-  for (int64_t c = 0; c < channels; ++c)
-    gain[static_cast<size_t>(c)] = args.inv_std.data<P>()[c] * args.weight.data<P>()[c];
-  const C* slope = gain.data();
-  const P* mean = args.mean.data<P>();
-  const P* bias = args.bias.data<P>();
+  const Lines lines(x, x.is_dense() && y.is_dense());
+  const Affine<C, P> affine(lines, args);
+  const C* mean = affine.mean.data();
+  const C* slope = affine.slope.data();
+  const C* bias = affine.bias.data();
   const C floor = relu ? C{0} : -std::numeric_limits<C>::infinity();
-  parallel_for(x.rows(), row_grain(channels), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const X* from = x.data<X>() + row * x.pitch();
-      Y* to = y.data<Y>() + row * y.pitch();
+  parallel_for(lines.rows, row_grain(lines.channels), [&](int64_t begin, int64_t end) {
+    LineReader<X> reader(x, lines);
+    LineWriter<Y> writer(y, lines);
+    for_each_line(lines, begin, end, [&](int64_t row, int64_t count) {
+      const X* from = reader.read(row, count);
+      Y* to = writer.open(row, count, false);
 #pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) {
-        const C value = (static_cast<C>(from[c]) - mean[c]) * slope[c] + bias[c];
+      for (int64_t i = 0; i < count * lines.channels; ++i) {
+        const C value = (static_cast<C>(from[i]) - mean[i]) * slope[i] + bias[i];
         // A NaN must pass the ReLU, so that it is seen.
-        to[c] = static_cast<Y>(value < floor ? floor : value);
+        to[i] = static_cast<Y>(value < floor ? floor : value);
       }
-    }
+      writer.close(row, count);
+    });
   });
 }
 
@@ -114,59 +235,79 @@ template <typename X, typename Y, typename P>
 void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, bool relu,
               bool batch_statistics_used, const BatchNormGrads& grads) {
   using C = Compute<X>;
-  const int64_t channels = x.channels();
-  const auto count = static_cast<size_t>(channels);
-  std::vector<C> slopes(count);
-  for (size_t c = 0; c < count; ++c)
-    slopes[c] = args.inv_std.data<P>()[c] * args.weight.data<P>()[c];
-  const C* slope = slopes.data();
-  const P* mean = args.mean.data<P>();
-  const P* inv_std = args.inv_std.data<P>();
-  const P* bias = args.bias.data<P>();
+  const auto channels = static_cast<size_t>(x.channels());
+  const Lines lines(
+      x, x.is_dense() && grad_y.is_dense() && (!grads.x.defined() || grads.x.is_dense()));
+  const Affine<C, P> affine(lines, args);
+  const C* mean = affine.mean.data();
+  const C* slope = affine.slope.data();
+  const C* bias = affine.bias.data();
   const C floor = relu ? C{0} : -std::numeric_limits<C>::infinity();
   // first: sum(g), second: sum(g * (x - mean)), g masked by the ReLU.
-  const auto sums = sum_rows<C>(x.rows(), channels, [&](int64_t row, C* first, C* second) {
-    const X* from = x.data<X>() + row * x.pitch();
-    const Y* grad = grad_y.data<Y>() + row * grad_y.pitch();
+  const auto sums = sum_rows<C>(lines, [&] {
+    return [&, x_reader = LineReader<X>(x, lines),
+            grad_reader = LineReader<Y>(grad_y, lines)]<int64_t kCount>(
+               int64_t row, int64_t step, int64_t count, C* first, C* second) mutable {
+      const X* from[kCount];
+      const Y* grad[kCount];
+      for (int64_t n = 0; n < kCount; ++n) {
+        from[n] = x_reader.read(row + n * step, count, n);
+        grad[n] = grad_reader.read(row + n * step, count, n);
+      }
 #pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      const C centred = static_cast<C>(from[c]) - mean[c];
-      const C g = centred * slope[c] + bias[c] > floor ? static_cast<C>(grad[c]) : C{0};
-      first[c] += g;
-      second[c] += g * centred;
-    }
+      for (int64_t i = 0; i < count * lines.channels; ++i) {
+        C sum{0};
+        C products{0};
+        for (int64_t n = 0; n < kCount; ++n) {
+          const C centred = static_cast<C>(from[n][i]) - mean[i];
+          const C value = static_cast<C>(grad[n][i]);
+          const C g = centred * slope[i] + bias[i] > floor ? value : C{0};
+          sum += g;
+          products += g * centred;
+        }
+        first[i] += sum;
+        second[i] += products;
+      }
+    };
   });
   const auto rows = static_cast<double>(x.rows());
-  std::vector<C> mean_g(count), slope_gx(count);
-  for (size_t c = 0; c < count; ++c) {
-    const double inv = inv_std[c];
+  std::vector<C> mean_g(channels), slope_gx(channels);
+  for (size_t c = 0; c < channels; ++c) {
+    const double inv = args.inv_std.data<P>()[c];
     if (grads.bias.defined()) grads.bias.data<P>()[c] += static_cast<P>(sums[c]);
-    if (grads.weight.defined()) grads.weight.data<P>()[c] += static_cast<P>(sums[count + c] * inv);
+    if (grads.weight.defined())
+      grads.weight.data<P>()[c] += static_cast<P>(sums[channels + c] * inv);
     if (!batch_statistics_used) continue;
     mean_g[c] = static_cast<C>(sums[c] / rows);
-    slope_gx[c] = static_cast<C>(sums[count + c] * inv * inv / rows);
+    slope_gx[c] = static_cast<C>(sums[channels + c] * inv * inv / rows);
   }
   if (!grads.x.defined()) return;
-  const C* mg = mean_g.data();
-  const C* mgx = slope_gx.data();
+  const std::vector<C> mean_line = lines.repeated<C>(mean_g.data());
+  const std::vector<C> slope_line = lines.repeated<C>(slope_gx.data());
+  const C* mg = mean_line.data();
+  const C* mgx = slope_line.data();
   const auto apply = [&]<bool kAccumulate>(int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const X* from = x.data<X>() + row * x.pitch();
-      const Y* grad = grad_y.data<Y>() + row * grad_y.pitch();
-      X* to = grads.x.data<X>() + row * grads.x.pitch();
+    LineReader<X> x_reader(x, lines);
+    LineReader<Y> grad_reader(grad_y, lines);
+    LineWriter<X> writer(grads.x, lines);
+    for_each_line(lines, begin, end, [&](int64_t row, int64_t count) {
+      const X* from = x_reader.read(row, count);
+      const Y* grad = grad_reader.read(row, count);
+      X* to = writer.open(row, count, kAccumulate);
 #pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) {
-        const C centred = static_cast<C>(from[c]) - mean[c];
-        const C g = centred * slope[c] + bias[c] > floor ? static_cast<C>(grad[c]) : C{0};
-        const C value = slope[c] * (g - mg[c] - centred * mgx[c]);
+      for (int64_t i = 0; i < count * lines.channels; ++i) {
+        const C centred = static_cast<C>(from[i]) - mean[i];
+        const C g = centred * slope[i] + bias[i] > floor ? static_cast<C>(grad[i]) : C{0};
+        const C value = slope[i] * (g - mg[i] - centred * mgx[i]);
         if constexpr (kAccumulate)
-          to[c] = static_cast<X>(static_cast<C>(to[c]) + value);
+          to[i] = static_cast<X>(static_cast<C>(to[i]) + value);
         else
-          to[c] = static_cast<X>(value);
+          to[i] = static_cast<X>(value);
       }
-    }
+      writer.close(row, count);
+    });
   };
-  parallel_for(x.rows(), row_grain(channels), [&](int64_t begin, int64_t end) {
+  parallel_for(lines.rows, row_grain(lines.channels), [&](int64_t begin, int64_t end) {
     if (grads.accumulate_x)
       apply.template operator()<true>(begin, end);
     else

@@ -34,15 +34,9 @@ class ChannelSums {
 
   /// Writes the sums of each channel and starts again. The pixels are added as a fixed tree.
   void finish(double* to) {
-    T* sums = sums_.data();
-    for (int64_t left = pixels_; left > 1;) {
-      const int64_t kept = (left + 1) / 2;
-      const T* upper = sums + kept * channels_;
-#pragma omp simd
-      for (int64_t i = 0; i < (left - kept) * channels_; ++i) sums[i] += upper[i];
-      left = kept;
-    }
-    for (int64_t c = 0; c < channels_; ++c) to[c] = static_cast<double>(sums[c]);
+    fold_rows(sums_.data(), pixels_, channels_);
+    for (int64_t c = 0; c < channels_; ++c)
+      to[c] = static_cast<double>(sums_[static_cast<size_t>(c)]);
     std::fill(sums_.begin(), sums_.end(), T{0});
   }
 

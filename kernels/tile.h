@@ -58,4 +58,16 @@ const T* packed_rows(const T* from, int64_t pitch, int64_t count, int64_t width,
   return buffer;
 }
 
+/// Adds `count` rows of `width` values into the first one, as a fixed tree.
+template <typename T>
+void fold_rows(T* rows, int64_t count, int64_t width) {
+  while (count > 1) {
+    const int64_t kept = (count + 1) / 2;
+    const T* upper = rows + kept * width;
+#pragma omp simd
+    for (int64_t i = 0; i < (count - kept) * width; ++i) rows[i] += upper[i];
+    count = kept;
+  }
+}
+
 }  // namespace pal

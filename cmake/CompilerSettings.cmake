@@ -10,31 +10,43 @@ endif()
 add_library(pal_settings INTERFACE)
 target_compile_features(pal_settings INTERFACE cxx_std_20)
 target_include_directories(pal_settings INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(pal_settings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror
+# Options of the C++ compiler alone; nvcc gets its own below.
+function(pal_cxx_options)
+  foreach(option ${ARGN})
+    target_compile_options(pal_settings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${option}>)
+  endforeach()
+endfunction()
+pal_cxx_options(-Wall -Wextra -Wpedantic -Wshadow -Werror
   # errno and floating-point traps keep the compiler from vectorising exp, sqrt and rounding;
   # neither changes a value, unlike -ffast-math, which is never used.
   -fno-math-errno -fno-trapping-math)
+target_compile_options(pal_settings INTERFACE
+  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror,-Wno-unused-parameter>"
+  # A kernel that spills registers or keeps an array in local memory does not build.
+  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas --warn-on-spills,--warn-on-local-memory-usage,--warning-as-error>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>"
+  # fmt 9 switches constexpr off under nvcc and then does not compile.
+  "$<$<COMPILE_LANGUAGE:CUDA>:-DFMT_USE_CONSTEXPR=1>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 takes concatenations of std::string for overlapping copies (GCC bug 105651).
-  target_compile_options(pal_settings INTERFACE -Wno-restrict)
+  pal_cxx_options(-Wno-restrict)
 endif()
 if(PALINDROME_NATIVE)
-  target_compile_options(pal_settings INTERFACE -march=native)
+  pal_cxx_options(-march=native)
   include(CheckCXXCompilerFlag)
   check_cxx_compiler_flag(-mprefer-vector-width=512 PAL_HAS_VECTOR_WIDTH)
   if(PAL_HAS_VECTOR_WIDTH)
-    target_compile_options(pal_settings INTERFACE -mprefer-vector-width=512)
+    pal_cxx_options(-mprefer-vector-width=512)
   endif()
   # GCC 12.2 with AVX-512 turns a 256-bit constant of equal parts followed by zeros, such as
   # {1.0, 1.0, 0.0, 0.0}, into a broadcast of the part (tests/kernels/compiler_test.cpp). Moving
   # constants in halves avoids it and costs nothing: loops still use full vectors.
   check_cxx_compiler_flag("-mmove-max=128 -mstore-max=128" PAL_HAS_MOVE_MAX)
   if(PAL_HAS_MOVE_MAX)
-    target_compile_options(pal_settings INTERFACE -mmove-max=128 -mstore-max=128)
+    pal_cxx_options(-mmove-max=128 -mstore-max=128)
   endif()
 endif()
 if(PALINDROME_SANITIZE)
-  target_compile_options(pal_settings INTERFACE -fsanitize=address,undefined
-    -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  pal_cxx_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(pal_settings INTERFACE -fsanitize=address,undefined)
 endif()

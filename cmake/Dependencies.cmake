@@ -25,6 +25,13 @@ endfunction()
 
 find_package(OpenMP QUIET COMPONENTS CXX)
 pal_require(OpenMP_CXX_FOUND "OpenMP" "g++")
+
+set(PALINDROME_BUNDLE "" CACHE FILEPATH
+    "An archive of all libraries below, made by bench/gpu_bundle.sh, for machines without them")
+if(PALINDROME_BUNDLE)
+  include(Bundle)
+  return()
+endif()
 find_package(fmt QUIET)
 pal_require(fmt_FOUND "fmt" "libfmt-dev")
 find_package(spdlog QUIET)

@@ -5,11 +5,16 @@ function(pal_library folder)
   cmake_parse_arguments(ARG "" "OPTIMIZE" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp
        ${CMAKE_SOURCE_DIR}/${folder}/*/*.cpp)
+  # Convolutions and matrix products on a GPU come from NVIDIA's libraries.
+  if(NOT PAL_HAS_CUDA OR PALINDROME_EMULATE)
+    list(FILTER sources EXCLUDE REGEX "(cudnn|cublaslt)[^/]*\\.cpp$")
+  endif()
   add_library(pal_${folder} STATIC ${sources})
   target_link_libraries(pal_${folder} PUBLIC pal_settings ${ARG_LINK})
   if(ARG_OPTIMIZE)
-    target_compile_options(pal_${folder} PRIVATE $<$<CONFIG:Release>:${ARG_OPTIMIZE}>)
+    target_compile_options(pal_${folder} PRIVATE $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:${ARG_OPTIMIZE}>)
   endif()
+  pal_cuda_sources(pal_${folder} ${folder})
 endfunction()
 
 # pal_program(name LINK libraries): an executable from name.cpp (dashes become underscores).

@@ -6,17 +6,20 @@
 #include <mutex>
 #include <new>
 #include <unordered_map>
+#include <utility>
 
+#include "runtime/cuda.h"
 #include "runtime/error.h"
 
 namespace pal {
 namespace {
 
-constexpr int64_t kAlignment = 64;
-
 thread_local Tag current_tag = Tag::workspace;
 
 int64_t round_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+void* allocate_host(int64_t bytes) { return std::aligned_alloc(64, static_cast<size_t>(bytes)); }
+void release_host(void* pointer) noexcept { std::free(pointer); }
 
 bool is_activation(Tag tag) {
   return tag == Tag::stream || tag == Tag::subnet || tag == Tag::workspace;
@@ -31,15 +34,35 @@ const char* name_of(Tag tag) {
   return kNames[static_cast<size_t>(tag)];
 }
 
+/// Where an allocator's memory comes from.
+struct Allocator::Source {
+  const char* owner;
+  void* (*allocate)(int64_t bytes);
+  void (*release)(void* pointer) noexcept;
+  int64_t unit;  ///< requests are rounded up to multiples
+  bool cached;
+};
+
+struct Allocator::Pool::Blocks {
+  std::multimap<int64_t, void*> free;  // by capacity
+  int64_t reserved = 0;
+};
+
 struct Allocator::State {
+  using Blocks = Pool::Blocks;
   struct Block {
     int64_t capacity;
     int64_t counted;
     Tag tag;
+    Blocks* home;  // null: the cache
   };
+  explicit State(const Source& from) : source(from) {}
+
+  const Source source;
   mutable std::mutex mutex;
   std::unordered_map<void*, Block> used;
-  std::multimap<int64_t, void*> cached;  // by capacity
+  Blocks cache;
+  Blocks* pool = nullptr;  // of the innermost PoolScope
   MemoryStats stats;
   int64_t limit = 0;
 
@@ -56,54 +79,73 @@ struct Allocator::State {
     return stats.current_of(Tag::stream) + stats.current_of(Tag::subnet) +
            stats.current_of(Tag::workspace);
   }
-  void drop_cache() {
-    for (const auto& [capacity, pointer] : cached) std::free(pointer);
-    cached.clear();
+  void drop(Blocks& blocks) {
+    for (const auto& [capacity, pointer] : blocks.free) {
+      source.release(pointer);
+      blocks.reserved -= capacity;
+    }
+    blocks.free.clear();
+  }
+  /// A block of at least `bytes` from `blocks` or the system; its capacity goes to `capacity`.
+  void* take(Blocks& blocks, int64_t bytes, int64_t& capacity) {
+    // The smallest free block that fits and wastes at most a quarter.
+    const auto found = blocks.free.lower_bound(bytes);
+    if (found != blocks.free.end() && found->first <= bytes + bytes / 4 + 256) {
+      void* const pointer = found->second;
+      capacity = found->first;
+      blocks.free.erase(found);
+      return pointer;
+    }
+    capacity = bytes;
+    void* pointer = source.allocate(bytes);
+    if (pointer == nullptr) {
+      drop(cache);
+      pointer = source.allocate(bytes);
+    }
+    if (pointer != nullptr) blocks.reserved += bytes;
+    return pointer;
   }
 };
 
-Allocator::Allocator() : state_(new State) {}
+Allocator::Allocator(const Source& source) : state_(new State(source)) {}
 Allocator::~Allocator() {
-  state_->drop_cache();
+  state_->drop(state_->cache);
   delete state_;
 }
 
 Allocator& Allocator::cpu() {
   // Never destroyed: tensors with static lifetime may be released after main.
-  static auto* allocator = new Allocator;
+  static auto* allocator = new Allocator({"system", allocate_host, release_host, 64, true});
+  return *allocator;
+}
+
+Allocator& Allocator::of(Device device) {
+  if (device.is_cpu()) return cpu();
+  // The emulator watches the borders of each block, so it gets every single request.
+  static auto* allocator = new Allocator({"GPU", cuda::allocate, cuda::release,
+                                          cuda::emulated() ? int64_t{1} : 512, !cuda::emulated()});
   return *allocator;
 }
 
 void* Allocator::allocate(int64_t bytes, Tag tag) {
   // No machine has 2^62 bytes, and sums below cannot overflow.
   const int64_t asked = std::clamp<int64_t>(bytes, 1, int64_t{1} << 62);
-  const int64_t counted = round_up(asked, kAlignment);
+  const int64_t counted = round_up(asked, 64);
   const std::lock_guard lock(state_->mutex);
   if (state_->limit > 0 && counted > state_->limit - state_->stats.current_total)
     fail(ErrorKind::environment,
          "--memory-limit: {} more for {} would exceed the limit of {}; in use: {}; lower the batch "
          "size or raise the limit",
          format_bytes(counted), name_of(tag), format_bytes(state_->limit), state_->stats.table());
-  void* pointer = nullptr;
   int64_t capacity = 0;
-  // The smallest cached block that fits and wastes at most a quarter.
-  const auto found = state_->cached.lower_bound(counted);
-  if (found != state_->cached.end() && found->first <= counted + counted / 4 + 256) {
-    capacity = found->first;
-    pointer = found->second;
-    state_->cached.erase(found);
-  } else {
-    capacity = counted;
-    pointer = std::aligned_alloc(kAlignment, static_cast<size_t>(capacity));
-    if (pointer == nullptr) {
-      state_->drop_cache();
-      pointer = std::aligned_alloc(kAlignment, static_cast<size_t>(capacity));
-    }
-    if (pointer == nullptr)
-      fail(ErrorKind::environment, "memory: the system refused {} for {}; in use: {}",
-           format_bytes(counted), name_of(tag), state_->stats.table());
-  }
-  state_->used.emplace(pointer, State::Block{capacity, counted, tag});
+  Pool::Blocks* const home = state_->pool;
+  void* const pointer = state_->take(home != nullptr ? *home : state_->cache,
+                                     round_up(asked, state_->source.unit), capacity);
+  if (pointer == nullptr)
+    fail(ErrorKind::environment,
+         "memory: the {} refused {} for {}; in use: {}; lower the batch size", state_->source.owner,
+         format_bytes(counted), name_of(tag), state_->stats.table());
+  state_->used.emplace(pointer, State::Block{capacity, counted, tag, home});
   state_->count(tag, counted);
   return pointer;
 }
@@ -116,11 +158,38 @@ void Allocator::release(void* pointer) noexcept {
   const State::Block block = found->second;
   state_->used.erase(found);
   state_->count(block.tag, -block.counted);
-  try {
-    state_->cached.emplace(block.capacity, pointer);
-  } catch (const std::bad_alloc&) {
-    std::free(pointer);
-  }
+  Pool::Blocks& home = block.home != nullptr ? *block.home : state_->cache;
+  if (state_->source.cached || block.home != nullptr) try {
+      home.free.emplace(block.capacity, pointer);
+      return;
+    } catch (const std::bad_alloc&) {
+    }
+  home.reserved -= block.capacity;
+  state_->source.release(pointer);
+}
+
+Allocator::Pool::Pool(Device device) : allocator_(of(device)), blocks_(new Blocks) {}
+Allocator::Pool::~Pool() {
+  State& state = *allocator_.state_;
+  const std::lock_guard lock(state.mutex);
+  // Blocks still in use stay with their tensors.
+  for (auto& [pointer, block] : state.used)
+    if (block.home == blocks_) block.home = nullptr;
+  state.drop(*blocks_);
+  delete blocks_;
+}
+int64_t Allocator::Pool::reserved() const {
+  const std::lock_guard lock(allocator_.state_->mutex);
+  return blocks_->reserved;
+}
+
+Allocator::PoolScope::PoolScope(Pool& pool) : pool_(pool) {
+  const std::lock_guard lock(pool.allocator_.state_->mutex);
+  previous_ = std::exchange(pool.allocator_.state_->pool, pool.blocks_);
+}
+Allocator::PoolScope::~PoolScope() {
+  const std::lock_guard lock(pool_.allocator_.state_->mutex);
+  pool_.allocator_.state_->pool = previous_;
 }
 
 void Allocator::set_limit(int64_t bytes) {
@@ -142,7 +211,7 @@ void Allocator::reset_peaks() {
 
 void Allocator::trim() {
   const std::lock_guard lock(state_->mutex);
-  state_->drop_cache();
+  state_->drop(state_->cache);
 }
 
 std::string MemoryStats::table() const {

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "runtime/device.h"
+
 namespace pal {
 
 /// What a piece of memory is for. Every allocation carries one; peaks are known per tag.
@@ -37,11 +39,15 @@ struct MemoryStats {
   std::string table() const;
 };
 
-/// Caching allocator of host memory: 64-byte aligned blocks, kept on release for the next request
-/// of about the same size. Thread-safe. Counts the bytes asked for (rounded to 64), not the cache.
+/// Caching allocator of one device's memory: blocks are kept on release for the next request of
+/// about the same size. On a GPU that is safe at once, since all work runs on one stream in order.
+/// Host blocks are 64-byte aligned, a GPU's 256. Thread-safe. Counts the bytes asked for (rounded
+/// to 64), not the cache.
 class Allocator {
  public:
   static Allocator& cpu();
+  /// The CPU's, or that of the GPU in use.
+  static Allocator& of(Device device);
 
   /// Throws environment with the table by tag when the limit would be exceeded or memory is out.
   void* allocate(int64_t bytes, Tag tag);
@@ -55,11 +61,44 @@ class Allocator {
   /// Gives cached blocks back to the system.
   void trim();
 
+  /// Blocks set apart: while a PoolScope of it lives, requests of all threads are served from it.
+  /// A captured CUDA graph writes to the addresses it was captured with, so its step's memory must
+  /// go to nobody else; whatever runs between its launches inside a PoolScope may share it, if it
+  /// keeps nothing. Free blocks go back to the system with the pool.
+  class Pool {
+   public:
+    explicit Pool(Device device);
+    ~Pool();
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+    /// Bytes of all its blocks, in use or not.
+    int64_t reserved() const;
+
+   private:
+    friend class Allocator;
+    friend class PoolScope;
+    struct Blocks;
+    Allocator& allocator_;
+    Blocks* blocks_;
+  };
+  class PoolScope {
+   public:
+    explicit PoolScope(Pool& pool);
+    ~PoolScope();
+    PoolScope(const PoolScope&) = delete;
+    PoolScope& operator=(const PoolScope&) = delete;
+
+   private:
+    Pool& pool_;
+    Pool::Blocks* previous_;
+  };
+
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;
 
  private:
-  Allocator();
+  struct Source;
+  explicit Allocator(const Source& source);
   ~Allocator();
   struct State;
   State* state_;

@@ -11,12 +11,31 @@ struct Device {
   DeviceType type = DeviceType::cpu;
   int index = 0;
 
+  static Device cuda(int index = 0) { return {DeviceType::cuda, index}; }
   bool is_cpu() const { return type == DeviceType::cpu; }
+  bool is_cuda() const { return type == DeviceType::cuda; }
   bool operator==(const Device&) const = default;
+  /// "cpu" or "cuda:0".
+  std::string str() const;
 };
 
-/// Parses `auto`, `cpu`, `cuda` or `cuda:N`. Throws usage for another word and environment for a
-/// device that this build or machine does not have.
+/// Parses `auto` (the first GPU if this build and machine have one, else the CPU), `cpu`, `cuda` or
+/// `cuda:N` and makes the device ready. Throws usage for another word and environment, saying what
+/// is missing, for a device that this build or machine does not have.
 Device parse_device(const std::string& text);
+
+/// Tensors made without an explicit device live on the innermost scope's device on this thread
+/// (default: the CPU).
+class DeviceScope {
+ public:
+  explicit DeviceScope(Device device);
+  ~DeviceScope();
+  DeviceScope(const DeviceScope&) = delete;
+  DeviceScope& operator=(const DeviceScope&) = delete;
+  static Device current();
+
+ private:
+  Device previous_;
+};
 
 }  // namespace pal

@@ -2,6 +2,13 @@
 #include <cstdint>
 #include <cstring>
 
+// Functions that kernels use too: compiled for the host and, under nvcc, for the device.
+#ifdef __CUDACC__
+#define PAL_HD __host__ __device__ inline
+#else
+#define PAL_HD inline
+#endif
+
 namespace pal {
 
 enum class DType : uint8_t { f32, f64, bf16, i32, u8 };
@@ -44,18 +51,18 @@ struct bfloat16 {
   bfloat16() = default;
   bfloat16(const bfloat16&) = default;
   // By member: compilers do not vectorise loops that assign whole structures.
-  bfloat16& operator=(const bfloat16& other) {
+  PAL_HD bfloat16& operator=(const bfloat16& other) {
     bits = other.bits;
     return *this;
   }
-  explicit bfloat16(float value) {
+  PAL_HD explicit bfloat16(float value) {
     uint32_t word;
     std::memcpy(&word, &value, sizeof word);
     const uint32_t rounded = word + 0x7fffU + ((word >> 16) & 1U);
     const bool is_nan = (word & 0x7fffffffU) > 0x7f800000U;
     bits = static_cast<uint16_t>((is_nan ? word | 0x400000U : rounded) >> 16);
   }
-  explicit operator float() const {
+  PAL_HD explicit operator float() const {
     const uint32_t word = static_cast<uint32_t>(bits) << 16;
     float value;
     std::memcpy(&value, &word, sizeof value);

@@ -1,20 +1,14 @@
 #include "runtime/philox.h"
 
-#include <Random123/philox.h>
-
 #include <cmath>
+
+#include "runtime/philox_math.h"
 
 namespace pal {
 
 std::array<uint32_t, 4> Philox::words(uint32_t index) const {
-  const r123::Philox4x32 generator;
-  const r123::Philox4x32::ctr_type counter = {{index, static_cast<uint32_t>(purpose_),
-                                               static_cast<uint32_t>(stream_),
-                                               static_cast<uint32_t>(stream_ >> 32)}};
-  const r123::Philox4x32::key_type key = {
-      {static_cast<uint32_t>(seed_), static_cast<uint32_t>(seed_ >> 32)}};
-  const auto result = generator(counter, key);
-  return {result[0], result[1], result[2], result[3]};
+  const auto w = philox_math::words(seed_, purpose_, stream_, index);
+  return {w.at[0], w.at[1], w.at[2], w.at[3]};
 }
 
 std::array<float, 4> Philox::uniform4(uint32_t index) const {

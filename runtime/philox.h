@@ -2,6 +2,8 @@
 #include <array>
 #include <cstdint>
 
+#include "runtime/dtype.h"
+
 namespace pal {
 
 /// What a random number is for; streams of different purposes never overlap.
@@ -30,6 +32,6 @@ class Philox {
 };
 
 /// The uniform number in [0, 1) of 24 of a word's bits.
-inline float uniform_of(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24F; }
+PAL_HD float uniform_of(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24F; }
 
 }  // namespace pal

@@ -35,6 +35,7 @@ State& state() {
 }
 
 std::vector<std::pair<std::string, Total>> sorted_totals() {
+  cuda::collect_profile();
   const std::lock_guard lock(state().mutex);
   std::vector<std::pair<std::string, Total>> rows(state().totals.begin(), state().totals.end());
   std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
@@ -56,6 +57,7 @@ void Profiler::enable(bool keep_trace) {
 void Profiler::disable() { enabled_ = false; }
 
 void Profiler::reset() {
+  cuda::collect_profile();
   const std::lock_guard lock(state().mutex);
   state().totals.clear();
   state().events.clear();
@@ -89,6 +91,7 @@ std::string Profiler::json() {
 }
 
 std::string Profiler::chrome_trace() {
+  cuda::collect_profile();
   const std::lock_guard lock(state().mutex);
   std::string text = "{\"traceEvents\":[";
   bool first = true;
@@ -108,16 +111,18 @@ int64_t ProfileScope::now() {
       .count();
 }
 
-void ProfileScope::finish() {
-  const int64_t duration = now() - start_;
+void Profiler::add(const char* name, int64_t start, int64_t duration, int64_t bytes,
+                   int64_t flops) {
   State& s = state();
   const std::lock_guard lock(s.mutex);
-  Total& total = s.totals[name_];
+  Total& total = s.totals[name];
   ++total.calls;
   total.nanoseconds += duration;
-  total.bytes += bytes_;
-  total.flops += flops_;
-  if (s.keep_trace) s.events.push_back({name_, start_, duration});
+  total.bytes += bytes;
+  total.flops += flops;
+  if (s.keep_trace) s.events.push_back({name, start, duration});
 }
+
+void ProfileScope::finish() { Profiler::add(name_, start_, now() - start_, bytes_, flops_); }
 
 }  // namespace pal

@@ -18,9 +18,10 @@ class Profiler {
   static std::string json();
   /// All calls in the format of chrome://tracing.
   static std::string chrome_trace();
+  /// One call: start and duration in nanoseconds.
+  static void add(const char* name, int64_t start, int64_t duration, int64_t bytes, int64_t flops);
 
  private:
-  friend class ProfileScope;
   static inline bool enabled_ = false;
 };
 
@@ -47,5 +48,37 @@ class ProfileScope {
   int64_t flops_;
   int64_t start_ = 0;
 };
+
+namespace cuda {
+
+/// The same for work on the GPU: its time in the stream, by CUDA events. Nobody waits for it before
+/// the profiler's results are asked for. Also an NVTX range, for NVIDIA's profilers.
+class ProfileScope {
+ public:
+  explicit ProfileScope(const char* name, int64_t bytes = 0, int64_t flops = 0)
+      : name_(name), bytes_(bytes), flops_(flops) {
+    if (Profiler::enabled()) begin();
+  }
+  ~ProfileScope() {
+    if (started_) end();
+  }
+  ProfileScope(const ProfileScope&) = delete;
+  ProfileScope& operator=(const ProfileScope&) = delete;
+
+ private:
+  void begin();
+  void end();
+
+  const char* name_;
+  int64_t bytes_;
+  int64_t flops_;
+  bool started_ = false;
+  void* start_event_ = nullptr;
+};
+
+/// Waits for the device and gives all finished scopes to the profiler.
+void collect_profile();
+
+}  // namespace cuda
 
 }  // namespace pal

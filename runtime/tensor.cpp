@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"
 
@@ -44,11 +45,17 @@ void convert_from(const Tensor& source, const Tensor& target) {
 }  // namespace
 
 struct Tensor::Storage {
-  Storage(int64_t bytes, Tag tag) : pointer(Allocator::cpu().allocate(bytes, tag)) {}
-  ~Storage() { Allocator::cpu().release(pointer); }
+  Storage(int64_t bytes, Tag tag, Device where)
+      : device(where), pointer(Allocator::of(where).allocate(bytes, tag)), owned(true) {}
+  Storage(void* memory, Device where) : device(where), pointer(memory), owned(false) {}
+  ~Storage() {
+    if (owned) Allocator::of(device).release(pointer);
+  }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
+  Device device;
   void* pointer;
+  bool owned;
 };
 
 Tensor Tensor::empty(const Shape& shape, DType dtype) {
@@ -56,11 +63,15 @@ Tensor Tensor::empty(const Shape& shape, DType dtype) {
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Tag tag) {
+  return empty(shape, dtype, tag, DeviceScope::current());
+}
+
+Tensor Tensor::empty(const Shape& shape, DType dtype, Tag tag, Device device) {
   Tensor tensor;
   int64_t bytes = 0;
   if (__builtin_mul_overflow(shape.numel(), size_of(dtype), &bytes))
     fail(ErrorKind::usage, "Tensor: the bytes of {} of {} overflow", shape.str(), name_of(dtype));
-  tensor.storage_ = std::make_shared<Storage>(bytes, tag);
+  tensor.storage_ = std::make_shared<Storage>(bytes, tag, device);
   tensor.shape_ = shape;
   tensor.pitch_ = shape.last();
   tensor.dtype_ = dtype;
@@ -72,9 +83,27 @@ Tensor Tensor::zeros(const Shape& shape, DType dtype) {
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Tag tag) {
-  Tensor tensor = empty(shape, dtype, tag);
+  return zeros(shape, dtype, tag, DeviceScope::current());
+}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype, Tag tag, Device device) {
+  Tensor tensor = empty(shape, dtype, tag, device);
   tensor.zero();
   return tensor;
+}
+
+Tensor Tensor::borrowed(void* memory, const Shape& shape, DType dtype, Device device) {
+  Tensor tensor;
+  tensor.storage_ = std::make_shared<Storage>(memory, device);
+  tensor.shape_ = shape;
+  tensor.pitch_ = shape.last();
+  tensor.dtype_ = dtype;
+  return tensor;
+}
+
+Device Tensor::device() const {
+  expect(defined(), "Tensor: expected a defined tensor");
+  return storage_->device;
 }
 
 void* Tensor::raw() const {
@@ -133,7 +162,7 @@ Tensor Tensor::view_at(int64_t offset, const Shape& shape) const {
 Tensor Tensor::clone() const { return clone(TagScope::current()); }
 
 Tensor Tensor::clone(Tag tag) const {
-  Tensor copy = empty(shape_, dtype_, tag);
+  Tensor copy = empty(shape_, dtype_, tag, device());
   copy.copy_from(*this);
   return copy;
 }
@@ -147,6 +176,14 @@ void Tensor::copy_from(const Tensor& source) const {
   auto* to = static_cast<char*>(raw());
   const bool one_piece = is_dense() && source.is_dense();
   const int64_t row_bytes = channels() * item;
+  if (device().is_cuda() || source.device().is_cuda()) {
+    const int64_t pieces = one_piece ? 1 : rows();
+    const int64_t piece_bytes = one_piece ? bytes() : row_bytes;
+    const auto copy = device().is_cpu()          ? cuda::copy_to_host
+                      : source.device().is_cpu() ? cuda::copy_to_device
+                                                 : cuda::copy_on_device;
+    return copy(to, pitch_ * item, from, source.pitch_ * item, piece_bytes, pieces);
+  }
   parallel_for(rows(), row_grain(channels()), [&](int64_t begin, int64_t end) {
     if (one_piece) {
       std::memcpy(to + begin * row_bytes, from + begin * row_bytes,
@@ -160,7 +197,9 @@ void Tensor::copy_from(const Tensor& source) const {
 }
 
 Tensor Tensor::to(DType dtype) const {
-  Tensor target = empty(shape_, dtype);
+  expect(device().is_cpu(), "Tensor::to: expected a tensor on the CPU, got one on {}",
+         device().str());
+  Tensor target = empty(shape_, dtype, TagScope::current(), Device());
   switch (dtype_) {
     case DType::f32:
       convert_from<float>(*this, target);
@@ -177,10 +216,29 @@ Tensor Tensor::to(DType dtype) const {
   return target;
 }
 
+Tensor Tensor::to(Device device, Tag tag) const {
+  if (!defined() || this->device() == device) return *this;
+  const Tensor target = empty(shape_, dtype_, tag, device);
+  target.copy_from(*this);
+  return target;
+}
+
+double Tensor::item(int64_t i) const {
+  const double* values = data<double>();
+  expect(is_dense() && i >= 0 && i < numel(), "item: no element {} in {}", i, shape_.str());
+  if (device().is_cpu()) return values[i];
+  double value = 0.0;
+  cuda::copy_to_host(&value, sizeof value, values + i, sizeof value, sizeof value, 1);
+  return value;
+}
+
 void Tensor::fill(double value) const {
   const auto write = [&](auto typed) {
     using T = decltype(typed);
     T* to = data<T>();
+    if (device().is_cuda())
+      return cuda::fill(to, pitch_, is_dense() ? numel() : channels(), is_dense() ? 1 : rows(),
+                        &typed, sizeof typed);
     parallel_for(rows(), row_grain(channels()), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row)
         for (int64_t c = 0; c < channels(); ++c) to[row * pitch_ + c] = typed;

@@ -16,11 +16,16 @@ class Tensor {
  public:
   Tensor() = default;
 
-  /// Uninitialised memory with the tag of the innermost TagScope, or the given one.
+  /// Uninitialised memory with the tag of the innermost TagScope, or the given one, on the device
+  /// of the innermost DeviceScope, or the given one.
   static Tensor empty(const Shape& shape, DType dtype = DType::f32);
   static Tensor empty(const Shape& shape, DType dtype, Tag tag);
+  static Tensor empty(const Shape& shape, DType dtype, Tag tag, Device device);
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32);
   static Tensor zeros(const Shape& shape, DType dtype, Tag tag);
+  static Tensor zeros(const Shape& shape, DType dtype, Tag tag, Device device);
+  /// Dense view of memory that somebody else owns and that outlives the tensor.
+  static Tensor borrowed(void* memory, const Shape& shape, DType dtype, Device device);
 
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -35,7 +40,7 @@ class Tensor {
   int64_t pitch() const { return pitch_; }
   bool is_dense() const { return pitch_ == channels() || rows() <= 1; }
   DType dtype() const { return dtype_; }
-  Device device() const { return {}; }
+  Device device() const;
   /// Bytes of the elements, without gaps.
   int64_t bytes() const { return numel() * size_of(dtype_); }
 
@@ -61,10 +66,14 @@ class Tensor {
   Tensor clone(Tag tag) const;
   /// This tensor if it is dense, else a dense copy.
   Tensor dense() const { return is_dense() ? *this : clone(); }
-  /// Copies the values of a tensor of equal shape and dtype.
+  /// Copies the values of a tensor of equal shape and dtype, from any device.
   void copy_from(const Tensor& source) const;
-  /// New tensor of another floating dtype (f32, f64, bf16) with the rounded values.
+  /// New tensor on the CPU of another floating dtype (f32, f64, bf16) with the rounded values.
   Tensor to(DType dtype) const;
+  /// This tensor if it is there already, else a dense copy on that device with the given tag.
+  Tensor to(Device device, Tag tag = Tag::workspace) const;
+  /// Element i of a dense f64 tensor; waits for the device.
+  double item(int64_t i = 0) const;
   void fill(double value) const;
   void zero() const { fill(0.0); }
 

@@ -148,6 +148,25 @@ TEST_F(AllocatorTest, TheTableHasALinePerUsedTag) {
   EXPECT_NE(table.find("optimizer 5.0 MiB (peak 5.0 MiB)"), std::string::npos) << table;
 }
 
+TEST_F(AllocatorTest, APoolKeepsItsBlocksToItself) {
+  Tensor survivor;
+  {
+    Allocator::Pool pool{Device()};
+    void* inside = nullptr;
+    {
+      const Allocator::PoolScope scope(pool);
+      inside = bytes(kMiB, Tag::data).raw();
+      EXPECT_EQ(pool.reserved(), kMiB);
+      EXPECT_EQ(bytes(kMiB, Tag::data).raw(), inside);
+      survivor = bytes(kMiB, Tag::data);
+      survivor.fill(7.0);
+    }
+    EXPECT_NE(bytes(kMiB, Tag::data).raw(), inside);
+    EXPECT_EQ(grown(Tag::data), kMiB);
+  }
+  EXPECT_EQ(survivor.data<uint8_t>()[kMiB - 1], 7);
+}
+
 TEST(FormatBytes, PicksTheUnit) {
   EXPECT_EQ(format_bytes(768), "768 B");
   EXPECT_EQ(format_bytes(12 * kMiB), "12.0 MiB");

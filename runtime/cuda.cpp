@@ -1,0 +1,242 @@
+#include "runtime/cuda.h"
+
+#include "runtime/error.h"
+
+#ifdef PAL_CUDA
+#include <cstdlib>
+
+#include "runtime/launch.cuh"
+#include "runtime/log.h"
+#endif
+
+namespace pal::cuda {
+
+#ifndef PAL_CUDA
+
+namespace {
+
+[[noreturn]] void no_backend() {
+  fail(ErrorKind::environment,
+       "--device cuda: this build has no CUDA backend; build with -DPALINDROME_CUDA=ON, or use "
+       "--device cpu");
+}
+
+}  // namespace
+
+int device_count() { return 0; }
+void use(int) { no_backend(); }
+DeviceInfo device_info() { no_backend(); }
+void synchronize() { no_backend(); }
+void copy_to_device(void*, int64_t, const void*, int64_t, int64_t, int64_t) { no_backend(); }
+void copy_to_host(void*, int64_t, const void*, int64_t, int64_t, int64_t) { no_backend(); }
+void copy_on_device(void*, int64_t, const void*, int64_t, int64_t, int64_t) { no_backend(); }
+void fill(void*, int64_t, int64_t, int64_t, const void*, int64_t) { no_backend(); }
+void* allocate(int64_t) { no_backend(); }
+void release(void*) noexcept {}
+void* allocate_pinned(int64_t) { no_backend(); }
+void release_pinned(void*) noexcept {}
+void copy_to_pinned(void*, const void*, int64_t) { no_backend(); }
+Event::~Event() = default;
+void Event::record() { no_backend(); }
+void Event::wait() const {}
+bool emulated() { return false; }
+
+#else
+
+namespace {
+
+constexpr int kOldestMajor = 8;
+
+/// The process's GPU.
+struct Selected {
+  int index = -1;
+  cudaStream_t stream = nullptr;
+  DeviceInfo info;
+};
+Selected& selected() {
+  static Selected instance;
+  return instance;
+}
+
+std::string version_text(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+std::string runtime_version() {
+  int version = 0;
+  PAL_CUDA_CHECK(cudaRuntimeGetVersion(&version));
+  return version_text(version);
+}
+
+/// GPUs that the driver shows; -1, with the reason, if it shows none.
+int visible_devices(std::string* why) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaSuccess && count > 0) return count;
+  // The failed call must not be found by the check of a later launch.
+  (void)cudaGetLastError();
+  if (status == cudaErrorInsufficientDriver)
+    *why = "no NVIDIA driver, or one older than CUDA " + runtime_version();
+  else if (status == cudaErrorNoDevice || count == 0)
+    *why = "no NVIDIA GPU found";
+  else
+    *why = cudaGetErrorString(status);
+  return -1;
+}
+
+DeviceInfo describe(int index) {
+  cudaDeviceProp properties;
+  PAL_CUDA_CHECK(cudaGetDeviceProperties(&properties, index));
+  int driver = 0;
+  PAL_CUDA_CHECK(cudaDriverGetVersion(&driver));
+  DeviceInfo info;
+  info.name = properties.name;
+  info.major = properties.major;
+  info.minor = properties.minor;
+  info.multiprocessors = properties.multiProcessorCount;
+  info.memory = static_cast<int64_t>(properties.totalGlobalMem);
+  info.driver = version_text(driver);
+  info.runtime = runtime_version();
+  return info;
+}
+
+void require_selected() {
+  if (selected().index < 0) use(0);
+}
+
+void copy(void* to, int64_t to_pitch, const void* from, int64_t from_pitch, int64_t row_bytes,
+          int64_t rows, cudaMemcpyKind kind) {
+  if (row_bytes == 0 || rows == 0) return;
+  const auto size = [](int64_t bytes) { return static_cast<size_t>(bytes); };
+  if (rows == 1)
+    PAL_CUDA_CHECK(cudaMemcpyAsync(to, from, size(row_bytes), kind, stream()));
+  else
+    PAL_CUDA_CHECK(cudaMemcpy2DAsync(to, size(to_pitch), from, size(from_pitch), size(row_bytes),
+                                     size(rows), kind, stream()));
+}
+
+}  // namespace
+
+void check(cudaError_t status, const char* call, const char* file, int line) {
+  if (status == cudaSuccess) return;
+  const bool environment = status == cudaErrorMemoryAllocation || status == cudaErrorNoDevice ||
+                           status == cudaErrorInsufficientDriver;
+  fail(environment ? ErrorKind::environment : ErrorKind::failure, "cuda: {}: {} ({}:{}: {})",
+       cudaGetErrorName(status), cudaGetErrorString(status), file, line, call);
+}
+
+int device_count() {
+  std::string why;
+  const int count = visible_devices(&why);
+  if (count < 0) return 0;
+  int usable = 0;
+  while (usable < count && describe(usable).major >= kOldestMajor) ++usable;
+  return usable;
+}
+
+void use(int index) {
+  Selected& s = selected();
+  if (s.index == index) return;
+  std::string why;
+  const int count = visible_devices(&why);
+  if (count < 0) fail(ErrorKind::environment, "--device cuda:{}: {}; use --device cpu", index, why);
+  if (index >= count)
+    fail(ErrorKind::environment, "--device cuda:{}: this machine has {} GPU{}, the first is cuda:0",
+         index, count, count == 1 ? "" : "s");
+  expect(s.index < 0, "--device: this process uses cuda:{} already, not cuda:{}", s.index, index);
+  const DeviceInfo info = describe(index);
+  if (info.major < kOldestMajor)
+    fail(ErrorKind::environment,
+         "--device cuda:{}: {} has compute capability {}.{}, and {}.0 is the oldest supported; use "
+         "--device cpu",
+         index, info.name, info.major, info.minor, kOldestMajor);
+  PAL_CUDA_CHECK(cudaSetDevice(index));
+  PAL_CUDA_CHECK(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking));
+  s.index = index;
+  s.info = info;
+}
+
+DeviceInfo device_info() {
+  require_selected();
+  return selected().info;
+}
+
+cudaStream_t stream() {
+  require_selected();
+  return selected().stream;
+}
+
+void synchronize() { PAL_CUDA_CHECK(cudaStreamSynchronize(stream())); }
+
+void copy_to_device(void* to, int64_t to_pitch, const void* from, int64_t from_pitch,
+                    int64_t row_bytes, int64_t rows) {
+  copy(to, to_pitch, from, from_pitch, row_bytes, rows, cudaMemcpyHostToDevice);
+}
+
+void copy_to_host(void* to, int64_t to_pitch, const void* from, int64_t from_pitch,
+                  int64_t row_bytes, int64_t rows) {
+  copy(to, to_pitch, from, from_pitch, row_bytes, rows, cudaMemcpyDeviceToHost);
+  synchronize();
+}
+
+void* allocate(int64_t bytes) {
+  require_selected();
+  void* pointer = nullptr;
+  const cudaError_t status = cudaMalloc(&pointer, static_cast<size_t>(bytes));
+  if (status == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    return nullptr;
+  }
+  PAL_CUDA_CHECK(status);
+  return pointer;
+}
+
+void release(void* pointer) noexcept {
+  // At the end of a process the driver may be gone before the last tensor.
+  if (cudaFree(pointer) != cudaSuccess) (void)cudaGetLastError();
+}
+
+void* allocate_pinned(int64_t bytes) {
+  require_selected();
+  void* pointer = nullptr;
+  PAL_CUDA_CHECK(cudaMallocHost(&pointer, static_cast<size_t>(bytes)));
+  return pointer;
+}
+
+void release_pinned(void* pointer) noexcept {
+  if (cudaFreeHost(pointer) != cudaSuccess) (void)cudaGetLastError();
+}
+
+void copy_to_pinned(void* to, const void* from, int64_t bytes) {
+  copy(to, bytes, from, bytes, bytes, 1, cudaMemcpyDeviceToHost);
+}
+
+Event::~Event() {
+  if (event_ != nullptr && cudaEventDestroy(static_cast<cudaEvent_t>(event_)) != cudaSuccess)
+    (void)cudaGetLastError();
+}
+
+void Event::record() {
+  if (event_ == nullptr) {
+    cudaEvent_t event = nullptr;
+    PAL_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    event_ = event;
+  }
+  PAL_CUDA_CHECK(cudaEventRecord(static_cast<cudaEvent_t>(event_), stream()));
+}
+
+void Event::wait() const {
+  if (event_ != nullptr) PAL_CUDA_CHECK(cudaEventSynchronize(static_cast<cudaEvent_t>(event_)));
+}
+
+bool emulated() {
+#ifdef PAL_EMULATE_CUDA
+  return true;
+#else
+  return false;
+#endif
+}
+
+#endif  // PAL_CUDA
+
+}  // namespace pal::cuda

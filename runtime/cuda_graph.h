@@ -1,0 +1,30 @@
+#pragma once
+#include <functional>
+#include <memory>
+
+namespace pal {
+
+/// A recorded sequence of device work that is launched as a whole (a CUDA graph): one call instead
+/// of thousands. It works on the addresses it was recorded with, so its tensors must stay, and its
+/// transient memory must come from an Allocator::Pool of its own.
+class CudaGraph {
+ public:
+  CudaGraph();
+  ~CudaGraph();
+  CudaGraph(const CudaGraph&) = delete;
+  CudaGraph& operator=(const CudaGraph&) = delete;
+
+  /// Records what `body` asks of the device instead of doing it. The body may not wait for the
+  /// device. If it throws, nothing is recorded.
+  void capture(const std::function<void()>& body);
+  bool captured() const;
+  /// Does what was recorded, in the order of the stream.
+  void launch() const;
+  void reset();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pal

@@ -1,0 +1,38 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "runtime/tensor.h"
+
+namespace pal {
+
+/// Numbers on their way from a device to the host, without anyone waiting: the host asks for copies
+/// in the order of the stream and takes them later, in the same order. At most `kDepth` under way.
+class Readback {
+ public:
+  static constexpr int kDepth = 3;
+
+  /// Copies of `count` values (f64) from tensors on `device`.
+  Readback(int64_t count, Device device);
+  ~Readback();
+  Readback(const Readback&) = delete;
+  Readback& operator=(const Readback&) = delete;
+
+  /// Asks for a copy of a dense f64 tensor of `count` values as it is at this point of the stream.
+  void start(const Tensor& source);
+  /// Copies asked for and not taken.
+  int pending() const { return started_ - taken_; }
+  /// Waits for the oldest pending copy, and for nothing that was asked of the device after it.
+  std::vector<double> take();
+
+ private:
+  struct Slot;
+  int64_t count_;
+  Device device_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  int started_ = 0;
+  int taken_ = 0;
+};
+
+}  // namespace pal

@@ -1,8 +1,6 @@
 #include "kernels/act_norm.h"
 
-#include <vector>
-
-#include "kernels/check.h"
+#include "kernels/act_norm_check.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
@@ -11,15 +9,6 @@ namespace {
 
 // Channels per task of the backward pass: a task owns its channels, so its sums need no tree.
 constexpr int64_t kChannelBlock = 256;
-
-void check(const char* op, const Tensor& x, const Tensor& y, const Tensor& scale,
-           const Tensor& offset) {
-  expect(x.defined() && x.rows() > 0, "{}: expected at least one row, got {}", op,
-         x.defined() ? x.shape().str() : "nothing");
-  expect_tensor(op, "y", y, x.shape(), x.dtype());
-  expect_tensor(op, "scale", scale, {x.channels()}, x.dtype());
-  expect_tensor(op, "offset", offset, {x.channels()}, x.dtype());
-}
 
 template <typename T, typename Map>
 void map_rows(const Tensor& from, const Tensor& to, Map&& map) {
@@ -37,32 +26,32 @@ void map_rows(const Tensor& from, const Tensor& to, Map&& map) {
 }  // namespace
 
 void act_norm_forward(const Tensor& x, const Tensor& scale, const Tensor& offset, const Tensor& y) {
-  check("act_norm_forward", x, y, scale, offset);
+  check_act_norm("act_norm_forward", x, y, scale, offset);
   const ProfileScope profile("act_norm_forward", 2 * x.bytes());
   dispatch_real("act_norm_forward", x.dtype(), [&](auto typed) {
     using T = decltype(typed);
     const T* s = scale.data<T>();
     const T* o = offset.data<T>();
-    map_rows<T>(x, y, [=](T value, int64_t c) { return value * s[c] + o[c]; });
+    map_rows<T>(x, y,
+                [=](T value, int64_t c) { return act_norm_math::forward(value, s[c], o[c]); });
   });
 }
 
 void act_norm_inverse(const Tensor& y, const Tensor& scale, const Tensor& offset, const Tensor& x) {
-  check("act_norm_inverse", y, x, scale, offset);
+  check_act_norm("act_norm_inverse", y, x, scale, offset);
   const ProfileScope profile("act_norm_inverse", 2 * x.bytes());
   dispatch_real("act_norm_inverse", x.dtype(), [&](auto typed) {
     using T = decltype(typed);
     const T* s = scale.data<T>();
     const T* o = offset.data<T>();
-    map_rows<T>(y, x, [=](T value, int64_t c) { return (value - o[c]) / s[c]; });
+    map_rows<T>(y, x,
+                [=](T value, int64_t c) { return act_norm_math::inverse(value, s[c], o[c]); });
   });
 }
 
 void act_norm_backward(const Tensor& x, const Tensor& grad_y, const Tensor& scale,
                        const Tensor& grad_x, const Tensor& grad_scale, const Tensor& grad_offset) {
-  check("act_norm_backward", x, grad_y, scale, scale);
-  expect_tensor("act_norm_backward", "grad_scale", grad_scale, scale.shape(), DType::f64);
-  expect_tensor("act_norm_backward", "grad_offset", grad_offset, scale.shape(), DType::f64);
+  check_act_norm_backward(x, grad_y, scale, grad_x, grad_scale, grad_offset);
   const ProfileScope profile("act_norm_backward", 3 * x.bytes());
   const int64_t channels = x.channels();
   const int64_t blocks = (channels + kChannelBlock - 1) / kChannelBlock;
@@ -89,6 +78,43 @@ void act_norm_backward(const Tensor& x, const Tensor& grad_y, const Tensor& scal
         }
       }
     });
+  });
+}
+
+void act_norm_scale(const Tensor& gamma, ActNormKind kind, const Tensor& scale,
+                    const Tensor& log_scale_sum) {
+  check_act_norm_scale(gamma, scale, log_scale_sum);
+  dispatch_real("act_norm_scale", gamma.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    double sum = 0.0;
+    for (int64_t c = 0; c < gamma.numel(); ++c) {
+      const double value =
+          act_norm_math::scale_of(static_cast<double>(gamma.data<T>()[c]), kind).scale;
+      scale.data<T>()[c] = static_cast<T>(value);
+      sum += act_norm_math::log_scale(value, static_cast<double>(scale.data<T>()[c]));
+    }
+    log_scale_sum.data<double>()[0] = sum;
+  });
+}
+
+void act_norm_parameters_backward(const Tensor& gamma, ActNormKind kind, const Tensor& grad_scale,
+                                  const Tensor& grad_offset, const Tensor& grad_log_det,
+                                  int64_t rows, const Tensor& grad_gamma,
+                                  const Tensor& grad_offset_parameter) {
+  check_act_norm_parameters(gamma, grad_scale, grad_offset, grad_log_det, grad_gamma,
+                            grad_offset_parameter);
+  double grad_log_scale = 0.0;
+  for (int64_t n = 0; n < grad_log_det.numel(); ++n)
+    grad_log_scale += grad_log_det.data<double>()[n];
+  grad_log_scale *= static_cast<double>(rows);
+  dispatch_real("act_norm_parameters_backward", gamma.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    for (int64_t c = 0; c < gamma.numel(); ++c) {
+      const auto at = act_norm_math::scale_of(static_cast<double>(gamma.data<T>()[c]), kind);
+      grad_gamma.data<T>()[c] += static_cast<T>(
+          act_norm_math::gamma_gradient(at, grad_scale.data<double>()[c], grad_log_scale));
+      grad_offset_parameter.data<T>()[c] += static_cast<T>(grad_offset.data<double>()[c]);
+    }
   });
 }
 

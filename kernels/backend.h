@@ -2,19 +2,26 @@
 #include "runtime/error.h"
 #include "runtime/tensor.h"
 
-// Functions of the scalar math headers, compiled for the host and, under nvcc, for the device too.
-#ifdef __CUDACC__
-#define PAL_HD __host__ __device__ inline
-#else
-#define PAL_HD inline
-#endif
+/// Declares a kernel in both backends: namespace pal::cpu and pal::cuda have the same signatures. A
+/// build without CUDA never calls the second.
+#define PAL_KERNEL(...) \
+  namespace cpu {       \
+  __VA_ARGS__;          \
+  }                     \
+  namespace cuda {      \
+  __VA_ARGS__;          \
+  }
 
 /// Calls a kernel of the backend that holds `tensor`: PAL_BACKEND(x, haar_forward(x, y, 0.5)).
-/// Every family has the same signatures in namespace cpu (and in cuda, where that is built).
-#define PAL_BACKEND(tensor, call)                                                 \
-  ((tensor).device().is_cpu() ? ::pal::cpu::call                                  \
-                              : throw ::pal::Error(::pal::ErrorKind::environment, \
-                                                   #call ": this build has no CUDA backend"))
+#ifdef PAL_CUDA
+#define PAL_BACKEND(tensor, ...) \
+  ((tensor).device().is_cpu() ? ::pal::cpu::__VA_ARGS__ : ::pal::cuda::__VA_ARGS__)
+#else
+#define PAL_BACKEND(tensor, ...)                                                               \
+  ((tensor).device().is_cpu() ? ::pal::cpu::__VA_ARGS__                                        \
+                              : throw ::pal::Error(::pal::ErrorKind::environment, #__VA_ARGS__ \
+                                                   ": this build has no CUDA backend"))
+#endif
 
 namespace pal {
 

@@ -21,20 +21,36 @@ struct BatchNormGrads {
   bool accumulate_x = false;
 };
 
-namespace cpu {
-
 /// Mean and biased variance over all rows of x [.., channels] (f32, f64 or bf16, may be a channel
-/// slice). Overwrites mean and variance [channels]. Sums of at most 256 rows in the arithmetic
-/// type, then a fixed tree in double.
-void batch_statistics(const Tensor& x, const Tensor& mean, const Tensor& variance);
+/// slice). Overwrites mean and variance [channels]. Running sums take at most 2048 rows in the
+/// arithmetic type; fixed trees add them, in the end in double.
+PAL_KERNEL(void batch_statistics(const Tensor& x, const Tensor& mean, const Tensor& variance))
+
+/// What training makes of a batch: statistics to normalise with and moved running averages.
+struct BatchStatistics {
+  Tensor mean;          ///< [channels], overwritten
+  Tensor inv_std;       ///< [channels], overwritten: 1 / sqrt(biased variance + epsilon)
+  Tensor running_mean;  ///< [channels], becomes (1 - momentum) old + momentum batch mean
+  Tensor running_var;   ///< the same with the unbiased variance (the biased one of a single row)
+  double epsilon = 1e-5;
+  double momentum = 0.05;
+};
+
+/// batch_statistics, with what follows from them in the same call. All tensors in the dtype of the
+/// parameters (f32, or f64 for an f64 x).
+PAL_KERNEL(void batch_norm_statistics(const Tensor& x, const BatchStatistics& statistics))
+
+/// Overwrites inv_std with 1 / sqrt(variance + epsilon), both [channels] in f32 or f64.
+PAL_KERNEL(void inverse_deviation(const Tensor& variance, double epsilon, const Tensor& inv_std))
 
 /// y = relu?(batch norm of x); y dense, of x's dtype or bf16. Overwrites y.
-void batch_norm_forward(const Tensor& x, const BatchNormArgs& args, bool relu, const Tensor& y);
+PAL_KERNEL(void batch_norm_forward(const Tensor& x, const BatchNormArgs& args, bool relu,
+                                   const Tensor& y))
 
 /// The ReLU's mask is recomputed from x, so y need not be kept. `batch_statistics_used`: gradients
 /// flow through mean and variance (training); else they are constants.
-void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args,
-                         bool relu, bool batch_statistics_used, const BatchNormGrads& grads);
+PAL_KERNEL(void batch_norm_backward(const Tensor& x, const Tensor& grad_y,
+                                    const BatchNormArgs& args, bool relu,
+                                    bool batch_statistics_used, const BatchNormGrads& grads))
 
-}  // namespace cpu
 }  // namespace pal

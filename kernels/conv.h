@@ -27,23 +27,21 @@ class WeightShadow {
   std::shared_ptr<Impl> impl;
 };
 
-namespace cpu {
-
 /// y = conv(x, weight) + bias. x [n, h, w, in] dense, y [n, oh, ow, out] dense, both f32, bf16 or
 /// f64 (f64 in test builds only); weight [out, k, k, in] and bias [out] (may be undefined) are f32
 /// or f64. Overwrites y.
-void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                  const ConvGeometry& geometry, WeightShadow& shadow, const Tensor& y);
+PAL_KERNEL(void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                             const ConvGeometry& geometry, WeightShadow& shadow, const Tensor& y))
 
 /// Overwrites grad_x [n, h, w, in] (dense, dtype of grad_y).
-void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGeometry& geometry,
-                        WeightShadow& shadow, const Tensor& grad_x);
+PAL_KERNEL(void conv_backward_data(const Tensor& grad_y, const Tensor& weight,
+                                   const ConvGeometry& geometry, WeightShadow& shadow,
+                                   const Tensor& grad_x))
 
 /// Adds to grad_weight (f32 or f64) and, if defined, to grad_bias.
-void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeometry& geometry,
-                          const Tensor& grad_weight, const Tensor& grad_bias);
-
-}  // namespace cpu
+PAL_KERNEL(void conv_backward_weight(const Tensor& x, const Tensor& grad_y,
+                                     const ConvGeometry& geometry, const Tensor& grad_weight,
+                                     const Tensor& grad_bias))
 
 /// Convolution and GEMM in double, which no library brings: a test build installs simple ones so
 /// that gradients can be checked in double. Without them f64 convolutions throw usage.

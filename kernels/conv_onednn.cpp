@@ -1,23 +1,13 @@
-#include <optional>
-
-#include "kernels/check.h"
-#include "kernels/conv.h"
+#include "kernels/conv_check.h"
 #include "kernels/onednn.h"
+#include "kernels/plan_cache.h"
+#include "kernels/planned.h"
+#include "kernels/weight_shadow.h"
 #include "runtime/profiler.h"
 
 namespace pal {
 
 using onednn::Memory;
-
-/// The copies, one per layout in use (forward and backward-data want different ones).
-struct WeightShadow::Impl {
-  struct Copy {
-    Memory::desc desc;
-    Tensor storage;
-    uint64_t version = 0;
-  };
-  std::vector<Copy> copies;
-};
 
 DoubleReference& double_reference() {
   static DoubleReference instance;
@@ -26,6 +16,16 @@ DoubleReference& double_reference() {
 
 namespace cpu {
 namespace {
+
+/// The weights' copies, one per layout in use (forward and backward-data want different ones).
+struct LayoutCopies final : WeightShadow::Impl {
+  struct Copy {
+    Memory::desc desc;
+    Tensor storage;
+    uint64_t version = 0;
+  };
+  std::vector<Copy> copies;
+};
 
 enum class Direction : int64_t { forward, data, weight };
 
@@ -53,10 +53,9 @@ template <typename Descriptor>
 void finish_plan(ConvPlan& plan, const Descriptor& descriptor, const char* what, const Tensor& x,
                  const Tensor& y, const ConvGeometry& g) {
   plan.scratchpad = descriptor.scratchpad_desc();
-  onednn::note_implementation(
-      fmt::format("{} {} {} k{} s{} {}->{}", what, name_of(x.dtype()), x.shape().str(), g.kernel,
-                  g.stride, x.channels(), y.channels()),
-      descriptor.impl_info_str());
+  note_implementation(fmt::format("{} {} {} k{} s{} {}->{}", what, name_of(x.dtype()),
+                                  x.shape().str(), g.kernel, g.stride, x.channels(), y.channels()),
+                      descriptor.impl_info_str());
 }
 
 ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool has_bias,
@@ -118,7 +117,7 @@ ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool h
 
 const ConvPlan& plan_of(Direction direction, const Tensor& x, const Tensor& y, bool has_bias,
                         const ConvGeometry& g) {
-  static onednn::PlanCache<ConvPlan> plans;
+  static PlanCache<ConvPlan> plans;
   return plans.get(
       {static_cast<int64_t>(direction), x.size(0), x.size(1), x.size(2), x.size(3), y.size(3),
        g.kernel, g.stride, g.padding, has_bias, static_cast<int64_t>(x.dtype())},
@@ -145,15 +144,15 @@ Memory shadowed(const Tensor& weight, WeightShadow& shadow, const Memory::desc& 
   const Memory plain(plain_weight(weight.size(0), weight.channels(), g.kernel, weight.dtype()),
                      engine, weight.raw());
   if (plain.get_desc() == wanted) return plain;
-  if (!shadow.impl) shadow.impl = std::make_shared<WeightShadow::Impl>();
-  WeightShadow::Impl::Copy* copy = nullptr;
-  for (auto& candidate : shadow.impl->copies)
+  auto& copies = copies_of<LayoutCopies>(shadow).copies;
+  LayoutCopies::Copy* copy = nullptr;
+  for (auto& candidate : copies)
     if (candidate.desc == wanted) copy = &candidate;
   if (copy == nullptr) {
-    shadow.impl->copies.push_back(
+    copies.push_back(
         {wanted,
          Tensor::empty({static_cast<int64_t>(wanted.get_size())}, DType::u8, Tag::parameters), 0});
-    copy = &shadow.impl->copies.back();
+    copy = &copies.back();
   }
   const Memory target(wanted, engine, copy->storage.raw());
   if (copy->version != shadow.version) {
@@ -164,37 +163,13 @@ Memory shadowed(const Tensor& weight, WeightShadow& shadow, const Memory::desc& 
   return target;
 }
 
-void check_arguments(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                     const Tensor& y, const ConvGeometry& g) {
-  expect(x.rank() == 4 && x.size(0) > 0, "{}: expected x [n, h, w, c] with n > 0, got {}", op,
-         x.shape().str());
-  expect(weight.rank() == 4 && weight.size(1) == g.kernel && weight.size(2) == g.kernel &&
-             weight.channels() == x.channels() && weight.size(0) == y.channels(),
-         "{}: weight {} does not fit {} channels in, {} out, kernel {}", op, weight.shape().str(),
-         x.channels(), y.channels(), g.kernel);
-  expect(y.shape() == g.out_shape(x.shape(), y.channels()), "{}: expected y {}, got {}", op,
-         g.out_shape(x.shape(), y.channels()).str(), y.shape().str());
-  expect(y.numel() > 0, "{}: {} is smaller than the kernel of {}", op, x.shape().str(), g.kernel);
-  expect(x.is_dense() && y.is_dense(), "{}: expected dense tensors", op);
-  expect(x.dtype() == y.dtype(), "{}: expected one dtype, got {} and {}", op, name_of(x.dtype()),
-         name_of(y.dtype()));
-  const DType parameters = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
-  expect_dtype(op, "weight", weight, parameters);
-  expect_dense(op, "weight", weight);
-  if (bias.defined()) expect_tensor(op, "bias", bias, {y.channels()}, parameters);
-}
-
-int64_t flops(const Tensor& y, const Tensor& weight) {
-  return 2 * y.numel() * (weight.numel() / weight.size(0));
-}
-
 }  // namespace
 
 void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
                   WeightShadow& shadow, const Tensor& y) {
-  check_arguments("conv_forward", x, weight, bias, y, g);
+  check_convolution("conv_forward", x, weight, bias, y, g);
   const ProfileScope profile(g.kernel == 1 ? "conv1x1_forward" : "conv_forward",
-                             x.bytes() + y.bytes() + weight.bytes(), flops(y, weight));
+                             x.bytes() + y.bytes() + weight.bytes(), convolution_flops(y, weight));
   if (x.dtype() == DType::f64) {
     expect(double_reference().conv_forward != nullptr, "conv_forward: f64 is for test builds only");
     return double_reference().conv_forward(x, weight, bias, g, y);
@@ -213,10 +188,10 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
 
 void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGeometry& g,
                         WeightShadow& shadow, const Tensor& grad_x) {
-  check_arguments("conv_backward_data", grad_x, weight, {}, grad_y, g);
+  check_convolution("conv_backward_data", grad_x, weight, {}, grad_y, g);
   const ProfileScope profile(g.kernel == 1 ? "conv1x1_backward_data" : "conv_backward_data",
                              grad_x.bytes() + grad_y.bytes() + weight.bytes(),
-                             flops(grad_y, weight));
+                             convolution_flops(grad_y, weight));
   if (grad_x.dtype() == DType::f64) {
     expect(double_reference().conv_backward_data != nullptr,
            "conv_backward_data: f64 is for test builds only");
@@ -234,10 +209,10 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
 
 void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeometry& g,
                           const Tensor& grad_weight, const Tensor& grad_bias) {
-  check_arguments("conv_backward_weight", x, grad_weight, grad_bias, grad_y, g);
+  check_convolution("conv_backward_weight", x, grad_weight, grad_bias, grad_y, g);
   const ProfileScope profile(g.kernel == 1 ? "conv1x1_backward_weight" : "conv_backward_weight",
                              x.bytes() + grad_y.bytes() + grad_weight.bytes(),
-                             flops(grad_y, grad_weight));
+                             convolution_flops(grad_y, grad_weight));
   if (x.dtype() == DType::f64) {
     expect(double_reference().conv_backward_weight != nullptr,
            "conv_backward_weight: f64 is for test builds only");
@@ -246,8 +221,8 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
   onednn::wrapped("conv_backward_weight", [&] {
     const ConvPlan& plan = plan_of(Direction::weight, x, grad_y, grad_bias.defined(), g);
     auto& engine = onednn::engine();
-    const Tensor local =
-        Tensor::empty({static_cast<int64_t>(plan.weight.get_size())}, DType::u8, Tag::workspace);
+    const Tensor local = Tensor::empty({static_cast<int64_t>(plan.weight.get_size())}, DType::u8,
+                                       Tag::workspace, Device());
     const Memory local_weight(plan.weight, engine, local.raw());
     std::unordered_map<int, Memory> arguments = {
         {DNNL_ARG_SRC, Memory(plan.x, engine, x.raw())},
@@ -255,7 +230,7 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
         {DNNL_ARG_DIFF_WEIGHTS, local_weight}};
     Tensor local_bias;
     if (grad_bias.defined()) {
-      local_bias = Tensor::empty(grad_bias.shape(), DType::f32, Tag::workspace);
+      local_bias = Tensor::empty(grad_bias.shape(), DType::f32, Tag::workspace, Device());
       arguments.emplace(DNNL_ARG_DIFF_BIAS, Memory(plan.bias, engine, local_bias.raw()));
     }
     onednn::execute(plan.primitive, plan.scratchpad, std::move(arguments));

@@ -11,6 +11,7 @@ namespace pal::cpu {
 namespace {
 
 using namespace coupling;
+using namespace pal::coupling;
 
 template <typename T, typename A>
 void forward(const Tensor& active, const Tensor& passive, const Tensor& a,
@@ -169,15 +170,10 @@ void mean_log_s_backward(const Tensor& a, const CouplingGains& gains, const Tens
   });
 }
 
-/// The stream's dtype of a subnet output: bf16 subnets serve a float32 stream.
-DType stream_of(DType a) { return a == DType::bf16 ? DType::f32 : a; }
-
 }  // namespace
 
 void coupling_mean_log_s(const Tensor& a, const CouplingGains& gains, const Tensor& mean) {
-  expect(a.rank() == 4 && a.size(0) > 0 && mean.numel() == a.size(0),
-         "coupling_mean_log_s: expected a [n > 0, h, w, 2 c] and mean [n], got {}",
-         a.shape().str());
+  check_mean_log_s(a, mean);
   const ProfileScope profile("coupling_mean_log_s", a.bytes() / 2);
   dispatch_pair("coupling_mean_log_s", stream_of(a.dtype()), a.dtype(),
                 [&](auto t, auto ta) { mean_log_s<decltype(t), decltype(ta)>(a, gains, mean); });
@@ -185,8 +181,7 @@ void coupling_mean_log_s(const Tensor& a, const CouplingGains& gains, const Tens
 
 void coupling_mean_log_s_backward(const Tensor& a, const CouplingGains& gains,
                                   const Tensor& grad_log_s, const Tensor& grad_a) {
-  expect(grad_a.shape() == a.shape() && grad_log_s.numel() == a.size(0),
-         "coupling_mean_log_s_backward: expected gradients like a {}", a.shape().str());
+  check_mean_log_s_backward(a, grad_log_s, grad_a);
   const ProfileScope profile("coupling_mean_log_s_backward", 2 * a.bytes());
   dispatch_pair("coupling_mean_log_s_backward", stream_of(a.dtype()), a.dtype(),
                 [&](auto t, auto ta) {
@@ -197,8 +192,7 @@ void coupling_mean_log_s_backward(const Tensor& a, const CouplingGains& gains,
 void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor& a,
                       const CouplingGains& gains, const CouplingOutput& output, const Tensor& y,
                       const Tensor& log_det) {
-  check("coupling_forward", a, active, passive, y, output);
-  expect_shape("coupling_forward", "log_det", log_det, {a.size(0)});
+  check_forward(active, passive, a, output, y, log_det);
   const ProfileScope profile("coupling_forward", 2 * y.bytes() + a.bytes());
   dispatch_pair("coupling_forward", y.dtype(), a.dtype(), [&](auto t, auto ta) {
     forward<decltype(t), decltype(ta)>(active, passive, a, gains, output, y, log_det);
@@ -207,9 +201,7 @@ void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor&
 
 void coupling_inverse_passive(const Tensor& y, const CouplingOutput& output,
                               const Tensor& passive) {
-  const int64_t count = passive.channels();
-  expect(y.shape() == passive.shape().with_last(y.channels()) && count <= y.channels(),
-         "coupling_inverse_passive: {} does not fit y {}", passive.shape().str(), y.shape().str());
+  check_inverse_passive(y, passive);
   const ProfileScope profile("coupling_inverse_passive", 2 * passive.bytes());
   dispatch_real("coupling_inverse_passive", y.dtype(),
                 [&](auto typed) { inverse_passive<decltype(typed)>(y, output, passive); });
@@ -217,8 +209,7 @@ void coupling_inverse_passive(const Tensor& y, const CouplingOutput& output,
 
 void coupling_inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
                       const CouplingOutput& output, const Tensor& active, const Tensor& log_det) {
-  check("coupling_inverse", a, active, {}, y, output);
-  if (log_det.defined()) expect_shape("coupling_inverse", "log_det", log_det, {a.size(0)});
+  check_inverse(y, a, output, active, log_det);
   const ProfileScope profile("coupling_inverse", 2 * active.bytes() + a.bytes());
   dispatch_pair("coupling_inverse", y.dtype(), a.dtype(), [&](auto t, auto ta) {
     inverse<decltype(t), decltype(ta)>(y, a, gains, output, active, log_det);

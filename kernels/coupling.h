@@ -40,41 +40,43 @@ struct CouplingGrads {
 //   x_passive y[i] = scale[index[i]] v[index[i]] + offset[index[i]];  log_det = sum log_s
 // The act norm's own log-determinant, h w sum_c log scale_c, is left to the caller: it is the same
 // for all samples.
-namespace cpu {
 
 /// Mean of log_s over a sample, for CouplingOutput::log_s_shift. Overwrites mean, f64 [n].
-void coupling_mean_log_s(const Tensor& a, const CouplingGains& gains, const Tensor& mean);
+PAL_KERNEL(void coupling_mean_log_s(const Tensor& a, const CouplingGains& gains,
+                                    const Tensor& mean))
 
 /// Completes the gradient of a where log_s_shift is the mean of log_s: subtracts from the gradient
 /// of every s what the mean of the gradients of log_s (`grad_log_s` / values per sample)
 /// contributes.
-void coupling_mean_log_s_backward(const Tensor& a, const CouplingGains& gains,
-                                  const Tensor& grad_log_s, const Tensor& grad_a);
+PAL_KERNEL(void coupling_mean_log_s_backward(const Tensor& a, const CouplingGains& gains,
+                                             const Tensor& grad_log_s, const Tensor& grad_a))
 
 /// Overwrites y; adds sum(log_s) to log_det.
-void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor& a,
-                      const CouplingGains& gains, const CouplingOutput& output, const Tensor& y,
-                      const Tensor& log_det);
+PAL_KERNEL(void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor& a,
+                                 const CouplingGains& gains, const CouplingOutput& output,
+                                 const Tensor& y, const Tensor& log_det))
 
 /// Reads the passive half back from y: overwrites `passive`.
-void coupling_inverse_passive(const Tensor& y, const CouplingOutput& output, const Tensor& passive);
+PAL_KERNEL(void coupling_inverse_passive(const Tensor& y, const CouplingOutput& output,
+                                         const Tensor& passive))
 
 /// With the subnet's output for the passive half, reads the active half back: overwrites `active`;
 /// subtracts sum(log_s) from log_det if that is defined.
-void coupling_inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
-                      const CouplingOutput& output, const Tensor& active, const Tensor& log_det);
+PAL_KERNEL(void coupling_inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
+                                 const CouplingOutput& output, const Tensor& active,
+                                 const Tensor& log_det))
 
 /// Inverse and backward in one pass over y, grad_y and a: overwrites `active` with the rebuilt half
 /// and fills the gradients. grad_scale needs no stored input: v is rebuilt on the way.
-void coupling_inverse_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
-                               const Tensor& a, const CouplingGains& gains,
-                               const CouplingOutput& output, const Tensor& active,
-                               const CouplingGrads& grads);
+PAL_KERNEL(void coupling_inverse_backward(const Tensor& y, const Tensor& grad_y,
+                                          const Tensor& grad_log_det, const Tensor& a,
+                                          const CouplingGains& gains, const CouplingOutput& output,
+                                          const Tensor& active, const CouplingGrads& grads))
 
 /// Backward from stored inputs, in one pass.
-void coupling_backward(const Tensor& active, const Tensor& passive, const Tensor& grad_y,
-                       const Tensor& grad_log_det, const Tensor& a, const CouplingGains& gains,
-                       const CouplingOutput& output, const CouplingGrads& grads);
+PAL_KERNEL(void coupling_backward(const Tensor& active, const Tensor& passive, const Tensor& grad_y,
+                                  const Tensor& grad_log_det, const Tensor& a,
+                                  const CouplingGains& gains, const CouplingOutput& output,
+                                  const CouplingGrads& grads))
 
-}  // namespace cpu
 }  // namespace pal

@@ -1,5 +1,3 @@
-#include <array>
-#include <utility>
 #include <vector>
 
 #include "kernels/coupling_check.h"
@@ -10,17 +8,7 @@ namespace pal::cpu {
 namespace {
 
 using namespace coupling;
-
-void check_grads(const char* op, const Tensor& a, const Tensor& grad_y, const Tensor& grad_log_det,
-                 const CouplingGrads& grads) {
-  expect_tensor(op, "grad_log_det", grad_log_det, {a.size(0)}, DType::f64);
-  expect_tensor(op, "grad_a", grads.a, a.shape(), a.dtype());
-  expect_shape(op, "grad_active", grads.active, a.shape().with_last(a.channels() / 2));
-  for (const auto& [name, grad] :
-       {std::pair{"grad_scale", grads.scale}, {"grad_offset", grads.offset}})
-    if (grads.scale.defined()) expect_shape(op, name, grad, {grad_y.channels()});
-  if (grads.log_s.defined()) expect_shape(op, "grad_log_s", grads.log_s, {a.size(0)});
-}
+using namespace pal::coupling;
 
 /// Sums over the pixels of a chunk, by channel of one half: a tile of running sums, folded at the
 /// end.
@@ -147,12 +135,12 @@ class Backward {
         x[i] = scaled_affine_inverse(x[i], exp_log_s, shift, scale[i], offset[i]);
       sum_g[i] += g[i];
       sum_gv[i] += g[i] * affine(x[i], exp_log_s, shift);
-      const T grad_v = g[i] * scale[i];
-      grad_x[i] = grad_v * exp_log_s;
-      const T grad_log_s = grad_x[i] * x[i] + grad_log_det;
-      log_s_sum += grad_log_s;
-      grad_s[i] = grad_log_s * soft_clamp_slope(soft.tanh, clamp, s_gain);
-      grad_t[i] = grad_v * t_gain;
+      const AffineGrads<T> grad = affine_backward(g[i] * scale[i], grad_log_det, x[i], exp_log_s,
+                                                  soft.tanh, clamp, s_gain, t_gain);
+      log_s_sum += grad.log_s;
+      grad_x[i] = grad.x;
+      grad_s[i] = grad.s;
+      grad_t[i] = grad.t;
     }
     log_s_sums_[static_cast<size_t>(tile.chunk)] += static_cast<double>(log_s_sum);
     if constexpr (kInverse)
@@ -237,9 +225,7 @@ void coupling_inverse_backward(const Tensor& y, const Tensor& grad_y, const Tens
                                const Tensor& a, const CouplingGains& gains,
                                const CouplingOutput& output, const Tensor& active,
                                const CouplingGrads& grads) {
-  check("coupling_inverse_backward", a, active, grads.passive, y, output);
-  expect_shape("coupling_inverse_backward", "grad_y", grad_y, y.shape());
-  check_grads("coupling_inverse_backward", a, grad_y, grad_log_det, grads);
+  check_inverse_backward(y, grad_y, grad_log_det, a, output, active, grads);
   const ProfileScope profile("coupling_inverse_backward",
                              3 * y.bytes() + active.bytes() + 2 * a.bytes());
   dispatch_pair("coupling_inverse_backward", y.dtype(), a.dtype(), [&](auto t, auto ta) {
@@ -252,8 +238,7 @@ void coupling_inverse_backward(const Tensor& y, const Tensor& grad_y, const Tens
 void coupling_backward(const Tensor& active, const Tensor& passive, const Tensor& grad_y,
                        const Tensor& grad_log_det, const Tensor& a, const CouplingGains& gains,
                        const CouplingOutput& output, const CouplingGrads& grads) {
-  check("coupling_backward", a, active, passive, grad_y, output);
-  check_grads("coupling_backward", a, grad_y, grad_log_det, grads);
+  check_backward(active, passive, grad_y, grad_log_det, a, output, grads);
   const ProfileScope profile("coupling_backward", 3 * grad_y.bytes() + 2 * a.bytes());
   dispatch_pair("coupling_backward", grad_y.dtype(), a.dtype(), [&](auto t, auto ta) {
     Backward<decltype(t), decltype(ta), false>({}, active, passive, grad_y, grad_log_det, a, gains,

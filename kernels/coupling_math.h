@@ -46,4 +46,22 @@ PAL_HD T scaled_affine_inverse(T y, T exp_log_s, T shift, T scale, T offset) {
   return affine_inverse(y - offset, exp_log_s * scale, shift * scale);
 }
 
+/// Gradients of one active value v = x exp(log_s) + t_gain t.
+template <typename T>
+struct AffineGrads {
+  T x;
+  T log_s;
+  T s;
+  T t;
+};
+
+/// Backward of an active value, given the gradients of v and of sum(log_s).
+template <typename T>
+PAL_HD AffineGrads<T> affine_backward(T grad_v, T grad_log_det, T x, T exp_log_s, T tanh, T clamp,
+                                      T s_gain, T t_gain) {
+  const T grad_x = grad_v * exp_log_s;
+  const T grad_log_s = grad_x * x + grad_log_det;
+  return {grad_x, grad_log_s, grad_log_s * soft_clamp_slope(tanh, clamp, s_gain), grad_v * t_gain};
+}
+
 }  // namespace pal

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/check.h"
+#include "kernels/dct_layout.h"
 #include "kernels/dct_math.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
@@ -29,12 +29,6 @@ std::vector<double> matrix_of(int64_t size, Entry&& entry) {
     for (int64_t j = 0; j < size; ++j) matrix[static_cast<size_t>(i * size + j)] = entry(i, j);
   return matrix;
 }
-
-/// Elements from one position of an N x N map to the next, and from one sample to the next.
-struct MapLayout {
-  int64_t position;
-  int64_t sample;
-};
 
 constexpr int64_t kLanes = 64;
 
@@ -86,27 +80,10 @@ void apply(const std::vector<double>& matrix, int64_t size, int64_t batch, int64
   });
 }
 
-MapLayout image_layout(const Tensor& image) {
-  return {image.pitch(), image.size(1) * image.size(2) * image.pitch()};
-}
-
-MapLayout vector_layout(const Tensor& vector, int64_t channels) {
-  return {channels, vector.pitch()};
-}
-
-void check(const char* op, const Tensor& image, const Tensor& vector) {
-  expect_rank(op, "image", image, 4);
-  const Shape& s = image.shape();
-  if (s[1] != s[2]) fail(ErrorKind::usage, "{}: expected square maps, got {}", op, s.str());
-  expect_tensor(op, "vector", vector, {s[0], s[1] * s[2] * s[3]}, image.dtype());
-}
-
-int64_t operations(const Tensor& image) { return 4 * image.size(1) * image.numel(); }
-
 /// x from y by the given matrix, for the inverse and the backward pass.
 void back_to_image(const char* op, const std::vector<double>& matrix, const Tensor& vector,
                    const Tensor& image) {
-  const ProfileScope scope(op, image.bytes() + vector.bytes(), operations(image));
+  const ProfileScope scope(op, image.bytes() + vector.bytes(), dct_operations(image));
   dispatch_real(op, image.dtype(), [&](auto typed) {
     using T = decltype(typed);
     apply<T>(matrix, image.size(1), image.size(0), image.channels(), vector.data<T>(),
@@ -151,8 +128,8 @@ double dct_reported_log_det(int64_t size, int64_t channels, const DctMap& map) {
 namespace cpu {
 
 void dct_forward(const Tensor& x, const Tensor& y, const DctMap& map) {
-  check("dct_forward", x, y);
-  const ProfileScope scope("dct_forward", x.bytes() + y.bytes(), operations(x));
+  check_dct("dct_forward", x, y);
+  const ProfileScope scope("dct_forward", x.bytes() + y.bytes(), dct_operations(x));
   const auto matrix = dct_matrix(x.size(1), map);
   dispatch_real("dct_forward", x.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -162,17 +139,13 @@ void dct_forward(const Tensor& x, const Tensor& y, const DctMap& map) {
 }
 
 void dct_inverse(const Tensor& y, const Tensor& x, const DctMap& map) {
-  check("dct_inverse", x, y);
+  check_dct("dct_inverse", x, y);
   back_to_image("dct_inverse", dct_inverse_matrix(x.size(1), map), y, x);
 }
 
 void dct_backward(const Tensor& grad_y, const Tensor& grad_x, const DctMap& map) {
-  check("dct_backward", grad_x, grad_y);
-  const int64_t size = grad_x.size(1);
-  const auto matrix = dct_matrix(size, map);
-  const auto transposed = matrix_of(
-      size, [&](int64_t n, int64_t k) { return matrix[static_cast<size_t>(k * size + n)]; });
-  back_to_image("dct_backward", transposed, grad_y, grad_x);
+  check_dct("dct_backward", grad_x, grad_y);
+  back_to_image("dct_backward", dct_backward_matrix(grad_x.size(1), map), grad_y, grad_x);
 }
 
 }  // namespace cpu

@@ -29,16 +29,14 @@ double dct_reported_log_det(int64_t size, int64_t channels, const DctMap& map);
 // x [n, N, N, C] (may be a channel slice), y [n, N N C] (may be a slice) flattened as
 // y[(kw N + kh) C + c]: horizontal frequency slowest, channel fastest. f32 (sums in float) or
 // f64. Arguments must not overlap. Throws usage when shapes do not fit.
-namespace cpu {
 
 /// Overwrites y.
-void dct_forward(const Tensor& x, const Tensor& y, const DctMap& map);
+PAL_KERNEL(void dct_forward(const Tensor& x, const Tensor& y, const DctMap& map))
 
 /// Overwrites x.
-void dct_inverse(const Tensor& y, const Tensor& x, const DctMap& map);
+PAL_KERNEL(void dct_inverse(const Tensor& y, const Tensor& x, const DctMap& map))
 
 /// Overwrites grad_x with A^T grad_y A.
-void dct_backward(const Tensor& grad_y, const Tensor& grad_x, const DctMap& map);
+PAL_KERNEL(void dct_backward(const Tensor& grad_y, const Tensor& grad_x, const DctMap& map))
 
-}  // namespace cpu
 }  // namespace pal

@@ -1,8 +1,7 @@
 #include "kernels/elementwise.h"
 
-#include <type_traits>
-
-#include "kernels/check.h"
+#include "kernels/elementwise_check.h"
+#include "kernels/elementwise_math.h"
 #include "kernels/rows.h"
 #include "runtime/profiler.h"
 
@@ -14,22 +13,17 @@ void axpy_typed(double factor, const Tensor& source, const Tensor& target) {
   const From* from = source.data<From>();
   To* to = target.data<To>();
   const auto a = static_cast<Compute<To>>(factor);
-  for_each_run(
-      target, source.is_dense() && target.is_dense(),
-      [&](int64_t row, int64_t column, int64_t count) {
-        const From* s = from + row * source.pitch() + column;
-        To* t = to + row * target.pitch() + column;
-        for (int64_t i = 0; i < count; ++i)
-          t[i] = static_cast<To>(static_cast<Compute<To>>(t[i]) +
-                                 a * static_cast<Compute<To>>(static_cast<Compute<From>>(s[i])));
-      });
+  for_each_run(target, source.is_dense() && target.is_dense(),
+               [&](int64_t row, int64_t column, int64_t count) {
+                 const From* s = from + row * source.pitch() + column;
+                 To* t = to + row * target.pitch() + column;
+                 for (int64_t i = 0; i < count; ++i)
+                   t[i] = elementwise_math::add_scaled(t[i], a, s[i]);
+               });
 }
 
 void axpy_any(const char* op, double factor, const Tensor& source, const Tensor& target) {
-  expect_shape(op, "source", source, target.shape());
-  if (source.dtype() == DType::bf16 && target.dtype() == DType::f32)
-    return axpy_typed<bfloat16, float>(factor, source, target);
-  expect_dtype(op, "source", source, target.dtype());
+  if (source.dtype() != target.dtype()) return axpy_typed<bfloat16, float>(factor, source, target);
   dispatch_floating(op, target.dtype(), [&](auto typed) {
     using T = decltype(typed);
     axpy_typed<T, T>(factor, source, target);
@@ -44,20 +38,20 @@ void convert_typed(const Tensor& source, const Tensor& target) {
                [&](int64_t row, int64_t column, int64_t count) {
                  const From* s = from + row * source.pitch() + column;
                  To* t = to + row * target.pitch() + column;
-                 for (int64_t i = 0; i < count; ++i)
-                   t[i] =
-                       static_cast<To>(static_cast<Compute<To>>(static_cast<Compute<From>>(s[i])));
+                 for (int64_t i = 0; i < count; ++i) t[i] = elementwise_math::converted<To>(s[i]);
                });
 }
 
 }  // namespace
 
 void add_into(const Tensor& source, const Tensor& target) {
+  check_axpy("add_into", source, target);
   const ProfileScope scope("add_into", source.bytes() + 2 * target.bytes(), target.numel());
   axpy_any("add_into", 1.0, source, target);
 }
 
 void axpy(double factor, const Tensor& source, const Tensor& target) {
+  check_axpy("axpy", source, target);
   const ProfileScope scope("axpy", source.bytes() + 2 * target.bytes(), 2 * target.numel());
   axpy_any("axpy", factor, source, target);
 }
@@ -70,38 +64,37 @@ void scale(const Tensor& x, double factor) {
     const auto a = static_cast<Compute<T>>(factor);
     for_each_run(x, x.is_dense(), [&](int64_t row, int64_t column, int64_t count) {
       T* v = values + row * x.pitch() + column;
-      for (int64_t i = 0; i < count; ++i) v[i] = static_cast<T>(a * static_cast<Compute<T>>(v[i]));
+      for (int64_t i = 0; i < count; ++i) v[i] = elementwise_math::scaled(a, v[i]);
     });
   });
 }
 
+void add_scalar(const Tensor& target, double factor, const Tensor& value) {
+  check_add_scalar(target, value);
+  const double sum = value.defined() ? factor * value.data<double>()[0] : factor;
+  for (int64_t i = 0; i < target.numel(); ++i) target.data<double>()[i] += sum;
+}
+
 void relu_forward(const Tensor& x, const Tensor& y) {
-  expect_tensor("relu_forward", "y", y, x.shape(), x.dtype());
+  check_relu_forward(x, y);
   const ProfileScope scope("relu_forward", x.bytes() + y.bytes(), x.numel());
   dispatch_floating("relu_forward", x.dtype(), [&](auto typed) {
     using T = decltype(typed);
-    using Real = Compute<T>;
     const T* in = x.data<T>();
     T* out = y.data<T>();
     for_each_run(x, x.is_dense() && y.is_dense(), [&](int64_t row, int64_t column, int64_t count) {
       const T* a = in + row * x.pitch() + column;
       T* b = out + row * y.pitch() + column;
-      for (int64_t i = 0; i < count; ++i) {
-        const auto value = static_cast<Real>(a[i]);
-        // Written so that the comparison fails for NaN, which then passes through.
-        b[i] = static_cast<T>(value < Real{0} ? Real{0} : value);
-      }
+      for (int64_t i = 0; i < count; ++i) b[i] = elementwise_math::relu(a[i]);
     });
   });
 }
 
 void relu_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_x) {
-  expect_tensor("relu_backward", "grad_y", grad_y, y.shape(), y.dtype());
-  expect_tensor("relu_backward", "grad_x", grad_x, y.shape(), y.dtype());
+  check_relu_backward(y, grad_y, grad_x);
   const ProfileScope scope("relu_backward", 3 * y.bytes(), y.numel());
   dispatch_floating("relu_backward", y.dtype(), [&](auto typed) {
     using T = decltype(typed);
-    using Real = Compute<T>;
     const T* outputs = y.data<T>();
     const T* from = grad_y.data<T>();
     T* to = grad_x.data<T>();
@@ -110,15 +103,13 @@ void relu_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_x) 
       const T* v = outputs + row * y.pitch() + column;
       const T* g = from + row * grad_y.pitch() + column;
       T* d = to + row * grad_x.pitch() + column;
-      for (int64_t i = 0; i < count; ++i)
-        d[i] =
-            static_cast<T>(static_cast<Real>(v[i]) > Real{0} ? static_cast<Real>(g[i]) : Real{0});
+      for (int64_t i = 0; i < count; ++i) d[i] = elementwise_math::relu_gradient(v[i], g[i]);
     });
   });
 }
 
 void copy_convert(const Tensor& source, const Tensor& target) {
-  expect_shape("copy_convert", "source", source, target.shape());
+  check_copy_convert(source, target);
   const ProfileScope scope("copy_convert", source.bytes() + target.bytes());
   dispatch_floating("copy_convert", source.dtype(), [&](auto from) {
     dispatch_floating("copy_convert", target.dtype(), [&](auto to) {

@@ -1,6 +1,8 @@
 #include "kernels/conv.h"
-#include "kernels/gemm.h"
+#include "kernels/gemm_check.h"
 #include "kernels/onednn.h"
+#include "kernels/plan_cache.h"
+#include "kernels/planned.h"
 #include "runtime/profiler.h"
 
 namespace pal::cpu {
@@ -34,7 +36,7 @@ GemmPlan make_plan(const Tensor& a, const Tensor& b, const Tensor& c, int64_t de
                                                 onednn::engine());
   plan.primitive = dnnl::matmul(descriptor);
   plan.scratchpad = descriptor.scratchpad_desc();
-  onednn::note_implementation(
+  note_implementation(
       fmt::format("gemm {} {}x{}x{}{}{}", name_of(a.dtype()), c.rows(), c.channels(), depth,
                   op.transpose_a ? " ta" : "", op.transpose_b ? " tb" : ""),
       descriptor.impl_info_str());
@@ -44,26 +46,20 @@ GemmPlan make_plan(const Tensor& a, const Tensor& b, const Tensor& c, int64_t de
 }  // namespace
 
 void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
-  const int64_t depth = op.transpose_a ? a.rows() : a.channels();
-  const int64_t b_depth = op.transpose_b ? b.channels() : b.rows();
-  const int64_t m = op.transpose_a ? a.channels() : a.rows();
-  const int64_t n = op.transpose_b ? b.rows() : b.channels();
-  expect(depth == b_depth && m == c.rows() && n == c.channels() && m * n * depth > 0,
-         "gemm: shapes do not fit: {}{} times {}{} into {}", a.shape().str(),
-         op.transpose_a ? "^T" : "", b.shape().str(), op.transpose_b ? "^T" : "", c.shape().str());
-  const ProfileScope profile("gemm", a.bytes() + b.bytes() + c.bytes(), 2 * m * n * depth);
+  const GemmShape size = check_gemm(a, b, c, op);
+  const ProfileScope profile("gemm", a.bytes() + b.bytes() + c.bytes(), size.flops());
   if (a.dtype() == DType::f64) {
     const auto reference = double_reference().gemm;
     expect(reference != nullptr, "gemm: f64 is for test builds only");
     return reference(a, b, c, op.transpose_a, op.transpose_b, op.accumulate);
   }
   onednn::wrapped("gemm", [&] {
-    static onednn::PlanCache<GemmPlan> plans;
+    static PlanCache<GemmPlan> plans;
     const GemmPlan& plan =
-        plans.get({m, n, depth, a.pitch(), b.pitch(), c.pitch(), op.transpose_a, op.transpose_b,
-                   op.accumulate, static_cast<int64_t>(a.dtype()), static_cast<int64_t>(b.dtype()),
-                   static_cast<int64_t>(c.dtype())},
-                  [&] { return make_plan(a, b, c, depth, op); });
+        plans.get({size.m, size.n, size.k, a.pitch(), b.pitch(), c.pitch(), op.transpose_a,
+                   op.transpose_b, op.accumulate, static_cast<int64_t>(a.dtype()),
+                   static_cast<int64_t>(b.dtype()), static_cast<int64_t>(c.dtype())},
+                  [&] { return make_plan(a, b, c, size.k, op); });
     auto& engine = onednn::engine();
     onednn::execute(plan.primitive, plan.scratchpad,
                     {{DNNL_ARG_SRC, Memory(plan.a, engine, a.raw())},

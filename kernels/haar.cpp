@@ -2,23 +2,13 @@
 
 #include <cmath>
 
-#include "kernels/check.h"
+#include "kernels/haar_check.h"
 #include "kernels/haar_math.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
 namespace pal {
 namespace {
-
-void check(const char* op, const Tensor& fine, const Tensor& coarse, double rebalance) {
-  expect_rank(op, "image", fine, 4);
-  const Shape& s = fine.shape();
-  if (s[1] % 2 != 0 || s[2] % 2 != 0)
-    fail(ErrorKind::usage, "{}: expected an even height and width, got {}", op, s.str());
-  expect_tensor(op, "transform", coarse, {s[0], s[1] / 2, s[2] / 2, 4 * s[3]}, fine.dtype());
-  if (!(rebalance > 0.0) || !std::isfinite(rebalance))
-    fail(ErrorKind::usage, "{}: expected a positive rebalance, got {}", op, rebalance);
-}
 
 /// Calls body(pixel of the left upper corner, coarse pixel) for all patches.
 template <typename Body>
@@ -85,7 +75,7 @@ double haar_log_det(const Shape& x, double rebalance) {
 namespace cpu {
 
 void haar_forward(const Tensor& x, const Tensor& y, double rebalance) {
-  check("haar_forward", x, y, rebalance);
+  check_haar("haar_forward", x, y, rebalance);
   const ProfileScope scope("haar_forward", x.bytes() + y.bytes(), 3 * x.numel());
   dispatch_real("haar_forward", x.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -94,7 +84,7 @@ void haar_forward(const Tensor& x, const Tensor& y, double rebalance) {
 }
 
 void haar_inverse(const Tensor& y, const Tensor& x, double rebalance) {
-  check("haar_inverse", x, y, rebalance);
+  check_haar("haar_inverse", x, y, rebalance);
   const ProfileScope scope("haar_inverse", x.bytes() + y.bytes(), 3 * x.numel());
   dispatch_real("haar_inverse", x.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -103,7 +93,7 @@ void haar_inverse(const Tensor& y, const Tensor& x, double rebalance) {
 }
 
 void haar_backward(const Tensor& grad_y, const Tensor& grad_x, double rebalance) {
-  check("haar_backward", grad_x, grad_y, rebalance);
+  check_haar("haar_backward", grad_x, grad_y, rebalance);
   const ProfileScope scope("haar_backward", grad_x.bytes() + grad_y.bytes(), 3 * grad_x.numel());
   dispatch_real("haar_backward", grad_x.dtype(), [&](auto typed) {
     using T = decltype(typed);

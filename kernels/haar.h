@@ -11,16 +11,14 @@ double haar_log_det(const Shape& x, double rebalance);
 // channel the outputs are rebalance/2 times a+b+c+d, a-b+c-d, a+b-c-d, a-b-c+d; they lie ordered by
 // wavelet: output channel = wavelet * channels + channel. f32 or f64; arguments may be channel
 // slices but must not overlap. Throws usage when shapes do not fit or rebalance is not positive.
-namespace cpu {
 
 /// Overwrites y.
-void haar_forward(const Tensor& x, const Tensor& y, double rebalance);
+PAL_KERNEL(void haar_forward(const Tensor& x, const Tensor& y, double rebalance))
 
 /// Overwrites x with the exact inverse.
-void haar_inverse(const Tensor& y, const Tensor& x, double rebalance);
+PAL_KERNEL(void haar_inverse(const Tensor& y, const Tensor& x, double rebalance))
 
 /// Overwrites grad_x with the transposed map of grad_y.
-void haar_backward(const Tensor& grad_y, const Tensor& grad_x, double rebalance);
+PAL_KERNEL(void haar_backward(const Tensor& grad_y, const Tensor& grad_x, double rebalance))
 
-}  // namespace cpu
 }  // namespace pal

@@ -1,9 +1,9 @@
 #include "kernels/image.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
+#include "kernels/image_check.h"
 #include "kernels/image_math.h"
 #include "runtime/parallel.h"
 #include "runtime/philox.h"
@@ -17,30 +17,6 @@ struct Geometry {
   int64_t row() const { return width * channels; }
   int64_t size() const { return height * row(); }
 };
-
-void check(std::span<const uint8_t> pixels, std::span<const ImagePlacement> placements,
-           const ImageNormalization& normalization, const Tensor& out) {
-  expect(out.rank() == 4 && out.dtype() == DType::f32 && out.is_dense() && out.numel() > 0,
-         "normalize_images: expected a dense, non-empty f32 output of 4 extents, got {} {}",
-         name_of(out.dtype()), out.shape().str());
-  expect(static_cast<int64_t>(placements.size()) == out.size(0),
-         "normalize_images: {} placements for {} images", placements.size(), out.size(0));
-  const auto channels = static_cast<size_t>(out.channels());
-  expect(normalization.mean.size() == channels && normalization.std.size() == channels,
-         "normalize_images: {} means and {} deviations for {} channels", normalization.mean.size(),
-         normalization.std.size(), channels);
-  for (size_t c = 0; c < channels; ++c)
-    expect(
-        std::isfinite(normalization.mean[c]) && std::isfinite(normalization.std[c]) &&
-            normalization.std[c] > 0.0F,
-        "normalize_images: mean {} and deviation {} of channel {}; expected finite numbers and a "
-        "positive deviation",
-        normalization.mean[c], normalization.std[c], c);
-  const int64_t sources = static_cast<int64_t>(pixels.size()) / (out.numel() / out.size(0));
-  for (const ImagePlacement& placement : placements)
-    expect(placement.source >= 0 && placement.source < sources,
-           "normalize_images: image {} of {} images", placement.source, sources);
-}
 
 /// Writes the noise of one image, in levels, to its place in the output.
 void fill_noise(uint64_t seed, uint64_t stream, int64_t count, float* out) {
@@ -84,7 +60,7 @@ void place_row(const uint8_t* image, const Geometry& g, const ImagePlacement& pl
 
 void normalize_images(std::span<const uint8_t> pixels, std::span<const ImagePlacement> placements,
                       const ImageNormalization& normalization, const Tensor& out) {
-  check(pixels, placements, normalization, out);
+  check_images(pixels, placements, normalization, out);
   const Geometry g{out.size(1), out.size(2), out.channels()};
   const ProfileScope profile("normalize_images", out.numel() * 5, out.numel() * 4);
   // One factor and one summand per value of a row, so that the inner loop runs over whole rows.
@@ -92,12 +68,11 @@ void normalize_images(std::span<const uint8_t> pixels, std::span<const ImagePlac
   std::vector<float> scale(row);
   std::vector<float> shift(row);
   for (size_t i = 0; i < row; ++i) {
-    const double deviation = normalization.std[i % static_cast<size_t>(g.channels)];
-    const double mean = normalization.mean[i % static_cast<size_t>(g.channels)];
-    scale[i] = static_cast<float>(1.0 / (image_math::kLevels * deviation));
-    shift[i] = static_cast<float>(-mean / deviation);
+    const size_t channel = i % static_cast<size_t>(g.channels);
+    scale[i] = image_math::scale_of(normalization.std[channel]);
+    shift[i] = image_math::shift_of(normalization.mean[channel], normalization.std[channel]);
   }
-  const float top = normalization.clamp ? image_math::kLevels : image_math::kLevels + 1.0F;
+  const float top = image_math::top_level(normalization.clamp);
   auto* const target = out.data<float>();
   parallel_for(out.size(0), row_grain(g.size()), [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> levels(row);

@@ -26,16 +26,16 @@ struct ImageNormalization {
   bool clamp = false;       ///< clamps to 1 after the noise
 };
 
-namespace cpu {
-
 /// Overwrites out [n, height, width, channels] (f32, dense) with (x - mean) / std, where
 /// x = (v + u) / 255, v is the level that the placement puts there (level 0 of a filled pixel gets
 /// noise like any other) and u is 0 or the noise (experiments.md 1.3). The noise of value i of an
 /// image, counted in the output, is word i % 4 of Philox(seed, noise, noise_stream) at i / 4.
-/// `pixels` holds whole images of out's size, one after another, channels last. Throws usage when
-/// sizes do not fit, the batch is empty or a source lies outside.
-void normalize_images(std::span<const uint8_t> pixels, std::span<const ImagePlacement> placements,
-                      const ImageNormalization& normalization, const Tensor& out);
+/// `pixels` (in host memory on both backends) holds whole images of out's size, one after another,
+/// channels last; they may change once the call returns. On a GPU the call may wait for an upload
+/// of an earlier one, so it cannot be part of a graph, and images have less than 2^31 values.
+/// Throws usage when sizes do not fit, the batch is empty or a source lies outside.
+PAL_KERNEL(void normalize_images(std::span<const uint8_t> pixels,
+                                 std::span<const ImagePlacement> placements,
+                                 const ImageNormalization& normalization, const Tensor& out))
 
-}  // namespace cpu
 }  // namespace pal

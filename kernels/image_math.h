@@ -8,8 +8,15 @@ namespace pal::image_math {
 /// Levels of an 8-bit image are steps of 1/255 (experiments.md 1.3).
 inline constexpr float kLevels = 255.0F;
 
-/// ((level + noise) / 255 - mean) / std, with `scale` = 1 / (255 std) and `shift` = -mean / std.
-/// Noise counts in levels, from [0, 1). `top` is 255 to clamp x to 1, or 256 not to.
+/// What `normalized` multiplies by and adds, and its largest level.
+PAL_HD float scale_of(double deviation) { return static_cast<float>(1.0 / (kLevels * deviation)); }
+PAL_HD float shift_of(double mean, double deviation) {
+  return static_cast<float>(-mean / deviation);
+}
+PAL_HD float top_level(bool clamp) { return clamp ? kLevels : kLevels + 1.0F; }
+
+/// ((level + noise) / 255 - mean) / std. Noise counts in levels, from [0, 1). Compilers may fuse
+/// the product and the sum, so backends may differ by half a unit in the last place of the product.
 PAL_HD float normalized(float level, float noise, float top, float scale, float shift) {
   const float noisy = level + noise;
   return (noisy < top ? noisy : top) * scale + shift;

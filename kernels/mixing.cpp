@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernels/permutation.h"
 #include "runtime/parallel.h"
 
 namespace pal {
@@ -108,7 +109,8 @@ std::vector<double> transposed_times(const std::vector<double>& w, std::span<con
 
 }  // namespace
 
-std::vector<double> host_values(const Tensor& tensor) {
+std::vector<double> host_values(const Tensor& source) {
+  const Tensor tensor = source.to(Device());
   std::vector<double> values(at(tensor.numel()));
   dispatch_floating("host_values", tensor.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -124,13 +126,27 @@ std::vector<double> host_values(const Tensor& tensor) {
 Tensor tensor_of(std::span<const double> values, const Shape& shape, DType dtype) {
   expect(shape.numel() == static_cast<int64_t>(values.size()), "tensor_of: {} values for {}",
          values.size(), shape.str());
-  Tensor tensor = Tensor::empty(shape, dtype);
+  const Device device = DeviceScope::current();
+  const Tensor tensor = Tensor::empty(shape, dtype, TagScope::current(), Device());
   dispatch_real("tensor_of", dtype, [&](auto typed) {
     using T = decltype(typed);
     std::transform(values.begin(), values.end(), tensor.data<T>(),
                    [](double value) { return static_cast<T>(value); });
   });
+  return tensor.to(device, TagScope::current());
+}
+
+Tensor index_tensor(std::span<const int32_t> index) {
+  const Tensor tensor =
+      Tensor::empty({static_cast<int64_t>(index.size())}, DType::i32, Tag::parameters, Device());
+  std::copy(index.begin(), index.end(), tensor.data<int32_t>());
   return tensor;
+}
+
+Tensor inverse_index(const Tensor& index) {
+  const Tensor values = index.to(Device());
+  return index_tensor(invert_permutation({values.data<int32_t>(), at(values.numel())}))
+      .to(index.device(), Tag::parameters);
 }
 
 std::vector<double> random_orthogonal(int64_t n, const Philox& random) {

@@ -9,11 +9,19 @@
 // Channel mixing matrices (model.md 1), made on the host in double: row-major n x n, out = W in.
 namespace pal {
 
-/// The values of a floating tensor, row by row.
+/// The values of a floating tensor on any device, row by row.
 std::vector<double> host_values(const Tensor& tensor);
 
-/// A dense tensor of f32 or f64 with these values rounded; the tag is the innermost scope's.
+/// A dense tensor of f32 or f64 with these values rounded; tag and device
+/// are those of the innermost scopes.
 Tensor tensor_of(std::span<const double> values, const Shape& shape, DType dtype = DType::f32);
+
+/// An index map as an i32 tensor on the CPU, tag parameters.
+Tensor index_tensor(std::span<const int32_t> index);
+
+/// The inverse of a permutation held by an i32 tensor, on the same device. Throws data if it is
+/// none.
+Tensor inverse_index(const Tensor& index);
 
 /// A random orthogonal matrix from the Haar distribution, a pure function of `random` (Stewart
 /// 1980: the Q of the QR decomposition of a Gaussian matrix with a positive diagonal in R, by

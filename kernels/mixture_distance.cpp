@@ -102,9 +102,15 @@ double mean_distance(const MixtureMeans& means) {
     expect_dense(op, "alpha", means.alpha);
   }
   if (means.classes() == 1) return 0.0;
+  MixtureMeans here;
+  here.mean = means.mean.to(Device());
+  if (means.low_rank()) {
+    here.alpha = means.alpha.to(Device());
+    here.prototypes = means.prototypes.to(Device());
+  }
   double distance = 0.0;
-  dispatch_real(op, means.mean.dtype(),
-                [&](auto typed) { distance = mean_distance_typed<decltype(typed)>(means); });
+  dispatch_real(op, here.mean.dtype(),
+                [&](auto typed) { distance = mean_distance_typed<decltype(typed)>(here); });
   return distance;
 }
 

@@ -3,22 +3,8 @@
 #include <fmt/core.h>
 
 #include "kernels/planned.h"
-#include "runtime/log.h"
 
 namespace pal {
-namespace {
-
-struct Notes {
-  std::mutex mutex;
-  std::vector<std::string> lines;
-};
-Notes& notes() {
-  static Notes instance;
-  return instance;
-}
-
-}  // namespace
-
 namespace onednn {
 
 dnnl::engine& engine() {
@@ -46,13 +32,6 @@ Memory::desc strided(const Memory::dims& dims, DType dtype, const Memory::dims& 
   return {dims, data_type(dtype), strides};
 }
 
-void note_implementation(const std::string& what, const char* implementation) {
-  std::string line = fmt::format("{}: {}", what, implementation);
-  log_debug("{}", line);
-  const std::lock_guard lock(notes().mutex);
-  notes().lines.push_back(std::move(line));
-}
-
 dnnl::primitive_attr attributes() {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -64,7 +43,7 @@ void execute(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
   Tensor scratch;
   const auto bytes = static_cast<int64_t>(scratchpad.get_size());
   if (bytes > 0) {
-    scratch = Tensor::empty({bytes}, DType::u8, Tag::workspace);
+    scratch = Tensor::empty({bytes}, DType::u8, Tag::workspace, Device());
     arguments.emplace(DNNL_ARG_SCRATCHPAD, Memory(scratchpad, engine(), scratch.raw()));
   }
   primitive.execute(stream(), arguments);
@@ -73,17 +52,9 @@ void execute(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
 
 }  // namespace onednn
 
-std::vector<std::string> planned_implementations() {
-  const std::lock_guard lock(notes().mutex);
-  return notes().lines;
-}
-
 std::string cpu_library_version() {
   const dnnl_version_t* version = dnnl_version();
   return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
 }
-
-bool cpu_has_bf16() { return __builtin_cpu_supports("avx512bw") != 0; }
-bool cpu_has_native_bf16() { return __builtin_cpu_supports("avx512bf16") != 0; }
 
 }  // namespace pal

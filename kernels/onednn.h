@@ -1,11 +1,7 @@
 #pragma once
 // Shared by the oneDNN-backed families; not included by any public header.
 #include <dnnl.hpp>
-#include <map>
-#include <mutex>
-#include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "kernels/backend.h"
 
@@ -21,9 +17,6 @@ Memory::data_type data_type(DType dtype);
 
 /// A descriptor of `dims` (in oneDNN's logical order) with the given strides in elements.
 Memory::desc strided(const Memory::dims& dims, DType dtype, const Memory::dims& strides);
-
-/// Notes the implementation a planned primitive got, for `planned_implementations`, and logs it.
-void note_implementation(const std::string& what, const char* implementation);
 
 /// Attributes of all our primitives: scratch memory comes from our allocator.
 dnnl::primitive_attr attributes();
@@ -42,23 +35,5 @@ auto wrapped(const char* op, Body&& body) {
          static_cast<int>(error.status));
   }
 }
-
-/// Plans by key; made once, looked up afterwards. The tensors' values never enter a key.
-template <typename Plan>
-class PlanCache {
- public:
-  using Key = std::vector<int64_t>;
-  template <typename Make>
-  const Plan& get(const Key& key, Make&& make) {
-    const std::lock_guard lock(mutex_);
-    const auto found = plans_.find(key);
-    if (found != plans_.end()) return found->second;
-    return plans_.emplace(key, make()).first->second;
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<Key, Plan> plans_;
-};
 
 }  // namespace pal::onednn

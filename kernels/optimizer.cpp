@@ -1,6 +1,6 @@
 #include "kernels/optimizer.h"
 
-#include "kernels/check.h"
+#include "kernels/optimizer_check.h"
 #include "kernels/optimizer_math.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
@@ -8,28 +8,28 @@
 namespace pal::cpu {
 
 void sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer,
-              const SgdStep& step) {
-  const char* op = "sgd_step";
-  expect_tensor(op, "gradient", grad, parameters.shape(), parameters.dtype());
-  expect_tensor(op, "buffer", buffer, parameters.shape(), parameters.dtype());
-  expect_dense(op, "parameters", parameters);
-  expect_dense(op, "gradient", grad);
-  expect_dense(op, "buffer", buffer);
-  const ProfileScope scope(op, 5 * parameters.bytes(), 6 * parameters.numel());
-  dispatch_real(op, parameters.dtype(), [&](auto typed) {
+              const Tensor& controls) {
+  check_sgd_step(parameters, grad, buffer, controls);
+  const ProfileScope scope("sgd_step", 5 * parameters.bytes(), 6 * parameters.numel());
+  dispatch_real("sgd_step", parameters.dtype(), [&](auto typed) {
     using T = decltype(typed);
+    const optimizer_math::SgdNumbers<T> numbers(controls.data<double>());
+    if (numbers.halted()) return;
     T* __restrict values = parameters.data<T>();
     const T* __restrict gradients = grad.data<T>();
     T* __restrict momenta = buffer.data<T>();
-    const auto rate = static_cast<T>(step.learning_rate);
-    const auto momentum = static_cast<T>(step.momentum);
-    const auto decay = static_cast<T>(step.weight_decay);
-    const auto grad_scale = static_cast<T>(step.grad_scale);
     parallel_for(parameters.numel(), 16384, [=](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
-        optimizer_math::sgd(values[i], momenta[i], gradients[i], rate, momentum, decay, grad_scale);
+        optimizer_math::sgd(values[i], momenta[i], gradients[i], numbers);
     });
   });
+}
+
+void sgd_clip(const Tensor& squared_norms, double clip_norm, const Tensor& controls,
+              const Tensor& halted) {
+  check_sgd_clip(squared_norms, clip_norm, controls, halted);
+  optimizer_math::clip(squared_norms.data<double>(), clip_norm, controls.data<double>(),
+                       halted.data<double>());
 }
 
 }  // namespace pal::cpu

@@ -3,21 +3,27 @@
 
 namespace pal {
 
-struct SgdStep {
-  double learning_rate = 0.0;
-  double momentum = 0.0;
-  double weight_decay = 0.0;
-  /// Multiplies the gradient first: the clip factor (optimizer_math::clip_factor).
-  double grad_scale = 1.0;
+/// Numbers of one parameter group's update, f64 [kSgdControls] in this order. They live in a tensor
+/// so that a captured step reads new ones.
+enum SgdControl : int {
+  kLearningRate,
+  kMomentum,
+  kWeightDecay,
+  kGradScale,  ///< multiplies the gradient first; NaN: no update at all
+  kSgdControls,
 };
-
-namespace cpu {
 
 /// buffer = momentum buffer + (grad_scale grad + weight_decay parameters);
 /// parameters -= learning_rate buffer, in one pass. All three dense, of equal shape, in f32 or f64;
-/// updates parameters and buffer. Values that are not finite are not looked for: check the norm.
-void sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer,
-              const SgdStep& step);
+/// updates parameters and buffer, unless grad_scale is NaN. `controls` f64 [kSgdControls].
+PAL_KERNEL(void sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer,
+                         const Tensor& controls))
 
-}  // namespace cpu
+/// Sets the gradient scales in `controls` f64 [2, kSgdControls] (network, means) from the squared
+/// norms f64 [2] of the two groups' gradients: clip_factor(norm, clip_norm) for the network (1 if
+/// clip_norm is 0), 1 for the means. If a norm is not finite, or halted f64 [1] is not 0 already:
+/// sets halted to 1 and both scales to NaN, so that nothing changes any more.
+PAL_KERNEL(void sgd_clip(const Tensor& squared_norms, double clip_norm, const Tensor& controls,
+                         const Tensor& halted))
+
 }  // namespace pal

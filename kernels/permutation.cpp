@@ -6,7 +6,7 @@
 #include <random>
 #include <utility>
 
-#include "kernels/check.h"
+#include "kernels/permutation_check.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
@@ -58,9 +58,8 @@ std::vector<int32_t> invert_permutation(std::span<const int32_t> index) {
 namespace cpu {
 
 void permute_channels(const Tensor& x, const Tensor& index, const Tensor& y) {
+  check_permute_channels(x, index, y);
   const int64_t channels = x.channels();
-  expect_tensor("permute_channels", "y", y, x.shape(), x.dtype());
-  expect_tensor("permute_channels", "index", index, {channels}, DType::i32);
   const ProfileScope scope("permute_channels", x.bytes() + y.bytes());
   const int32_t* source = index.data<int32_t>();
   for (int64_t c = 0; c < channels; ++c)

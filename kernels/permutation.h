@@ -18,13 +18,10 @@ std::vector<int32_t> numpy_permutation(int64_t size, uint32_t seed = 0);
 /// inverse[index[i]] = i. Throws data if `index` is not a permutation.
 std::vector<int32_t> invert_permutation(std::span<const int32_t> index);
 
-namespace cpu {
-
 /// y[..., i] = x[..., index[i]]; overwrites y. x and y have equal shapes and dtype (f32, f64 or
 /// bf16), may be channel slices and must not overlap; index i32 [channels]. Throws usage when
 /// shapes do not fit and data when an index lies outside. The backward pass is the same with the
 /// inverse permutation.
-void permute_channels(const Tensor& x, const Tensor& index, const Tensor& y);
+PAL_KERNEL(void permute_channels(const Tensor& x, const Tensor& index, const Tensor& y))
 
-}  // namespace cpu
 }  // namespace pal

@@ -3,42 +3,22 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/check.h"
+#include "kernels/pool_check.h"
+#include "kernels/pool_math.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
 namespace pal::cpu {
 namespace {
 
-void check_average(const char* op, const Tensor& image, const Tensor& means) {
-  expect_rank(op, "image", image, 4);
-  expect_tensor(op, "means", means, {image.size(0), image.channels()}, image.dtype());
+pool_math::TapRange<int64_t> taps_of(int64_t window, int64_t size, const PoolGeometry& g) {
+  return {window, size, g.kernel, g.stride, g.padding};
 }
 
-void check_max(const char* op, const Tensor& fine, const Tensor& coarse, const Tensor& taps,
-               const PoolGeometry& g) {
-  expect_rank(op, "image", fine, 4);
-  expect(g.kernel >= 1 && g.kernel <= 15 && g.stride >= 1 && g.padding >= 0 &&
-             g.padding < g.kernel && g.out_size(fine.size(1)) >= 1 && g.out_size(fine.size(2)) >= 1,
-         "{}: a window of {} with stride {} and padding {} does not fit {}", op, g.kernel, g.stride,
-         g.padding, fine.shape().str());
-  expect_tensor(op, "pooled image", coarse,
-                {fine.size(0), g.out_size(fine.size(1)), g.out_size(fine.size(2)), fine.size(3)},
-                fine.dtype());
-  expect_tensor(op, "taps", taps, coarse.shape(), DType::u8);
-  expect_dense(op, "taps", taps);
+pool_math::WindowRange<int64_t> windows_of(int64_t at, int64_t windows, const PoolGeometry& g) {
+  const auto by_stride = [&](int64_t number) { return number / g.stride; };
+  return {at, windows, g.kernel, g.stride, g.padding, by_stride};
 }
-
-/// The taps of window `out` that lie inside [0, size).
-struct TapRange {
-  TapRange(int64_t out, int64_t size, const PoolGeometry& g)
-      : start(out * g.stride - g.padding),
-        begin(std::max<int64_t>(0, -start)),
-        end(std::min(g.kernel, size - start)) {}
-  int64_t start;
-  int64_t begin;
-  int64_t end;
-};
 
 /// Largest values over one window for all channels; the value kept is in `best`, its place in
 /// `tap`.
@@ -48,7 +28,7 @@ void take_larger(const T* __restrict in, int64_t channels, uint8_t place, T* __r
   for (int64_t c = 0; c < channels; ++c) {
     const auto value = static_cast<Compute<T>>(in[c]);
     const auto old = static_cast<Compute<T>>(best[c]);
-    const bool wins = value > old || value != value;
+    const bool wins = pool_math::wins(value, old);
     best[c] = wins ? in[c] : best[c];
     tap[c] = wins ? place : tap[c];
   }
@@ -65,7 +45,7 @@ void add_where(const T* __restrict from, const uint8_t* __restrict tap, uint8_t 
 }  // namespace
 
 void average_pool_forward(const Tensor& x, const Tensor& y) {
-  check_average("average_pool_forward", x, y);
+  check_average_pool("average_pool_forward", x, y);
   const ProfileScope scope("average_pool_forward", x.bytes() + y.bytes(), x.numel());
   dispatch_floating("average_pool_forward", x.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -90,7 +70,7 @@ void average_pool_forward(const Tensor& x, const Tensor& y) {
 }
 
 void average_pool_backward(const Tensor& grad_y, const Tensor& grad_x) {
-  check_average("average_pool_backward", grad_x, grad_y);
+  check_average_pool("average_pool_backward", grad_x, grad_y);
   const ProfileScope scope("average_pool_backward", grad_x.bytes() + grad_y.bytes());
   dispatch_floating("average_pool_backward", grad_x.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -112,7 +92,7 @@ void average_pool_backward(const Tensor& grad_y, const Tensor& grad_x) {
 
 void max_pool_forward(const Tensor& x, const PoolGeometry& geometry, const Tensor& y,
                       const Tensor& taps) {
-  check_max("max_pool_forward", x, y, taps, geometry);
+  check_max_pool("max_pool_forward", x, y, taps, geometry);
   const ProfileScope scope("max_pool_forward", x.bytes() + y.bytes() + taps.bytes());
   dispatch_floating("max_pool_forward", x.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -124,8 +104,8 @@ void max_pool_forward(const Tensor& x, const PoolGeometry& geometry, const Tenso
     parallel_for(y.rows(), row_grain(channels * geometry.kernel), [&](int64_t begin, int64_t end) {
       for (int64_t pixel = begin; pixel < end; ++pixel) {
         const int64_t line = pixel / y.size(2);
-        const TapRange rows(line % y.size(1), x.size(1), geometry);
-        const TapRange columns(pixel % y.size(2), width, geometry);
+        const auto rows = taps_of(line % y.size(1), x.size(1), geometry);
+        const auto columns = taps_of(pixel % y.size(2), width, geometry);
         const int64_t top = line / y.size(1) * x.size(1) + rows.start;
         T* best = to + pixel * y.pitch();
         uint8_t* tap = places + pixel * channels;
@@ -146,7 +126,7 @@ void max_pool_forward(const Tensor& x, const PoolGeometry& geometry, const Tenso
 
 void max_pool_backward(const Tensor& grad_y, const Tensor& taps, const PoolGeometry& geometry,
                        const Tensor& grad_x) {
-  check_max("max_pool_backward", grad_x, grad_y, taps, geometry);
+  check_max_pool("max_pool_backward", grad_x, grad_y, taps, geometry);
   const ProfileScope scope("max_pool_backward", grad_x.bytes() + grad_y.bytes() + taps.bytes());
   dispatch_floating("max_pool_backward", grad_x.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -156,14 +136,6 @@ void max_pool_backward(const Tensor& grad_y, const Tensor& taps, const PoolGeome
     const T* from = grad_y.data<T>();
     const uint8_t* places = taps.data<uint8_t>();
     T* to = grad_x.data<T>();
-    // First and last window along one axis that contains an input coordinate.
-    const auto first = [&](int64_t at) {
-      const int64_t shifted = at + geometry.padding - geometry.kernel + 1;
-      return shifted <= 0 ? int64_t{0} : (shifted + stride - 1) / stride;
-    };
-    const auto last = [&](int64_t at, int64_t windows) {
-      return std::min(windows - 1, (at + geometry.padding) / stride);
-    };
     // Each input pixel gathers from its windows, so that no two threads write to one place.
     parallel_for(grad_x.rows(), row_grain(channels), [&](int64_t begin, int64_t end) {
       std::vector<Real> sums(static_cast<size_t>(channels));
@@ -172,8 +144,10 @@ void max_pool_backward(const Tensor& grad_y, const Tensor& taps, const PoolGeome
         const int64_t row = pixel / grad_x.size(2) % grad_x.size(1);
         const int64_t image = pixel / (grad_x.size(1) * grad_x.size(2));
         std::fill(sums.begin(), sums.end(), Real{0});
-        for (int64_t oy = first(row); oy <= last(row, grad_y.size(1)); ++oy)
-          for (int64_t ox = first(column); ox <= last(column, grad_y.size(2)); ++ox) {
+        const auto rows = windows_of(row, grad_y.size(1), geometry);
+        const auto columns = windows_of(column, grad_y.size(2), geometry);
+        for (int64_t oy = rows.first; oy <= rows.last; ++oy)
+          for (int64_t ox = columns.first; ox <= columns.last; ++ox) {
             const int64_t window = (image * grad_y.size(1) + oy) * grad_y.size(2) + ox;
             const int64_t dy = row + geometry.padding - oy * stride;
             const int64_t dx = column + geometry.padding - ox * stride;

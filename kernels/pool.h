@@ -14,23 +14,21 @@ struct PoolGeometry {
 
 // Images [n, h, w, c] in f32, f64 or bf16 (sums in float at least); all arguments may be channel
 // slices. Throws usage when shapes do not fit or the batch is empty.
-namespace cpu {
 
 /// y [n, c] = mean over the pixels of x [n, h, w, c]; overwrites y.
-void average_pool_forward(const Tensor& x, const Tensor& y);
+PAL_KERNEL(void average_pool_forward(const Tensor& x, const Tensor& y))
 
 /// Overwrites grad_x: every pixel gets grad_y / (h w).
-void average_pool_backward(const Tensor& grad_y, const Tensor& grad_x);
+PAL_KERNEL(void average_pool_backward(const Tensor& grad_y, const Tensor& grad_x))
 
 /// Overwrites y [n, oh, ow, c] with the largest value of each window and taps (u8, same shape,
 /// dense) with its place in the window, kernel * dy + dx: the first of equal values; NaN wins.
 /// kernel at most 15, padding less than kernel.
-void max_pool_forward(const Tensor& x, const PoolGeometry& geometry, const Tensor& y,
-                      const Tensor& taps);
+PAL_KERNEL(void max_pool_forward(const Tensor& x, const PoolGeometry& geometry, const Tensor& y,
+                                 const Tensor& taps))
 
 /// Overwrites grad_x with the sum of grad_y over the windows that each pixel won.
-void max_pool_backward(const Tensor& grad_y, const Tensor& taps, const PoolGeometry& geometry,
-                       const Tensor& grad_x);
+PAL_KERNEL(void max_pool_backward(const Tensor& grad_y, const Tensor& taps,
+                                  const PoolGeometry& geometry, const Tensor& grad_x))
 
-}  // namespace cpu
 }  // namespace pal

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <vector>
 
-#include "kernels/check.h"
 #include "kernels/lanes.h"
+#include "kernels/reduce_check.h"
+#include "kernels/reduce_math.h"
 #include "kernels/rows.h"
 #include "runtime/profiler.h"
 
@@ -46,16 +46,6 @@ void row_norms(const T* values, int64_t rows, int64_t width, int64_t pitch, doub
   }
 }
 
-/// Whether a value's exponent bits are all ones: infinite or not a number.
-inline bool is_broken(float value) {
-  return (std::bit_cast<uint32_t>(value) & 0x7f800000U) == 0x7f800000U;
-}
-inline bool is_broken(double value) {
-  constexpr uint64_t kExponent = 0x7ff0000000000000U;
-  return (std::bit_cast<uint64_t>(value) & kExponent) == kExponent;
-}
-inline bool is_broken(bfloat16 value) { return (value.bits & 0x7f80U) == 0x7f80U; }
-
 template <typename From, typename To>
 void channel_sums_typed(const Tensor& x, const Tensor& sums) {
   const int64_t channels = x.channels();
@@ -83,8 +73,7 @@ void channel_sums_typed(const Tensor& x, const Tensor& sums) {
 }  // namespace
 
 void channel_sums(const Tensor& x, const Tensor& sums) {
-  expect_shape("channel_sums", "sums", sums, {x.channels()});
-  expect(x.numel() > 0, "channel_sums: expected a non-empty tensor, got {}", x.shape().str());
+  check_channel_sums(x, sums);
   const ProfileScope scope("channel_sums", x.bytes(), x.numel());
   dispatch_floating("channel_sums", x.dtype(), [&](auto from) {
     dispatch_real("channel_sums", sums.dtype(),
@@ -92,9 +81,12 @@ void channel_sums(const Tensor& x, const Tensor& sums) {
   });
 }
 
-double squared_norm(const Tensor& x) {
-  if (x.numel() == 0) return 0.0;
+void squared_norm(const Tensor& x, const Tensor& sum) {
+  check_squared_norm(sum);
   const ProfileScope scope("squared_norm", x.bytes(), 2 * x.numel());
+  double* to = sum.data<double>();
+  *to = 0.0;
+  if (x.numel() == 0) return;
   const int64_t rows = x.is_dense() ? 1 : x.rows();
   std::vector<double> norms(static_cast<size_t>(rows));
   dispatch_floating("squared_norm", x.dtype(), [&](auto typed) {
@@ -102,12 +94,29 @@ double squared_norm(const Tensor& x) {
     row_norms(x.data<T>(), rows, x.numel() / rows, x.pitch(), norms.data());
   });
   tree_sum(norms.data(), rows, 1);
-  return norms[0];
+  *to = norms[0];
+}
+
+void squared_difference(const Tensor& a, const Tensor& b, const Tensor& sums) {
+  check_squared_difference(a, b, sums);
+  const ProfileScope scope("squared_difference", a.bytes() + b.bytes(), 5 * a.numel());
+  double* to = sums.data<double>();
+  dispatch_real("squared_difference", a.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    const Tensor left = a.dense();
+    const Tensor right = b.dense();
+    const T* l = left.data<T>();
+    const T* r = right.data<T>();
+    to[0] = parallel_sum(a.numel(), [=](int64_t i) {
+      const double difference = widened(l[i]) - widened(r[i]);
+      return difference * difference;
+    });
+    to[1] = parallel_sum(a.numel(), [=](int64_t i) { return widened(l[i]) * widened(l[i]); });
+  });
 }
 
 void half_squared_norm(const Tensor& z, const Tensor& norms) {
-  expect_rank("half_squared_norm", "z", z, 2);
-  expect_tensor("half_squared_norm", "norms", norms, {z.size(0)}, DType::f64);
+  check_half_squared_norm(z, norms);
   const ProfileScope scope("half_squared_norm", z.bytes(), 2 * z.numel());
   double* to = norms.data<double>();
   dispatch_floating("half_squared_norm", z.dtype(), [&](auto typed) {
@@ -127,7 +136,7 @@ bool all_finite(const Tensor& x) {
       const T* v = values + row * x.pitch() + column;
       // Integers, not bools: this sum vectorises.
       uint32_t broken = 0;
-      for (int64_t i = 0; i < count; ++i) broken |= is_broken(v[i]) ? 1U : 0U;
+      for (int64_t i = 0; i < count; ++i) broken |= reduce_math::is_broken(v[i]) ? 1U : 0U;
       if (broken != 0) finite.store(false, std::memory_order_relaxed);
     });
   });

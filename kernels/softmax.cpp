@@ -1,9 +1,8 @@
 #include "kernels/softmax.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "kernels/check.h"
+#include "kernels/softmax_check.h"
 #include "kernels/softmax_math.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
@@ -16,20 +15,17 @@ int64_t grain(const Tensor& scores) {
   return std::max<int64_t>(1, 2048 / std::max<int64_t>(1, scores.channels()));
 }
 
-void check_labels(const char* op, const Tensor& labels, const Tensor& scores) {
-  expect_rank(op, "scores", scores, 2);
-  expect_tensor(op, "labels", labels, {scores.size(0)}, DType::i32);
+/// The labels must be on the CPU for this, so other backends leave it out.
+void check_labels(const char* op, const Tensor& labels, int64_t classes) {
   const int32_t* values = labels.data<int32_t>();
   for (int64_t n = 0; n < labels.numel(); ++n)
-    if (values[n] < 0 || values[n] >= scores.size(1))
+    if (values[n] < 0 || values[n] >= classes)
       fail(ErrorKind::data, "{}: label {} of sample {}; expected 0 to {}", op, values[n], n,
-           scores.size(1) - 1);
+           classes - 1);
 }
 
-void check_targets(const char* op, const Tensor& targets, const Tensor& scores) {
-  if (targets.dtype() == DType::i32) return check_labels(op, targets, scores);
-  expect_rank(op, "scores", scores, 2);
-  expect_tensor(op, "targets", targets, scores.shape(), scores.dtype());
+void check_targets(const char* op, const Tensor& targets, int64_t classes) {
+  if (targets.dtype() == DType::i32) check_labels(op, targets, classes);
 }
 
 /// Calls body(row, scores of the row, log-sum-exp of the row) in parallel.
@@ -47,8 +43,7 @@ void for_each_row(const Tensor& scores, Body&& body) {
 }  // namespace
 
 void softmax(const Tensor& scores, const Tensor& probabilities) {
-  expect_rank("softmax", "scores", scores, 2);
-  expect_tensor("softmax", "probabilities", probabilities, scores.shape(), scores.dtype());
+  check_softmax(scores, probabilities);
   const ProfileScope scope("softmax", 2 * scores.bytes());
   dispatch_real("softmax", scores.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -56,14 +51,14 @@ void softmax(const Tensor& scores, const Tensor& probabilities) {
     for_each_row<T>(scores, [&](int64_t row, const T* s, double log_sum) {
       T* out = to + row * probabilities.pitch();
       for (int64_t y = 0; y < scores.channels(); ++y)
-        out[y] = static_cast<T>(std::exp(static_cast<double>(s[y]) - log_sum));
+        out[y] = static_cast<T>(softmax_math::probability(s[y], log_sum));
     });
   });
 }
 
 void cross_entropy(const Tensor& scores, const Tensor& targets, const Tensor& losses) {
-  check_targets("cross_entropy", targets, scores);
-  expect_tensor("cross_entropy", "losses", losses, {scores.size(0)}, DType::f64);
+  check_cross_entropy(scores, targets, losses);
+  check_targets("cross_entropy", targets, scores.channels());
   const ProfileScope scope("cross_entropy", scores.bytes());
   double* to = losses.data<double>();
   dispatch_real("cross_entropy", scores.dtype(), [&](auto typed) {
@@ -88,8 +83,8 @@ void cross_entropy(const Tensor& scores, const Tensor& targets, const Tensor& lo
 void cross_entropy_backward(const Tensor& scores, const Tensor& targets, double weight,
                             const Tensor& grad_scores) {
   const char* op = "cross_entropy_backward";
-  check_targets(op, targets, scores);
-  expect_tensor(op, "grad_scores", grad_scores, scores.shape(), scores.dtype());
+  check_cross_entropy_backward(scores, targets, grad_scores);
+  check_targets(op, targets, scores.channels());
   const ProfileScope scope(op, 2 * scores.bytes());
   dispatch_real(op, scores.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -108,17 +103,16 @@ void cross_entropy_backward(const Tensor& scores, const Tensor& targets, double 
       T* out = to + row * grad_scores.pitch();
       for (int64_t y = 0; y < classes; ++y) {
         const double target = hard ? (y == labels[row] ? 1.0 : 0.0) : static_cast<double>(t[y]);
-        const double probability = std::exp(static_cast<double>(s[y]) - log_sum);
-        out[y] = static_cast<T>(weight * (total * probability - target));
+        const double probability = softmax_math::probability(s[y], log_sum);
+        out[y] = static_cast<T>(softmax_math::score_gradient(weight, probability, target, total));
       }
     });
   });
 }
 
 void soft_targets(const Tensor& labels, double smoothing, const Tensor& targets) {
-  check_labels("soft_targets", labels, targets);
-  expect(smoothing >= 0.0 && smoothing <= 1.0,
-         "soft_targets: expected a smoothing from 0 to 1, got {}", smoothing);
+  check_soft_targets(labels, smoothing, targets);
+  check_labels("soft_targets", labels, targets.channels());
   const int32_t* label = labels.data<int32_t>();
   dispatch_real("soft_targets", targets.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -131,8 +125,7 @@ void soft_targets(const Tensor& labels, double smoothing, const Tensor& targets)
 }
 
 void argmax(const Tensor& scores, const Tensor& labels) {
-  expect_rank("argmax", "scores", scores, 2);
-  expect_tensor("argmax", "labels", labels, {scores.size(0)}, DType::i32);
+  check_argmax(scores, labels);
   dispatch_real("argmax", scores.dtype(), [&](auto typed) {
     using T = decltype(typed);
     for (int64_t n = 0; n < scores.rows(); ++n) {
@@ -145,22 +138,22 @@ void argmax(const Tensor& scores, const Tensor& labels) {
   });
 }
 
-int64_t count_top_k(const Tensor& scores, const Tensor& labels, int64_t k) {
-  check_labels("count_top_k", labels, scores);
-  expect(k >= 1, "count_top_k: expected k of at least 1, got {}", k);
+void count_top_k(const Tensor& scores, const Tensor& labels, int64_t k, const Tensor& count) {
+  check_count_top_k(scores, labels, k, count);
+  check_labels("count_top_k", labels, scores.channels());
   int64_t hits = 0;
   dispatch_real("count_top_k", scores.dtype(), [&](auto typed) {
     using T = decltype(typed);
     for (int64_t n = 0; n < scores.rows(); ++n) {
       const T* s = scores.data<T>() + n * scores.pitch();
       const int64_t label = labels.data<int32_t>()[n];
-      int64_t larger = 0;
+      int64_t before = 0;
       for (int64_t y = 0; y < scores.channels(); ++y)
-        larger += s[y] > s[label] || (s[y] == s[label] && y < label) ? 1 : 0;
-      hits += larger < k && s[label] == s[label] ? 1 : 0;
+        before += softmax_math::comes_before(s[y], y, s[label], label) ? 1 : 0;
+      hits += before < k && s[label] == s[label] ? 1 : 0;
     }
   });
-  return hits;
+  count.data<double>()[0] = static_cast<double>(hits);
 }
 
 }  // namespace pal::cpu

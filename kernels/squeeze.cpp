@@ -1,19 +1,11 @@
 #include "kernels/squeeze.h"
 
-#include "kernels/check.h"
+#include "kernels/patch_check.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
 namespace pal::cpu {
 namespace {
-
-void check(const char* op, const Tensor& fine, const Tensor& coarse) {
-  expect_rank(op, "image", fine, 4);
-  const Shape& s = fine.shape();
-  if (s[1] % 2 != 0 || s[2] % 2 != 0)
-    fail(ErrorKind::usage, "{}: expected an even height and width, got {}", op, s.str());
-  expect_tensor(op, "squeezed image", coarse, {s[0], s[1] / 2, s[2] / 2, 4 * s[3]}, fine.dtype());
-}
 
 /// Calls body(upper left, upper right, lower left, lower right pixel, squeezed pixel) per patch.
 template <typename T, typename Body>
@@ -35,7 +27,7 @@ void for_each_patch(const Tensor& fine, const Tensor& coarse, Body&& body) {
 }  // namespace
 
 void squeeze(const Tensor& x, const Tensor& y) {
-  check("squeeze", x, y);
+  check_patches("squeeze", "squeezed image", x, y);
   const ProfileScope scope("squeeze", x.bytes() + y.bytes());
   dispatch_floating("squeeze", x.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -54,7 +46,7 @@ void squeeze(const Tensor& x, const Tensor& y) {
 }
 
 void unsqueeze(const Tensor& y, const Tensor& x) {
-  check("unsqueeze", x, y);
+  check_patches("unsqueeze", "squeezed image", x, y);
   const ProfileScope scope("unsqueeze", x.bytes() + y.bytes());
   dispatch_floating("unsqueeze", x.dtype(), [&](auto typed) {
     using T = decltype(typed);

@@ -5,12 +5,12 @@
 // 4 c + 2 dy + dx at (i, j) is channel c at (2i + dy, 2j + dx). A permutation, so its inverse is
 // also its backward. f32, f64 or bf16; arguments may be channel slices but must not overlap. Throws
 // usage when shapes do not fit.
-namespace pal::cpu {
+namespace pal {
 
 /// Overwrites y.
-void squeeze(const Tensor& x, const Tensor& y);
+PAL_KERNEL(void squeeze(const Tensor& x, const Tensor& y))
 
 /// Overwrites x.
-void unsqueeze(const Tensor& y, const Tensor& x);
+PAL_KERNEL(void unsqueeze(const Tensor& y, const Tensor& x))
 
-}  // namespace pal::cpu
+}  // namespace pal

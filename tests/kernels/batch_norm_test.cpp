@@ -125,6 +125,67 @@ TEST(BatchNorm, AFarMeanDoesNotDrownTheVariance) {
   expect_near(variance, Tensor::zeros({3}), 0.0);
 }
 
+TEST(BatchNorm, StatisticsForTrainingByHand) {
+  const Tensor x = tensor_with({4, 1}, DType::f32, {1, 2, 3, 6});
+  const BatchStatistics s = {.mean = Tensor::empty({1}),
+                             .inv_std = Tensor::empty({1}),
+                             .running_mean = tensor_with({1}, DType::f32, {7}),
+                             .running_var = tensor_with({1}, DType::f32, {2}),
+                             .epsilon = 0.5,
+                             .momentum = 0.25};
+  cpu::batch_norm_statistics(x, s);
+  EXPECT_EQ(value_at(s.mean, 0), 3.0);
+  // The biased variance is 3.5, the unbiased one 14 / 3.
+  EXPECT_EQ(value_at(s.inv_std, 0), 0.5);
+  EXPECT_EQ(value_at(s.running_mean, 0), 0.75 * 7 + 0.25 * 3);
+  EXPECT_NEAR(value_at(s.running_var, 0), 0.75 * 2 + 0.25 * 14 / 3, 1e-6);
+  // A single row has no unbiased variance.
+  cpu::batch_norm_statistics(tensor_with({1, 1}, DType::f32, {5}), s);
+  EXPECT_NEAR(value_at(s.inv_std, 0), std::sqrt(2.0), 1e-6);
+  EXPECT_NEAR(value_at(s.running_var, 0), 0.75 * (0.75 * 2 + 0.25 * 14 / 3), 1e-6);
+}
+
+TEST(BatchNorm, StatisticsForTrainingFollowThoseOfTheBatch) {
+  for (const DType dtype : {DType::f32, DType::f64, DType::bf16})
+    for (const Shape& shape : kShapes) {
+      const DType parameters = dtype == DType::f64 ? DType::f64 : DType::f32;
+      const int64_t channels = shape.last();
+      const Tensor x = pitched_copy(random_tensor(shape, dtype, 1));
+      const Tensor mean = Tensor::empty({channels}, parameters);
+      const Tensor variance = Tensor::empty({channels}, parameters);
+      cpu::batch_statistics(x, mean, variance);
+      const Tensor before = random_tensor({channels}, parameters, 2);
+      BatchStatistics s;
+      s.mean = Tensor::empty({channels}, parameters);
+      s.inv_std = Tensor::empty({channels}, parameters);
+      s.running_mean = before.clone();
+      s.running_var = before.clone();
+      cpu::batch_norm_statistics(x, s);
+      EXPECT_EQ(values_of(s.mean), values_of(mean)) << shape.str();
+      const auto rows = static_cast<double>(x.rows());
+      const double unbiased = rows > 1 ? rows / (rows - 1) : 1.0;
+      const double tolerance = parameters == DType::f64 ? 1e-14 : 1e-6;
+      for (int64_t c = 0; c < channels; ++c) {
+        const double wanted = 1.0 / std::sqrt(value_at(variance, c) + kEpsilon);
+        EXPECT_NEAR(value_at(s.inv_std, c), wanted, 1e-7 * wanted);
+        const double kept = 0.95 * value_at(before, c);
+        EXPECT_NEAR(value_at(s.running_mean, c), kept + 0.05 * value_at(mean, c), tolerance);
+        EXPECT_NEAR(value_at(s.running_var, c), kept + 0.05 * unbiased * value_at(variance, c),
+                    tolerance);
+      }
+    }
+}
+
+TEST(BatchNorm, InverseDeviation) {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const Tensor variance = tensor_with({3}, dtype, {0.0, 1.0, 3.75});
+    const Tensor inv_std = Tensor::empty({3}, dtype);
+    cpu::inverse_deviation(variance, 0.25, inv_std);
+    expect_near(inv_std, tensor_with({3}, DType::f64, {2.0, 1 / std::sqrt(1.25), 0.5}),
+                dtype == DType::f32 ? 1e-7 : 1e-15);
+  }
+}
+
 TEST(BatchNorm, ForwardCoversDtypesAndPitches) {
   const std::pair<DType, DType> pairs[] = {{DType::f64, DType::f64},
                                            {DType::f32, DType::f32},
@@ -307,6 +368,14 @@ TEST(BatchNorm, RefusesWhatDoesNotFit) {
                [&] { cpu::batch_statistics(empty, seven, seven); });
   expect_error(ErrorKind::usage, "7 channels",
                [&] { cpu::batch_statistics(c.x, seven, Tensor::zeros({6}, DType::f64)); });
+  BatchStatistics statistics{seven, seven, seven, seven};
+  expect_error(ErrorKind::usage, "batch_norm_statistics: expected rows",
+               [&] { cpu::batch_norm_statistics(empty, statistics); });
+  statistics.running_var = Tensor::zeros({6}, DType::f64);
+  expect_error(ErrorKind::usage, "7 channels",
+               [&] { cpu::batch_norm_statistics(c.x, statistics); });
+  expect_error(ErrorKind::usage, "expected inv_std of shape [7], got [6]",
+               [&] { cpu::inverse_deviation(seven, kEpsilon, Tensor::zeros({6}, DType::f64)); });
   expect_error(ErrorKind::usage, "batch_norm_forward: expected [2, 3, 3, 7], got [2, 3, 3, 6]",
                [&] { cpu::batch_norm_forward(c.x, c.args, true, y.slice_channels(0, 6)); });
   BatchNormArgs wrong = c.args;

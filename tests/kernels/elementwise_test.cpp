@@ -58,6 +58,15 @@ TEST(Elementwise, AxpyAndScale) {
   expect_near(y, tensor_with({3}, DType::f64, {-21, -38, -64}), 0.0);
 }
 
+TEST(Elementwise, AddScalarAddsToEverySample) {
+  const Tensor target = tensor_with({3}, DType::f64, {1, 2, 3});
+  cpu::add_scalar(target, 0.5, {});
+  expect_near(target, tensor_with({3}, DType::f64, {1.5, 2.5, 3.5}), 0.0);
+  cpu::add_scalar(target, -2.0, tensor_with({1}, DType::f64, {0.25}));
+  expect_near(target, tensor_with({3}, DType::f64, {1, 2, 3}), 0.0);
+  EXPECT_NO_THROW(cpu::add_scalar(Tensor::empty({0}, DType::f64), 1.0, {}));
+}
+
 TEST(Elementwise, ReluForwardAndBackward) {
   for (const DType dtype : {DType::f32, DType::f64, DType::bf16}) {
     const Tensor x = tensor_with({1, 5}, dtype, {-1, 0, 2, -0.5, 3});
@@ -106,6 +115,13 @@ TEST(Elementwise, RefusesWrongArguments) {
   expect_error(ErrorKind::usage, "relu_backward: expected grad_x", [&] {
     cpu::relu_backward(a, a, Tensor::zeros({2, 3}, DType::f64));
   });
+  const Tensor log_det = Tensor::zeros({2}, DType::f64);
+  expect_error(ErrorKind::usage, "add_scalar: expected target in f64, got f32",
+               [&] { cpu::add_scalar(Tensor::zeros({2}), 1.0, {}); });
+  expect_error(ErrorKind::usage, "add_scalar: expected target of shape [6], got [2, 3]",
+               [&] { cpu::add_scalar(a, 1.0, {}); });
+  expect_error(ErrorKind::usage, "add_scalar: expected value of shape [1], got [2]",
+               [&] { cpu::add_scalar(log_det, 1.0, log_det); });
 }
 
 TEST(Elementwise, ResultsDoNotDependOnThreads) {

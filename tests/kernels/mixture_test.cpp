@@ -25,22 +25,32 @@ constexpr int64_t kMeanSize = 5;
 constexpr int64_t kRank = 2;
 
 MixtureMeans full_rank(DType dtype) {
-  return {random_tensor({kClasses, kDims}, dtype, 1), {}, {}, {}};
+  return {random_tensor({kClasses, kDims}, dtype, 1), {}, {}, {}, {}};
+}
+
+void permute(MixtureMeans& means, const std::vector<int32_t>& order) {
+  const auto tensor = [](const std::vector<int32_t>& index) {
+    return tensor_with({static_cast<int64_t>(index.size())}, DType::i32,
+                       {index.begin(), index.end()});
+  };
+  means.permutation = tensor(order);
+  means.inverse_permutation = tensor(invert_permutation(order));
 }
 
 MixtureMeans low_rank(DType dtype, bool permuted) {
   MixtureMeans means{random_tensor({kClasses, kMeanSize}, dtype, 2),
                      random_tensor({kClasses, kRank}, dtype, 3),
                      random_tensor({kRank, kDims - kMeanSize}, dtype, 4),
+                     {},
                      {}};
-  if (permuted) means.permutation = tensor_with({kMeanSize}, DType::i32, {3, 0, 4, 1, 2});
+  if (permuted) permute(means, {3, 0, 4, 1, 2});
   return means;
 }
 
 std::vector<MixtureMeans> all_means(DType dtype) {
   std::vector<MixtureMeans> all = {full_rank(dtype), low_rank(dtype, false), low_rank(dtype, true)};
   all.push_back(full_rank(dtype));
-  all.back().permutation = tensor_with({3}, DType::i32, {2, 0, 1});
+  permute(all.back(), {2, 0, 1});
   return all;
 }
 
@@ -139,6 +149,25 @@ TEST(Mixture, LossesFollowTheirDefinitions) {
   }
 }
 
+TEST(Mixture, SummaryIsTheMeanOverTheBatch) {
+  for (const int64_t batch : {1, 3, 5000}) {
+    const Tensor joint = random_tensor({batch}, DType::f64, 8);
+    const Tensor entropy = random_tensor({batch}, DType::f64, 9);
+    double joint_mean = 0.0;
+    double entropy_mean = 0.0;
+    for (int64_t n = 0; n < batch; ++n) {
+      joint_mean += value_at(joint, n) / static_cast<double>(batch);
+      entropy_mean += value_at(entropy, n) / static_cast<double>(batch);
+    }
+    const Tensor summary = Tensor::empty({3}, DType::f64);
+    cpu::mixture_summary(joint, entropy, {0.25, 0.5}, summary);
+    expect_near(summary,
+                tensor_with({3}, DType::f64,
+                            {0.25 * joint_mean + 0.5 * entropy_mean, joint_mean, entropy_mean}),
+                1e-14);
+  }
+}
+
 TEST(Mixture, GradientsMatchDifferences) {
   for (const MixtureMeans& means : all_means(DType::f64)) {
     Problem problem(means);
@@ -182,7 +211,8 @@ TEST(Mixture, LargeNormsDoNotSwallowTheScores) {
   const Tensor z = Tensor::zeros({1, 4}, DType::f32);
   z.data<float>()[0] = 11585.0F;
   z.data<float>()[1] = 0.01F;
-  const MixtureMeans means{tensor_with({2, 4}, DType::f32, {0, 1, 0, 0, 0, 0, 1, 0}), {}, {}, {}};
+  const MixtureMeans means{
+      tensor_with({2, 4}, DType::f32, {0, 1, 0, 0, 0, 0, 1, 0}), {}, {}, {}, {}};
   const Tensor scores = Tensor::empty({1, 2}, DType::f32);
   MixtureState state;
   cpu::mixture_scores(z, means, scores, state);
@@ -207,21 +237,27 @@ TEST(Mixture, MeanDistanceIsThatOfTheSpelledOutMeans) {
 TEST(Mixture, RefusesWrongArguments) {
   MixtureState state;
   const Tensor z = Tensor::zeros({2, 4});
-  const MixtureMeans means{Tensor::zeros({3, 4}), {}, {}, {}};
+  const MixtureMeans means{Tensor::zeros({3, 4}), {}, {}, {}, {}};
   expect_error(ErrorKind::usage, "expected scores of shape [2, 3], got [2, 4]", [&] {
     cpu::mixture_scores(z, means, Tensor::zeros({2, 4}), state);
   });
   expect_error(ErrorKind::usage, "expected means of 4 dimensions, got 2", [&] {
-    cpu::mixture_scores(z, {Tensor::zeros({3, 2}), {}, {}, {}}, Tensor::zeros({2, 3}), state);
+    cpu::mixture_scores(z, {Tensor::zeros({3, 2}), {}, {}, {}, {}}, Tensor::zeros({2, 3}), state);
   });
   expect_error(ErrorKind::usage, "expected prototypes of shape [2, 1], got [2, 2]", [&] {
-    cpu::mixture_scores(z,
-                        {Tensor::zeros({3, 3}), Tensor::zeros({3, 2}), Tensor::zeros({2, 2}), {}},
-                        Tensor::zeros({2, 3}), state);
+    cpu::mixture_scores(
+        z, {Tensor::zeros({3, 3}), Tensor::zeros({3, 2}), Tensor::zeros({2, 2}), {}, {}},
+        Tensor::zeros({2, 3}), state);
   });
-  expect_error(ErrorKind::data, "expected each of 0 to 1 once", [&] {
-    const Tensor broken = tensor_with({2}, DType::i32, {1, 1});
-    cpu::mixture_scores(z, {Tensor::zeros({3, 4}), {}, {}, broken}, Tensor::zeros({2, 3}), state);
+  const Tensor order = tensor_with({2}, DType::i32, {1, 0});
+  expect_error(ErrorKind::usage, "expected the inverse permutation of shape [2], got nothing", [&] {
+    cpu::mixture_scores(z, {Tensor::zeros({3, 4}), {}, {}, order, {}}, Tensor::zeros({2, 3}),
+                        state);
+  });
+  expect_error(ErrorKind::data, "permute_channels: index 1 is 2", [&] {
+    const Tensor broken = tensor_with({2}, DType::i32, {1, 2});
+    cpu::mixture_scores(z, {Tensor::zeros({3, 4}), {}, {}, broken, order}, Tensor::zeros({2, 3}),
+                        state);
   });
   expect_error(ErrorKind::usage, "non-empty z", [&] {
     cpu::mixture_scores(Tensor::empty({0, 4}), means, Tensor::zeros({0, 3}), state);
@@ -230,6 +266,10 @@ TEST(Mixture, RefusesWrongArguments) {
     const Tensor per_sample = Tensor::zeros({2}, DType::f64);
     cpu::mixture_losses(Tensor::zeros({2, 3}), per_sample, per_sample, Tensor::zeros({2, 2}), 4, {},
                         {});
+  });
+  expect_error(ErrorKind::usage, "mixture_summary: expected a non-empty nll_joint of rank 1", [&] {
+    const Tensor none = Tensor::empty({0}, DType::f64);
+    cpu::mixture_summary(none, none, {}, Tensor::zeros({3}, DType::f64));
   });
 }
 

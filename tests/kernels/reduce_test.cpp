@@ -17,6 +17,12 @@ using testing::pitched_copy;
 using testing::random_tensor;
 using testing::value_at;
 
+double squared_norm(const Tensor& x) {
+  const Tensor sum = testing::constant_tensor({1}, 7.0);
+  cpu::squared_norm(x, sum);
+  return value_at(sum, 0);
+}
+
 TEST(Reduce, ChannelSumsAddUp) {
   for (const DType dtype : {DType::f32, DType::f64, DType::bf16})
     for (const Shape& shape : {Shape{1, 1}, Shape{5, 3}, Shape{2, 9, 11, 17}, Shape{3000, 70}}) {
@@ -40,10 +46,27 @@ TEST(Reduce, SquaredNormIsWide) {
   const Tensor x = Tensor::empty({100001}, DType::f32);
   x.fill(1.0);
   x.data<float>()[0] = 1e4F;
-  EXPECT_EQ(cpu::squared_norm(x), 1e8 + 1e5);
+  EXPECT_EQ(squared_norm(x), 1e8 + 1e5);
   const Tensor y = random_tensor({7, 13}, DType::f64, 2);
-  EXPECT_NEAR(cpu::squared_norm(pitched_copy(y)), testing::inner(y, y), 1e-12);
-  EXPECT_EQ(cpu::squared_norm(Tensor::empty({0}, DType::f32)), 0.0);
+  EXPECT_NEAR(squared_norm(pitched_copy(y)), testing::inner(y, y), 1e-12);
+  EXPECT_EQ(squared_norm(Tensor::empty({0}, DType::f32)), 0.0);
+}
+
+TEST(Reduce, SquaredDifference) {
+  for (const DType dtype : {DType::f32, DType::f64})
+    for (const Shape& shape : {Shape{1}, Shape{7, 13}, Shape{3, 10007}}) {
+      const Tensor a = random_tensor(shape, dtype, 6);
+      const Tensor b = random_tensor(shape, dtype, 7);
+      const Tensor sums = testing::constant_tensor({2}, 5.0);
+      cpu::squared_difference(pitched_copy(a), b, sums);
+      double difference = 0.0;
+      for (int64_t i = 0; i < a.numel(); ++i)
+        difference += std::pow(value_at(a, i) - value_at(b, i), 2);
+      EXPECT_NEAR(value_at(sums, 0), difference, 1e-13 * difference);
+      EXPECT_NEAR(value_at(sums, 1), testing::inner(a, a), 1e-13 * testing::inner(a, a));
+      cpu::squared_difference(a, a, sums);
+      EXPECT_EQ(value_at(sums, 0), 0.0);
+    }
 }
 
 TEST(Reduce, HalfSquaredNormPerRow) {
@@ -65,7 +88,7 @@ TEST(Reduce, SumsDoNotDependOnThreads) {
     const Tensor sums = Tensor::zeros({37}, DType::f64);
     cpu::channel_sums(x, sums);
     auto values = testing::values_of(sums);
-    values.push_back(cpu::squared_norm(x));
+    values.push_back(squared_norm(x));
     return values;
   };
   const auto one = results(1);
@@ -84,7 +107,7 @@ TEST(Reduce, AllFiniteFindsOneBrokenValue) {
         EXPECT_TRUE(cpu::all_finite(x));
         testing::set_value(x, place, bad);
         EXPECT_FALSE(cpu::all_finite(x));
-        EXPECT_FALSE(std::isfinite(cpu::squared_norm(x)));
+        EXPECT_FALSE(std::isfinite(squared_norm(x)));
       }
 }
 
@@ -97,6 +120,13 @@ TEST(Reduce, RefusesWrongArguments) {
   });
   expect_error(ErrorKind::usage, "half_squared_norm: expected norms in f64", [] {
     cpu::half_squared_norm(Tensor::zeros({4, 3}), Tensor::zeros({4}));
+  });
+  expect_error(ErrorKind::usage, "squared_norm: expected sum of shape [1], got [2]", [] {
+    cpu::squared_norm(Tensor::zeros({4, 3}), Tensor::zeros({2}, DType::f64));
+  });
+  expect_error(ErrorKind::usage, "squared_difference: expected b of shape [4, 3], got [3, 4]", [] {
+    cpu::squared_difference(Tensor::zeros({4, 3}), Tensor::zeros({3, 4}),
+                            Tensor::zeros({2}, DType::f64));
   });
 }
 

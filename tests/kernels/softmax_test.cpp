@@ -16,6 +16,12 @@ using testing::random_tensor;
 using testing::tensor_with;
 using testing::value_at;
 
+double count_top_k(const Tensor& scores, const Tensor& labels, int64_t k) {
+  const Tensor count = testing::constant_tensor({1}, -1.0);
+  cpu::count_top_k(scores, labels, k, count);
+  return value_at(count, 0);
+}
+
 double total(const Tensor& losses) {
   double sum = 0.0;
   for (const double value : testing::values_of(losses)) sum += value;
@@ -77,10 +83,10 @@ TEST(Softmax, ArgmaxAndTopK) {
   EXPECT_EQ(value_at(best, 1), 0);
   EXPECT_EQ(value_at(best, 2), 2);
   const Tensor labels = tensor_with({4}, DType::i32, {1, 2, 0, 0});
-  EXPECT_EQ(cpu::count_top_k(scores, labels, 1), 0);
-  EXPECT_EQ(cpu::count_top_k(scores, labels, 2), 1);
-  EXPECT_EQ(cpu::count_top_k(scores, labels, 3), 3);
-  EXPECT_EQ(cpu::count_top_k(scores, labels, 100), 3);
+  EXPECT_EQ(count_top_k(scores, labels, 1), 0);
+  EXPECT_EQ(count_top_k(scores, labels, 2), 1);
+  EXPECT_EQ(count_top_k(scores, labels, 3), 3);
+  EXPECT_EQ(count_top_k(scores, labels, 100), 3);
 }
 
 TEST(Softmax, RefusesWrongArguments) {
@@ -96,6 +102,11 @@ TEST(Softmax, RefusesWrongArguments) {
   expect_error(ErrorKind::usage, "smoothing from 0 to 1", [&] {
     cpu::soft_targets(tensor_with({2}, DType::i32, {0, 1}), 1.5, scores);
   });
+  const Tensor labels = tensor_with({2}, DType::i32, {0, 1});
+  expect_error(ErrorKind::usage, "count_top_k: expected k of at least 1, got 0",
+               [&] { count_top_k(scores, labels, 0); });
+  expect_error(ErrorKind::usage, "count_top_k: expected count of shape [1], got [2]",
+               [&] { cpu::count_top_k(scores, labels, 1, losses); });
   expect_error(ErrorKind::usage, "non-empty scores", [] {
     cpu::softmax(Tensor::empty({0, 3}), Tensor::empty({0, 3}));
   });

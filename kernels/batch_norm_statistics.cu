@@ -1,0 +1,153 @@
+#include "kernels/batch_norm.h"
+#include "kernels/batch_norm_check.h"
+#include "kernels/batch_norm_math.h"
+#include "kernels/column_kernels.cuh"
+#include "runtime/profiler.h"
+
+namespace pal::cuda {
+namespace {
+
+/// Sums of x and of its square, relative to the first row: no cancellation when the mean is far
+/// from zero.
+template <typename X, int kAccess>
+struct StatisticsSums {
+  static constexpr int kWidth = kAccess;
+  static constexpr int kUnroll = 4;
+  using Line = Vec<X, kWidth>;
+  using Channels = Vec<float, kWidth>;
+
+  __device__ Channels channels(const ColumnPlace& at) const {
+    return channel_values<kWidth>(first_row, true, at);
+  }
+  __device__ Line load(int64_t line, int element) const {
+    return load_vector<kWidth>(x.line(line) + element);
+  }
+  __device__ void add(int64_t, int, const Channels& shift, const Line& values, float* sum,
+                      float* squares) const {
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) {
+      const float d = static_cast<float>(values.at[k]) - shift.at[k];
+      sum[k] += d;
+      squares[k] += d * d;
+    }
+  }
+
+  Lines<const X> x;
+  const X* first_row;  ///< of the tensor
+};
+
+/// What both kinds of statistics begin with.
+template <typename X>
+struct MomentsOf {
+  __device__ batch_norm_math::Moments operator()(int channel, double sum, double squares) const {
+    return batch_norm_math::moments(static_cast<double>(static_cast<float>(first_row[channel])),
+                                    sum, squares, rows);
+  }
+  const X* first_row;
+  double rows;
+};
+
+template <typename X>
+struct WriteMoments {
+  __device__ void operator()(int channel, double sum, double squares) const {
+    const auto moments = moments_of(channel, sum, squares);
+    mean[channel] = static_cast<float>(moments.mean);
+    variance[channel] = static_cast<float>(moments.variance);
+  }
+  MomentsOf<X> moments_of;
+  float* mean;
+  float* variance;
+};
+
+/// Everything follows from the rounded mean and variance, as on the CPU.
+template <typename X>
+struct WriteStatistics {
+  __device__ void operator()(int channel, double sum, double squares) const {
+    const auto moments = moments_of(channel, sum, squares);
+    const auto batch_mean = static_cast<float>(moments.mean);
+    const auto variance = static_cast<double>(static_cast<float>(moments.variance));
+    mean[channel] = batch_mean;
+    inv_std[channel] = static_cast<float>(batch_norm_math::inverse_deviation(variance, epsilon));
+    move(running_mean[channel], static_cast<double>(batch_mean));
+    move(running_var[channel], batch_norm_math::unbiased(variance, moments_of.rows));
+  }
+  __device__ void move(float& running, double batch) const {
+    running =
+        static_cast<float>(batch_norm_math::moved(static_cast<double>(running), batch, momentum));
+  }
+  MomentsOf<X> moments_of;
+  float* mean;
+  float* inv_std;
+  float* running_mean;
+  float* running_var;
+  double epsilon;
+  double momentum;
+};
+
+/// Calls finish(channel, sum, squares) for all channels, made by make_finish(MomentsOf<X>).
+template <typename X, typename MakeFinish>
+void measure(const Tensor& x, const MakeFinish& make_finish) {
+  constexpr int kWidest = kVectorWidth<X>;
+  const MomentsOf<X> moments_of{x.data<X>(), static_cast<double>(x.rows())};
+  sum_columns<kWidest>(
+      ColumnLayout(kWidest, {x}), x.device(),
+      [&](auto width, const ColumnTiles& tiles) {
+        return StatisticsSums<X, width>{Lines<const X>(x, tiles), x.data<X>()};
+      },
+      make_finish(moments_of));
+}
+
+template <typename Body>
+void dispatch_input(const char* op, const Tensor& x, Body&& body) {
+  expect(x.dtype() != DType::f64, "{}: f64 streams are for the CPU backend", op);
+  dispatch_batch_norm(op, x.dtype(), x.dtype(), [&](auto typed, auto) { body(typed); });
+}
+
+__global__ void __launch_bounds__(kThreads)
+    inverse_deviation_kernel(const float* variance, int64_t count, double epsilon, float* inv_std) {
+  for (int64_t i = global_thread(); i < count; i += global_threads())
+    inv_std[i] = static_cast<float>(
+        batch_norm_math::inverse_deviation(static_cast<double>(variance[i]), epsilon));
+}
+
+}  // namespace
+
+void batch_statistics(const Tensor& x, const Tensor& mean, const Tensor& variance) {
+  check_batch_statistics("batch_statistics", x, {mean, variance});
+  const ProfileScope profile("batch_statistics", x.bytes());
+  dispatch_input("batch_statistics", x, [&](auto typed) {
+    using X = decltype(typed);
+    measure<X>(x, [&](const MomentsOf<X>& moments_of) {
+      return WriteMoments<X>{moments_of, mean.data<float>(), variance.data<float>()};
+    });
+  });
+}
+
+void batch_norm_statistics(const Tensor& x, const BatchStatistics& s) {
+  check_batch_norm_statistics(x, s);
+  const ProfileScope profile("batch_norm_statistics", x.bytes());
+  dispatch_input("batch_norm_statistics", x, [&](auto typed) {
+    using X = decltype(typed);
+    measure<X>(x, [&](const MomentsOf<X>& moments_of) {
+      return WriteStatistics<X>{moments_of,
+                                s.mean.data<float>(),
+                                s.inv_std.data<float>(),
+                                s.running_mean.data<float>(),
+                                s.running_var.data<float>(),
+                                s.epsilon,
+                                s.momentum};
+    });
+  });
+}
+
+void inverse_deviation(const Tensor& variance, double epsilon, const Tensor& inv_std) {
+  check_inverse_deviation(variance, inv_std);
+  expect(variance.dtype() != DType::f64, "inverse_deviation: f64 streams are for the CPU backend");
+  const ProfileScope profile("inverse_deviation", variance.bytes() + inv_std.bytes());
+  const int64_t count = variance.numel();
+  if (count == 0) return;
+  launch(inverse_deviation_kernel, grid_for(count, kThreads), kThreads, 0, stream(),
+         variance.data<float>(), count, epsilon, inv_std.data<float>());
+}
+
+}  // namespace pal::cuda

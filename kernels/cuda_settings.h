@@ -1,0 +1,29 @@
+#pragma once
+#include <string>
+
+namespace pal {
+
+/// How exactly the GPU's libraries compute; plain settings of the process, to be made before work
+/// begins.
+struct CudaMath {
+  /// f32 convolutions and matrix products round their operands to ten bits of fraction.
+  bool tf32 = false;
+  /// Also algorithms whose sums come in no fixed order.
+  bool allow_nondeterministic = false;
+  /// Times the convolution algorithms when a shape is first met, and keeps the fastest; otherwise
+  /// the library's own estimate decides.
+  bool autotune = false;
+};
+inline CudaMath& cuda_math() {
+  static CudaMath instance;
+  return instance;
+}
+
+/// The measured or imported choices of convolution engines as JSON, {device: {convolution: engine}}
+/// with the GPU's and the library's name as the device; "{}" if there are none.
+std::string convolution_choices();
+/// Adds choices: convolutions planned from now on keep to them, whatever autotune says, if the
+/// library still offers those engines. Throws data for text that is no such JSON.
+void set_convolution_choices(const std::string& json);
+
+}  // namespace pal

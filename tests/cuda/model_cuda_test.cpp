@@ -1,0 +1,292 @@
+// Whole models on the GPU: the same numbers as on the CPU, and a graph's the same as eager ones.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/elementwise.h"
+#include "layers/models/model_io.h"
+#include "layers/train_step.h"
+#include "tests/cuda/parity.h"
+#include "tests/support/numeric.h"
+#include "tests/support/temporary_folder.h"
+
+namespace pal::test {
+namespace {
+
+/// A network of a few thousand parameters with all kinds of blocks.
+ModelConfig tiny_config() {
+  ModelConfig config;
+  config.arch = "tiny";
+  config.image_size = 16;
+  config.channels = 3;
+  config.classes = 4;
+  config.entry = EntryKind::entry;
+  config.entry_width = 4;
+  config.blocks = {1, 2};
+  config.strides = {1, 2};
+  config.widths = {3, 4};
+  config.rank = 5;
+  config.head_permutation = true;
+  return config;
+}
+
+std::vector<std::pair<std::string, ModelConfig>> configs() {
+  const ModelConfig plain = tiny_config();
+  std::vector<std::pair<std::string, ModelConfig>> list = {{"tiny", plain}};
+  const auto add = [&](const std::string& name, auto&& change) {
+    ModelConfig config = plain;
+    change(config);
+    list.emplace_back(name, config);
+  };
+  add("glow, orthogonal, welling", [](ModelConfig& c) {
+    c.coupling = CouplingKind::glow;
+    c.mixing = MixingKind::orthogonal;
+    c.welling = true;
+  });
+  add("gin, swap", [](ModelConfig& c) {
+    c.gin = true;
+    c.mixing = MixingKind::swap;
+  });
+  add("householder", [](ModelConfig& c) { c.mixing = MixingKind::householder; });
+  add("conv1x1, full rank, basic", [](ModelConfig& c) {
+    c.mixing = MixingKind::conv1x1;
+    c.rank = 0;
+    c.subnet = SubnetKind::basic;
+    c.dct = DctMap::Flavour::orthonormal;
+  });
+  return list;
+}
+
+struct Data {
+  explicit Data(const ModelConfig& config, int64_t n = 3, uint64_t seed = 5) {
+    images =
+        random_tensor({n, config.image_size, config.image_size, config.channels}, DType::f32, seed);
+    labels = Tensor::empty({n}, DType::i32, Tag::data, Device());
+    targets = Tensor::zeros({n, config.classes}, DType::f32, Tag::data, Device());
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t label = (i * 7 + static_cast<int64_t>(seed)) % config.classes;
+      labels.data<int32_t>()[i] = static_cast<int32_t>(label);
+      targets.data<float>()[i * config.classes + label] = 1.0F;
+    }
+  }
+  Tensor images, labels, targets;
+};
+
+/// Twins: the same parameters on both devices.
+struct Twins {
+  explicit Twins(const ModelConfig& config) : cpu(config, 3), gpu_twin(config, 3) {
+    gpu_twin.to(gpu());
+  }
+  IbInn cpu, gpu_twin;
+};
+
+TEST(CudaModel, ForwardMatchesTheCpu) {
+  for (const auto& [name, config] : configs())
+    for (const Phase phase : {Phase::evaluate, Phase::train}) {
+      Twins twins(config);
+      const Data data(config);
+      const NoGradGuard no_grad;
+      const auto wanted = twins.cpu.forward(Variable(data.images), phase);
+      const auto found = twins.gpu_twin.forward(Variable(on_gpu(data.images)), phase);
+      expect_close(wanted.y.value(), found.y.value(), 1e-4, name);
+      expect_close(wanted.log_det.value(), found.log_det.value(), 1e-6, name);
+    }
+}
+
+TEST(CudaModel, GradientsMatchTheCpuUnderEveryPolicy) {
+  for (const auto& [name, config] : configs())
+    for (const ActivationPolicy policy :
+         {ActivationPolicy::store, ActivationPolicy::recompute, ActivationPolicy::invert}) {
+      Twins twins(config);
+      const Data data(config);
+      Tensor wanted_x, found_x;
+      twins.cpu.chain().set_options({{policy}, {}});
+      twins.gpu_twin.chain().set_options({{policy}, {2}});
+      const auto wanted =
+          twins.cpu.train_step(data.images, data.targets, {}, Phase::train, &wanted_x);
+      const auto found = twins.gpu_twin.train_step(on_gpu(data.images), on_gpu(data.targets), {},
+                                                   Phase::train, &found_x);
+      const std::string what = name + " " + name_of(policy);
+      EXPECT_NEAR(wanted.loss(), found.loss(), 1e-5) << what;
+      expect_close(wanted.scores, found.scores, 1e-4, what);
+      // Gradients are small: their largest is the scale.
+      const Tensor grads = twins.cpu.parameters().all_grads();
+      // A rebuilt input may lie on the other side of a ReLU's corner.
+      const double tolerance = policy == ActivationPolicy::invert ? 2e-2 : 2e-3;
+      const double scale = 1.0 / testing::largest_magnitude(grads);
+      const auto scaled = [&](const Tensor& t, double factor) {
+        const Tensor copy = on_cpu(t).clone();
+        cpu::scale(copy, factor);
+        return copy;
+      };
+      expect_close(scaled(grads, scale), scaled(twins.gpu_twin.parameters().all_grads(), scale),
+                   tolerance, what + " parameters");
+      const double x_scale = 1.0 / testing::largest_magnitude(wanted_x);
+      expect_close(scaled(wanted_x, x_scale), scaled(found_x, x_scale), tolerance,
+                   what + " images");
+    }
+}
+
+TEST(CudaModel, InvertsItself) {
+  const ModelConfig config = tiny_config();
+  IbInn model(config, 3);
+  model.to(gpu());
+  const Data data(config);
+  const NoGradGuard no_grad;
+  const auto latent = model.forward(Variable(on_gpu(data.images)), Phase::evaluate);
+  const Tensor log_det = latent.log_det.value().clone();
+  expect_close(data.images, model.inverse(latent.y.value(), log_det), 1e-3, "images");
+  expect_close(Tensor::zeros({3}, DType::f64), log_det, 1e-3, "log-determinants cancel");
+}
+
+/// Results of some training steps.
+std::vector<StepResult> train(IbInn& model, Sgd& sgd, bool use_graph, int steps,
+                              double smoothing = 0.05) {
+  TrainStep step(model, sgd, use_graph);
+  std::vector<StepResult> results;
+  for (int i = 0; i < steps; ++i) {
+    const Data data(model.config(), 3, static_cast<uint64_t>(i));
+    StepInput input;
+    input.images = data.images.to(model.device(), Tag::data);
+    input.labels = data.labels;
+    input.smoothing = smoothing;
+    input.sgd = {.learning_rate = 0.01 * (i + 1), .learning_rate_means = 0.02};
+    input.loss.factor = i < 1 ? 0.05 : 1.0;
+    input.eager = i == 6;
+    if (i == 6) model.chain().monitor_next(2);
+    step.run(input);
+    EXPECT_EQ(step.by_graph(), use_graph && i > TrainStep::kWarmUps && i != 6) << i;
+    // One step behind, as the trainer does it.
+    if (step.pending() > 1) results.push_back(step.take());
+  }
+  while (step.pending() > 0) results.push_back(step.take());
+  return results;
+}
+
+TEST(CudaTraining, StaysWithTheCpu) {
+  Twins twins(tiny_config());
+  Sgd cpu_sgd(twins.cpu.parameters());
+  Sgd gpu_sgd(twins.gpu_twin.parameters());
+  const auto wanted = train(twins.cpu, cpu_sgd, false, 8);
+  const auto found = train(twins.gpu_twin, gpu_sgd, false, 8);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_NEAR(wanted[i].loss, found[i].loss, 1e-4) << i;
+    EXPECT_NEAR(wanted[i].grad_norm, found[i].grad_norm, 1e-2 * wanted[i].grad_norm) << i;
+    EXPECT_EQ(wanted[i].accuracy, found[i].accuracy) << i;
+    EXPECT_TRUE(found[i].finite());
+  }
+  expect_close(twins.cpu.parameters().all_values(), twins.gpu_twin.parameters().all_values(), 1e-3,
+               "parameters");
+  const InversionCheck check = twins.gpu_twin.chain().last_check();
+  EXPECT_EQ(check.block, 2);
+  EXPECT_LT(check.relative_error, 1e-4);
+}
+
+TEST(CudaTraining, AGraphGivesTheSameBits) {
+  const ModelConfig config = tiny_config();
+  IbInn eager(config, 3), recorded(config, 3);
+  eager.to(gpu());
+  recorded.to(gpu());
+  Sgd eager_sgd(eager.parameters()), recorded_sgd(recorded.parameters());
+  const auto wanted = train(eager, eager_sgd, false, 9);
+  const auto found = train(recorded, recorded_sgd, true, 9);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_EQ(wanted[i].loss, found[i].loss) << i;
+    EXPECT_EQ(wanted[i].grad_norm, found[i].grad_norm) << i;
+  }
+  expect_same(eager.parameters().all_values(), recorded.parameters().all_values(), "parameters");
+  expect_same(eager_sgd.momentum(), recorded_sgd.momentum(), "momentum");
+  for (size_t i = 0; i < eager.state().buffers.size(); ++i)
+    expect_same(*eager.state().buffers[i].tensor, *recorded.state().buffers[i].tensor,
+                eager.state().buffers[i].name);
+}
+
+TEST(CudaTraining, NothingChangesAfterAGradientThatIsNotFinite) {
+  for (const bool use_graph : {false, true}) {
+    IbInn model(tiny_config(), 3);
+    model.to(gpu());
+    Sgd sgd(model.parameters());
+    train(model, sgd, use_graph, 5);
+    const Tensor before = on_cpu(model.parameters().all_values()).clone();
+    TrainStep step(model, sgd, use_graph);
+    for (int i = 0; i < 2; ++i) {
+      Data data(model.config());
+      if (i == 0) data.images.data<float>()[17] = std::numeric_limits<float>::quiet_NaN();
+      StepInput input;
+      input.images = on_gpu(data.images);
+      input.labels = data.labels;
+      step.run(input);
+    }
+    const StepResult broken = step.take();
+    EXPECT_TRUE(broken.halted);
+    EXPECT_FALSE(broken.finite());
+    EXPECT_TRUE(step.take().halted);
+    expect_same(before, model.parameters().all_values(), "parameters");
+  }
+}
+
+TEST(CudaTraining, RefusesWhatDoesNotFit) {
+  IbInn model(tiny_config(), 3);
+  Sgd sgd(model.parameters());
+  testing::expect_error(ErrorKind::usage, "a graph needs a GPU",
+                        [&] { TrainStep(model, sgd, true); });
+  TrainStep step(model, sgd, false);
+  Data data(model.config());
+  StepInput input;
+  input.images = on_gpu(data.images);
+  input.labels = data.labels;
+  testing::expect_error(ErrorKind::usage, "images on cuda:0, the model on cpu",
+                        [&] { step.run(input); });
+  input.images = data.images;
+  data.labels.data<int32_t>()[1] = 4;
+  testing::expect_error(ErrorKind::usage, "label 4 of image 1", [&] { step.run(input); });
+}
+
+TEST(CudaCheckpoint, MovesBetweenDevices) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.file("gpu.safetensors");
+  IbInn model(tiny_config(), 3);
+  model.to(gpu());
+  Sgd sgd(model.parameters());
+  train(model, sgd, false, 2);
+  const InputSpec input{{0.5F, 0.5F, 0.5F}, {0.2F, 0.2F, 0.2F}, {"a", "b", "c", "d"}};
+  save_checkpoint(path, to_checkpoint(model, input, {2, 0, 6}, &sgd));
+  const LoadedModel loaded = load_model(path);
+  EXPECT_TRUE(loaded.model->device().is_cpu());
+  expect_same(model.parameters().all_values(), loaded.model->parameters().all_values(), "values");
+  loaded.model->to(gpu());
+  const Data data(model.config());
+  const auto wanted = model.evaluate(on_gpu(data.images), on_gpu(data.targets), {});
+  const auto found = loaded.model->evaluate(on_gpu(data.images), on_gpu(data.targets), {});
+  expect_same(wanted.scores, found.scores, "scores");
+  IbInn again(tiny_config(), 4);
+  again.to(gpu());
+  Sgd again_sgd(again.parameters());
+  load_state(load_checkpoint(path), path, again, &again_sgd);
+  expect_same(sgd.momentum(), again_sgd.momentum(), "momentum");
+  expect_same(model.parameters().all_values(), again.parameters().all_values(), "values again");
+}
+
+TEST(CudaModel, Bf16SubnetsStayNearFloat32) {
+  ModelConfig config = tiny_config();
+  config.compute = DType::bf16;
+  Twins twins(config);
+  const Data data(config);
+  const NoGradGuard no_grad;
+  const auto wanted = twins.cpu.forward(Variable(data.images), Phase::train);
+  const auto found = twins.gpu_twin.forward(Variable(on_gpu(data.images)), Phase::train);
+  expect_close(wanted.y.value(), found.y.value(), 2e-2, "z");
+}
+
+TEST(CudaModel, ActNormsFitTheData) {
+  Twins twins(tiny_config());
+  const Data data(tiny_config(), 8);
+  twins.cpu.fit_act_norms(data.images);
+  twins.gpu_twin.fit_act_norms(on_gpu(data.images));
+  expect_close(twins.cpu.parameters().all_values(), twins.gpu_twin.parameters().all_values(), 1e-3,
+               "parameters");
+}
+
+}  // namespace
+}  // namespace pal::test

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/backend.h"
-#include "runtime/parallel.h"
+#include "kernels/elementwise.h"
+#include "kernels/reduce.h"
 
 namespace pal {
 
@@ -22,32 +22,23 @@ const char* name_of(ActivationPolicy policy) {
 
 void InvertibleBlock::collect(const std::string&, StateList&) {}
 void InvertibleBlock::initialise(DType, uint64_t) {}
+void InvertibleBlock::refresh() {}
 
 void add_to_log_det(const Tensor& log_det, double value) {
-  if (!log_det.defined()) return;
-  for (int64_t n = 0; n < log_det.numel(); ++n) log_det.data<double>()[n] += value;
+  if (value != 0.0) add_to_log_det(log_det, value, {});
+}
+
+void add_to_log_det(const Tensor& log_det, double factor, const Tensor& value) {
+  if (log_det.defined()) PAL_BACKEND(log_det, add_scalar(log_det, factor, value));
 }
 
 double relative_error(const Tensor& a, const Tensor& b) {
   expect(a.shape() == b.shape() && a.dtype() == b.dtype(), "relative_error: {} against {}",
          a.shape().str(), b.shape().str());
-  double difference = 0.0;
-  double norm = 0.0;
-  dispatch_real("relative_error", a.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    const Tensor left = a.dense();
-    const Tensor right = b.dense();
-    const T* l = left.data<T>();
-    const T* r = right.data<T>();
-    difference = parallel_sum(a.numel(), [&](int64_t i) {
-      const double d = static_cast<double>(l[i]) - static_cast<double>(r[i]);
-      return d * d;
-    });
-    norm = parallel_sum(a.numel(), [&](int64_t i) {
-      return static_cast<double>(l[i]) * static_cast<double>(l[i]);
-    });
-  });
-  return difference == 0.0 ? 0.0 : std::sqrt(difference / norm);
+  const Tensor sums = Tensor::empty({2}, DType::f64, Tag::workspace, a.device());
+  PAL_BACKEND(a, squared_difference(a, b, sums));
+  const double difference = sums.item(0);
+  return difference == 0.0 ? 0.0 : std::sqrt(difference / sums.item(1));
 }
 
 /// What a recorded forward pass leaves for its backward pass.
@@ -89,6 +80,7 @@ ActivationPolicy InvertibleChain::policy(int block) const {
 
 InvertibleChain::Result InvertibleChain::forward(const Variable& x, Phase phase) {
   const bool recorded = grad_enabled();
+  const DeviceScope device(x.value().device());
   const auto tape = std::make_shared<Tape>();
   tape->memory.resize(blocks_.size());
   tape->anchors.resize(blocks_.size());
@@ -129,6 +121,7 @@ BlockBackward InvertibleChain::run_backward(Tape& tape, const Tensor& grad_y,
                                             const Tensor& grad_log_det, bool want_grad_x) {
   const NoGradGuard no_grad;
   const TagScope tag(Tag::stream);
+  const DeviceScope device(grad_y.device());
   BlockBackward current{std::move(tape.y), grad_y};
   tape.y = Tensor();
   for (int i = size() - 1; i >= 0; --i) {
@@ -149,6 +142,7 @@ BlockBackward InvertibleChain::run_backward(Tape& tape, const Tensor& grad_y,
 Tensor InvertibleChain::inverse(Tensor y, const Tensor& log_det) const {
   const NoGradGuard no_grad;
   const TagScope tag(Tag::stream);
+  const DeviceScope device(y.device());
   for (size_t i = blocks_.size(); i-- > 0;) y = blocks_[i]->inverse(y, log_det);
   return y;
 }

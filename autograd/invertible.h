@@ -64,6 +64,8 @@ class InvertibleBlock {
   /// After the parameters have their memory: makes the buffers in `dtype` and fills what needs more
   /// than an Init.
   virtual void initialise(DType dtype, uint64_t seed);
+  /// After buffers were loaded or moved to another device: renews what is derived from them.
+  virtual void refresh();
 
   /// y = f(x); adds log|det df/dx| of each sample to log_det. `memory` null: inference, nothing is
   /// kept. In the training phase running statistics are updated.
@@ -139,6 +141,8 @@ class InvertibleChain {
 
 /// Adds the same value, in nats, to every sample's log-determinant; nothing if that is undefined.
 void add_to_log_det(const Tensor& log_det, double value);
+/// The same with factor * value[0], value f64 [1] on the device of log_det.
+void add_to_log_det(const Tensor& log_det, double factor, const Tensor& value);
 
 /// ||a - b|| / ||a|| over all elements, in double; 0 if both are zero.
 double relative_error(const Tensor& a, const Tensor& b);

@@ -6,6 +6,7 @@ namespace pal {
 
 Variable conv2d(const Variable& x, Parameter& weight, Parameter* bias,
                 const ConvGeometry& geometry) {
+  const DeviceScope device(x.value().device());
   const Tensor input = x.value().dense();
   const Tensor y = Tensor::empty(geometry.out_shape(input.shape(), weight.shape[0]), input.dtype());
   PAL_BACKEND(input, conv_forward(input, weight.value, bias ? bias->value : Tensor(), geometry,
@@ -22,6 +23,7 @@ Variable conv2d(const Variable& x, Parameter& weight, Parameter* bias,
 
 Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& weight,
                     Parameter& bias, bool relu, bool batch_statistics_used, DType result) {
+  const DeviceScope device(x.value().device());
   const Tensor y = Tensor::empty(x.value().shape(), result);
   PAL_BACKEND(y, batch_norm_forward(x.value(), args, relu, y));
   return record({x}, {y}, true, [=, &weight, &bias](const Gradients& grads) -> Gradients {
@@ -43,6 +45,7 @@ Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& wei
 }
 
 Variable relu(const Variable& x) {
+  const DeviceScope device(x.value().device());
   const Tensor y = Tensor::empty(x.value().shape(), x.value().dtype());
   PAL_BACKEND(y, relu_forward(x.value(), y));
   return record({x}, {y}, false, [y](const Gradients& grads) -> Gradients {
@@ -54,6 +57,7 @@ Variable relu(const Variable& x) {
 
 Variable cast(const Variable& x, DType dtype) {
   if (x.value().dtype() == dtype) return x;
+  const DeviceScope device(x.value().device());
   const Tensor y = Tensor::empty(x.value().shape(), dtype);
   PAL_BACKEND(y, copy_convert(x.value(), y));
   return record({x}, {y}, false, [from = x.value().dtype()](const Gradients& grads) -> Gradients {

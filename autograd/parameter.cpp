@@ -55,16 +55,28 @@ void ParameterStore::materialise(const std::vector<Parameter*>& parameters, DTyp
     total += p->shape.numel();
     if (p->group == ParameterGroup::network) network_count_ += p->shape.numel();
   }
-  values_ = Tensor::zeros({total}, dtype, Tag::parameters);
-  grads_ = Tensor::zeros({total}, dtype, Tag::gradients);
+  values_ = Tensor::zeros({total}, dtype, Tag::parameters, Device());
+  grads_ = Tensor::zeros({total}, dtype, Tag::gradients, Device());
+  make_views();
+  for (const Parameter* p : parameters_) initialise(*p, seed);
+}
+
+void ParameterStore::make_views() {
   int64_t offset = 0;
   for (Parameter* p : parameters_) {
     p->value = values_.view_at(offset, p->shape);
     p->grad = grads_.view_at(offset, p->shape);
+    p->shadow.impl.reset();
     offset += p->shape.numel();
-    initialise(*p, seed);
   }
   mark_changed();
+}
+
+void ParameterStore::to(Device device) {
+  if (values_.device() == device) return;
+  values_ = values_.to(device, Tag::parameters);
+  grads_ = grads_.to(device, Tag::gradients);
+  make_views();
 }
 
 Tensor ParameterStore::values(ParameterGroup group) const {

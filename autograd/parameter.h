@@ -61,8 +61,8 @@ struct StateList {
 /// All parameters of a model in one flat buffer, gradients in a second: network first, then means.
 class ParameterStore {
  public:
-  /// Allocates the buffers in `dtype`, gives the parameters their views and initial values. Random
-  /// values depend on the seed and the parameter's name only.
+  /// Allocates the buffers in `dtype` on the CPU, gives the parameters their views and initial
+  /// values. Random values depend on the seed and the parameter's name only.
   void materialise(const std::vector<Parameter*>& parameters, DType dtype, uint64_t seed);
 
   const std::vector<Parameter*>& parameters() const { return parameters_; }
@@ -74,10 +74,14 @@ class ParameterStore {
   int64_t count(ParameterGroup group) const;
   DType dtype() const { return values_.dtype(); }
   void zero_grad() const { grads_.zero(); }
+  /// Moves values and gradients to another device.
+  void to(Device device);
   /// To be called after any change of values: library copies of weights are stale then.
   void mark_changed() const;
 
  private:
+  void make_views();
+
   std::vector<Parameter*> parameters_;
   Tensor values_, grads_;
   int64_t network_count_ = 0;

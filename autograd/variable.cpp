@@ -110,6 +110,8 @@ void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
     if (is_new) queue.push(state->node);
   };
   for (size_t i = 0; i < roots.size(); ++i) reach(roots[i].state(), grad_roots[i]);
+  if (roots.empty()) return;
+  const DeviceScope device(roots[0].value().device());
   while (!queue.empty()) {
     const std::shared_ptr<Node> node = queue.top();
     queue.pop();

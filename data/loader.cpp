@@ -92,9 +92,9 @@ Batch BatchLoader::batch(int64_t epoch, int64_t step) {
   const auto size = static_cast<int64_t>(chosen.size());
   Batch batch;
   batch.first = step * options_.batch_size;
-  batch.images =
-      Tensor::empty({size, set_.height, set_.width, set_.channels}, DType::f32, Tag::data);
-  batch.labels = Tensor::empty({size}, DType::i32, Tag::data);
+  batch.images = Tensor::empty({size, set_.height, set_.width, set_.channels}, DType::f32,
+                               Tag::data, options_.device);
+  batch.labels = Tensor::empty({size}, DType::i32, Tag::data, Device());
   auto* labels = batch.labels.data<int32_t>();
   std::vector<ImagePlacement> placements;
   for (const int64_t index : chosen) {

@@ -18,14 +18,15 @@ struct LoaderOptions {
   bool clamp = false;  ///< clamps to 1 after the noise
   std::vector<float> mean;  ///< one per channel, in [0, 1] space
   std::vector<float> std;   ///< one per channel
+  Device device;            ///< where images are wanted
 };
 
 /// Options of evaluation: every image once, in order, the noise of a fixed seed, no augmentation.
 LoaderOptions evaluation_options(LoaderOptions training);
 
 struct Batch {
-  Tensor images;      ///< f32 [n, height, width, channels], normalised
-  Tensor labels;      ///< i32 [n]
+  Tensor images;      ///< f32 [n, height, width, channels], normalised, on the wanted device
+  Tensor labels;      ///< i32 [n], on the CPU
   int64_t first = 0;  ///< place of the first image in the epoch
 };
 

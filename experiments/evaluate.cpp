@@ -144,6 +144,7 @@ void recalibrate(const Options& o, const TrainingRecipe& recipe, const ImageSet&
   options.noise = recipe.noise;
   options.mean = loaded.input.mean;
   options.std = loaded.input.std;
+  options.device = loaded.model->device();
   BatchLoader loader(set, split_validation(set, recipe.validation, recipe.seed).train, options);
   reaverage_batch_norm(*loaded.model, loader, o.recalibrate);
   log_info("batch-norm statistics averaged over {} training batches", o.recalibrate);
@@ -173,11 +174,13 @@ bool is_published_size(const ModelConfig& config) {
   return config.image_size == 224 && config.channels == 3 && config.classes == 1000;
 }
 
-CheckpointReport evaluate(const Options& o, const std::string& path, Images& images) {
+CheckpointReport evaluate(const Options& o, Device device, const std::string& path,
+                          Images& images) {
   LoadedModel loaded = load_model(path, [&](ModelConfig& config) {
     set_precision(o.run, config);
     config.dct_reported = o.dct_log_det == "reported";
   });
+  loaded.model->to(device);
   const TrainingRecipe recipe = training_recipe(loaded.checkpoint, path);
   const ImageSet& set = images.evaluated(recipe);
   expect_images_fit(loaded, path, set);
@@ -216,16 +219,17 @@ CheckpointReport evaluate(const Options& o, const std::string& path, Images& ima
     report.ood = compare_densities(foreign.name, OodReference(log_densities(known)),
                                    log_densities(report.clean), log_densities(others));
   }
-  report.peak_bytes = Allocator::cpu().stats().peak_total;
+  report.peak_bytes = Allocator::of(device).stats().peak_total;
   return report;
 }
 
 int run(Options& o) {
   check_options(o);
-  apply_run_options(o.run);
+  const Device device = apply_run_options(o.run);
   Images images(o);
   std::vector<CheckpointReport> reports;
-  for (const std::string& path : o.checkpoints) reports.push_back(evaluate(o, path, images));
+  for (const std::string& path : o.checkpoints)
+    reports.push_back(evaluate(o, device, path, images));
   if (!o.outputs.empty()) write_atomic(o.outputs, to_csv(reports[0].noisy.images));
   if (!o.summary.empty()) merge_summary(o.summary, reports[0]);
   if (!o.run.json) {

@@ -21,13 +21,14 @@ std::vector<int64_t> chosen_indices(const ImageSet& set, const EvaluationSpec& s
   return all;
 }
 
-LoaderOptions loader_options(const InputSpec& input, const EvaluationSpec& spec) {
+LoaderOptions loader_options(const InputSpec& input, const EvaluationSpec& spec, Device device) {
   LoaderOptions options;
   options.batch_size = spec.batch_size;
   options.seed = spec.seed;
   options.noise = spec.noise;
   options.mean = input.mean;
   options.std = input.std;
+  options.device = device;
   return evaluation_options(options);
 }
 
@@ -44,7 +45,7 @@ void copy_row(const Tensor& scores, int64_t i, std::vector<double>& row) {
 EvaluationResult evaluate_model(IbInn& model, const InputSpec& input, const ImageSet& set,
                                 const EvaluationSpec& spec) {
   const auto start = std::chrono::steady_clock::now();
-  BatchLoader loader(set, chosen_indices(set, spec), loader_options(input, spec));
+  BatchLoader loader(set, chosen_indices(set, spec), loader_options(input, spec, model.device()));
   const int64_t classes = model.config().classes;
   LossSpec loss;
   loss.beta = spec.beta;
@@ -60,14 +61,18 @@ EvaluationResult evaluate_model(IbInn& model, const InputSpec& input, const Imag
     if (spec.foreign) std::fill_n(batch.labels.data<int32_t>(), batch.labels.numel(), 0);
     const Tensor targets = Tensor::empty({images.size(0), classes}, model.dtype(), Tag::data);
     PAL_BACKEND(targets, soft_targets(batch.labels, spec.smoothing, targets));
-    const MixtureResult mixture = model.evaluate(images, targets, loss);
+    const MixtureResult mixture =
+        model.evaluate(images, targets.to(model.device(), Tag::data), loss);
+    const Tensor all_scores = mixture.scores.to(Device());
+    const Tensor nll_joint = mixture.nll_joint.to(Device());
+    const Tensor nll_class = mixture.nll_class.to(Device());
     for (int64_t i = 0; i < images.size(0); ++i) {
-      copy_row(mixture.scores, i, scores);
+      copy_row(all_scores, i, scores);
       ImageResult image =
           judge_scores(scores, batch.labels.data<int32_t>()[i], spec.smoothing, probabilities);
       image.index = indices[static_cast<size_t>(i)];
-      image.loss_x = mixture.nll_joint.data<double>()[i];
-      image.loss_class = mixture.nll_class.data<double>()[i];
+      image.loss_x = nll_joint.data<double>()[i];
+      image.loss_class = nll_class.data<double>()[i];
       image.log_density = log_density(image.loss_x, classes, model.dims());
       if (!std::isfinite(image.loss_x) || !std::isfinite(image.cross_entropy))
         fail(ErrorKind::numerics,

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "data/dataset.h"
+#include "experiments/compute_options.h"
 #include "layers/models/config.h"
 
 namespace CLI {
@@ -13,10 +14,8 @@ namespace pal {
 
 /// Options of every program that runs a trained model.
 struct RunOptions {
-  std::string device = "auto";
-  int threads = 0;
+  ComputeOptions compute;
   uint64_t seed = 0;
-  std::string precision;     ///< empty: as the checkpoint says
   int64_t memory_limit = 0;  ///< bytes; 0: none
   bool json = false;
   bool quiet = false;
@@ -24,9 +23,9 @@ struct RunOptions {
 
 void add_run_options(CLI::App& app, RunOptions& options);
 
-/// After parsing: sets threads, memory limit and log level. Throws usage or environment for what
-/// this machine cannot do.
-void apply_run_options(const RunOptions& options);
+/// After parsing: sets threads, precision, memory limit and log level, and returns the device.
+/// Throws usage or environment for what this machine cannot do.
+Device apply_run_options(const RunOptions& options);
 
 /// The compute type that --precision asks for, into a checkpoint's configuration.
 void set_precision(const RunOptions& options, ModelConfig& config);

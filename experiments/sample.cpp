@@ -184,9 +184,10 @@ int main(int argc, char** argv) {
     add_options(app, options);
     if (!pal::parse_options(app, argc, argv)) return 0;
     check_options(options);
-    apply_run_options(options.run);
+    const Device device = apply_run_options(options.run);
     const LoadedModel loaded = load_model(
         options.checkpoint, [&](ModelConfig& config) { set_precision(options.run, config); });
+    loaded.model->to(device);
     if (options.reconstruct > 0)
       reconstruct(options, loaded);
     else if (!options.interpolate.empty())

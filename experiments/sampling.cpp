@@ -74,7 +74,7 @@ Tensor encode(IbInn& model, const Tensor& images) {
   Tensor z = Tensor::empty({images.size(0), model.dims()}, DType::f32, Tag::data);
   for (int64_t first = 0; first < z.size(0); first += kBatch) {
     const int64_t count = std::min(kBatch, z.size(0) - first);
-    const Variable batch(images.slice_batch(first, count));
+    const Variable batch(images.slice_batch(first, count).to(model.device(), Tag::data));
     z.slice_batch(first, count).copy_from(model.forward(batch, Phase::evaluate).y.value());
   }
   return z;
@@ -86,7 +86,8 @@ Tensor decode(const IbInn& model, const Tensor& z) {
                                 DType::f32, Tag::data);
   for (int64_t first = 0; first < z.size(0); first += kBatch) {
     const int64_t count = std::min(kBatch, z.size(0) - first);
-    images.slice_batch(first, count).copy_from(model.inverse(z.slice_batch(first, count)));
+    images.slice_batch(first, count)
+        .copy_from(model.inverse(z.slice_batch(first, count).to(model.device(), Tag::data)));
   }
   if (!PAL_BACKEND(images, all_finite(images)))
     fail(ErrorKind::numerics,

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/options_file.h"
-#include "kernels/planned.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -56,9 +55,6 @@ void add_model_options(CLI::App& app, TrainOptions& o) {
       ->group(group)
       ->capture_default_str();
   app.add_option("--flavour", o.flavour, "reference (published code) or paper (the text)")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--precision", o.precision, "fp32 or bf16 (subnets; the stream stays fp32)")
       ->group(group)
       ->capture_default_str();
   app.add_option("--dct-log-det", o.dct_log_det,
@@ -186,10 +182,11 @@ void add_run_options(CLI::App& app, TrainOptions& o) {
   app.add_option("--trace", o.trace, "Write a chrome://tracing file")
       ->group(group)
       ->type_name("FILE");
-  app.add_option("--device", o.device, "auto, cpu or cuda[:N]")
+  add_compute_options(app, o.compute, group);
+  app.add_option("--cuda-graph", o.cuda_graph,
+                 "GPU: launch whole steps as a CUDA graph; auto (where possible), on or off")
       ->group(group)
       ->capture_default_str();
-  app.add_option("--threads", o.threads, "Threads; default: all processors")->group(group);
   app.add_option("--seed", o.seed, "Seed of everything random")
       ->group(group)
       ->capture_default_str();
@@ -236,18 +233,7 @@ void check_ranges(const TrainOptions& o) {
          o.keep_checkpoints);
   expect(o.validate_every >= 0.0, "--validate-every: expected at least 0, got {}",
          o.validate_every);
-  expect(o.threads >= 0, "--threads: expected at least 1, got {}", o.threads);
   expect(o.resume.empty() || o.init_from.empty(), "--init-from: does not go with --resume");
-}
-
-void check_precision(const std::string& precision) {
-  if (precision == "tf32")
-    fail(ErrorKind::usage, "--precision: tf32 needs a GPU; use fp32 or bf16");
-  expect(precision == "fp32" || precision == "bf16", "--precision: expected fp32 or bf16, got '{}'",
-         precision);
-  if (precision == "bf16" && !cpu_has_bf16())
-    fail(ErrorKind::environment,
-         "--precision: bf16 needs AVX-512, which this processor lacks; use fp32");
 }
 
 }  // namespace
@@ -299,7 +285,7 @@ void finish_train_options(TrainOptions& o) {
   one_of<int>("--dct-log-det", o.dct_log_det, {{"true", 0}, {"reported", 1}});
   one_of<int>("--flavour", o.flavour, {{"reference", 0}, {"paper", 1}});
   one_of<int>("--progress", o.progress, {{"auto", 0}, {"never", 1}, {"always", 2}});
-  check_precision(o.precision);
+  one_of<int>("--cuda-graph", o.cuda_graph, {{"auto", 0}, {"on", 1}, {"off", 2}});
   check_ranges(o);
 }
 
@@ -310,7 +296,7 @@ ModelConfig model_config(const TrainOptions& options, int64_t image_size, int64_
   config.image_size = image_size;
   config.channels = channels;
   config.classes = classes;
-  config.compute = options.precision == "bf16" ? DType::bf16 : DType::f32;
+  config.compute = options.compute.precision == "bf16" ? DType::bf16 : DType::f32;
   config.dct_reported = options.dct_log_det == "reported";
   for (const auto& [name, value] : options.fields) set_field(config, name, value, "--" + name);
   validate(config);

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/compute_options.h"
 #include "layers/models/config.h"
 #include "layers/schedule.h"
 #include "layers/sgd.h"
@@ -29,7 +30,6 @@ struct TrainOptions {
   std::string arch = "ibinn-mnist";
   std::string flavour = "reference";
   std::vector<std::pair<std::string, std::string>> fields;  ///< model fields given by name
-  std::string precision = "fp32";
   std::string dct_log_det = "true";
   // Recipe
   std::string beta_text = "1";
@@ -63,8 +63,8 @@ struct TrainOptions {
   bool dry_run = false;
   bool profile = false;
   std::string trace;
-  std::string device = "auto";
-  int threads = 0;
+  ComputeOptions compute = {.precision = "fp32"};
+  std::string cuda_graph = "auto";
   uint64_t seed = 0;
   bool json = false;
   bool quiet = false;

@@ -30,18 +30,12 @@ std::vector<float> channel_default(const std::vector<float>& given, int64_t chan
   return values;
 }
 
-double mean_of(const Tensor& per_sample) {
-  return parallel_sum(per_sample.numel(), [&](int64_t i) { return per_sample.data<double>()[i]; }) /
-         static_cast<double>(per_sample.numel());
-}
-
 }  // namespace
 
 Trainer::Trainer(const TrainOptions& options) : options_(options) {
-  parse_device(options.device);
-  if (options.threads > 0) set_thread_count(options.threads);
+  device_ = apply_compute_options(options.compute);
   if (!options.memory_limit.empty())
-    Allocator::cpu().set_limit(parse_bytes(options.memory_limit, "--memory-limit"));
+    memory().set_limit(parse_bytes(options.memory_limit, "--memory-limit"));
   set_ = load_dataset(options.dataset, Split::train, options.data);
   input_.mean =
       channel_default(options.mean, set_.channels, 0.2860F, {0.485F, 0.456F, 0.406F}, "--mean");
@@ -59,6 +53,7 @@ Trainer::Trainer(const TrainOptions& options) : options_(options) {
   loader.noise = options.noise;
   loader.mean = input_.mean;
   loader.std = input_.std;
+  loader.device = device_;
   train_loader_ = std::make_unique<BatchLoader>(set_, split.train, loader);
   validation_ = split.validation;
 
@@ -66,8 +61,10 @@ Trainer::Trainer(const TrainOptions& options) : options_(options) {
          set_.height);
   model_ = std::make_unique<IbInn>(model_config(options, set_.height, set_.channels, set_.classes),
                                    options.seed);
+  model_->to(device_);
   sgd_ = std::make_unique<Sgd>(model_->parameters());
   set_up_chain();
+  step_ = std::make_unique<TrainStep>(*model_, *sgd_, wants_graph());
   options_.schedule.total_steps =
       std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(steps_per_epoch())));
 }
@@ -107,65 +104,101 @@ double Trainer::bits_per_dim(double nll_joint) const {
   return pal::bits_per_dim(nll_joint, set_.classes, model_->dims(), input_.std);
 }
 
-Trainer::StepStats Trainer::train_one_step() {
-  const int64_t step = progress_.step;
-  const Batch batch = train_loader_->batch(step / steps_per_epoch(), step % steps_per_epoch());
-  const int64_t n = batch.images.size(0);
-  const Tensor targets = Tensor::empty({n, set_.classes}, DType::f32, Tag::data);
-  PAL_BACKEND(targets, soft_targets(batch.labels, options_.smoothing, targets));
-  watch_inversion();
-  LossSpec loss;
-  loss.beta = options_.beta;
-  loss.factor = step < options_.burn_in ? kBurnInFactor : 1.0;
-  model_->parameters().zero_grad();
-  const MixtureResult result = guarded_step(batch.images, targets, loss);
-  SgdOptions sgd = options_.sgd;
-  const double factor = schedule_factor(options_.schedule, plateau_, step);
-  sgd.learning_rate *= factor;
-  sgd.learning_rate_means *= factor;
-  StepStats stats;
-  stats.loss = result.loss / loss.factor;
-  stats.nll_joint = mean_of(result.nll_joint);
-  stats.cross_entropy = mean_of(result.cross_entropy);
-  stats.accuracy =
-      static_cast<double>(PAL_BACKEND(result.scores, count_top_k(result.scores, batch.labels, 1))) /
-      static_cast<double>(n);
-  if (std::isfinite(stats.loss)) stats.grad_norm = sgd_->step(sgd);
-  check_step(stats);
-  ++progress_.step;
-  progress_.epoch = progress_.step / steps_per_epoch();
-  progress_.samples_seen += n;
-  return stats;
+bool Trainer::wants_graph() const {
+  const std::string& wanted = options_.cuda_graph;
+  if (device_.is_cpu()) {
+    expect(wanted != "on", "--cuda-graph: on needs --device cuda");
+    return false;
+  }
+  const MixingKind mixing = model_->config().mixing;
+  const bool possible = mixing != MixingKind::householder && mixing != MixingKind::conv1x1;
+  expect(possible || wanted != "on",
+         "--cuda-graph: a learned mixing is computed on the host in each step; use off");
+  return wanted != "off" && possible && !options_.profile && options_.trace.empty();
 }
 
-MixtureResult Trainer::guarded_step(const Tensor& images, const Tensor& targets,
-                                    const LossSpec& loss) {
+StepInput Trainer::step_input(int64_t step) {
+  const Batch batch = train_loader_->batch(step / steps_per_epoch(), step % steps_per_epoch());
+  StepInput input;
+  input.images = batch.images;
+  input.labels = batch.labels;
+  input.smoothing = options_.smoothing;
+  input.loss.beta = options_.beta;
+  input.loss.factor = step < options_.burn_in ? kBurnInFactor : 1.0;
+  input.sgd = options_.sgd;
+  const double factor = schedule_factor(options_.schedule, plateau_, step);
+  input.sgd.learning_rate *= factor;
+  input.sgd.learning_rate_means *= factor;
+  return input;
+}
+
+template <typename Body>
+void Trainer::guarded(int64_t step, Body&& body) const {
   try {
-    return model_->train_step(images, targets, loss);
+    body();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::numerics) throw;
-    fail(ErrorKind::numerics, "step {}: {}; lower --lr", progress_.step, error.what());
+    fail(ErrorKind::numerics, "step {}: {}; lower --lr", step, error.what());
   }
 }
 
-void Trainer::check_step(const StepStats& stats) const {
-  if (std::isfinite(stats.loss) && std::isfinite(stats.grad_norm)) return;
-  const std::string when = fmt::format("step {}", progress_.step);
+void Trainer::launch_step() {
+  StepInput input = step_input(progress_.step);
+  input.eager = watch_inversion();
+  guarded(progress_.step, [&] { step_->run(input); });
+  ++progress_.step;
+  progress_.epoch = progress_.step / steps_per_epoch();
+  progress_.samples_seen += input.images.size(0);
+  launched_.push_back({progress_.step, input.sgd.learning_rate});
+}
+
+void Trainer::collect_step(double seconds) {
+  const StepResult result = step_->take();
+  const Launched launched = launched_.front();
+  launched_.pop_front();
+  if (!result.finite()) fail_not_finite(launched, result);
+  train_seconds_ += seconds;
+  record_step(launched, result, seconds);
+  judge_inversion(launched.step);
+  progress_line_->show(progress_text(result));
+}
+
+void Trainer::collect_down_to(int most, std::chrono::steady_clock::time_point since) {
+  while (step_->pending() > most) {
+    collect_step(std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count());
+    since = std::chrono::steady_clock::now();
+  }
+}
+
+void Trainer::fail_not_finite(const Launched& launched, const StepResult& result) {
+  const int64_t step = launched.step - 1;
+  const std::string when = fmt::format("step {}", step);
+  if (device_.is_cuda()) {
+    // Parameters are still those the step began with, but later steps reused its gradients.
+    const StepInput input = step_input(step);
+    const Tensor targets =
+        Tensor::empty({input.images.size(0), set_.classes}, DType::f32, Tag::data, Device());
+    cpu::soft_targets(input.labels, options_.smoothing, targets);
+    model_->parameters().zero_grad();
+    guarded(step, [&] { model_->train_step(input.images, targets.to(device_), input.loss); });
+  }
   model_->check_finite(when);
   fail(ErrorKind::numerics,
        "{}: the loss is {} with finite parameters and gradients (L_X {}, L_Y {}); lower --lr", when,
-       stats.loss, stats.nll_joint, stats.cross_entropy);
+       result.loss, result.nll_joint, result.cross_entropy);
 }
 
-void Trainer::watch_inversion() {
+bool Trainer::watch_inversion() {
   const int64_t every = options_.inversion_check_every;
-  if (every == 0 || options_.activation_memory == "max" || progress_.step % every != 0) return;
+  if (every == 0 || options_.activation_memory == "max" || progress_.step % every != 0)
+    return false;
   const Philox random(options_.seed, RandomPurpose::monitor, static_cast<uint64_t>(progress_.step));
   model_->chain().monitor_next(
       static_cast<int>(random.below(0, static_cast<uint64_t>(model_->chain().size()))));
+  return true;
 }
 
-void Trainer::judge_inversion() {
+void Trainer::judge_inversion(int64_t step) {
   const InversionCheck& check = model_->chain().last_check();
   if (check.block < 0 || options_.activation_memory == "max") return;
   worst_inversion_ = std::max(worst_inversion_, check.relative_error);
@@ -175,12 +208,11 @@ void Trainer::judge_inversion() {
          "step {}: {} is rebuilt with a relative error of {:.2g}, more than {}; use "
          "--stream-anchors "
          "or a smaller --lr",
-         progress_.step, check.name, check.relative_error, kInversionLimit);
+         step, check.name, check.relative_error, kInversionLimit);
   if (check.relative_error > (bf16 ? kInversionWarningBf16 : kInversionWarning) &&
-      options_.inversion_check_every > 0 &&
-      (progress_.step - 1) % options_.inversion_check_every == 0)
-    log_warning("step {}: {} is rebuilt with a relative error of {:.2g}", progress_.step,
-                check.name, check.relative_error);
+      options_.inversion_check_every > 0 && (step - 1) % options_.inversion_check_every == 0)
+    log_warning("step {}: {} is rebuilt with a relative error of {:.2g}", step, check.name,
+                check.relative_error);
 }
 
 bool Trainer::due(double every_epochs) const {
@@ -235,19 +267,20 @@ int Trainer::run(const std::string& command, const std::string& config_text) {
   bool out_of_time = false;
   while (progress_.step < last_step() && !plateau_.finished && !out_of_time &&
          signal_.caught() == 0) {
-    const double before = elapsed();
-    const StepStats stats = train_one_step();
-    const double seconds = elapsed() - before;
-    train_seconds_ += seconds;
-    record_step(stats, seconds);
-    judge_inversion();
-    progress_line_->show(progress_text(stats));
+    const auto before = std::chrono::steady_clock::now();
+    launch_step();
+    const bool validates =
+        progress_.step < options_.schedule.total_steps && due(options_.validate_every);
+    const bool saves = progress_.step % every == 0;
+    // A GPU is left a step to do while the host prepares the next one; what needs the weights as
+    // they are waits for it.
+    collect_down_to(device_.is_cuda() && !validates && !saves ? 1 : 0, before);
     // Also at a stop by --max-steps: the numbers must not depend on where a run was cut.
-    if (progress_.step < options_.schedule.total_steps && due(options_.validate_every))
-      validate_and_choose();
-    if (progress_.step % every == 0) save_step();
+    if (validates) validate_and_choose();
+    if (saves) save_step();
     out_of_time = options_.max_time > 0.0 && elapsed() >= options_.max_time;
   }
+  collect_down_to(0, std::chrono::steady_clock::now());
   progress_line_->clear();
   if (progress_.step % every != 0 && progress_.step > start_step_) save_step();
   Profiler::disable();

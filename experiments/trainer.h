@@ -1,4 +1,6 @@
 #pragma once
+#include <chrono>
+#include <deque>
 #include <memory>
 #include <string>
 
@@ -10,6 +12,7 @@
 #include "experiments/train_options.h"
 #include "layers/checkpoint/run_folder.h"
 #include "layers/models/model_io.h"
+#include "layers/train_step.h"
 
 namespace pal {
 
@@ -26,12 +29,10 @@ class Trainer {
   int run(const std::string& command, const std::string& config_text);
 
  private:
-  struct StepStats {
-    double loss = 0.0;
-    double nll_joint = 0.0;
-    double cross_entropy = 0.0;
-    double accuracy = 0.0;
-    double grad_norm = 0.0;
+  /// A step that was asked for.
+  struct Launched {
+    int64_t step = 0;  ///< counted from 1
+    double learning_rate = 0.0;
   };
 
   void set_up_chain();
@@ -40,14 +41,22 @@ class Trainer {
   void write_run_file(const std::string& command) const;
   void log_start() const;
 
-  StepStats train_one_step();
-  /// The model's step; numerical errors name the training step.
-  MixtureResult guarded_step(const Tensor& images, const Tensor& targets, const LossSpec& loss);
-  void watch_inversion();
-  void judge_inversion();
-  void check_step(const StepStats& stats) const;
-  void record_step(const StepStats& stats, double seconds);
-  std::string progress_text(const StepStats& stats) const;
+  bool wants_graph() const;
+  /// Asks the device for the next step.
+  void launch_step();
+  /// Takes the result of the oldest step that was launched: checks and records it.
+  void collect_step(double seconds);
+  /// Collects until at most `most` steps are under way.
+  void collect_down_to(int most, std::chrono::steady_clock::time_point since);
+  StepInput step_input(int64_t step);
+  /// Runs the model; numerical errors name the training step.
+  template <typename Body>
+  void guarded(int64_t step, Body&& body) const;
+  bool watch_inversion();
+  void judge_inversion(int64_t step);
+  [[noreturn]] void fail_not_finite(const Launched& launched, const StepResult& result);
+  void record_step(const Launched& launched, const StepResult& result, double seconds);
+  std::string progress_text(const StepResult& result) const;
 
   void validate_and_choose();
   void save(const std::string& path);
@@ -61,14 +70,18 @@ class Trainer {
   bool due(double every_epochs) const;
   double bits_per_dim(double nll_joint) const;
   double elapsed() const;
+  Allocator& memory() const { return Allocator::of(device_); }
 
   TrainOptions options_;
+  Device device_;
   ImageSet set_;
   std::unique_ptr<BatchLoader> train_loader_;
   std::vector<int64_t> validation_;
   InputSpec input_;
   std::unique_ptr<IbInn> model_;
   std::unique_ptr<Sgd> sgd_;
+  std::unique_ptr<TrainStep> step_;
+  std::deque<Launched> launched_;
   std::unique_ptr<RunFolder> folder_;
   std::unique_ptr<MetricsFile> metrics_;
   std::unique_ptr<ProgressLine> progress_line_;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/trainer.h"
+#include "kernels/cuda_settings.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -23,10 +24,15 @@ std::map<std::string, std::string> Trainer::extra_metadata() const {
                                   {"best_entropy", best_entropy_},
                                   {"best_density", best_density_},
                                   {"has_best", has_best_}};
-  return {{"recipe", recipe_json(options_)},
-          {"trainer", state.dump()},
-          {"threads", std::to_string(thread_count())},
-          {"data_fingerprint", fmt::format("{:016x}", set_.fingerprint)}};
+  std::map<std::string, std::string> metadata = {
+      {"recipe", recipe_json(options_)},
+      {"trainer", state.dump()},
+      {"threads", std::to_string(thread_count())},
+      {"data_fingerprint", fmt::format("{:016x}", set_.fingerprint)}};
+  // Measured choices decide bits, so a resumed run repeats them.
+  if (options_.compute.autotune && device_.is_cuda())
+    metadata["convolution_choices"] = convolution_choices();
+  return metadata;
 }
 
 void Trainer::check_resume(const Checkpoint& checkpoint, const std::string& path) const {
@@ -85,6 +91,9 @@ void Trainer::resume() {
   const Checkpoint checkpoint = load_checkpoint(path);
   check_resume(checkpoint, path);
   load_state(checkpoint, path, *model_, sgd_.get());
+  const auto choices = checkpoint.metadata.find("convolution_choices");
+  if (device_.is_cuda() && choices != checkpoint.metadata.end())
+    set_convolution_choices(choices->second);
   progress_ = checkpoint_progress(checkpoint);
   const auto state = nlohmann::json::parse(checkpoint.metadata.at("trainer"), nullptr, false);
   if (!state.is_object()) fail(ErrorKind::data, "{}: the entry trainer is not JSON", path);

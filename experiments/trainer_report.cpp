@@ -40,8 +40,9 @@ void Trainer::write_run_file(const std::string& command) const {
   nlohmann::ordered_json run = {{"program", "pal-train"},
                                 {"version", version()},
                                 {"command", command},
-                                {"device", "cpu"},
-                                {"library", cpu_library_version()},
+                                {"device", describe_device(device_)},
+                                {"library", describe_libraries(device_)},
+                                {"precision", options_.compute.precision},
                                 {"threads", thread_count()},
                                 {"seed", options_.seed},
                                 {"data", set_.name},
@@ -50,8 +51,8 @@ void Trainer::write_run_file(const std::string& command) const {
 }
 
 void Trainer::log_start() const {
-  log_info("palindrome {} on cpu, {} threads, {}", version(), thread_count(),
-           cpu_library_version());
+  log_info("palindrome {} on {}, {} threads, {}", version(), describe_device(device_),
+           thread_count(), describe_libraries(device_));
   log_info("{}: {} training, {} validation images {}x{}x{}, {} classes", set_.name,
            train_loader_->count(), validation_.size(), set_.height, set_.width, set_.channels,
            set_.classes);
@@ -63,27 +64,26 @@ void Trainer::log_start() const {
            options_.beta_text, folder_->path());
 }
 
-void Trainer::record_step(const StepStats& stats, double seconds) {
-  const MemoryStats memory = Allocator::cpu().stats();
+void Trainer::record_step(const Launched& launched, const StepResult& result, double seconds) {
+  const MemoryStats memory_stats = memory().stats();
   MetricsRow row("train");
-  row.set("t", elapsed()).set_count("step", progress_.step);
-  row.set("epoch", static_cast<double>(progress_.step) / static_cast<double>(steps_per_epoch()));
-  row.set("loss", stats.loss).set("loss_x", stats.nll_joint).set("loss_y", stats.cross_entropy);
-  row.set("bits_per_dim", bits_per_dim(stats.nll_joint)).set("acc1", stats.accuracy);
-  row.set("lr", options_.sgd.learning_rate *
-                    schedule_factor(options_.schedule, plateau_, progress_.step - 1));
-  row.set("grad_norm", stats.grad_norm);
+  row.set("t", elapsed()).set_count("step", launched.step);
+  row.set("epoch", static_cast<double>(launched.step) / static_cast<double>(steps_per_epoch()));
+  row.set("loss", result.loss).set("loss_x", result.nll_joint).set("loss_y", result.cross_entropy);
+  row.set("bits_per_dim", bits_per_dim(result.nll_joint)).set("acc1", result.accuracy);
+  row.set("lr", launched.learning_rate);
+  row.set("grad_norm", result.grad_norm);
   row.set("images_per_s", static_cast<double>(options_.batch_size) / seconds);
   row.set_json("memory",
                fmt::format(R"({{"parameters":{},"activations":{},"workspace":{},"peak":{}}})",
-                           memory.peak_of(Tag::parameters), memory.peak_activations,
-                           memory.peak_of(Tag::workspace), memory.peak_total));
+                           memory_stats.peak_of(Tag::parameters), memory_stats.peak_activations,
+                           memory_stats.peak_of(Tag::workspace), memory_stats.peak_total));
   const InversionCheck& check = model_->chain().last_check();
   if (check.block >= 0) row.set("inversion_error", check.relative_error);
   metrics_->append(row);
 }
 
-std::string Trainer::progress_text(const StepStats& stats) const {
+std::string Trainer::progress_text(const StepResult& result) const {
   const int64_t done = progress_.step - start_step_;
   const double rate = static_cast<double>(done) / std::max(1e-9, train_seconds_);
   const double left = static_cast<double>(last_step() - progress_.step) / std::max(1e-9, rate);
@@ -92,13 +92,13 @@ std::string Trainer::progress_text(const StepStats& stats) const {
       "epoch {:.2f} {} loss {:.3f}  {:.2f} bits/dim  acc {:.1f} %  {:.0f} images/s  "
       "activations {}  ETA {}",
       static_cast<double>(progress_.step) / static_cast<double>(steps_per_epoch()),
-      progress_bar(fraction, 20), stats.loss, bits_per_dim(stats.nll_joint), 100.0 * stats.accuracy,
-      rate * static_cast<double>(options_.batch_size),
-      format_bytes(Allocator::cpu().stats().peak_activations), format_duration(left));
+      progress_bar(fraction, 20), result.loss, bits_per_dim(result.nll_joint),
+      100.0 * result.accuracy, rate * static_cast<double>(options_.batch_size),
+      format_bytes(memory().stats().peak_activations), format_duration(left));
 }
 
 void Trainer::report(bool complete) const {
-  const MemoryStats memory = Allocator::cpu().stats();
+  const MemoryStats memory_stats = memory().stats();
   const auto images = static_cast<double>((progress_.step - start_step_) * options_.batch_size);
   const double rate = images / std::max(1e-9, train_seconds_);
   nlohmann::ordered_json summary = {{"step", progress_.step},
@@ -106,8 +106,8 @@ void Trainer::report(bool complete) const {
                                     {"train_images_per_s", rate},
                                     {"train_seconds", train_seconds_},
                                     {"inversion_error", worst_inversion_},
-                                    {"train_peak_bytes", memory.peak_total},
-                                    {"peak_activation_bytes", memory.peak_activations}};
+                                    {"train_peak_bytes", memory_stats.peak_total},
+                                    {"peak_activation_bytes", memory_stats.peak_activations}};
   if (has_best_) {
     summary["validation_ce"] = best_entropy_;
     summary["validation_bits_per_dim"] = bits_per_dim(best_density_);
@@ -118,10 +118,11 @@ void Trainer::report(bool complete) const {
   table.add({"seconds in steps", fmt::format("{:.1f}", train_seconds_)});
   if (options_.activation_memory == "min")
     table.add({"worst relative inversion error", fmt::format("{:.1e}", worst_inversion_)});
-  table.add({"peak memory", format_bytes(memory.peak_total)});
-  table.add({"  activations (stream + subnet + workspace)", format_bytes(memory.peak_activations)});
+  table.add({"peak memory", format_bytes(memory_stats.peak_total)});
+  table.add(
+      {"  activations (stream + subnet + workspace)", format_bytes(memory_stats.peak_activations)});
   for (int i = 0; i < kTagCount; ++i) {
-    const int64_t peak = memory.peak[static_cast<size_t>(i)];
+    const int64_t peak = memory_stats.peak[static_cast<size_t>(i)];
     summary["peak_bytes_by_tag"][name_of(static_cast<Tag>(i))] = peak;
     if (peak > 0)
       table.add({fmt::format("  {}", name_of(static_cast<Tag>(i))), format_bytes(peak)});

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/backend.h"
+#include "kernels/mixing.h"
 
 namespace pal {
 namespace {
@@ -19,35 +19,6 @@ double initial_gamma(const ActNormSpec& spec) {
       break;
   }
   return 10.0 * spec.initial;
-}
-
-struct ScaleAndSlope {
-  double scale;
-  double slope;
-};
-
-/// 0.1 softplus_b(gamma) and its derivative.
-ScaleAndSlope softplus(double gamma, double b) {
-  const double z = b * gamma;
-  // log(1 + e^z) without overflow.
-  const double soft = (z > 0 ? z + std::log1p(std::exp(-z)) : std::log1p(std::exp(z))) / b;
-  return {0.1 * soft, 0.1 / (1.0 + std::exp(-z))};
-}
-
-ScaleAndSlope scale_of(double gamma, ActNormKind kind) {
-  switch (kind) {
-    case ActNormKind::softplus:
-      return softplus(gamma, 0.5);
-    case ActNormKind::paper:
-      return softplus(gamma, 1.0);
-    case ActNormKind::sigmoid: {
-      const double sigmoid = 1.0 / (1.0 + std::exp(2.0 - gamma));
-      return {10.0 * sigmoid, 10.0 * sigmoid * (1.0 - sigmoid)};
-    }
-    case ActNormKind::exponential:
-      break;
-  }
-  return {std::exp(gamma), std::exp(gamma)};
 }
 
 /// The gamma of a scale: the inverse of scale_of.
@@ -84,47 +55,43 @@ void ActNorm::collect(const std::string& prefix, StateList& state) {
 }
 
 ActNorm::Values ActNorm::evaluate() const {
+  const Tensor& gamma = gamma_.value;
   Values values;
-  values.scale = Tensor::empty(gamma_.value.shape(), gamma_.value.dtype(), Tag::workspace);
+  values.scale = Tensor::empty(gamma.shape(), gamma.dtype(), Tag::workspace, gamma.device());
   values.offset = offset_.value;
-  dispatch_real("act_norm", gamma_.value.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    for (int64_t c = 0; c < gamma_.value.numel(); ++c) {
-      const double scale =
-          scale_of(static_cast<double>(gamma_.value.data<T>()[c]), spec_.kind).scale;
-      if (!(scale > 0.0))
-        fail(ErrorKind::numerics, "{}: the scale of channel {} is {}", gamma_.name, c, scale);
-      values.scale.data<T>()[c] = static_cast<T>(scale);
-      values.log_scale_sum += std::log(scale);
-    }
-  });
+  values.log_scale_sum = Tensor::empty({1}, DType::f64, Tag::workspace, gamma.device());
+  PAL_BACKEND(gamma, act_norm_scale(gamma, spec_.kind, values.scale, values.log_scale_sum));
+  if (gamma.device().is_cpu() && !std::isfinite(values.log_scale_sum.item())) {
+    const std::vector<double> scales = host_values(values.scale);
+    for (size_t c = 0; c < scales.size(); ++c)
+      if (!(scales[c] > 0.0) || !std::isfinite(scales[c]))
+        fail(ErrorKind::numerics, "{}: the scale of channel {} is {}", gamma_.name, c, scales[c]);
+  }
   return values;
 }
 
-void ActNorm::assign(const Tensor& scale, const Tensor& offset) {
-  dispatch_real("act_norm", gamma_.value.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    for (int64_t c = 0; c < gamma_.value.numel(); ++c) {
-      const double most = spec_.kind == ActNormKind::sigmoid ? 9.9 : 1e4;
-      const double limited = std::clamp(scale.data<double>()[c], 1e-4, most);
-      gamma_.value.data<T>()[c] = static_cast<T>(gamma_of(limited, spec_.kind));
-      offset_.value.data<T>()[c] = static_cast<T>(offset.data<double>()[c]);
-    }
-  });
+void ActNorm::fit(const Tensor& mean, const Tensor& variance, double deviation, double floor,
+                  double most) {
+  const std::vector<double> means = host_values(mean);
+  const std::vector<double> variances = host_values(variance);
+  const double limit = std::min(most, spec_.kind == ActNormKind::sigmoid ? 9.9 : 1e4);
+  std::vector<double> gammas(means.size());
+  std::vector<double> offsets(means.size());
+  for (size_t c = 0; c < means.size(); ++c) {
+    const double scale =
+        std::min(most, deviation / std::max(std::sqrt(variances[c] + floor), 1e-12));
+    gammas[c] = gamma_of(std::clamp(scale, 1e-4, limit), spec_.kind);
+    offsets[c] = -scale * means[c];
+  }
+  gamma_.value.copy_from(tensor_of(gammas, gamma_.shape, gamma_.value.dtype()));
+  offset_.value.copy_from(tensor_of(offsets, offset_.shape, offset_.value.dtype()));
 }
 
 void ActNorm::backward(const Tensor& grad_scale, const Tensor& grad_offset,
-                       double log_scale_weight) {
-  dispatch_real("act_norm", gamma_.value.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    for (int64_t c = 0; c < gamma_.value.numel(); ++c) {
-      const auto [scale, slope] =
-          scale_of(static_cast<double>(gamma_.value.data<T>()[c]), spec_.kind);
-      const double grad = grad_scale.data<double>()[c] + log_scale_weight / scale;
-      gamma_.grad.data<T>()[c] += static_cast<T>(grad * slope);
-      offset_.grad.data<T>()[c] += static_cast<T>(grad_offset.data<double>()[c]);
-    }
-  });
+                       const Tensor& grad_log_det, int64_t rows) {
+  PAL_BACKEND(gamma_.value,
+              act_norm_parameters_backward(gamma_.value, spec_.kind, grad_scale, grad_offset,
+                                           grad_log_det, rows, gamma_.grad, offset_.grad));
 }
 
 }  // namespace pal

@@ -2,13 +2,9 @@
 #include <string>
 
 #include "autograd/parameter.h"
+#include "kernels/act_norm.h"
 
 namespace pal {
-
-/// How act norm's scale follows from its parameter gamma (model.md, section 1): softplus
-/// 0.1 softplus_0.5(gamma) (the published implementation), paper 0.1 softplus_1(gamma), sigmoid
-/// 10 sigmoid(gamma - 2), exp exp(gamma).
-enum class ActNormKind { softplus, paper, sigmoid, exponential };
 
 struct ActNormSpec {
   ActNormKind kind = ActNormKind::softplus;
@@ -24,18 +20,24 @@ class ActNorm {
   void collect(const std::string& prefix, StateList& state);
 
   struct Values {
-    Tensor scale;   ///< [channels], dtype of the parameters
-    Tensor offset;  ///< [channels]
-    double log_scale_sum = 0.0;
+    Tensor scale;          ///< [channels], dtype of the parameters
+    Tensor offset;         ///< [channels]
+    Tensor log_scale_sum;  ///< f64 [1]
   };
+  /// Throws numerics for a scale that is not positive; on a GPU, which nobody waits for here, the
+  /// sum is not finite then, and so is the loss.
   Values evaluate() const;
 
-  /// Sets scale and offset, f64 [channels] each; scales are limited to what the kind can express.
-  void assign(const Tensor& scale, const Tensor& offset);
+  /// Makes act norm give the rows it was measured on mean 0 and a standard deviation of
+  /// `deviation`, given their channels' mean and variance (in the dtype of the parameters). Scales
+  /// are at most `most` and what the kind can express; `floor` is added to the variance, so that a
+  /// channel without contrast keeps a finite scale.
+  void fit(const Tensor& mean, const Tensor& variance, double deviation, double floor, double most);
 
   /// Adds to the gradients of gamma and offset. grad_scale and grad_offset f64 [channels] come from
-  /// the coupling kernel; `log_scale_weight` is the gradient of log_scale_sum.
-  void backward(const Tensor& grad_scale, const Tensor& grad_offset, double log_scale_weight);
+  /// the coupling kernel; every sample's log-determinant holds `rows` log_scale_sum.
+  void backward(const Tensor& grad_scale, const Tensor& grad_offset, const Tensor& grad_log_det,
+                int64_t rows);
 
  private:
   ActNormSpec spec_;

@@ -1,11 +1,7 @@
 #include "layers/act_norm_block.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "kernels/act_norm.h"
 #include "kernels/batch_norm.h"
-#include "runtime/parallel.h"
 
 namespace pal {
 namespace {
@@ -28,7 +24,7 @@ Tensor ActNormBlock::forward(const Tensor& x, const Tensor& log_det, Phase, Bloc
   const ActNorm::Values values = act_norm_.evaluate();
   const Tensor y = Tensor::empty(output_shape(x.shape()), x.dtype());
   PAL_BACKEND(x, act_norm_forward(x, values.scale, values.offset, y));
-  add_to_log_det(log_det, static_cast<double>(rows_per_sample(x)) * values.log_scale_sum);
+  add_to_log_det(log_det, static_cast<double>(rows_per_sample(x)), values.log_scale_sum);
   if (memory != nullptr && memory->policy != ActivationPolicy::invert) memory->input = x;
   return y;
 }
@@ -37,7 +33,7 @@ Tensor ActNormBlock::inverse(const Tensor& y, const Tensor& log_det) {
   const ActNorm::Values values = act_norm_.evaluate();
   const Tensor x = Tensor::empty(y.shape(), y.dtype());
   PAL_BACKEND(y, act_norm_inverse(y, values.scale, values.offset, x));
-  add_to_log_det(log_det, -static_cast<double>(rows_per_sample(y)) * values.log_scale_sum);
+  add_to_log_det(log_det, -static_cast<double>(rows_per_sample(y)), values.log_scale_sum);
   return x;
 }
 
@@ -52,10 +48,7 @@ BlockBackward ActNormBlock::backward(const Tensor& y, const Tensor& grad_y,
   const Tensor grad_offset = Tensor::zeros({channels_}, DType::f64, Tag::workspace);
   PAL_BACKEND(grad_y, act_norm_backward(result.x, grad_y, values.scale, result.grad_x, grad_scale,
                                         grad_offset));
-  const double log_det_sum =
-      parallel_sum(grad_log_det.numel(), [&](int64_t n) { return grad_log_det.data<double>()[n]; });
-  act_norm_.backward(grad_scale, grad_offset,
-                     static_cast<double>(rows_per_sample(grad_y)) * log_det_sum);
+  act_norm_.backward(grad_scale, grad_offset, grad_log_det, rows_per_sample(grad_y));
   return result;
 }
 
@@ -63,18 +56,7 @@ Tensor ActNormBlock::fit(const Tensor& x, double most) {
   const Tensor mean = Tensor::empty({channels_}, x.dtype(), Tag::workspace);
   const Tensor variance = Tensor::empty({channels_}, x.dtype(), Tag::workspace);
   PAL_BACKEND(x, batch_statistics(x, mean, variance));
-  const Tensor scale = Tensor::empty({channels_}, DType::f64, Tag::workspace);
-  const Tensor offset = Tensor::empty({channels_}, DType::f64, Tag::workspace);
-  dispatch_real("act_norm", x.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    for (int64_t c = 0; c < channels_; ++c) {
-      const double std = std::sqrt(static_cast<double>(variance.data<T>()[c]));
-      const double factor = std::min(most, 1.0 / std::max(std, 1e-12));
-      scale.data<double>()[c] = factor;
-      offset.data<double>()[c] = -factor * static_cast<double>(mean.data<T>()[c]);
-    }
-  });
-  act_norm_.assign(scale, offset);
+  act_norm_.fit(mean, variance, 1.0, 0.0, most);
   const Tensor unused = Tensor::zeros({x.size(0)}, DType::f64, Tag::workspace);
   return forward(x, unused, Phase::train, nullptr);
 }

@@ -1,19 +1,14 @@
 #include "layers/coupling_block.h"
 
-#include <cmath>
+#include <limits>
 
 #include "kernels/batch_norm.h"
 #include "kernels/permutation.h"
-#include "runtime/parallel.h"
 
 namespace pal {
 namespace {
 
 int64_t pixels_of(const Tensor& t) { return t.rows() / t.size(0); }
-
-double sum_of(const Tensor& t) {
-  return parallel_sum(t.numel(), [&](int64_t i) { return t.data<double>()[i]; });
-}
 
 }  // namespace
 
@@ -45,6 +40,8 @@ void CouplingBlock::initialise(DType dtype, uint64_t seed) {
   for (const NamedSubnet& named : subnets_) named.subnet->initialise(dtype);
   mixing_.initialise(dtype, seed);
 }
+
+void CouplingBlock::refresh() { mixing_.refresh(); }
 
 CouplingOutput CouplingBlock::make_output(const ActNorm::Values& values) const {
   CouplingOutput output;
@@ -81,8 +78,9 @@ Tensor CouplingBlock::forward(const Tensor& x, const Tensor& log_det, Phase phas
     y = mixing_.apply(y);
   }
   expect(y.shape() == wanted, "{}: expected {}, got {}", kind(), wanted.str(), y.shape().str());
-  add_to_log_det(log_det,
-                 static_cast<double>(pixels_of(y)) * (values.log_scale_sum + mixing_.log_det()));
+  const auto pixels = static_cast<double>(pixels_of(y));
+  add_to_log_det(log_det, pixels, values.log_scale_sum);
+  add_to_log_det(log_det, pixels * mixing_.log_det());
   return y;
 }
 
@@ -94,18 +92,7 @@ Tensor CouplingBlock::fit_act_norm(const Tensor& x, double deviation) {
   const Tensor mean = Tensor::empty({out_channels_}, v.dtype(), Tag::workspace);
   const Tensor variance = Tensor::empty({out_channels_}, v.dtype(), Tag::workspace);
   PAL_BACKEND(v, batch_statistics(v, mean, variance));
-  const Tensor scale = Tensor::empty({out_channels_}, DType::f64, Tag::workspace);
-  const Tensor offset = Tensor::empty({out_channels_}, DType::f64, Tag::workspace);
-  dispatch_real("fit_act_norm", v.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    for (int64_t c = 0; c < out_channels_; ++c) {
-      // A channel without contrast keeps a finite scale.
-      const double std = std::sqrt(static_cast<double>(variance.data<T>()[c]) + 1e-6);
-      scale.data<double>()[c] = deviation / std;
-      offset.data<double>()[c] = -static_cast<double>(mean.data<T>()[c]) * deviation / std;
-    }
-  });
-  act_norm_.assign(scale, offset);
+  act_norm_.fit(mean, variance, deviation, 1e-6, std::numeric_limits<double>::infinity());
   return forward(x, unused, Phase::train, nullptr);
 }
 
@@ -113,8 +100,9 @@ Tensor CouplingBlock::inverse(const Tensor& y, const Tensor& log_det) {
   const ActNorm::Values values = act_norm_.evaluate();
   const Tensor unmixed = mixing_.is_index() ? y : mixing_.unapply(y);
   const Tensor x = uncouple(unmixed, make_output(values), log_det);
-  add_to_log_det(log_det,
-                 -static_cast<double>(pixels_of(y)) * (values.log_scale_sum + mixing_.log_det()));
+  const auto pixels = static_cast<double>(pixels_of(y));
+  add_to_log_det(log_det, -pixels, values.log_scale_sum);
+  add_to_log_det(log_det, -pixels * mixing_.log_det());
   return spec_.welling ? mix(x, false) : x;
 }
 
@@ -122,7 +110,7 @@ BlockBackward CouplingBlock::backward(const Tensor& y, const Tensor& grad_y,
                                       const Tensor& grad_log_det, BlockMemory& memory,
                                       bool want_grad_x) {
   const ActNorm::Values values = act_norm_.evaluate();
-  const double log_scale_weight = static_cast<double>(pixels_of(grad_y)) * sum_of(grad_log_det);
+  const int64_t pixels = pixels_of(grad_y);
   const bool stored = memory.input.defined();
   Tensor unmixed;
   Tensor grad = grad_y;
@@ -130,14 +118,14 @@ BlockBackward CouplingBlock::backward(const Tensor& y, const Tensor& grad_y,
     unmixed = y;
   } else {
     unmixed = stored ? memory.unmixed : mixing_.unapply(y);
-    grad = mixing_.backward(grad_y, unmixed, log_scale_weight);
+    grad = mixing_.backward(grad_y, unmixed, grad_log_det, pixels);
   }
   CouplingGrads act_norm_grads;
   act_norm_grads.scale = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
   act_norm_grads.offset = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
   BlockBackward result = couple_backward(unmixed, grad, grad_log_det, make_output(values), memory,
                                          want_grad_x, act_norm_grads);
-  act_norm_.backward(act_norm_grads.scale, act_norm_grads.offset, log_scale_weight);
+  act_norm_.backward(act_norm_grads.scale, act_norm_grads.offset, grad_log_det, pixels);
   if (spec_.welling) {
     // x = W entered and W is orthogonal, so its gradient maps like x itself.
     result.x = mix(result.x, false);

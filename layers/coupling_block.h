@@ -29,6 +29,7 @@ class CouplingBlock : public InvertibleBlock {
  public:
   void collect(const std::string& prefix, StateList& state) override;
   void initialise(DType dtype, uint64_t seed) override;
+  void refresh() override;
   Tensor forward(const Tensor& x, const Tensor& log_det, Phase phase, BlockMemory* memory) override;
   Tensor inverse(const Tensor& y, const Tensor& log_det) override;
   BlockBackward backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,

@@ -11,14 +11,8 @@
 namespace pal {
 namespace {
 
-Tensor index_tensor(const std::vector<int32_t>& index) {
-  const Tensor tensor =
-      Tensor::empty({static_cast<int64_t>(index.size())}, DType::i32, Tag::parameters);
-  std::copy(index.begin(), index.end(), tensor.data<int32_t>());
-  return tensor;
-}
-
-std::vector<int32_t> index_values(const Tensor& index) {
+std::vector<int32_t> index_values(const Tensor& on_device) {
+  const Tensor index = on_device.to(Device());
   return {index.data<int32_t>(), index.data<int32_t>() + index.numel()};
 }
 
@@ -35,7 +29,7 @@ PluFactors factors_of(const Tensor& index, const Parameter& lower, const Paramet
 std::vector<double> matrix_gradient(const Tensor& grad_y, const Tensor& v) {
   const int64_t n = v.channels();
   const Tensor grad = Tensor::empty({n, n}, v.dtype(), Tag::workspace);
-  PAL_BACKEND(v, gemm(grad_y, v, grad, {.transpose_a = true}));
+  PAL_BACKEND(v, gemm(grad_y, v, grad, {.transpose_a = true, .exact = true}));
   return host_values(grad);
 }
 
@@ -93,11 +87,11 @@ void Mixing::initialise(DType dtype, uint64_t seed) {
       for (int64_t i = 0; i < channels_; ++i)
         index[static_cast<size_t>(i)] = static_cast<int32_t>((i + half) % channels_);
       index_ = index_tensor(index);
-      return;
+      return refresh();
     }
     case MixingKind::permutation:
       index_ = index_tensor(random_permutation(channels_, random));
-      return;
+      return refresh();
     case MixingKind::orthogonal:
     case MixingKind::householder:
       matrix_ = parameter_tensor(random_orthogonal(channels_, random), square, dtype);
@@ -107,13 +101,13 @@ void Mixing::initialise(DType dtype, uint64_t seed) {
       index_ = index_tensor(factors.permutation);
       lower_->value.copy_from(tensor_of(factors.lower, square, dtype));
       upper_->value.copy_from(tensor_of(factors.upper, square, dtype));
-      return;
+      return refresh();
     }
   }
 }
 
-Tensor Mixing::inverse_index() const {
-  return index_.defined() ? index_tensor(invert_permutation(index_values(index_))) : Tensor();
+void Mixing::refresh() {
+  if (index_.defined()) inverse_index_ = pal::inverse_index(index_);
 }
 
 Tensor Mixing::matrix() const {
@@ -130,7 +124,7 @@ Tensor Mixing::matrix() const {
 
 Tensor Mixing::apply(const Tensor& v) const {
   const Tensor y = Tensor::empty(v.shape(), v.dtype());
-  PAL_BACKEND(v, gemm(v, matrix(), y, {.transpose_b = true}));
+  PAL_BACKEND(v, gemm(v, matrix(), y, {.transpose_b = true, .exact = true}));
   return y;
 }
 
@@ -139,15 +133,16 @@ Tensor Mixing::unapply(const Tensor& y) const {
   if (spec_.kind == MixingKind::conv1x1) {
     const Tensor inverse = tensor_of(plu_inverse(factors_of(index_, *lower_, *upper_)),
                                      {channels_, channels_}, y.dtype());
-    PAL_BACKEND(y, gemm(y, inverse, v, {.transpose_b = true}));
+    PAL_BACKEND(y, gemm(y, inverse, v, {.transpose_b = true, .exact = true}));
   } else {
     // Orthogonal: the inverse is the transpose.
-    PAL_BACKEND(y, gemm(y, matrix(), v));
+    PAL_BACKEND(y, gemm(y, matrix(), v, {.exact = true}));
   }
   return v;
 }
 
-Tensor Mixing::backward(const Tensor& grad_y, const Tensor& v, double log_det_weight) {
+Tensor Mixing::backward(const Tensor& grad_y, const Tensor& v, const Tensor& grad_log_det,
+                        int64_t rows) {
   if (spec_.kind == MixingKind::householder) {
     std::vector<double> grad(static_cast<size_t>(vectors_->shape.numel()), 0.0);
     householder_backward(host_values(matrix_), host_values(vectors_->value), channels_,
@@ -156,13 +151,16 @@ Tensor Mixing::backward(const Tensor& grad_y, const Tensor& v, double log_det_we
   } else if (spec_.kind == MixingKind::conv1x1) {
     const auto count = static_cast<size_t>(channels_ * channels_);
     std::vector<double> grad_lower(count, 0.0), grad_upper(count, 0.0);
+    const std::vector<double> per_sample = host_values(grad_log_det);
+    const double log_det_weight =
+        static_cast<double>(rows) * std::accumulate(per_sample.begin(), per_sample.end(), 0.0);
     plu_backward(factors_of(index_, *lower_, *upper_), matrix_gradient(grad_y, v), log_det_weight,
                  grad_lower, grad_upper);
     add_gradient(grad_lower, *lower_);
     add_gradient(grad_upper, *upper_);
   }
   const Tensor grad_v = Tensor::empty(grad_y.shape(), grad_y.dtype());
-  PAL_BACKEND(grad_y, gemm(grad_y, matrix(), grad_v));
+  PAL_BACKEND(grad_y, gemm(grad_y, matrix(), grad_v, {.exact = true}));
   return grad_v;
 }
 

@@ -25,6 +25,8 @@ class Mixing {
   void collect(const std::string& prefix, StateList& state);
   /// Draws the fixed parts; they depend on the seed and `prefix` of collect only.
   void initialise(DType dtype, uint64_t seed);
+  /// To be called when index() was loaded or moved: renews its inverse.
+  void refresh();
 
   MixingKind kind() const { return spec_.kind; }
   bool is_index() const { return spec_.kind <= MixingKind::permutation; }
@@ -34,15 +36,14 @@ class Mixing {
 
   /// Index maps: output channel i is input channel index[i]; undefined for `none`.
   const Tensor& index() const { return index_; }
-  /// The inverse map, derived from index() (a loader may have changed that).
-  Tensor inverse_index() const;
+  const Tensor& inverse_index() const { return inverse_index_; }
 
   /// Matrices only. y = W v and v = W^-1 y over the rows of a stream tensor.
   Tensor apply(const Tensor& v) const;
   Tensor unapply(const Tensor& y) const;
-  /// W^T grad_y. For learned matrices adds to their gradients too: v is what `apply` got and
-  /// `log_det_weight` the gradient of log|det W|.
-  Tensor backward(const Tensor& grad_y, const Tensor& v, double log_det_weight);
+  /// W^T grad_y. For learned matrices adds to their gradients too (on the host, waiting for the
+  /// device): v is what `apply` got; every sample's log-determinant holds `rows` log|det W|.
+  Tensor backward(const Tensor& grad_y, const Tensor& v, const Tensor& grad_log_det, int64_t rows);
   /// log|det W|, 0 but for conv1x1.
   double log_det() const;
 
@@ -52,7 +53,8 @@ class Mixing {
   int64_t channels_;
   MixingSpec spec_;
   std::string name_;
-  Tensor index_;                      // i32 [channels]
+  Tensor index_;  // i32 [channels]
+  Tensor inverse_index_;
   Tensor matrix_;                     // fixed W (orthogonal) or W0 (householder)
   std::optional<Parameter> vectors_;  // householder [reflections, channels]
   std::optional<Parameter> lower_;    // conv1x1 [channels, channels]

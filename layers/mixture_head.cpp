@@ -1,11 +1,12 @@
 #include "layers/mixture_head.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/gemm.h"
+#include "kernels/mixing.h"
 #include "kernels/permutation.h"
 #include "kernels/reduce.h"
-#include "runtime/parallel.h"
 
 namespace pal {
 
@@ -40,9 +41,8 @@ void MixtureHead::collect(StateList& state) {
 
 void MixtureHead::initialise(DType dtype) {
   if (spec_.head_permutation) {
-    const auto order = numpy_permutation(spec_.mean_dims);
-    permutation_ = Tensor::empty({spec_.mean_dims}, DType::i32, Tag::parameters);
-    std::copy(order.begin(), order.end(), permutation_.data<int32_t>());
+    permutation_ = index_tensor(numpy_permutation(spec_.mean_dims));
+    refresh();
   }
   // r copies of g I side by side: every pair of classes is mu_init apart.
   const int64_t copies = spec_.mean_dims / spec_.classes;
@@ -57,6 +57,10 @@ void MixtureHead::initialise(DType dtype) {
   });
 }
 
+void MixtureHead::refresh() {
+  if (permutation_.defined()) inverse_permutation_ = inverse_index(permutation_);
+}
+
 MixtureMeans MixtureHead::means() const {
   MixtureMeans means;
   means.mean = mean_.value;
@@ -65,6 +69,7 @@ MixtureMeans MixtureHead::means() const {
     means.prototypes = prototypes_.value;
   }
   means.permutation = permutation_;
+  means.inverse_permutation = inverse_permutation_;
   return means;
 }
 
@@ -73,6 +78,7 @@ MixtureResult MixtureHead::losses(const Tensor& z, const Tensor& log_det, const 
                                   const Tensor& grad_scores) const {
   const int64_t n = z.size(0);
   const TagScope tag(Tag::workspace);
+  const DeviceScope device(z.device());
   MixtureResult result;
   result.scores = Tensor::empty({n, spec_.classes}, z.dtype());
   const Tensor half_norm = Tensor::empty({n}, DType::f64);
@@ -85,13 +91,9 @@ MixtureResult MixtureHead::losses(const Tensor& z, const Tensor& log_det, const 
   PAL_BACKEND(z, half_squared_norm(z, half_norm));
   PAL_BACKEND(z, mixture_losses(result.scores, half_norm, log_det, targets, spec_.dims,
                                 loss.weights(), outputs));
-  const MixtureWeights weights = loss.weights();
-  const double* joint = result.nll_joint.data<double>();
-  const double* entropy = result.cross_entropy.data<double>();
-  result.loss =
-      parallel_sum(
-          n, [&](int64_t i) { return weights.density * joint[i] + weights.classes * entropy[i]; }) /
-      static_cast<double>(n);
+  result.summary = Tensor::empty({3}, DType::f64);
+  PAL_BACKEND(
+      z, mixture_summary(result.nll_joint, result.cross_entropy, loss.weights(), result.summary));
   return result;
 }
 
@@ -105,6 +107,7 @@ MixtureHead::Gradients MixtureHead::evaluate_backward(const Tensor& z, const Ten
                                                       const Tensor& targets, const LossSpec& loss,
                                                       MixtureResult& result) {
   const int64_t n = z.size(0);
+  const DeviceScope device(z.device());
   MixtureState state;
   const Tensor grad_scores = Tensor::empty({n, spec_.classes}, z.dtype(), Tag::workspace);
   result = losses(z, log_det, targets, loss, state, grad_scores);
@@ -124,6 +127,7 @@ MixtureHead::Gradients MixtureHead::evaluate_backward(const Tensor& z, const Ten
 }
 
 Tensor MixtureHead::scores(const Tensor& z) const {
+  const DeviceScope device(z.device());
   const Tensor scores = Tensor::empty({z.size(0), spec_.classes}, z.dtype(), Tag::workspace);
   MixtureState state;
   PAL_BACKEND(z, mixture_scores(z, means(), scores, state));
@@ -133,20 +137,20 @@ Tensor MixtureHead::scores(const Tensor& z) const {
 Tensor MixtureHead::class_mean(int64_t y) const {
   expect(y >= 0 && y < spec_.classes, "class_mean: expected a class below {}, got {}",
          spec_.classes, y);
-  const Tensor mean = Tensor::zeros({1, spec_.dims}, mean_.value.dtype(), Tag::workspace);
-  mean.slice_channels(0, mean_.shape[1]).copy_from(mean_.value.slice_batch(y, 1));
+  const DeviceScope device(mean_.value.device());
+  const Tensor ordered = Tensor::zeros({1, spec_.dims}, mean_.value.dtype(), Tag::workspace);
+  ordered.slice_channels(0, mean_.shape[1]).copy_from(mean_.value.slice_batch(y, 1));
   if (spec_.rank > 0)
-    PAL_BACKEND(mean, gemm(alpha_.value.slice_batch(y, 1), prototypes_.value,
-                           mean.slice_channels(spec_.mean_dims, spec_.dims - spec_.mean_dims)));
-  if (!permutation_.defined()) return mean.reshape({spec_.dims});
+    PAL_BACKEND(ordered,
+                gemm(alpha_.value.slice_batch(y, 1), prototypes_.value,
+                     ordered.slice_channels(spec_.mean_dims, spec_.dims - spec_.mean_dims)));
+  if (!permutation_.defined()) return ordered.reshape({spec_.dims}).to(Device());
   // z_mean[i] = z[permutation[i]].
-  dispatch_real("class_mean", mean.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    const std::vector<T> ordered(mean.data<T>(), mean.data<T>() + spec_.mean_dims);
-    for (int64_t i = 0; i < spec_.mean_dims; ++i)
-      mean.data<T>()[permutation_.data<int32_t>()[i]] = ordered[static_cast<size_t>(i)];
-  });
-  return mean.reshape({spec_.dims});
+  const Tensor mean = ordered.clone();
+  PAL_BACKEND(mean,
+              permute_channels(ordered.slice_channels(0, spec_.mean_dims), inverse_permutation_,
+                               mean.slice_channels(0, spec_.mean_dims)));
+  return mean.reshape({spec_.dims}).to(Device());
 }
 
 double MixtureHead::mean_distance() const { return pal::mean_distance(means()); }

@@ -35,8 +35,11 @@ struct MixtureResult {
   Tensor nll_joint;
   Tensor nll_class;
   Tensor cross_entropy;
-  /// Mean over the batch of the weighted loss.
-  double loss = 0.0;
+  /// f64 [3]: means over the batch of the weighted loss, of nll_joint and of cross_entropy.
+  Tensor summary;
+
+  /// Mean over the batch of the weighted loss; waits for the device.
+  double loss() const { return summary.item(0); }
 };
 
 /// The Gaussian mixture in latent space with one unit-covariance component per class and the
@@ -46,6 +49,8 @@ class MixtureHead {
   explicit MixtureHead(const MixtureSpec& spec);
   void collect(StateList& state);
   void initialise(DType dtype);
+  /// To be called when buffers were loaded or moved.
+  void refresh();
   const MixtureSpec& spec() const { return spec_; }
 
   /// Losses of z [n, D] with log_det f64 [n] and soft targets [n, classes] (dtype of z). If grad is
@@ -63,7 +68,7 @@ class MixtureHead {
 
   /// Class scores l_y [n, classes].
   Tensor scores(const Tensor& z) const;
-  /// The D values of class y's mean in the layout of z, dtype of the parameters.
+  /// The D values of class y's mean in the layout of z, dtype of the parameters, on the CPU.
   Tensor class_mean(int64_t y) const;
   /// Mean distance of two class means.
   double mean_distance() const;
@@ -78,6 +83,7 @@ class MixtureHead {
   Parameter alpha_;       // [classes, rank]
   Parameter prototypes_;  // [rank, D - D_mean]
   Tensor permutation_;    // i32 [D_mean]
+  Tensor inverse_permutation_;
 };
 
 }  // namespace pal

@@ -1,39 +1,69 @@
 #include "layers/sgd.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/optimizer.h"
-#include "kernels/optimizer_math.h"
 #include "kernels/reduce.h"
 
 namespace pal {
 
 Sgd::Sgd(ParameterStore& store)
     : store_(store),
-      momentum_(Tensor::zeros(store.all_values().shape(), store.dtype(), Tag::optimizer)) {}
+      momentum_(zeros(store.all_values().shape(), store.dtype())),
+      controls_(zeros({2, kSgdControls}, DType::f64)),
+      squared_norms_(zeros({2}, DType::f64)),
+      halted_(zeros({1}, DType::f64)) {
+  if (momentum_.device().is_cuda()) staging_.emplace();
+}
 
-double Sgd::step(const SgdOptions& options) {
+Tensor Sgd::zeros(const Shape& shape, DType dtype) const {
+  return Tensor::zeros(shape, dtype, Tag::optimizer, store_.all_values().device());
+}
+
+void Sgd::set_options(const SgdOptions& options) {
+  std::array<double, 2 * kSgdControls> values{};
+  for (int group = 0; group < 2; ++group) {
+    double* const controls = values.data() + group * kSgdControls;
+    controls[kLearningRate] = group == 0 ? options.learning_rate : options.learning_rate_means;
+    controls[kMomentum] = options.momentum;
+    controls[kWeightDecay] = group == 0 ? options.weight_decay : 0.0;
+    controls[kGradScale] = 1.0;
+  }
+  clip_norm_ = options.clip_norm;
+  void* const memory =
+      staging_ ? staging_->acquire(controls_.bytes()) : static_cast<void*>(controls_.raw());
+  std::copy(values.begin(), values.end(), static_cast<double*>(memory));
+  if (!staging_) return;
+  controls_.copy_from(
+      Tensor::borrowed(memory, controls_.shape(), controls_.dtype(), Device()));
+  staging_->submitted();
+}
+
+void Sgd::apply() {
   const Tensor network = store_.grads(ParameterGroup::network);
   const Tensor means = store_.grads(ParameterGroup::means);
-  const double norm = std::sqrt(PAL_BACKEND(network, squared_norm(network)));
-  const double means_norm = std::sqrt(PAL_BACKEND(means, squared_norm(means)));
-  if (!std::isfinite(norm) || !std::isfinite(means_norm)) return norm + means_norm;
-  SgdStep step;
-  step.momentum = options.momentum;
-  step.learning_rate = options.learning_rate;
-  step.weight_decay = options.weight_decay;
-  if (options.clip_norm > 0.0)
-    step.grad_scale = optimizer_math::clip_factor(norm, options.clip_norm);
+  PAL_BACKEND(network, squared_norm(network, squared_norms_.view_at(0, {1})));
+  PAL_BACKEND(means, squared_norm(means, squared_norms_.view_at(1, {1})));
+  PAL_BACKEND(network, sgd_clip(squared_norms_, clip_norm_, controls_, halted_));
   const int64_t count = network.numel();
-  PAL_BACKEND(network, sgd_step(store_.values(ParameterGroup::network), network,
-                                momentum_.view_at(0, {count}), step));
-  step.learning_rate = options.learning_rate_means;
-  step.weight_decay = 0.0;
-  step.grad_scale = 1.0;
+  PAL_BACKEND(network,
+              sgd_step(store_.values(ParameterGroup::network), network,
+                       momentum_.view_at(0, {count}), controls_.view_at(0, {kSgdControls})));
   PAL_BACKEND(means, sgd_step(store_.values(ParameterGroup::means), means,
-                              momentum_.view_at(count, {means.numel()}), step));
+                              momentum_.view_at(count, {means.numel()}),
+                              controls_.view_at(kSgdControls, {kSgdControls})));
   store_.mark_changed();
-  return norm;
+}
+
+double Sgd::step(const SgdOptions& options) {
+  set_options(options);
+  apply();
+  const double norm = std::sqrt(squared_norms_.item(0));
+  if (halted_.item() == 0.0) return norm;
+  halted_.zero();
+  return norm + std::sqrt(squared_norms_.item(1));
 }
 
 }  // namespace pal

@@ -37,8 +37,8 @@ class Subnet::Layer {
 
   void initialise(DType dtype) {
     if (spec_.kind != LayerSpec::Kind::batch_norm) return;
-    running_mean_ = Tensor::zeros({in_channels_}, dtype, Tag::parameters);
-    running_var_ = Tensor::empty({in_channels_}, dtype, Tag::parameters);
+    running_mean_ = Tensor::zeros({in_channels_}, dtype, Tag::parameters, Device());
+    running_var_ = Tensor::empty({in_channels_}, dtype, Tag::parameters, Device());
     running_var_.fill(1.0);
   }
 
@@ -70,7 +70,8 @@ class Subnet::Layer {
       }
     } else {
       args.mean = running_mean_;
-      args.inv_std = inverse_deviation(running_var_);
+      args.inv_std = Tensor::empty(running_var_.shape(), running_var_.dtype(), Tag::statistics);
+      PAL_BACKEND(running_var_, inverse_deviation(running_var_, kBatchNormEpsilon, args.inv_std));
     }
     return batch_norm(x, args, *weight_, *bias_, fused_relu_, pass.phase == Phase::train, result);
   }
@@ -96,38 +97,19 @@ class Subnet::Layer {
   }
 
  private:
-  static Tensor inverse_deviation(const Tensor& variance) {
-    const Tensor result = Tensor::empty(variance.shape(), variance.dtype(), Tag::statistics);
-    dispatch_real("batch_norm", variance.dtype(), [&](auto typed) {
-      using T = decltype(typed);
-      for (int64_t c = 0; c < variance.numel(); ++c)
-        result.data<T>()[c] = static_cast<T>(
-            1.0 / std::sqrt(static_cast<double>(variance.data<T>()[c]) + kBatchNormEpsilon));
-    });
-    return result;
-  }
-
   /// Measures the batch and moves the running statistics towards it.
   void update_statistics(const Tensor& x, BatchNormArgs& args, int64_t average_count) {
-    args.mean = Tensor::empty({in_channels_}, running_mean_.dtype(), Tag::statistics);
-    const Tensor variance = Tensor::empty({in_channels_}, running_mean_.dtype(), Tag::workspace);
-    PAL_BACKEND(x, batch_statistics(x, args.mean, variance));
-    args.inv_std = inverse_deviation(variance);
-    const auto rows = static_cast<double>(x.rows());
-    const double unbiased = rows > 1.0 ? rows / (rows - 1.0) : 1.0;
-    const double momentum =
+    BatchStatistics statistics;
+    statistics.mean = Tensor::empty({in_channels_}, running_mean_.dtype(), Tag::statistics);
+    statistics.inv_std = Tensor::empty({in_channels_}, running_mean_.dtype(), Tag::statistics);
+    statistics.running_mean = running_mean_;
+    statistics.running_var = running_var_;
+    statistics.epsilon = kBatchNormEpsilon;
+    statistics.momentum =
         average_count > 0 ? 1.0 / static_cast<double>(average_count) : kBatchNormMomentum;
-    dispatch_real("batch_norm", running_mean_.dtype(), [&](auto typed) {
-      using T = decltype(typed);
-      const auto move = [momentum](T& running, double batch) {
-        running =
-            static_cast<T>((1.0 - momentum) * static_cast<double>(running) + momentum * batch);
-      };
-      for (int64_t c = 0; c < in_channels_; ++c) {
-        move(running_mean_.data<T>()[c], static_cast<double>(args.mean.data<T>()[c]));
-        move(running_var_.data<T>()[c], unbiased * static_cast<double>(variance.data<T>()[c]));
-      }
-    });
+    PAL_BACKEND(x, batch_norm_statistics(x, statistics));
+    args.mean = statistics.mean;
+    args.inv_std = statistics.inv_std;
   }
 
   std::string position_;

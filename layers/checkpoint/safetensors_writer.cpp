@@ -64,7 +64,9 @@ std::span<const uint8_t> bytes_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-void feed(const Tensor& tensor, FileLayout layout, const ByteSink& sink) {
+void feed(const Tensor& on_device, FileLayout layout, const ByteSink& sink) {
+  // One tensor at a time comes to the host.
+  const Tensor tensor = on_device.to(Device());
   const Tensor stored = is_transposed(tensor, layout) ? to_channel_first(tensor) : tensor.dense();
   sink({static_cast<const uint8_t*>(stored.raw()), static_cast<size_t>(stored.bytes())});
 }

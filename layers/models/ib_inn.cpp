@@ -151,6 +151,19 @@ IbInn::IbInn(const ModelConfig& config, uint64_t seed, DType dtype) : config_(co
   head_->initialise(dtype);
 }
 
+void IbInn::to(Device device) {
+  if (this->device() == device) return;
+  store_.to(device);
+  for (const Buffer& b : state_.buffers) *b.tensor = b.tensor->to(device, Tag::parameters);
+  refresh();
+}
+
+void IbInn::refresh() {
+  for (int i = 0; i < chain_.size(); ++i) chain_.block(i).refresh();
+  head_->refresh();
+  store_.mark_changed();
+}
+
 MixtureResult IbInn::train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                                 Phase phase, Tensor* grad_x) {
   const Variable input(x, grad_x != nullptr);
@@ -171,6 +184,7 @@ MixtureResult IbInn::evaluate(const Tensor& x, const Tensor& targets, const Loss
 
 void IbInn::fit_act_norms(const Tensor& x) {
   const NoGradGuard no_grad;
+  const DeviceScope device(x.device());
   const Tensor log_det = Tensor::zeros({x.size(0)}, DType::f64, Tag::workspace);
   Tensor stream = x;
   Tensor last_input;
@@ -191,8 +205,9 @@ void IbInn::fit_act_norms(const Tensor& x) {
     last_input = stream;
     stream = block->fit_act_norm(stream, 1.0);
   }
-  const double mean_square =
-      PAL_BACKEND(stream, squared_norm(stream)) / static_cast<double>(stream.numel());
+  const Tensor square = Tensor::empty({1}, DType::f64, Tag::workspace);
+  PAL_BACKEND(stream, squared_norm(stream, square));
+  const double mean_square = square.item() / static_cast<double>(stream.numel());
   if (last != nullptr) last->fit_act_norm(last_input, 1.0 / std::sqrt(mean_square));
   store_.mark_changed();
 }

@@ -29,6 +29,13 @@ class IbInn {
   int64_t dims() const { return config_.channels * config_.image_size * config_.image_size; }
   DType dtype() const { return store_.dtype(); }
 
+  /// Moves parameters, gradients and buffers to another device (optimizers are made afterwards).
+  void to(Device device);
+  Device device() const { return store_.all_values().device(); }
+  /// To be called after buffers were changed from outside, as a loader does: renews what is derived
+  /// from them.
+  void refresh();
+
   /// z [n, D] and log_det f64 [n] of normalised images [n, h, w, c].
   InvertibleChain::Result forward(const Variable& x, Phase phase) {
     return chain_.forward(x, phase);

@@ -106,7 +106,7 @@ void load_state(const Checkpoint& checkpoint, const std::string& path, IbInn& mo
     if (name.rfind("model.", 0) == 0 && known.count(name) == 0)
       fail(ErrorKind::data, "{}: {} is no tensor of this architecture", path, name);
   for (const auto& [name, target] : targets) target.copy_from(*checkpoint.find(name));
-  model.parameters().mark_changed();
+  model.refresh();
 }
 
 ModelConfig checkpoint_config(const Checkpoint& checkpoint, const std::string& path) {

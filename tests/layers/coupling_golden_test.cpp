@@ -28,6 +28,7 @@ struct Case {
       else
         testing::copy_golden_mixing(golden, "param.", name, *b.tensor);
     }
+    chain.block(0).refresh();
   }
 
   GoldenFile golden;

@@ -142,7 +142,7 @@ TEST(IbInn, GradientsOfTheWholeLoss) {
           const auto latent = model.forward(Variable(batch.x), Phase::train);
           return model.head()
               .evaluate(latent.y.value(), latent.log_det.value(), batch.targets, loss)
-              .loss;
+              .loss();
         },
         [&] {
           Tensor gradient;
@@ -178,12 +178,12 @@ TEST(IbInn, AnyConfigurationTrainsAndInverts) {
     IbInn model(config, 1);
     const Batch batch(config);
     Sgd sgd(model.parameters());
-    const double first = model.train_step(batch.x, batch.targets, {}).loss;
+    const double first = model.train_step(batch.x, batch.targets, {}).loss();
     double last = first;
     for (int step = 0; step < 8; ++step) {
       sgd.step({.learning_rate = 0.02, .learning_rate_means = 0.02});
       model.parameters().zero_grad();
-      last = model.train_step(batch.x, batch.targets, {}).loss;
+      last = model.train_step(batch.x, batch.targets, {}).loss();
     }
     EXPECT_LT(last, first) << name;
     const NoGradGuard no_grad;
@@ -243,8 +243,8 @@ TEST(IbInn, Bf16StaysNearFloat) {
   };
   const auto wanted = run(DType::f32);
   const auto actual = run(DType::bf16);
-  EXPECT_NE(actual.loss, wanted.loss);
-  EXPECT_NEAR(actual.loss, wanted.loss, 0.02 * std::abs(wanted.loss));
+  EXPECT_NE(actual.loss(), wanted.loss());
+  EXPECT_NEAR(actual.loss(), wanted.loss(), 0.02 * std::abs(wanted.loss()));
   expect_near(actual.scores, wanted.scores, 0.05 * testing::largest_magnitude(wanted.scores));
 }
 

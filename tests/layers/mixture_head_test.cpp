@@ -134,7 +134,7 @@ TEST(MixtureHead, LossesAreThoseOfTheSpelledOutMixture) {
                           value_at(h.head.scores(z), n * spec.classes),
                       (d[0] - d[static_cast<size_t>(y)]) / 2.0, 1e-11);
       }
-      EXPECT_NEAR(result.loss, wanted_loss, 1e-11);
+      EXPECT_NEAR(result.loss(), wanted_loss, 1e-11);
     }
 }
 
@@ -152,7 +152,7 @@ TEST(MixtureHead, GradientsAgreeWithFiniteDifferences) {
       std::vector<CheckedTensor> checked = {{"z", z, grad_z}, {"log_det", log_det, grad_log_det}};
       for (const Parameter* p : h.state.parameters) checked.push_back({p->name, p->value, p->grad});
       const GradientReport report = check_gradients(
-          [&] { return h.head.evaluate(z, log_det, targets, loss).loss; },
+          [&] { return h.head.evaluate(z, log_det, targets, loss).loss(); },
           [&] {
             MixtureResult result;
             const auto grads = h.head.evaluate_backward(z, log_det, targets, loss, result);

@@ -21,7 +21,7 @@ void step(const std::string& arch, DType compute, int64_t batch) {
   const Tensor targets = Tensor::zeros({batch, config.classes});
   for (int64_t n = 0; n < batch; ++n) testing::set_value(targets, n * config.classes + n, 1.0);
   const auto result = model.train_step(x, targets, {});
-  EXPECT_TRUE(std::isfinite(result.loss)) << arch;
+  EXPECT_TRUE(std::isfinite(result.loss())) << arch;
 }
 
 class Planned : public ::testing::TestWithParam<std::tuple<std::string, DType>> {};

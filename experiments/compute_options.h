@@ -1,0 +1,32 @@
+#pragma once
+#include <string>
+
+#include "runtime/device.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pal {
+
+/// What a program computes on, and how exactly.
+struct ComputeOptions {
+  std::string device = "auto";
+  int threads = 0;        ///< 0: all processors
+  std::string precision;  ///< fp32, tf32 or bf16; empty: as the checkpoint says
+  bool autotune = false;
+  bool allow_nondeterministic = false;
+};
+
+void add_compute_options(CLI::App& app, ComputeOptions& options, const std::string& group);
+
+/// After parsing: sets threads and the GPU libraries' precision and returns the device. Throws
+/// usage for words that do not fit and environment for what this machine cannot do.
+Device apply_compute_options(const ComputeOptions& options);
+
+/// For people: "cpu", or "cuda:0 (NVIDIA H200)".
+std::string describe_device(Device device);
+/// "oneDNN 2.6.3", or the GPU's driver and libraries.
+std::string describe_libraries(Device device);
+
+}  // namespace pal

@@ -1,0 +1,116 @@
+#include "layers/train_step.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/softmax.h"
+
+namespace pal {
+namespace {
+
+/// Where a step's numbers stand on their way to the host.
+enum Number : int { kSummary, kCorrect = 3, kSquaredNorms, kHalted = 6, kNumbers };
+
+}  // namespace
+
+bool StepResult::finite() const {
+  return std::isfinite(loss) && std::isfinite(grad_norm) && !halted;
+}
+
+TrainStep::TrainStep(IbInn& model, Sgd& sgd, bool use_graph)
+    : model_(model),
+      sgd_(sgd),
+      use_graph_(use_graph),
+      correct_(Tensor::zeros({1}, DType::f64, Tag::workspace, model.device())),
+      numbers_(Tensor::zeros({kNumbers}, DType::f64, Tag::workspace, model.device())),
+      results_(kNumbers, model.device()) {
+  expect(!use_graph || model.device().is_cuda(), "TrainStep: a graph needs a GPU");
+  if (use_graph) pool_ = std::make_unique<Allocator::Pool>(model.device());
+  if (model.device().is_cuda()) staging_.emplace();
+}
+
+void TrainStep::make_buffers(const Shape& images) {
+  const Device device = model_.device();
+  if (labels_.defined() && images_.shape() == images) return;
+  images_ = Tensor::empty(images, DType::f32, Tag::data, device);
+  labels_ = Tensor::empty({images[0]}, DType::i32, Tag::data, device);
+  targets_ = Tensor::empty({images[0], model_.config().classes}, DType::f32, Tag::data, device);
+}
+
+void TrainStep::upload_labels(const Tensor& labels) {
+  const int64_t classes = model_.config().classes;
+  for (int64_t n = 0; n < labels.numel(); ++n)
+    expect(labels.data<int32_t>()[n] >= 0 && labels.data<int32_t>()[n] < classes,
+           "train_step: label {} of image {}; expected 0 to {}", labels.data<int32_t>()[n], n,
+           classes - 1);
+  if (!staging_) return labels_.copy_from(labels);
+  void* const memory = staging_->acquire(labels.bytes());
+  std::memcpy(memory, labels.raw(), static_cast<size_t>(labels.bytes()));
+  labels_.copy_from(Tensor::borrowed(memory, labels.shape(), DType::i32, Device()));
+  staging_->submitted();
+}
+
+void TrainStep::run(const StepInput& input) {
+  expect(input.images.device() == model_.device(), "train_step: images on {}, the model on {}",
+         input.images.device().str(), model_.device().str());
+  make_buffers(input.images.shape());
+  upload_labels(input.labels);
+  sgd_.set_options(input.sgd);
+  by_graph_ = false;
+  if (!use_graph_) {
+    work(input, input.images);
+  } else {
+    images_.copy_from(input.images);
+    const Allocator::PoolScope scope(*pool_);
+    work_by_graph(input);
+  }
+  results_.start(numbers_);
+  pending_.push_back({input.images.size(0), input.loss.factor});
+}
+
+void TrainStep::work_by_graph(const StepInput& input) {
+  if (input.eager) return work(input, images_);
+  const Key key{images_.shape(), input.loss.factor, input.loss.beta, input.smoothing};
+  if (key != key_) {
+    graph_.reset();
+    key_ = key;
+    warm_ups_ = 0;
+  }
+  if (warm_ups_ < kWarmUps) {
+    ++warm_ups_;
+    return work(input, images_);
+  }
+  if (!graph_.captured()) graph_.capture([&] { work(input, images_); });
+  graph_.launch();
+  by_graph_ = true;
+  // The recorded update changed the weights again.
+  model_.parameters().mark_changed();
+}
+
+void TrainStep::work(const StepInput& input, const Tensor& images) {
+  PAL_BACKEND(targets_, soft_targets(labels_, input.smoothing, targets_));
+  model_.parameters().zero_grad();
+  const MixtureResult result = model_.train_step(images, targets_, input.loss);
+  PAL_BACKEND(result.scores, count_top_k(result.scores, labels_, 1, correct_));
+  sgd_.apply();
+  numbers_.view_at(kSummary, {3}).copy_from(result.summary);
+  numbers_.view_at(kCorrect, {1}).copy_from(correct_);
+  numbers_.view_at(kSquaredNorms, {2}).copy_from(sgd_.squared_norms());
+  numbers_.view_at(kHalted, {1}).copy_from(sgd_.halted());
+}
+
+StepResult TrainStep::take() {
+  const std::vector<double> numbers = results_.take();
+  const Pending pending = pending_.front();
+  pending_.erase(pending_.begin());
+  StepResult result;
+  result.loss = numbers[kSummary] / pending.factor;
+  result.nll_joint = numbers[kSummary + 1];
+  result.cross_entropy = numbers[kSummary + 2];
+  result.accuracy = numbers[kCorrect] / static_cast<double>(pending.images);
+  result.grad_norm = std::sqrt(numbers[kSquaredNorms]);
+  result.halted = numbers[kHalted] != 0.0;
+  return result;
+}
+
+}  // namespace pal

@@ -1,0 +1,86 @@
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "layers/models/ib_inn.h"
+#include "layers/sgd.h"
+#include "runtime/cuda_graph.h"
+#include "runtime/readback.h"
+
+namespace pal {
+
+/// What one step needs.
+struct StepInput {
+  Tensor images;           ///< f32 [n, h, w, c], normalised, on the model's device
+  Tensor labels;           ///< i32 [n] on the CPU
+  double smoothing = 0.0;  ///< of the labels
+  LossSpec loss;
+  SgdOptions sgd;
+  /// Not by a graph: the step is watched (InvertibleChain::monitor_next), or is another in shape.
+  bool eager = false;
+};
+
+/// What one step found: means over its batch, before the update.
+struct StepResult {
+  double loss = 0.0;  ///< weighted, without LossSpec::factor
+  double nll_joint = 0.0;
+  double cross_entropy = 0.0;
+  double accuracy = 0.0;
+  double grad_norm = 0.0;  ///< of the network, before clipping
+  /// A gradient was not finite, here or before: this step and all that follow changed nothing.
+  bool halted = false;
+
+  bool finite() const;
+};
+
+/// Training steps of one model: forward, loss, backward, update. On a GPU nothing here waits for
+/// it: results are taken later. With `use_graph`, steps of one shape are recorded into a CUDA graph
+/// after kWarmUps eager ones (which choose library plans and make weight shadows) and launched as a
+/// whole.
+class TrainStep {
+ public:
+  static constexpr int kWarmUps = 3;
+
+  TrainStep(IbInn& model, Sgd& sgd, bool use_graph);
+  /// Throws usage for a label outside the model's classes.
+  void run(const StepInput& input);
+  /// Steps run whose results were not taken; at most Readback::kDepth.
+  int pending() const { return results_.pending(); }
+  /// Result of the oldest pending step; waits for it.
+  StepResult take();
+  /// Whether the last step ran as a graph.
+  bool by_graph() const { return by_graph_; }
+
+ private:
+  /// What a recorded step depends on beside the contents of its buffers.
+  struct Key {
+    Shape images;
+    double factor = 0.0;
+    double beta = 0.0;
+    double smoothing = 0.0;
+    bool operator==(const Key&) const = default;
+  };
+  void make_buffers(const Shape& images);
+  void upload_labels(const Tensor& labels);
+  void work(const StepInput& input, const Tensor& images);
+  void work_by_graph(const StepInput& input);
+
+  IbInn& model_;
+  Sgd& sgd_;
+  bool use_graph_;
+  bool by_graph_ = false;
+  std::unique_ptr<Allocator::Pool> pool_;
+  CudaGraph graph_;
+  Key key_;
+  int warm_ups_ = 0;
+  Tensor images_, labels_, targets_, correct_, numbers_;
+  std::optional<StagingRing> staging_;  // on a GPU
+  Readback results_;
+  struct Pending {
+    int64_t images;
+    double factor;
+  };
+  std::vector<Pending> pending_;
+};
+
+}  // namespace pal

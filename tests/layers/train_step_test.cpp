@@ -1,0 +1,111 @@
+#include "layers/train_step.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/support/numeric.h"
+
+namespace pal {
+namespace {
+
+using testing::expect_error;
+using testing::random_tensor;
+using testing::values_of;
+
+ModelConfig tiny_config() {
+  ModelConfig config;
+  config.image_size = 8;
+  config.classes = 3;
+  config.blocks = {1, 1};
+  config.widths = {4, 4};
+  return config;
+}
+
+StepInput input_of(uint64_t key) {
+  StepInput input;
+  input.images = random_tensor({5, 8, 8, 1}, DType::f32, key);
+  input.labels = Tensor::empty({5}, DType::i32);
+  for (int32_t i = 0; i < 5; ++i) input.labels.data<int32_t>()[i] = i % 3;
+  input.smoothing = 0.05;
+  input.loss.beta = 4.0;
+  return input;
+}
+
+TEST(TrainStep, IsForwardLossBackwardAndUpdate) {
+  IbInn model(tiny_config(), 7), twin(tiny_config(), 7);
+  Sgd sgd(model.parameters()), twin_sgd(twin.parameters());
+  TrainStep step(model, sgd, false);
+  for (uint64_t key = 1; key <= 3; ++key) {
+    StepInput input = input_of(key);
+    input.loss.factor = key == 1 ? 0.05 : 1.0;
+    step.run(input);
+    EXPECT_FALSE(step.by_graph());
+    ASSERT_EQ(step.pending(), 1);
+    const StepResult result = step.take();
+
+    Tensor targets = Tensor::empty({5, 3});
+    targets.fill(0.05F / 3.0F);
+    for (int64_t i = 0; i < 5; ++i)
+      targets.data<float>()[i * 3 + i % 3] = 1.0F - 0.05F + 0.05F / 3.0F;
+    twin.parameters().zero_grad();
+    const MixtureResult wanted = twin.train_step(input.images, targets, input.loss);
+    const double norm = twin_sgd.step(input.sgd);
+    EXPECT_NEAR(result.loss, wanted.loss() / input.loss.factor, 1e-6);
+    EXPECT_NEAR(result.nll_joint, wanted.summary.item(1), 1e-6);
+    EXPECT_NEAR(result.cross_entropy, wanted.summary.item(2), 1e-6);
+    EXPECT_NEAR(result.grad_norm, norm, 1e-5 * norm);
+    int64_t right = 0;
+    for (int64_t i = 0; i < 5; ++i) {
+      const float* row = wanted.scores.data<float>() + i * 3;
+      right += std::max_element(row, row + 3) - row == i % 3 ? 1 : 0;
+    }
+    EXPECT_DOUBLE_EQ(result.accuracy, static_cast<double>(right) / 5.0);
+    EXPECT_TRUE(result.finite());
+  }
+  testing::expect_near(model.parameters().all_values(), twin.parameters().all_values(), 1e-5,
+                       "parameters");
+}
+
+TEST(TrainStep, ChangesNothingOnceAGradientIsNotFinite) {
+  IbInn model(tiny_config(), 7);
+  Sgd sgd(model.parameters());
+  TrainStep step(model, sgd, false);
+  const auto before = values_of(model.parameters().all_values());
+  StepInput broken = input_of(1);
+  broken.images.data<float>()[3] = std::numeric_limits<float>::infinity();
+  step.run(broken);
+  const StepResult result = step.take();
+  EXPECT_TRUE(result.halted);
+  EXPECT_FALSE(result.finite());
+  step.run(input_of(2));
+  EXPECT_TRUE(step.take().halted);
+  EXPECT_EQ(values_of(model.parameters().all_values()), before);
+  EXPECT_EQ(values_of(sgd.momentum()), std::vector<double>(before.size(), 0.0));
+}
+
+TEST(TrainStep, KeepsResultsInOrderAndRefusesWhatDoesNotFit) {
+  IbInn model(tiny_config(), 7);
+  Sgd sgd(model.parameters());
+  TrainStep step(model, sgd, false);
+  std::vector<double> alone;
+  for (uint64_t key = 1; key <= 2; ++key) {
+    step.run(input_of(key));
+    if (key == 1) alone.push_back(step.take().loss);
+  }
+  alone.push_back(step.take().loss);
+  IbInn twin(tiny_config(), 7);
+  Sgd twin_sgd(twin.parameters());
+  TrainStep late(twin, twin_sgd, false);
+  for (uint64_t key = 1; key <= 2; ++key) late.run(input_of(key));
+  EXPECT_EQ(late.pending(), 2);
+  for (const double loss : alone) EXPECT_EQ(late.take().loss, loss);
+  expect_error(ErrorKind::usage, "a graph needs a GPU", [&] { TrainStep(model, sgd, true); });
+  StepInput wrong = input_of(1);
+  wrong.labels.data<int32_t>()[4] = 3;
+  expect_error(ErrorKind::usage, "label 3 of image 4", [&] { step.run(wrong); });
+}
+
+}  // namespace
+}  // namespace pal

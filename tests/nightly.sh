@@ -22,12 +22,12 @@ if wanted kills; then
   echo "nightly: kills passed"
 fi
 
-# Everything under AddressSanitizer and UndefinedBehaviorSanitizer.
+# Everything under AddressSanitizer and UndefinedBehaviorSanitizer, CUDA kernels in the emulator.
 if wanted sanitizers; then
   cmake/setup.sh libgtest-dev python3
-  cmake --preset asan -DPALINDROME_TESTS=ON
-  cmake --build --preset asan
-  ctest --preset asan -j "$(nproc)"
+  cmake --preset emulated -DPALINDROME_TESTS=ON
+  cmake --build --preset emulated
+  ctest --preset emulated -j "$(nproc)"
   echo "nightly: sanitizers passed"
 fi
 
@@ -44,7 +44,7 @@ fi
 
 if wanted tidy; then
   cmake/setup.sh clang-format clang-tidy libgtest-dev libbenchmark-dev
-  git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run -Werror
+  git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format --dry-run -Werror
   cmake --preset release -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=ON >/dev/null
   git ls-files '*.cpp' | grep -v '^tests/' |
     xargs -P "$(nproc)" -n 4 clang-tidy -p build/release --quiet --extra-arg=-Wno-unknown-warning-option \

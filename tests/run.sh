@@ -1,10 +1,25 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds everything, runs all tests. Safe to run again.
-#   ./tests/run.sh [ctest options]
+# Installs what is missing, builds everything, runs all tests: those of the CUDA kernels in the
+# emulator, under the sanitizers; where nvcc is found, the CUDA backend is compiled too. Safe to run
+# again.
+#   ./tests/run.sh [ctest options]          options go to ctest: ./tests/run.sh -R golden
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cmake/setup.sh libgtest-dev libbenchmark-dev python3
+
+if command -v nvcc >/dev/null; then
+  cmake --preset cuda -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=OFF
+  cmake --build --preset cuda --target pal-train pal-evaluate pal-sample test_cuda
+  ctest --preset cuda -L cuda -j "$(nproc)" "$@"
+else
+  echo "CUDA: SKIPPED (no nvcc on PATH, so the CUDA backend is not compiled)"
+fi
+
+cmake --preset emulated -DPALINDROME_TESTS=ON
+cmake --build --preset emulated --target test_emulator test_cuda pal-train pal-evaluate pal-sample
+ctest --preset emulated -L cuda -j "$(nproc)" "$@"
+
 cmake --preset release -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=ON
 cmake --build --preset release
 ctest --preset release -j "$(nproc)" "$@"

@@ -28,9 +28,14 @@ if(PALINDROME_EMULATE)
 elseif(PAL_HAS_CUDA)
   # No device code is linked across files, so the compiler check of CMake needs no GPU either.
   set(CMAKE_CUDA_ARCHITECTURES ${PALINDROME_CUDA_ARCHITECTURES})
-  set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
   enable_language(CUDA)
+  if("cuda_std_20" IN_LIST CMAKE_CUDA_COMPILE_FEATURES)
+    set(CMAKE_CUDA_STANDARD 20)
+  else()
+    # CMake 3.25 does not know that CUDA 13 can.
+    string(APPEND CMAKE_CUDA_FLAGS " -std=c++20")
+  endif()
   find_package(CUDAToolkit REQUIRED)
   find_path(CUDNN_INCLUDE cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS} PATH_SUFFIXES include)
   find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9

@@ -1,6 +1,8 @@
 #pragma once
 // Block-level building stones of the CUDA kernels. Reductions add in a fixed tree, so results
 // depend on the number of threads of a block only.
+#include <new>
+
 #include "kernels/backend.h"
 #include "runtime/launch.cuh"
 
@@ -81,7 +83,8 @@ __device__ inline Vec<T, kWidth> load_vector(const T* from) {
 }
 template <int kWidth, typename T>
 __device__ inline void store_vector(T* to, const Vec<T, kWidth>& values) {
-  *reinterpret_cast<Vec<T, kWidth>*>(to) = values;
+  // Not by assignment: types with an operator of their own would be stored one by one.
+  ::new (static_cast<void*>(to)) Vec<T, kWidth>(values);
 }
 
 /// Whether rows of `tensor` may be read in accesses of kWidth elements: its first element, its

@@ -10,14 +10,16 @@ cmake/setup.sh libgtest-dev libbenchmark-dev python3
 
 if command -v nvcc >/dev/null; then
   cmake --preset cuda -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=OFF
-  cmake --build --preset cuda --target pal-train pal-evaluate pal-sample test_cuda
+  cmake --build --preset cuda --target pal-train pal-evaluate pal-sample pal-inspect test_cuda \
+    test_cudnn_plans
   ctest --preset cuda -L cuda -j "$(nproc)" "$@"
 else
   echo "CUDA: SKIPPED (no nvcc on PATH, so the CUDA backend is not compiled)"
 fi
 
 cmake --preset emulated -DPALINDROME_TESTS=ON
-cmake --build --preset emulated --target test_emulator test_cuda pal-train pal-evaluate pal-sample
+cmake --build --preset emulated --target test_emulator test_cuda pal-train pal-evaluate \
+  pal-sample pal-inspect
 ctest --preset emulated -L cuda -j "$(nproc)" "$@"
 
 cmake --preset release -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=ON

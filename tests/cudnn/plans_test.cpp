@@ -1,6 +1,5 @@
 // Which engines cuDNN offers for our convolutions on GPUs that are not here: it plans for a
 // described device as for a real one, and so far no GPU is needed.
-#if defined(PAL_CUDA) && !defined(PAL_EMULATE_CUDA)
 #include "kernels/cudnn_plans.cuh"
 
 #include <fmt/core.h>
@@ -127,5 +126,4 @@ INSTANTIATE_TEST_SUITE_P(Devices, CudnnPlans, ::testing::Values("A100", "H100"))
 }  // namespace
 }  // namespace pal::cudnn
 
-#endif
 #endif

@@ -1,7 +1,8 @@
-// Layout of the CUDA coupling kernels' launches, and the launches that finish their sums.
-#include <limits>
-
+// How calls of the CUDA coupling kernels are laid out, and the launches that finish their sums.
 #include "kernels/coupling_launch.cuh"
+
+#include <algorithm>
+#include <limits>
 
 namespace pal::cuda::coupling {
 namespace {

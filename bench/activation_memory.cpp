@@ -8,7 +8,9 @@
 
 #include "bench/memory_report.h"
 #include "bench/memory_study.h"
+#include "experiments/compute_options.h"
 #include "experiments/program.h"
+#include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
 
@@ -26,6 +28,7 @@ struct Options {
   std::string network = "all";
   std::string policy = "both";
   std::string precision = "fp32";
+  std::string device = "cpu";
   int64_t batch = 4;
   std::vector<int64_t> depths;
   int64_t memory_limit = 0;
@@ -44,6 +47,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--precision", options.precision, "of the subnets: fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
+  app.add_option("--device", options.device, "cpu or cuda[:N]")->capture_default_str();
   app.add_option("-b,--batch", options.batch, "images of the step")->capture_default_str();
   app.add_option("--depths", options.depths,
                  "blocks of the chain (8,16,32,64,128) or multiples of ibinn-imagenet's stages "
@@ -52,7 +56,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option(
          "--memory-limit", options.memory_limit,
          "bytes over all tags; a case that needs more is skipped (default: 90 % of what the "
-         "system has free)")
+         "system has free, or of the GPU's memory)")
       ->check(CLI::NonNegativeNumber);
   app.add_flag("--json", options.json, "rows as a JSON array on stdout");
 }
@@ -64,7 +68,7 @@ std::vector<ActivationPolicy> policies(const std::string& name) {
   return {ActivationPolicy::store, ActivationPolicy::invert};
 }
 
-std::vector<MemoryCase> cases(const Options& options) {
+std::vector<MemoryCase> cases(const Options& options, pal::Device device) {
   pal::expect(options.depths.empty() || options.network != "all",
               "--depths: the depths of which network? Add --network chain or ibinn-imagenet");
   std::vector<std::pair<std::string, std::vector<int64_t>>> studies;
@@ -76,17 +80,18 @@ std::vector<MemoryCase> cases(const Options& options) {
     for (const ActivationPolicy policy : policies(options.policy))
       for (const int64_t depth : depths)
         all.push_back({network, depth, policy, options.batch,
-                       options.precision == "bf16" ? pal::DType::bf16 : pal::DType::f32});
+                       options.precision == "bf16" ? pal::DType::bf16 : pal::DType::f32, device});
   }
   return all;
 }
 
 /// The row, or nothing and a line on stderr if the memory does not suffice.
 std::optional<MemoryRow> measure(const MemoryCase& what, int64_t limit) {
-  pal::Allocator& allocator = pal::Allocator::cpu();
+  pal::Allocator& allocator = pal::Allocator::of(what.device);
   allocator.trim();
-  const int64_t bytes = limit > 0 ? limit : pal::bench::available_memory() / 10 * 9;
-  allocator.set_limit(bytes);
+  const int64_t most =
+      what.device.is_cuda() ? pal::cuda::device_info().memory : pal::bench::available_memory();
+  allocator.set_limit(limit > 0 ? limit : most / 10 * 9);
   try {
     return pal::bench::measure_memory(what);
   } catch (const pal::Error& error) {
@@ -105,6 +110,7 @@ std::string json_rows(const std::vector<MemoryRow>& rows) {
                      {"policy", pal::name_of(row.what.policy)},
                      {"batch", row.what.batch},
                      {"precision", row.what.compute == pal::DType::bf16 ? "bf16" : "fp32"},
+                     {"device", row.what.device.is_cuda() ? "cuda" : "cpu"},
                      {"peak_activation_bytes", row.stats.peak_activations},
                      {"bytes_by_tag", pal::bench::bytes_by_tag(row.stats)}});
   return array.dump(1);
@@ -168,7 +174,9 @@ int main(int argc, char** argv) {
     Options options;
     add_options(app, options);
     if (!pal::parse_options(app, argc, argv)) return 0;
-    const std::vector<MemoryCase> wanted = cases(options);
+    const std::vector<MemoryCase> wanted = cases(
+        options,
+        pal::apply_compute_options({.device = options.device, .precision = options.precision}));
     std::vector<MemoryRow> rows;
     for (const MemoryCase& what : wanted)
       if (auto row = measure(what, options.memory_limit)) {

@@ -1,100 +1,191 @@
 #include "bench/kernel_case.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <cstring>
-#include <limits>
-#include <vector>
+#include <map>
 
-#include "runtime/allocator.h"
+#include "kernels/cuda_settings.h"
+#include "kernels/gemm.h"
 #include "runtime/parallel.h"
 #include "runtime/philox.h"
 
 namespace pal::bench {
 namespace {
 
-double seconds_of(const Work& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+// Readings that a figure is taken from: at least on the CPU, exactly on a GPU, whose clock is
+// steady and whose readings are means already.
+constexpr int64_t kLeastCalls = 5;
+constexpr int64_t kDeviceReadings = 9;
 
-struct Fastest {
-  double work = std::numeric_limits<double>::infinity();
-  double reference = std::numeric_limits<double>::infinity();
+struct Readings {
+  double work = 0.0;  ///< seconds
+  double reference = 0.0;
 };
 
-// Calls that a figure is the fastest of, at least.
-constexpr int64_t kLeastCalls = 5;
+double representative(std::vector<double> seconds) {
+  std::ranges::sort(seconds);
+  return target().device.is_cpu() ? seconds.front() : seconds[seconds.size() / 2];
+}
 
-Fastest alternate(benchmark::State& state, const Work& work, const Work& reference) {
-  // The first calls plan, allocate and fill caches.
-  work();
-  reference();
-  Fastest fastest;
+Readings alternate(benchmark::State& state, const Stopwatch& work, const Stopwatch& reference) {
+  std::vector<double> works;
+  std::vector<double> references;
   const auto round = [&] {
-    const double seconds = seconds_of(work);
-    fastest.work = std::min(fastest.work, seconds);
-    fastest.reference = std::min(fastest.reference, seconds_of(reference));
-    return seconds;
+    works.push_back(work());
+    references.push_back(reference());
+    return works.back();
   };
   for ([[maybe_unused]] auto _ : state) state.SetIterationTime(round());
   for (int64_t calls = state.iterations(); calls < kLeastCalls; ++calls) round();
-  return fastest;
+  return {representative(works), representative(references)};
 }
 
-}  // namespace
-
-void against_copy(benchmark::State& state, int64_t bytes, const Work& work) {
-  const int64_t half = std::max<int64_t>(bytes / 2, 64);
+Stopwatch copy_of(int64_t half) {
+  if (target().device.is_cuda()) {
+    const Tensor from = random_tensor({half / 4});
+    const Tensor to = Tensor::empty(from.shape());
+    return stopwatch([=] { to.copy_from(from); }, target().device);
+  }
   const Tensor from = Tensor::zeros({half}, DType::u8);
   const Tensor to = Tensor::zeros({half}, DType::u8);
-  const Work copy = [&] {
+  const Work copy = [=] {
     parallel_for(half, 65536, [&](int64_t begin, int64_t end) {
       std::memcpy(to.data<uint8_t>() + begin, from.data<uint8_t>() + begin,
                   static_cast<size_t>(end - begin));
     });
   };
-  const Fastest fastest = alternate(state, work, copy);
-  state.SetBytesProcessed(state.iterations() * bytes);
-  state.counters["GB/s"] = static_cast<double>(bytes) / fastest.work * 1e-9;
-  state.counters["of_copy"] =
-      static_cast<double>(bytes) / static_cast<double>(2 * half) * fastest.reference / fastest.work;
+  return stopwatch(copy, target().device);
 }
 
-void against_best(benchmark::State& state, int64_t flops, const Work& work, const Work& best) {
-  const Fastest fastest = alternate(state, work, best);
-  state.counters["GFLOP/s"] = static_cast<double>(flops) / fastest.work * 1e-9;
-  state.counters["of_best"] = fastest.reference / fastest.work;
+/// A row of numbers that long tensors repeat: their values do not matter, but zeros would be faster
+/// than real data.
+Tensor short_sequence(int64_t count) {
+  const Tensor values = Tensor::empty({count}, DType::f32, Tag::workspace, Device());
+  const Philox random(7, RandomPurpose::test);
+  for (int64_t i = 0; i < count; ++i)
+    values.data<float>()[i] =
+        2.0F * random.uniform4(static_cast<uint32_t>(i / 4))[static_cast<size_t>(i % 4)] - 1.0F;
+  return values;
+}
+
+Tensor random_on_device(const Shape& shape, DType dtype) {
+  const int64_t count = shape.numel();
+  const Tensor values = Tensor::empty({count}, dtype);
+  int64_t filled = std::min<int64_t>(count, 1 << 16);
+  values.view_at(0, {filled}).copy_from(short_sequence(filled).to(dtype));
+  while (filled < count) {
+    const int64_t more = std::min(filled, count - filled);
+    values.view_at(filled, {more}).copy_from(values.view_at(0, {more}));
+    filled += more;
+  }
+  return values.reshape(shape);
+}
+
+}  // namespace
+
+Target& target() {
+  static Target instance;
+  return instance;
+}
+
+std::vector<Size> sizes() {
+  if (target().device.is_cuda()) return {{"memory", target().elements}};
+  return {{"cache", int64_t{1} << 16}, {"dram", int64_t{1} << 25}};
+}
+
+std::vector<Arithmetic> arithmetics() {
+  std::vector<Arithmetic> all = {{"f32", DType::f32, false}, {"bf16", DType::bf16, false}};
+  if (target().device.is_cuda()) all.push_back({"tf32", DType::f32, true});
+  return all;
+}
+
+void apply(const Arithmetic& arithmetic) { cuda_math().tf32 = arithmetic.tf32; }
+
+void against_copy(benchmark::State& state, int64_t bytes, const Work& work, Calls calls) {
+  const int64_t half = std::max<int64_t>(bytes / 2, 64);
+  const Stopwatch ours = stopwatch(work, target().device, calls);
+  const Readings seconds = alternate(state, ours, copy_of(half));
+  state.SetBytesProcessed(state.iterations() * bytes);
+  state.counters["GB/s"] = static_cast<double>(bytes) / seconds.work * 1e-9;
+  state.counters["of_copy"] =
+      static_cast<double>(bytes) / static_cast<double>(2 * half) * seconds.reference / seconds.work;
+}
+
+void against_best(benchmark::State& state, int64_t flops, DType dtype, const Work& work,
+                  const std::function<Work()>& best) {
+  const Stopwatch ours = stopwatch(work, target().device);
+  if (target().device.is_cuda()) {
+    // The peak is the same for all cases: nothing to alternate with.
+    const double rate =
+        static_cast<double>(flops) / alternate(state, ours, [] { return 0.0; }).work;
+    state.counters["TFLOP/s"] = rate * 1e-12;
+    state.counters["of_peak"] = rate / peak_flops(dtype);
+    return;
+  }
+  const Readings seconds = alternate(state, ours, stopwatch(best(), target().device));
+  state.counters["GFLOP/s"] = static_cast<double>(flops) / seconds.work * 1e-9;
+  state.counters["of_best"] = seconds.reference / seconds.work;
+}
+
+double peak_flops(DType dtype) {
+  static std::map<std::pair<DType, bool>, double> known;
+  double& rate = known[{dtype, cuda_math().tf32}];
+  if (rate > 0.0) return rate;
+  const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(target().elements)));
+  const Tensor a = random_tensor({side, side}, dtype);
+  const Tensor b = random_tensor({side, side}, dtype);
+  const Tensor c = Tensor::empty({side, side}, dtype);
+  const Work product = [&] { PAL_BACKEND(a, gemm(a, b, c, {.transpose_b = true})); };
+  const Stopwatch watch = stopwatch(product, target().device);
+  std::vector<double> seconds;
+  for (int64_t i = 0; i < kDeviceReadings; ++i) seconds.push_back(watch());
+  const auto n = static_cast<double>(side);
+  rate = 2.0 * n * n * n / representative(seconds);
+  return rate;
 }
 
 void add_case(const std::string& name, const std::function<void(benchmark::State&)>& run) {
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [run](benchmark::State& state) {
-                                 run(state);
-                                 Allocator::cpu().trim();
-                               })
-      ->UseManualTime()
-      ->MinTime(0.05)
-      ->Unit(benchmark::kMicrosecond);
+  auto* const added = benchmark::RegisterBenchmark(name.c_str(), [run](benchmark::State& state) {
+    {
+      const DeviceScope device(target().device);
+      run(state);
+    }
+    Allocator::of(target().device).trim();
+  });
+  added->UseManualTime()->Unit(benchmark::kMicrosecond);
+  if (target().device.is_cuda())
+    added->Iterations(kDeviceReadings);
+  else
+    added->MinTime(0.05);
 }
 
 Tensor random_tensor(const Shape& shape, DType dtype) {
+  if (target().device.is_cuda()) return random_on_device(shape, dtype);
   const Tensor values = Tensor::empty(shape, DType::f32);
-  const Philox random(7, RandomPurpose::test);
-  // A short sequence repeated: these tensors are long, and their values do not matter.
-  std::vector<float> sequence(4096);
-  for (size_t i = 0; i < sequence.size(); ++i)
-    sequence[i] = 2.0F * random.uniform4(static_cast<uint32_t>(i / 4))[i % 4] - 1.0F;
+  const Tensor sequence = short_sequence(4096);
   parallel_for(values.numel(), 65536, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      values.data<float>()[i] = sequence[static_cast<size_t>(i) % sequence.size()];
+      values.data<float>()[i] = sequence.data<float>()[i % sequence.numel()];
   });
   return dtype == DType::f32 ? values : values.to(dtype);
 }
 
+Tensor device_index(const std::vector<int32_t>& index) {
+  const Tensor host =
+      Tensor::empty({static_cast<int64_t>(index.size())}, DType::i32, Tag::workspace, Device());
+  std::ranges::copy(index, host.data<int32_t>());
+  return host.to(target().device);
+}
+
 Shape image_shape(int64_t elements, int64_t channels) {
-  const int64_t side = channels >= 768 ? 7 : 14;
+  int64_t side = channels >= 768 ? 7 : 14;
+  if (target().device.is_cuda()) {
+    // 150528 values an image: 3 channels at 224, ..., 3072 at 7.
+    constexpr int64_t kImage = 3 * 224 * 224;
+    side = 224;
+    while (side > 7 && side * side * channels > kImage) side /= 2;
+  }
   return {std::max<int64_t>(1, elements / (side * side * channels)), side, side, channels};
 }
 

@@ -1,7 +1,7 @@
-// Convolutions of ibinn-imagenet (batch 4) and ibinn-mnist (batch 128).
+// Convolutions of ibinn-imagenet (batch 4 on the CPU, 256 on a GPU) and ibinn-mnist (batch 128).
 #include <fmt/format.h>
 
-#include <memory>
+#include <algorithm>
 
 #include "bench/best_onednn.h"
 #include "kernels/conv.h"
@@ -18,6 +18,19 @@ constexpr ConvCase kConvCases[] = {
     {128, 14, 2, 32, {1, 1, 0}},  {128, 14, 32, 32, {3, 1, 1}},  {128, 14, 32, 128, {1, 1, 0}},
     {128, 14, 128, 4, {1, 1, 0}}, {128, 14, 64, 64, {3, 2, 1}},  {128, 7, 8, 64, {1, 1, 0}},
     {128, 7, 64, 64, {3, 1, 1}},  {128, 7, 64, 256, {1, 1, 0}},  {128, 7, 256, 16, {1, 1, 0}}};
+constexpr int64_t kSmallBatch = 4;
+
+ConvCase for_target(ConvCase c, DType dtype) {
+  c.dtype = dtype;
+  if (target().device.is_cuda() && c.batch == kSmallBatch) {
+    // As large as a streaming case's tensor allows, so that small GPUs and emulated ones can too.
+    const int64_t image = c.size * c.size * std::max(c.in, c.out);
+    c.batch = std::clamp<int64_t>(4 * target().elements / image, 1, 256);
+  } else if (target().device.is_cuda()) {
+    c.batch = std::min(c.batch, std::max<int64_t>(1, target().elements / 4096));
+  }
+  return c;
+}
 
 struct Tensors {
   Tensor x, y, weight;
@@ -32,28 +45,29 @@ void run(benchmark::State& state, const ConvCase& c, ConvDirection direction) {
   const Work ours = [&] {
     switch (direction) {
       case ConvDirection::forward:
-        return cpu::conv_forward(t.x, t.weight, {}, c.geometry, t.shadow, t.y);
+        return PAL_BACKEND(t.x, conv_forward(t.x, t.weight, {}, c.geometry, t.shadow, t.y));
       case ConvDirection::backward_data:
-        return cpu::conv_backward_data(t.y, t.weight, c.geometry, t.shadow, t.x);
+        return PAL_BACKEND(t.x, conv_backward_data(t.y, t.weight, c.geometry, t.shadow, t.x));
       case ConvDirection::backward_weight:
-        return cpu::conv_backward_weight(t.x, t.y, c.geometry, t.weight, {});
+        return PAL_BACKEND(t.x, conv_backward_weight(t.x, t.y, c.geometry, t.weight, {}));
     }
   };
-  against_best(state, c.flops(), ours, best_convolution(c, direction));
+  against_best(state, c.flops(), c.dtype, ours, [&] { return best_convolution(c, direction); });
 }
 
 }  // namespace
 
 void add_conv_cases() {
   constexpr const char* kNames[] = {"conv_forward", "conv_backward_data", "conv_backward_weight"};
-  for (const DType dtype : {DType::f32, DType::bf16})
+  for (const Arithmetic& arithmetic : arithmetics())
     for (int direction = 0; direction < 3; ++direction)
-      for (ConvCase c : kConvCases) {
-        c.dtype = dtype;
+      for (const ConvCase& one : kConvCases) {
+        const ConvCase c = for_target(one, arithmetic.dtype);
         add_case(fmt::format("{}/{}x{}s{}/{}->{}@{}/b{}/{}", kNames[direction], c.geometry.kernel,
                              c.geometry.kernel, c.geometry.stride, c.in, c.out, c.size, c.batch,
-                             name_of(dtype)),
-                 [c, direction](benchmark::State& state) {
+                             arithmetic.name),
+                 [c, direction, arithmetic](benchmark::State& state) {
+                   apply(arithmetic);
                    run(state, c, static_cast<ConvDirection>(direction));
                  });
       }

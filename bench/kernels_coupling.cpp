@@ -1,20 +1,12 @@
 // Couplings with act norm, with and without a permutation.
 #include <fmt/format.h>
 
-#include <numeric>
-
 #include "bench/kernel_case.h"
 #include "kernels/coupling.h"
 #include "kernels/permutation.h"
 
 namespace pal::bench {
 namespace {
-
-Tensor index_tensor(const std::vector<int32_t>& values) {
-  const Tensor index = Tensor::empty({static_cast<int64_t>(values.size())}, DType::i32);
-  std::copy(values.begin(), values.end(), index.data<int32_t>());
-  return index;
-}
 
 struct Case {
   Case(int64_t elements, int64_t channels, DType a_dtype, bool permuted) {
@@ -31,8 +23,8 @@ struct Case {
     output.offset = random_tensor({channels});
     if (!permuted) return;
     const auto index = random_permutation(channels, Philox(1, RandomPurpose::test));
-    output.index = index_tensor(index);
-    output.inverse_index = index_tensor(invert_permutation(index));
+    output.index = device_index(index);
+    output.inverse_index = device_index(invert_permutation(index));
   }
 
   CouplingGrads grads() const {
@@ -52,28 +44,30 @@ struct Case {
 
 void forward(benchmark::State& state, const Case& c) {
   against_copy(state, 2 * c.y.bytes() + c.a.bytes(), [&] {
-    cpu::coupling_forward(c.active, c.passive, c.a, {}, c.output, c.y, c.log_det);
+    PAL_BACKEND(c.y, coupling_forward(c.active, c.passive, c.a, {}, c.output, c.y, c.log_det));
   });
 }
 
 void inverse(benchmark::State& state, const Case& c) {
   against_copy(state, 2 * c.y.bytes() + c.a.bytes(), [&] {
-    cpu::coupling_inverse_passive(c.y, c.output, c.passive);
-    cpu::coupling_inverse(c.y, c.a, {}, c.output, c.active, c.log_det);
+    PAL_BACKEND(c.y, coupling_inverse_passive(c.y, c.output, c.passive));
+    PAL_BACKEND(c.y, coupling_inverse(c.y, c.a, {}, c.output, c.active, c.log_det));
   });
 }
 
 void inverse_backward(benchmark::State& state, const Case& c) {
   const CouplingGrads grads = c.grads();
   against_copy(state, 3 * c.y.bytes() + c.active.bytes() + 2 * c.a.bytes(), [&] {
-    cpu::coupling_inverse_backward(c.y, c.grad_y, c.log_det, c.a, {}, c.output, c.active, grads);
+    PAL_BACKEND(c.y, coupling_inverse_backward(c.y, c.grad_y, c.log_det, c.a, {}, c.output,
+                                               c.active, grads));
   });
 }
 
 void backward(benchmark::State& state, const Case& c) {
   const CouplingGrads grads = c.grads();
   against_copy(state, 3 * c.y.bytes() + 2 * c.a.bytes(), [&] {
-    cpu::coupling_backward(c.active, c.passive, c.grad_y, c.log_det, c.a, {}, c.output, grads);
+    PAL_BACKEND(
+        c.y, coupling_backward(c.active, c.passive, c.grad_y, c.log_det, c.a, {}, c.output, grads));
   });
 }
 
@@ -89,7 +83,7 @@ void add_coupling_cases() {
                                   {"coupling_inverse_backward", inverse_backward},
                                   {"coupling_backward", backward}};
   for (const Family& family : kFamilies)
-    for (const Size& size : kSizes)
+    for (const Size& size : sizes())
       for (const DType dtype : {DType::f32, DType::bf16})
         for (const bool permuted : {false, true})
           for (const int64_t channels : {4, 16, 48, 192, 768, 3072})

@@ -14,6 +14,7 @@ struct HeadCase {
 };
 constexpr HeadCase kHeads[] = {{"ibinn-imagenet", 4, 1000, 150528, 3072, 128},
                                {"ibinn-imagenet", 64, 1000, 150528, 3072, 128},
+                               {"ibinn-imagenet", 256, 1000, 150528, 3072, 128},
                                {"ibinn-mnist", 128, 10, 784, 784, 0}};
 
 struct Head {
@@ -37,13 +38,14 @@ struct Head {
 
 void scores(benchmark::State& state, const HeadCase& c) {
   Head head(c);
-  against_copy(state, head.bytes(),
-               [&] { cpu::mixture_scores(head.z, head.means, head.scores, head.mixture); });
+  against_copy(state, head.bytes(), [&] {
+    PAL_BACKEND(head.z, mixture_scores(head.z, head.means, head.scores, head.mixture));
+  });
 }
 
 void backward(benchmark::State& state, const HeadCase& c) {
   Head head(c);
-  cpu::mixture_scores(head.z, head.means, head.scores, head.mixture);
+  PAL_BACKEND(head.z, mixture_scores(head.z, head.means, head.scores, head.mixture));
   const Tensor grad_z = Tensor::empty(head.z.shape());
   MixtureGrads grads;
   grads.mean = Tensor::zeros(head.means.mean.shape());
@@ -54,7 +56,8 @@ void backward(benchmark::State& state, const HeadCase& c) {
   // Reads z and the parameters, writes grad_z, adds to the parameters' gradients.
   const int64_t parameters = head.bytes() - head.z.bytes();
   against_copy(state, 2 * head.z.bytes() + 3 * parameters, [&] {
-    cpu::mixture_backward(head.z, head.means, head.mixture, head.scores, 1e-6, grad_z, grads);
+    PAL_BACKEND(head.z, mixture_backward(head.z, head.means, head.mixture, head.scores, 1e-6,
+                                         grad_z, grads));
   });
 }
 
@@ -67,11 +70,11 @@ void add_head_cases() {
     add_case(fmt::format("mixture_backward/{}/b{}", c.name, c.batch),
              [c](benchmark::State& state) { backward(state, c); });
   }
-  for (const int64_t rows : {4, 4096})
+  for (const int64_t rows : {int64_t{4}, int64_t{4096}, target().elements / 1000})
     add_case(fmt::format("softmax/{}x1000", rows), [rows](benchmark::State& state) {
       const Tensor x = random_tensor({rows, 1000});
       const Tensor y = Tensor::empty(x.shape());
-      against_copy(state, x.bytes() + y.bytes(), [&] { cpu::softmax(x, y); });
+      against_copy(state, x.bytes() + y.bytes(), [&] { PAL_BACKEND(x, softmax(x, y)); });
     });
 }
 

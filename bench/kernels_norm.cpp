@@ -29,12 +29,13 @@ struct Case {
 
 void statistics(benchmark::State& state, const Case& c) {
   const Tensor variance = Tensor::empty(c.args.mean.shape());
-  against_copy(state, c.x.bytes(), [&] { cpu::batch_statistics(c.x, c.args.mean, variance); });
+  against_copy(state, c.x.bytes(),
+               [&] { PAL_BACKEND(c.x, batch_statistics(c.x, c.args.mean, variance)); });
 }
 
 void forward(benchmark::State& state, const Case& c) {
   against_copy(state, c.x.bytes() + c.y.bytes(),
-               [&] { cpu::batch_norm_forward(c.x, c.args, true, c.y); });
+               [&] { PAL_BACKEND(c.x, batch_norm_forward(c.x, c.args, true, c.y)); });
 }
 
 void backward(benchmark::State& state, const Case& c) {
@@ -44,7 +45,7 @@ void backward(benchmark::State& state, const Case& c) {
   grads.bias = Tensor::zeros(c.args.weight.shape());
   // Two passes over x and the gradient, one write.
   against_copy(state, 3 * c.x.bytes() + 2 * c.y.bytes(),
-               [&] { cpu::batch_norm_backward(c.x, c.y, c.args, true, true, grads); });
+               [&] { PAL_BACKEND(c.x, batch_norm_backward(c.x, c.y, c.args, true, true, grads)); });
 }
 
 }  // namespace
@@ -58,7 +59,7 @@ void add_norm_cases() {
                                   {"batch_norm_forward", forward},
                                   {"batch_norm_backward", backward}};
   for (const Family& family : kFamilies)
-    for (const Size& size : kSizes)
+    for (const Size& size : sizes())
       for (const Types types : kTypes)
         for (const int64_t channels : {2, 24, 64, 256, 2048}) {
           if (family.run == statistics && types.x != types.y) continue;

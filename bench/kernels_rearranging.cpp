@@ -28,13 +28,16 @@ void add_halving_cases() {
     void (*run)(const Halving&);
   };
   static constexpr Family kFamilies[] = {
-      {"haar_forward", [](const Halving& t) { cpu::haar_forward(t.high, t.low, 0.5); }},
-      {"haar_inverse", [](const Halving& t) { cpu::haar_inverse(t.low, t.high, 0.5); }},
-      {"haar_backward", [](const Halving& t) { cpu::haar_backward(t.low, t.high, 0.5); }},
-      {"squeeze", [](const Halving& t) { cpu::squeeze(t.high, t.low); }},
-      {"unsqueeze", [](const Halving& t) { cpu::unsqueeze(t.low, t.high); }}};
+      {"haar_forward",
+       [](const Halving& t) { PAL_BACKEND(t.low, haar_forward(t.high, t.low, 0.5)); }},
+      {"haar_inverse",
+       [](const Halving& t) { PAL_BACKEND(t.low, haar_inverse(t.low, t.high, 0.5)); }},
+      {"haar_backward",
+       [](const Halving& t) { PAL_BACKEND(t.low, haar_backward(t.low, t.high, 0.5)); }},
+      {"squeeze", [](const Halving& t) { PAL_BACKEND(t.low, squeeze(t.high, t.low)); }},
+      {"unsqueeze", [](const Halving& t) { PAL_BACKEND(t.low, unsqueeze(t.low, t.high)); }}};
   for (const Family& family : kFamilies)
-    for (const Size& size : kSizes)
+    for (const Size& size : sizes())
       for (const int64_t channels : {1, 3, 12, 96, 384})
         add_case(fmt::format("{}/{}/c{}", family.name, size.name, channels),
                  [=](benchmark::State& state) {
@@ -49,11 +52,14 @@ void add_dct_cases() {
     void (*run)(const Tensor&, const Tensor&);
   };
   static constexpr Family kFamilies[] = {
-      {"dct_forward", [](const Tensor& x, const Tensor& y) { cpu::dct_forward(x, y, {}); }},
-      {"dct_inverse", [](const Tensor& x, const Tensor& y) { cpu::dct_inverse(y, x, {}); }},
-      {"dct_backward", [](const Tensor& x, const Tensor& y) { cpu::dct_backward(y, x, {}); }}};
+      {"dct_forward",
+       [](const Tensor& x, const Tensor& y) { PAL_BACKEND(x, dct_forward(x, y, {})); }},
+      {"dct_inverse",
+       [](const Tensor& x, const Tensor& y) { PAL_BACKEND(x, dct_inverse(y, x, {})); }},
+      {"dct_backward",
+       [](const Tensor& x, const Tensor& y) { PAL_BACKEND(x, dct_backward(y, x, {})); }}};
   for (const Family& family : kFamilies)
-    for (const Size& size : kSizes)
+    for (const Size& size : sizes())
       for (const int64_t channels : {16, 3072})
         add_case(fmt::format("{}/{}/7x7x{}", family.name, size.name, channels),
                  [=](benchmark::State& state) {
@@ -65,34 +71,35 @@ void add_dct_cases() {
 }
 
 void add_permutation_cases() {
-  for (const Size& size : kSizes)
+  for (const Size& size : sizes())
     for (const int64_t channels : {4, 48, 768, 3072})
       add_case(fmt::format("permute_channels/{}/c{}", size.name, channels),
                [=](benchmark::State& state) {
                  const Tensor x = random_tensor(image_shape(size.elements, channels));
                  const Tensor y = Tensor::empty(x.shape());
-                 const auto values = random_permutation(channels, Philox(1, RandomPurpose::test));
-                 const Tensor index = Tensor::empty({channels}, DType::i32);
-                 std::copy(values.begin(), values.end(), index.data<int32_t>());
+                 const Tensor index =
+                     device_index(random_permutation(channels, Philox(1, RandomPurpose::test)));
                  against_copy(state, x.bytes() + y.bytes(),
-                              [&] { cpu::permute_channels(x, index, y); });
+                              [&] { PAL_BACKEND(x, permute_channels(x, index, y)); });
                });
 }
 
 void add_pool_cases() {
-  for (const Size& size : kSizes) {
+  static constexpr PoolGeometry kWindow{.kernel = 3, .stride = 2, .padding = 1};
+  for (const Size& size : sizes()) {
     add_case(fmt::format("average_pool_forward/{}/c256", size.name), [=](benchmark::State& state) {
       const Tensor x = random_tensor(image_shape(size.elements, 256));
       const Tensor y = Tensor::empty({x.size(0), 256});
-      against_copy(state, x.bytes() + y.bytes(), [&] { cpu::average_pool_forward(x, y); });
+      against_copy(state, x.bytes() + y.bytes(),
+                   [&] { PAL_BACKEND(x, average_pool_forward(x, y)); });
     });
     add_case(fmt::format("max_pool_forward/{}/c64", size.name), [=](benchmark::State& state) {
       const Tensor x = random_tensor(image_shape(size.elements, 64));
-      const Tensor y = Tensor::empty({x.size(0), 7, 7, 64});
+      const int64_t side = kWindow.out_size(x.size(1));
+      const Tensor y = Tensor::empty({x.size(0), side, side, 64});
       const Tensor taps = Tensor::empty(y.shape(), DType::u8);
-      against_copy(state, x.bytes() + y.bytes() + taps.bytes(), [&] {
-        cpu::max_pool_forward(x, {3, 2, 1}, y, taps);
-      });
+      against_copy(state, x.bytes() + y.bytes() + taps.bytes(),
+                   [&] { PAL_BACKEND(x, max_pool_forward(x, kWindow, y, taps)); });
     });
   }
 }

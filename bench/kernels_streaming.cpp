@@ -18,38 +18,42 @@ void add_elementwise_cases(const Size& size) {
     add_case(name("add_into", dtype), [=](benchmark::State& state) {
       const Tensor x = random_tensor({size.elements}, dtype);
       const Tensor y = random_tensor({size.elements}, dtype);
-      against_copy(state, x.bytes() + 2 * y.bytes(), [&] { cpu::add_into(x, y); });
+      against_copy(state, x.bytes() + 2 * y.bytes(), [&] { PAL_BACKEND(x, add_into(x, y)); });
     });
     add_case(name("relu_forward", dtype), [=](benchmark::State& state) {
       const Tensor x = random_tensor({size.elements}, dtype);
       const Tensor y = Tensor::empty(x.shape(), dtype);
-      against_copy(state, x.bytes() + y.bytes(), [&] { cpu::relu_forward(x, y); });
+      against_copy(state, x.bytes() + y.bytes(), [&] { PAL_BACKEND(x, relu_forward(x, y)); });
     });
     add_case(name("copy_convert_from", dtype), [=](benchmark::State& state) {
       const Tensor x = random_tensor({size.elements}, dtype);
       const Tensor y = Tensor::empty(x.shape(), dtype == DType::f32 ? DType::bf16 : DType::f32);
-      against_copy(state, x.bytes() + y.bytes(), [&] { cpu::copy_convert(x, y); });
+      against_copy(state, x.bytes() + y.bytes(), [&] { PAL_BACKEND(x, copy_convert(x, y)); });
     });
     add_case(name("squared_norm", dtype), [=](benchmark::State& state) {
       const Tensor x = random_tensor({size.elements}, dtype);
-      against_copy(state, x.bytes(), [&] { benchmark::DoNotOptimize(cpu::squared_norm(x)); });
+      const Tensor sum = Tensor::empty({1}, DType::f64);
+      against_copy(state, x.bytes(), [&] { PAL_BACKEND(x, squared_norm(x, sum)); });
     });
     for (const int64_t channels : {16, 48, 3072})
       add_case(fmt::format("{}/c{}", name("channel_sums", dtype), channels),
                [=](benchmark::State& state) {
                  const Tensor x = random_tensor(image_shape(size.elements, channels), dtype);
                  const Tensor sums = Tensor::zeros({channels});
-                 against_copy(state, x.bytes(), [&] { cpu::channel_sums(x, sums); });
+                 against_copy(state, x.bytes(), [&] { PAL_BACKEND(x, channel_sums(x, sums)); });
                });
   }
   add_case(name("sgd_step", DType::f32), [=](benchmark::State& state) {
     const Tensor values = random_tensor({size.elements});
     const Tensor grad = random_tensor({size.elements});
     const Tensor buffer = random_tensor({size.elements});
+    const Tensor controls = Tensor::zeros({kSgdControls}, DType::f64);
+    controls.view_at(kLearningRate, {1}).fill(1e-6);
+    controls.view_at(kMomentum, {1}).fill(0.9);
+    controls.view_at(kGradScale, {1}).fill(1.0);
     // Reads all three, writes two.
-    against_copy(state, 5 * values.bytes(), [&] {
-      cpu::sgd_step(values, grad, buffer, {.learning_rate = 1e-6, .momentum = 0.9});
-    });
+    against_copy(state, 5 * values.bytes(),
+                 [&] { PAL_BACKEND(values, sgd_step(values, grad, buffer, controls)); });
   });
 }
 
@@ -74,15 +78,18 @@ void add_image_cases(const Size& size) {
             normalization.mean.assign(static_cast<size_t>(channels), 0.5F);
             normalization.std.assign(static_cast<size_t>(channels), 0.25F);
             normalization.noise = noise;
-            against_copy(state, out.bytes() + out.numel(),
-                         [&] { cpu::normalize_images(pixels, placements, normalization, out); });
+            // On a GPU the pixels come over the bus, so of_copy is small there.
+            against_copy(
+                state, out.bytes() + out.numel(),
+                [&] { PAL_BACKEND(out, normalize_images(pixels, placements, normalization, out)); },
+                Calls::direct);
           });
 }
 
 }  // namespace
 
 void add_streaming_cases() {
-  for (const Size& size : kSizes) {
+  for (const Size& size : sizes()) {
     add_elementwise_cases(size);
     add_image_cases(size);
   }

@@ -25,13 +25,20 @@ MemoryStats chain_step(const MemoryCase& what) {
   ParameterStore store;
   store.materialise(state.parameters, DType::f32, kSeed);
   for (int i = 0; i < chain.size(); ++i) chain.block(i).initialise(DType::f32, kSeed);
-  const Variable x(random_images({what.batch, 56, 56, 48}));
-  Allocator::cpu().reset_peaks();
+  if (what.device.is_cuda()) {
+    store.to(what.device);
+    for (const Buffer& b : state.buffers) *b.tensor = b.tensor->to(what.device, Tag::parameters);
+    for (int i = 0; i < chain.size(); ++i) chain.block(i).refresh();
+  }
+  const DeviceScope device(what.device);
+  const Variable x(random_images({what.batch, 56, 56, 48}).to(what.device, Tag::data));
+  Allocator& allocator = Allocator::of(what.device);
+  allocator.reset_peaks();
   const auto result = chain.forward(x, Phase::train);
   const Tensor grad_log_det = Tensor::empty({what.batch}, DType::f64, Tag::stream);
   grad_log_det.fill(-1.0);
   backward({result.y, result.log_det}, {result.y.value(), grad_log_det});
-  return Allocator::cpu().stats();
+  return allocator.stats();
 }
 
 ModelConfig deep_imagenet(const MemoryCase& what) {
@@ -52,13 +59,17 @@ int64_t coupling_blocks(const InvertibleChain& chain) {
 
 MemoryRow imagenet_step(const MemoryCase& what) {
   IbInn model(deep_imagenet(what), kSeed);
+  model.to(what.device);
   model.chain().set_options({.policies = {what.policy}, .anchors = {}});
   const int64_t size = model.config().image_size;
-  const Tensor x = random_images({what.batch, size, size, model.config().channels});
-  const Tensor targets = one_hot_targets(what.batch, model.config().classes);
-  Allocator::cpu().reset_peaks();
+  const Tensor x =
+      random_images({what.batch, size, size, model.config().channels}).to(what.device, Tag::data);
+  const Tensor targets =
+      one_hot_targets(what.batch, model.config().classes).to(what.device, Tag::data);
+  Allocator& allocator = Allocator::of(what.device);
+  allocator.reset_peaks();
   model.train_step(x, targets, {});
-  return {what, coupling_blocks(model.chain()), Allocator::cpu().stats()};
+  return {what, coupling_blocks(model.chain()), allocator.stats()};
 }
 
 }  // namespace

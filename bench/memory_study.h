@@ -16,6 +16,7 @@ struct MemoryCase {
   int64_t batch = 4;
   /// Of the subnets; the stream is f32.
   DType compute = DType::f32;
+  Device device;
 };
 
 struct MemoryRow {

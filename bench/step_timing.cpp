@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 
 #include "bench/random_images.h"
-#include "layers/models/ib_inn.h"
-#include "layers/sgd.h"
+#include "layers/train_step.h"
+#include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/profiler.h"
 
@@ -13,28 +14,84 @@ namespace pal::bench {
 namespace {
 
 constexpr uint64_t kSeed = 1;
+// Steps that a GPU does without anyone waiting for it.
+constexpr int64_t kRow = 10;
 
+/// One model and, for each policy, its training steps.
 class Stepper {
  public:
-  explicit Stepper(const StepOptions& options)
-      : model_(options.model, kSeed),
-        sgd_(model_.parameters()),
-        x_(random_images({options.batch, options.model.image_size, options.model.image_size,
-                          options.model.channels})),
-        targets_(one_hot_targets(options.batch, options.model.classes)) {}
+  explicit Stepper(const StepOptions& options) : options_(options), model_(options.model, kSeed) {
+    const ModelConfig& config = options.model;
+    model_.to(options.device);
+    sgd_ = std::make_unique<Sgd>(model_.parameters());
+    for (size_t i = 0; i < options.policies.size(); ++i)
+      steps_.push_back(std::make_unique<TrainStep>(model_, *sgd_, options.graph));
+    eager_ = std::make_unique<TrainStep>(model_, *sgd_, false);
+    input_.images =
+        random_images({options.batch, config.image_size, config.image_size, config.channels})
+            .to(options.device, Tag::data);
+    input_.labels = labels(options.batch, config.classes);
+    input_.sgd.learning_rate = 1e-6;
+    input_.sgd.learning_rate_means = 1e-6;
+  }
 
-  void step(ActivationPolicy policy) {
-    model_.chain().set_options({.policies = {policy}, .anchors = {}});
-    model_.parameters().zero_grad();
-    model_.train_step(x_, targets_, {});
-    sgd_.step({.learning_rate = 1e-6, .learning_rate_means = 1e-6});
+  /// Everything that only the first steps of a policy do. Later ones of a graph allocate nothing,
+  /// so what a step needs is seen here.
+  void warm_up(size_t policy, StepTiming& timing) {
+    Allocator& allocator = Allocator::of(options_.device);
+    run(policy, 1, timing);
+    allocator.reset_peaks();
+    if (options_.device.is_cuda()) run(policy, TrainStep::kWarmUps + 2, timing);
+    timing.memory = allocator.stats();
+    timing.by_graph = steps_[policy]->by_graph();
+  }
+
+  /// Seconds of one step, the mean over `count`.
+  double time(size_t policy, int64_t count, StepTiming& timing) {
+    synchronize();
+    const auto start = std::chrono::steady_clock::now();
+    run(policy, count, timing);
+    synchronize();
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+    return passed.count() / static_cast<double>(count);
+  }
+
+  std::string profile(size_t policy, int64_t count) {
+    model_.chain().set_options({.policies = {options_.policies[policy]}, .anchors = {}});
+    Profiler::reset();
+    Profiler::enable();
+    for (int64_t i = 0; i < count; ++i) {
+      eager_->run(input_);
+      eager_->take();
+    }
+    Profiler::disable();
+    return Profiler::table();
   }
 
  private:
+  void run(size_t policy, int64_t count, StepTiming& timing) {
+    model_.chain().set_options({.policies = {options_.policies[policy]}, .anchors = {}});
+    TrainStep& step = *steps_[policy];
+    const auto take_down_to = [&](int pending) {
+      while (step.pending() > pending) timing.finite = step.take().finite() && timing.finite;
+    };
+    for (int64_t i = 0; i < count; ++i) {
+      step.run(input_);
+      take_down_to(options_.device.is_cuda() ? 1 : 0);
+    }
+    take_down_to(0);
+  }
+
+  void synchronize() const {
+    if (options_.device.is_cuda()) cuda::synchronize();
+  }
+
+  const StepOptions& options_;
   IbInn model_;
-  Sgd sgd_;
-  Tensor x_;
-  Tensor targets_;
+  std::unique_ptr<Sgd> sgd_;
+  std::vector<std::unique_ptr<TrainStep>> steps_;
+  std::unique_ptr<TrainStep> eager_;  // a graph is not profiled
+  StepInput input_;
 };
 
 }  // namespace
@@ -46,25 +103,21 @@ std::vector<StepTiming> time_steps(const StepOptions& options) {
          options.steps);
   Stepper stepper(options);
   std::vector<StepTiming> timings(options.policies.size());
-  for (int64_t round = -1; round < options.steps; ++round)
+  for (size_t i = 0; i < timings.size(); ++i) {
+    timings[i].policy = options.policies[i];
+    stepper.warm_up(i, timings[i]);
+  }
+  const int64_t row = options.device.is_cuda() ? std::min(options.steps, kRow) : 1;
+  for (int64_t done = 0; done < options.steps; done += row)
     for (size_t i = 0; i < timings.size(); ++i) {
-      timings[i].policy = options.policies[i];
-      Allocator::cpu().reset_peaks();
-      const auto start = std::chrono::steady_clock::now();
-      stepper.step(timings[i].policy);
-      const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
-      if (round >= 0) timings[i].seconds.push_back(passed.count());
-      timings[i].memory = Allocator::cpu().stats();
+      Allocator::of(options.device).reset_peaks();
+      timings[i].seconds.push_back(stepper.time(i, row, timings[i]));
+      if (options.device.is_cpu()) timings[i].memory = Allocator::cpu().stats();
     }
-  for (StepTiming& timing : timings) {
-    std::ranges::sort(timing.seconds);
-    if (!options.profile) continue;
+  for (size_t i = 0; i < timings.size(); ++i) {
+    std::ranges::sort(timings[i].seconds);
     // Apart from the timed steps: the profiler itself costs a little.
-    Profiler::reset();
-    Profiler::enable();
-    for (int64_t round = 0; round < options.steps; ++round) stepper.step(timing.policy);
-    Profiler::disable();
-    timing.kernels = Profiler::table();
+    if (options.profile) timings[i].kernels = stepper.profile(i, std::min(options.steps, kRow));
   }
   return timings;
 }

@@ -16,7 +16,10 @@ function(pal_cxx_options)
     target_compile_options(pal_settings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${option}>)
   endforeach()
 endfunction()
-pal_cxx_options(-Wall -Wextra -Wpedantic -Wshadow -Werror
+if(PALINDROME_WERROR)
+  pal_cxx_options(-Werror)
+endif()
+pal_cxx_options(-Wall -Wextra -Wpedantic -Wshadow
   # errno and floating-point traps keep the compiler from vectorising exp, sqrt and rounding;
   # neither changes a value, unlike -ffast-math, which is never used.
   -fno-math-errno -fno-trapping-math)

@@ -59,8 +59,9 @@ std::string describe_device(Device device) {
 std::string describe_libraries(Device device) {
   if (device.is_cpu()) return cpu_library_version();
   const cuda::DeviceInfo info = cuda::device_info();
-  return fmt::format("driver for CUDA {}, CUDA {}, {}", info.driver, info.runtime,
-                     cuda_library_versions());
+  const std::string libraries = cuda_library_versions();
+  return fmt::format("driver for CUDA {}, CUDA {}{}{}", info.driver, info.runtime,
+                     libraries.empty() ? "" : ", ", libraries);
 }
 
 }  // namespace pal

@@ -65,7 +65,7 @@ TEST_F(Evaluation, AgreesWithTheModelsOwnLosses) {
     EXPECT_NEAR(result.images[i].loss_x, wanted.nll_joint.data<double>()[i], 1e-6);
     EXPECT_NEAR(result.images[i].loss_y, wanted.cross_entropy.data<double>()[i], 1e-5);
   }
-  EXPECT_NEAR(result.loss, wanted.loss, 1e-5);
+  EXPECT_NEAR(result.loss, wanted.loss(), 1e-5);
   EXPECT_NEAR(result.summary.bits_per_dim,
               bits_per_dim(result.summary.loss_x, 4, 64, tiny_input().std), 1e-12);
   EXPECT_GT(result.images_per_s, 0.0);

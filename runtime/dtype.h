@@ -56,11 +56,16 @@ struct bfloat16 {
     return *this;
   }
   PAL_HD explicit bfloat16(float value) {
+#ifdef __CUDA_ARCH__
+    // One instruction in place of six; it differs in the payload of a NaN only.
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+#else
     uint32_t word;
     std::memcpy(&word, &value, sizeof word);
     const uint32_t rounded = word + 0x7fffU + ((word >> 16) & 1U);
     const bool is_nan = (word & 0x7fffffffU) > 0x7f800000U;
     bits = static_cast<uint16_t>((is_nan ? word | 0x400000U : rounded) >> 16);
+#endif
   }
   PAL_HD explicit operator float() const {
     const uint32_t word = static_cast<uint32_t>(bits) << 16;

@@ -8,13 +8,21 @@ cd "$(dirname "$0")/.."
 
 cmake/setup.sh libgtest-dev libbenchmark-dev python3
 
-if command -v nvcc >/dev/null; then
+has_cudnn() {
+  local root
+  root=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
+  [ -e "$root/include/cudnn.h" ] || [ -e /usr/include/cudnn.h ] ||
+    [ -e "/usr/include/$(uname -m)-linux-gnu/cudnn.h" ]
+}
+if ! command -v nvcc >/dev/null; then
+  echo "CUDA: SKIPPED (no nvcc on PATH, so the CUDA backend is not compiled)"
+elif ! has_cudnn; then
+  echo "CUDA: SKIPPED (nvcc, but no cuDNN, so the CUDA backend is not compiled)"
+else
   cmake --preset cuda -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=OFF
   cmake --build --preset cuda --target pal-train pal-evaluate pal-sample pal-inspect test_cuda \
     test_cudnn_plans
   ctest --preset cuda -L cuda -j "$(nproc)" "$@"
-else
-  echo "CUDA: SKIPPED (no nvcc on PATH, so the CUDA backend is not compiled)"
 fi
 
 cmake --preset emulated -DPALINDROME_TESTS=ON

@@ -10,26 +10,12 @@
 #include "tests/cuda/parity.h"
 #include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
 
 namespace pal::test {
 namespace {
 
-/// A network of a few thousand parameters with all kinds of blocks.
-ModelConfig tiny_config() {
-  ModelConfig config;
-  config.arch = "tiny";
-  config.image_size = 16;
-  config.channels = 3;
-  config.classes = 4;
-  config.entry = EntryKind::entry;
-  config.entry_width = 4;
-  config.blocks = {1, 2};
-  config.strides = {1, 2};
-  config.widths = {3, 4};
-  config.rank = 5;
-  config.head_permutation = true;
-  return config;
-}
+using testing::tiny_config;
 
 std::vector<std::pair<std::string, ModelConfig>> configs() {
   const ModelConfig plain = tiny_config();

@@ -12,6 +12,7 @@
 #include "runtime/allocator.h"
 #include "runtime/parallel.h"
 #include "tests/support/numeric.h"
+#include "tests/support/tiny_model.h"
 
 namespace pal {
 namespace {
@@ -20,25 +21,9 @@ using testing::expect_error;
 using testing::expect_near;
 using testing::random_tensor;
 using testing::set_value;
+using testing::tiny_config;
 using testing::value_at;
 using testing::values_of;
-
-/// A network of a few thousand parameters with all kinds of blocks.
-ModelConfig tiny_config() {
-  ModelConfig config;
-  config.arch = "tiny";
-  config.image_size = 16;
-  config.channels = 3;
-  config.classes = 4;
-  config.entry = EntryKind::entry;
-  config.entry_width = 4;
-  config.blocks = {1, 2};
-  config.strides = {1, 2};
-  config.widths = {3, 4};
-  config.rank = 5;
-  config.head_permutation = true;
-  return config;
-}
 
 struct Batch {
   explicit Batch(const ModelConfig& config, DType dtype = DType::f32, int64_t n = 4) {

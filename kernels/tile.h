@@ -46,7 +46,8 @@ void copy_rows(const T* from, int64_t from_pitch, T* to, int64_t to_pitch, int64
       break;
   }
   for (int64_t row = 0; row < count; ++row)
-    std::memcpy(static_cast<void*>(to + row * to_pitch), from + row * from_pitch,
+    std::memcpy(static_cast<void*>(to + row * to_pitch),
+                static_cast<const void*>(from + row * from_pitch),
                 static_cast<size_t>(width) * sizeof(T));
 }
 

@@ -36,8 +36,7 @@ void Sgd::set_options(const SgdOptions& options) {
       staging_ ? staging_->acquire(controls_.bytes()) : static_cast<void*>(controls_.raw());
   std::copy(values.begin(), values.end(), static_cast<double*>(memory));
   if (!staging_) return;
-  controls_.copy_from(
-      Tensor::borrowed(memory, controls_.shape(), controls_.dtype(), Device()));
+  controls_.copy_from(Tensor::borrowed(memory, controls_.shape(), controls_.dtype(), Device()));
   staging_->submitted();
 }
 

@@ -57,7 +57,8 @@ void copy_to_pinned(void* to, const void* from, int64_t bytes);
 class Event {
  public:
   Event() = default;
-  ~Event();
+  // Trivial only where there is no CUDA.
+  ~Event();  // NOLINT(performance-trivially-destructible)
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
   /// Everything asked of the device so far comes before the event.

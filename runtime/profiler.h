@@ -69,11 +69,12 @@ class ProfileScope {
   void begin();
   void end();
 
-  const char* name_;
-  int64_t bytes_;
-  int64_t flops_;
+  // A build without CUDA has no use for them.
+  [[maybe_unused]] const char* name_;
+  [[maybe_unused]] int64_t bytes_;
+  [[maybe_unused]] int64_t flops_;
   bool started_ = false;
-  void* start_event_ = nullptr;
+  [[maybe_unused]] void* start_event_ = nullptr;
 };
 
 /// Waits for the device and gives all finished scopes to the profiler.

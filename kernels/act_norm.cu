@@ -2,6 +2,7 @@
 #include "kernels/act_norm_check.h"
 #include "kernels/act_norm_math.h"
 #include "kernels/column_kernels.cuh"
+#include "kernels/gpu_dtypes.h"
 #include "runtime/profiler.h"
 
 namespace pal::cuda {
@@ -131,7 +132,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 void expect_float(const char* op, const Tensor& x) {
-  expect(x.dtype() != DType::f64, "{}: f64 streams are for the CPU backend", op);
+  refuse_f64(op, x.dtype());
   expect_dtype(op, "x", x, DType::f32);
 }
 

@@ -2,6 +2,7 @@
 #include "kernels/batch_norm_check.h"
 #include "kernels/batch_norm_math.h"
 #include "kernels/column_kernels.cuh"
+#include "kernels/gpu_dtypes.h"
 #include "runtime/profiler.h"
 
 namespace pal::cuda {
@@ -180,10 +181,6 @@ struct BackwardMap {
   const float* slope_gx;
 };
 
-void expect_float(const char* op, const Tensor& x) {
-  expect(x.dtype() != DType::f64, "{}: f64 streams are for the CPU backend", op);
-}
-
 float* data_or_null(const Tensor& tensor) {
   return tensor.defined() ? tensor.data<float>() : nullptr;
 }
@@ -247,7 +244,7 @@ void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, 
 
 void batch_norm_forward(const Tensor& x, const BatchNormArgs& args, bool relu, const Tensor& y) {
   check_batch_norm("batch_norm_forward", x, y, args);
-  expect_float("batch_norm_forward", x);
+  refuse_f64("batch_norm_forward", x.dtype());
   const ProfileScope profile("batch_norm_forward", x.bytes() + y.bytes());
   dispatch_batch_norm("batch_norm_forward", x.dtype(), y.dtype(), [&](auto tx, auto ty) {
     forward<decltype(tx), decltype(ty)>(x, Parameters(args, relu), y);
@@ -257,7 +254,7 @@ void batch_norm_forward(const Tensor& x, const BatchNormArgs& args, bool relu, c
 void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args,
                          bool relu, bool batch_statistics_used, const BatchNormGrads& grads) {
   check_batch_norm_backward(x, grad_y, args, grads);
-  expect_float("batch_norm_backward", x);
+  refuse_f64("batch_norm_backward", x.dtype());
   const ProfileScope profile("batch_norm_backward", 3 * x.bytes() + 2 * grad_y.bytes());
   dispatch_batch_norm("batch_norm_backward", x.dtype(), grad_y.dtype(), [&](auto tx, auto ty) {
     backward<decltype(tx), decltype(ty)>(x, grad_y, args, relu, batch_statistics_used, grads);

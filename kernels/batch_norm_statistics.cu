@@ -2,6 +2,7 @@
 #include "kernels/batch_norm_check.h"
 #include "kernels/batch_norm_math.h"
 #include "kernels/column_kernels.cuh"
+#include "kernels/gpu_dtypes.h"
 #include "runtime/profiler.h"
 
 namespace pal::cuda {
@@ -99,7 +100,7 @@ void measure(const Tensor& x, const MakeFinish& make_finish) {
 
 template <typename Body>
 void dispatch_input(const char* op, const Tensor& x, Body&& body) {
-  expect(x.dtype() != DType::f64, "{}: f64 streams are for the CPU backend", op);
+  refuse_f64(op, x.dtype());
   dispatch_batch_norm(op, x.dtype(), x.dtype(), [&](auto typed, auto) { body(typed); });
 }
 
@@ -142,7 +143,7 @@ void batch_norm_statistics(const Tensor& x, const BatchStatistics& s) {
 
 void inverse_deviation(const Tensor& variance, double epsilon, const Tensor& inv_std) {
   check_inverse_deviation(variance, inv_std);
-  expect(variance.dtype() != DType::f64, "inverse_deviation: f64 streams are for the CPU backend");
+  refuse_f64("inverse_deviation", variance.dtype());
   const ProfileScope profile("inverse_deviation", variance.bytes() + inv_std.bytes());
   const int64_t count = variance.numel();
   if (count == 0) return;

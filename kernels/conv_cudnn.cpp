@@ -7,6 +7,7 @@
 #include "kernels/cudnn_run.cuh"
 #include "kernels/elementwise.h"
 #include "kernels/gemm_bias.h"
+#include "kernels/gpu_dtypes.h"
 #include "kernels/planned.h"
 #include "kernels/reduce.h"
 #include "kernels/weight_shadow.h"
@@ -55,11 +56,6 @@ Tensor shadowed(const Tensor& weight, WeightShadow& shadow, DType dtype) {
     copy.capture = capture;
   }
   return copy.storage;
-}
-
-void refuse_f64(const char* op, const Tensor& x) {
-  if (x.dtype() == DType::f64)
-    fail(ErrorKind::usage, "{}: f64 streams are for the CPU backend", op);
 }
 
 /// Whether a convolution is a product of matrices, pixels by channels.
@@ -128,7 +124,7 @@ void add_weight_gradient(cudnn::Problem problem, const Tensor& x, const Tensor& 
 void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
                   WeightShadow& shadow, const Tensor& y) {
   check_convolution("conv_forward", x, weight, bias, y, g);
-  refuse_f64("conv_forward", x);
+  refuse_f64("conv_forward", x.dtype());
   const Cost cost(x, weight, y);
   const Tensor w = shadowed(weight, shadow, x.dtype());
   if (is_product(g)) {
@@ -148,7 +144,7 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
 void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGeometry& g,
                         WeightShadow& shadow, const Tensor& grad_x) {
   check_convolution("conv_backward_data", grad_x, weight, {}, grad_y, g);
-  refuse_f64("conv_backward_data", grad_x);
+  refuse_f64("conv_backward_data", grad_x.dtype());
   const Cost cost(grad_x, weight, grad_y);
   const Tensor w = shadowed(weight, shadow, grad_x.dtype());
   if (is_product(g)) {
@@ -165,7 +161,7 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
 void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeometry& g,
                           const Tensor& grad_weight, const Tensor& grad_bias) {
   check_convolution("conv_backward_weight", x, grad_weight, grad_bias, grad_y, g);
-  refuse_f64("conv_backward_weight", x);
+  refuse_f64("conv_backward_weight", x.dtype());
   if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
   if (is_product(g)) {
     const Cost cost(x, grad_weight, grad_y);

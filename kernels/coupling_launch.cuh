@@ -4,6 +4,7 @@
 
 #include "kernels/coupling_check.h"
 #include "kernels/coupling_tile.cuh"
+#include "kernels/gpu_dtypes.h"
 
 // How the host lays out a call of the CUDA coupling kernels.
 namespace pal::cuda::coupling {
@@ -78,14 +79,14 @@ void dispatch_bool(bool value, Body&& body) {
 }
 
 inline void expect_stream(const char* op, DType stream) {
-  expect(stream != DType::f64, "{}: f64 streams are for the CPU backend", op);
+  refuse_f64(op, stream);
   expect(stream == DType::f32, "{}: expected f32, got {}", op, name_of(stream));
 }
 
 /// Calls body with the subnet output's type.
 template <typename Body>
 void dispatch_subnet(const char* op, DType stream, DType a, Body&& body) {
-  expect(stream != DType::f64, "{}: f64 streams are for the CPU backend", op);
+  refuse_f64(op, stream);
   if (stream == DType::f32 && a == DType::f32) return body(float{});
   if (stream == DType::f32 && a == DType::bf16) return body(bfloat16{});
   pal::coupling::fail_pair(op, stream, a);

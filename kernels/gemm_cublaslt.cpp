@@ -7,6 +7,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/gemm_bias.h"
 #include "kernels/gemm_check.h"
+#include "kernels/gpu_dtypes.h"
 #include "kernels/plan_cache.h"
 #include "kernels/planned.h"
 #include "runtime/launch.cuh"
@@ -183,7 +184,7 @@ std::string name_of(const GemmPlan& plan) {
 
 void gemm_bias(const Tensor& a, const Tensor& b, const Tensor& bias, const Tensor& c, GemmOp op) {
   const GemmShape size = check_gemm(a, b, c, op);
-  if (a.dtype() == DType::f64) fail(ErrorKind::usage, "gemm: f64 streams are for the CPU backend");
+  refuse_f64("gemm", a.dtype());
   if (bias.defined()) expect_tensor("gemm", "bias", bias, {size.n}, DType::f32);
   // Not destroyed either.
   static auto& plans = *new PlanCache<GemmPlan>;

@@ -1,4 +1,5 @@
 #include "kernels/column_kernels.cuh"
+#include "kernels/gpu_dtypes.h"
 #include "kernels/pool.h"
 #include "kernels/pool_check.h"
 #include "runtime/profiler.h"
@@ -61,7 +62,7 @@ void dispatch_images(const char* op, const Tensor& image, const Tensor& means, B
     call(std::integral_constant<int, 1>{});
   };
   if (image.dtype() == DType::bf16) return run(bfloat16{});
-  expect(image.dtype() != DType::f64, "{}: f64 streams are for the CPU backend", op);
+  refuse_f64(op, image.dtype());
   expect_dtype(op, "image", image, DType::f32);
   run(float{});
 }

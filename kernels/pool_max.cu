@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "kernels/gpu_dtypes.h"
 #include "kernels/items.cuh"
 #include "kernels/pool_check.h"
 #include "kernels/pool_math.h"
@@ -232,7 +233,7 @@ void for_each_images(const char* op, const Tensor& fine, const Tensor& coarse, c
     });
   };
   if (fine.dtype() == DType::bf16) return run(bfloat16{});
-  expect(fine.dtype() != DType::f64, "{}: f64 streams are for the CPU backend", op);
+  refuse_f64(op, fine.dtype());
   expect_dtype(op, "image", fine, DType::f32);
   run(float{});
 }

@@ -1,6 +1,5 @@
 #include "layers/sgd.h"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -14,9 +13,7 @@ Sgd::Sgd(ParameterStore& store)
       momentum_(zeros(store.all_values().shape(), store.dtype())),
       controls_(zeros({2, kSgdControls}, DType::f64)),
       squared_norms_(zeros({2}, DType::f64)),
-      halted_(zeros({1}, DType::f64)) {
-  if (momentum_.device().is_cuda()) staging_.emplace();
-}
+      halted_(zeros({1}, DType::f64)) {}
 
 Tensor Sgd::zeros(const Shape& shape, DType dtype) const {
   return Tensor::zeros(shape, dtype, Tag::optimizer, store_.all_values().device());
@@ -32,12 +29,8 @@ void Sgd::set_options(const SgdOptions& options) {
     controls[kGradScale] = 1.0;
   }
   clip_norm_ = options.clip_norm;
-  void* const memory =
-      staging_ ? staging_->acquire(controls_.bytes()) : static_cast<void*>(controls_.raw());
-  std::copy(values.begin(), values.end(), static_cast<double*>(memory));
-  if (!staging_) return;
-  controls_.copy_from(Tensor::borrowed(memory, controls_.shape(), controls_.dtype(), Device()));
-  staging_->submitted();
+  staging_.upload(Tensor::borrowed(values.data(), controls_.shape(), DType::f64, Device()),
+                  controls_);
 }
 
 void Sgd::apply() {

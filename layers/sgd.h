@@ -1,6 +1,4 @@
 #pragma once
-#include <optional>
-
 #include "autograd/parameter.h"
 #include "runtime/staging.h"
 
@@ -48,7 +46,7 @@ class Sgd {
   Tensor controls_;  // f64 [2, kSgdControls]
   Tensor squared_norms_;
   Tensor halted_;
-  std::optional<StagingRing> staging_;  // on a GPU
+  StagingRing staging_;
   double clip_norm_ = 0.0;
 };
 

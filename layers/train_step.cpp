@@ -1,7 +1,6 @@
 #include "layers/train_step.h"
 
 #include <cmath>
-#include <cstring>
 
 #include "kernels/softmax.h"
 
@@ -26,13 +25,16 @@ TrainStep::TrainStep(IbInn& model, Sgd& sgd, bool use_graph)
       results_(kNumbers, model.device()) {
   expect(!use_graph || model.device().is_cuda(), "TrainStep: a graph needs a GPU");
   if (use_graph) pool_ = std::make_unique<Allocator::Pool>(model.device());
-  if (model.device().is_cuda()) staging_.emplace();
 }
 
 void TrainStep::make_buffers(const Shape& images) {
   const Device device = model_.device();
-  if (labels_.defined() && images_.shape() == images) return;
-  images_ = Tensor::empty(images, DType::f32, Tag::data, device);
+  if (use_graph_ && (!images_.defined() || images_.shape() != images)) {
+    images_ = Tensor::empty(images, DType::f32, Tag::data, device);
+    // What was recorded reads the old buffers.
+    graph_.reset();
+  }
+  if (labels_.defined() && labels_.size(0) == images[0]) return;
   labels_ = Tensor::empty({images[0]}, DType::i32, Tag::data, device);
   targets_ = Tensor::empty({images[0], model_.config().classes}, DType::f32, Tag::data, device);
 }
@@ -43,11 +45,7 @@ void TrainStep::upload_labels(const Tensor& labels) {
     expect(labels.data<int32_t>()[n] >= 0 && labels.data<int32_t>()[n] < classes,
            "train_step: label {} of image {}; expected 0 to {}", labels.data<int32_t>()[n], n,
            classes - 1);
-  if (!staging_) return labels_.copy_from(labels);
-  void* const memory = staging_->acquire(labels.bytes());
-  std::memcpy(memory, labels.raw(), static_cast<size_t>(labels.bytes()));
-  labels_.copy_from(Tensor::borrowed(memory, labels.shape(), DType::i32, Device()));
-  staging_->submitted();
+  staging_.upload(labels, labels_);
 }
 
 void TrainStep::run(const StepInput& input) {

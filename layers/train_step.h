@@ -1,6 +1,5 @@
 #pragma once
 #include <memory>
-#include <optional>
 
 #include "layers/models/ib_inn.h"
 #include "layers/sgd.h"
@@ -73,8 +72,9 @@ class TrainStep {
   CudaGraph graph_;
   Key key_;
   int warm_ups_ = 0;
-  Tensor images_, labels_, targets_, correct_, numbers_;
-  std::optional<StagingRing> staging_;  // on a GPU
+  Tensor images_;  // what a graph reads
+  Tensor labels_, targets_, correct_, numbers_;
+  StagingRing staging_;
   Readback results_;
   struct Pending {
     int64_t images;

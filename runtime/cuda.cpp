@@ -204,7 +204,8 @@ void* allocate_pinned(int64_t bytes) {
 }
 
 void release_pinned(void* pointer) noexcept {
-  if (cudaFreeHost(pointer) != cudaSuccess) (void)cudaGetLastError();
+  // A call for nothing would still make a context on the GPU.
+  if (pointer != nullptr && cudaFreeHost(pointer) != cudaSuccess) (void)cudaGetLastError();
 }
 
 void copy_to_pinned(void* to, const void* from, int64_t bytes) {

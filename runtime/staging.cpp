@@ -6,6 +6,15 @@ StagingRing::~StagingRing() {
   for (const Slot& slot : slots_) cuda::release_pinned(slot.memory);
 }
 
+void StagingRing::upload(const Tensor& source, const Tensor& target) {
+  if (target.device().is_cpu()) return target.copy_from(source);
+  const Tensor staged =
+      Tensor::borrowed(acquire(source.bytes()), source.shape(), source.dtype(), Device());
+  staged.copy_from(source);
+  target.copy_from(staged);
+  submitted();
+}
+
 void* StagingRing::acquire(int64_t bytes) {
   Slot& slot = slots_[current_];
   slot.read.wait();

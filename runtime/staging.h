@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "runtime/cuda.h"
+#include "runtime/tensor.h"
 
 namespace pal {
 
@@ -16,6 +17,10 @@ class StagingRing {
   ~StagingRing();
   StagingRing(const StagingRing&) = delete;
   StagingRing& operator=(const StagingRing&) = delete;
+
+  /// Copies a tensor of the CPU to one of equal shape and dtype on any device; to a GPU by way of
+  /// the ring, so that the source may change at once.
+  void upload(const Tensor& source, const Tensor& target);
 
   /// At least `bytes` bytes to fill, once the device has read what they held. They are the
   /// caller's until submitted(); a second call before that gives the same buffer. Throws

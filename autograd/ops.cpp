@@ -55,6 +55,65 @@ Variable relu(const Variable& x) {
   })[0];
 }
 
+Variable add_relu(const Variable& branch, const Variable& shortcut) {
+  const Tensor& y = branch.value();
+  const DeviceScope device(y.device());
+  PAL_BACKEND(y, add_relu(shortcut.value(), y));
+  return record({branch, shortcut}, {y}, false, [y](const Gradients& grads) -> Gradients {
+    const Tensor grad = Tensor::empty(y.shape(), y.dtype());
+    PAL_BACKEND(y, relu_backward(y, grads[0], grad));
+    return {grad, grad};
+  })[0];
+}
+
+Variable max_pool(const Variable& x, const PoolGeometry& geometry) {
+  const DeviceScope device(x.value().device());
+  const Shape& in = x.value().shape();
+  const Shape out = {in[0], geometry.out_size(in[1]), geometry.out_size(in[2]), in[3]};
+  const Tensor y = Tensor::empty(out, x.value().dtype());
+  const Tensor taps = Tensor::empty(out, DType::u8);
+  PAL_BACKEND(y, max_pool_forward(x.value(), geometry, y, taps));
+  return record({x}, {y}, false, [=](const Gradients& grads) -> Gradients {
+    const Tensor grad_x = Tensor::empty(in, grads[0].dtype());
+    PAL_BACKEND(grad_x, max_pool_backward(grads[0], taps, geometry, grad_x));
+    return {grad_x};
+  })[0];
+}
+
+Variable average_pool(const Variable& x) {
+  const DeviceScope device(x.value().device());
+  const Shape& in = x.value().shape();
+  const Tensor y = Tensor::empty({in[0], in[3]}, x.value().dtype());
+  PAL_BACKEND(y, average_pool_forward(x.value(), y));
+  return record({x}, {y}, false, [=](const Gradients& grads) -> Gradients {
+    const Tensor grad_x = Tensor::empty(in, grads[0].dtype());
+    PAL_BACKEND(grad_x, average_pool_backward(grads[0], grad_x));
+    return {grad_x};
+  })[0];
+}
+
+Variable linear(const Variable& x, Parameter& weight, Parameter& bias) {
+  const DeviceScope device(x.value().device());
+  // A 1x1 convolution over one pixel, which backends run as a matrix product: it adds the bias and
+  // adds to the gradients of both parameters.
+  const ConvGeometry geometry;
+  const auto image = [](const Tensor& t) { return t.reshape({t.size(0), 1, 1, t.size(1)}); };
+  const Tensor input = image(x.value().dense());
+  const Tensor y = Tensor::empty({x.value().size(0), weight.shape[0]}, input.dtype());
+  PAL_BACKEND(input, conv_forward(input, image(weight.value), bias.value, geometry, weight.shadow,
+                                  image(y)));
+  return record({x}, {y}, true, [=, &weight, &bias](const Gradients& grads) -> Gradients {
+    const Tensor grad_y = image(grads[0]);
+    PAL_BACKEND(input,
+                conv_backward_weight(input, grad_y, geometry, image(weight.grad), bias.grad));
+    if (!x.requires_grad()) return {};
+    const Tensor grad_x = Tensor::empty(x.value().shape(), input.dtype());
+    PAL_BACKEND(input, conv_backward_data(grad_y, image(weight.value), geometry, weight.shadow,
+                                          image(grad_x)));
+    return {grad_x};
+  })[0];
+}
+
 Variable cast(const Variable& x, DType dtype) {
   if (x.value().dtype() == dtype) return x;
   const DeviceScope device(x.value().device());

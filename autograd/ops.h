@@ -3,9 +3,11 @@
 #include "autograd/variable.h"
 #include "kernels/batch_norm.h"
 #include "kernels/conv.h"
+#include "kernels/pool.h"
 
-// Differentiable wrappers of the kernels that subnets are made of. Each picks the backend from its
-// input's device, checks shapes through the kernel, and adds gradients of parameters in place.
+// Differentiable wrappers of the kernels that subnets and residual networks are made of. Each picks
+// the backend from its input's device, checks shapes through the kernel, and adds gradients of
+// parameters in place.
 namespace pal {
 
 /// Convolution with square kernel; bias may be null. x is copied dense if it is a channel slice.
@@ -21,6 +23,19 @@ Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& wei
 
 /// max(x, 0).
 Variable relu(const Variable& x);
+
+/// max(branch + shortcut, 0) of equal shapes and dtypes, in the memory of `branch`: for results
+/// whose maker does not need their values again, as those of batch_norm.
+Variable add_relu(const Variable& branch, const Variable& shortcut);
+
+/// The largest value of each window; keeps which it was.
+Variable max_pool(const Variable& x, const PoolGeometry& geometry);
+
+/// [n, c]: means over the pixels of x [n, h, w, c].
+Variable average_pool(const Variable& x);
+
+/// x weight^T + bias: x [n, in], weight [out, in], bias [out].
+Variable linear(const Variable& x, Parameter& weight, Parameter& bias);
 
 /// The values in another floating dtype (bf16 subnets that begin with a convolution).
 Variable cast(const Variable& x, DType dtype);

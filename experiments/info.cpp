@@ -18,8 +18,6 @@ using namespace pal;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kName = "pal-info";
-constexpr ActivationPolicy kPolicies[] = {ActivationPolicy::store, ActivationPolicy::recompute,
-                                          ActivationPolicy::invert};
 
 struct Options {
   std::string checkpoint;
@@ -32,7 +30,7 @@ struct Options {
 
 void add_options(CLI::App& app, Options& o) {
   CLI::Option* file = app.add_option("CHECKPOINT", o.checkpoint, "a checkpoint to describe");
-  app.add_option("-a,--arch", o.arch, "a preset: ibinn-imagenet, ibinn-small or ibinn-mnist")
+  app.add_option("-a,--arch", o.arch, fmt::format("a preset: {}", fmt::join(preset_names(), ", ")))
       ->excludes(file);
   app.add_option("--flavour", o.flavour, "reference (published code) or paper (the text)")
       ->capture_default_str();
@@ -86,47 +84,59 @@ std::string shape_text(const Shape& shape) {
 std::string count_text(int64_t count) { return count == 0 ? "-" : grouped(count); }
 
 std::string layer_table(const ModelSummary& model) {
-  TextTable table({"block", "output (h x w x c)", "parameters", "multiply-adds", "dense mixing"});
+  const bool flow = model.config.family == ModelFamily::flow;
+  std::vector<std::string> header = {"block", "output (h x w x c)", "parameters", "multiply-adds"};
+  if (flow) header.emplace_back("dense mixing");
+  TextTable table(header);
   for (const BlockSummary& block : model.blocks) {
-    table.add({fmt::format("{} {}", block.name, block.kind), shape_text(block.output),
-               count_text(block.parameters), count_text(block.multiply_adds),
-               count_text(block.dense_mixing)});
+    std::vector<std::string> row = {fmt::format("{} {}", block.name, block.kind),
+                                    shape_text(block.output), count_text(block.parameters),
+                                    count_text(block.multiply_adds)};
+    if (flow) row.push_back(count_text(block.dense_mixing));
+    table.add(row);
     for (const SubnetSummary& subnet : block.subnets)
       for (const LayerSummary& layer : subnet.layers)
         table.add({fmt::format("    {}.{} {}", subnet.name, layer.name, layer.kind),
                    shape_text(layer.output), count_text(layer.parameters),
                    count_text(layer.multiply_adds)});
   }
-  table.add({"class means", std::to_string(model.config.classes),
-             count_text(model.parameters_total - model.parameters_network)});
+  if (flow)
+    table.add({"class means", std::to_string(model.config.classes),
+               count_text(model.parameters_total - model.parameters_network)});
   return table.text();
 }
 
-/// Published figures of the reference network: its paper's, and a recount of its released code.
-struct Published {
+/// A total of ours and published figures of the reference networks: the paper's (its Table 5), and
+/// a recount of the released code.
+struct Total {
   const char* what;
+  int64_t ours;
   const char* paper;
   int64_t released;
 };
-constexpr Published kPublished[] = {
-    {"network parameters", "55.4 M", 55'412'304},
-    {"all parameters", "77.5 M", 77'486'672},
-    {"multiply-adds", "", 6'916'661'248},
-    {"dense channel mixing", "", 2'227'212'288},
-    {"multiply-adds with dense mixing", "9.08 G", 6'916'661'248 + 2'227'212'288},
-};
 
-std::string total_table(const ModelSummary& model, bool with_published) {
-  const int64_t ours[] = {model.parameters_network, model.parameters_total, model.multiply_adds,
-                          model.multiply_adds_dense_mixing,
-                          model.multiply_adds + model.multiply_adds_dense_mixing};
-  std::vector<std::string> header = {"totals for one image", model.config.arch};
+std::vector<Total> totals(const ModelSummary& m) {
+  if (m.config.family == ModelFamily::resnet)
+    return {{"network parameters", m.parameters_network, "23.5 M", 23'508'032},
+            {"all parameters", m.parameters_total, "25.6 M", 25'557'032},
+            {"multiply-adds", m.multiply_adds, "4.07 G", 4'089'184'256}};
+  return {{"network parameters", m.parameters_network, "55.4 M", 55'412'304},
+          {"all parameters", m.parameters_total, "77.5 M", 77'486'672},
+          {"multiply-adds", m.multiply_adds, "", 6'916'661'248},
+          {"dense channel mixing", m.multiply_adds_dense_mixing, "", 2'227'212'288},
+          {"multiply-adds with dense mixing", m.multiply_adds + m.multiply_adds_dense_mixing,
+           "9.08 G", 6'916'661'248 + 2'227'212'288}};
+}
+
+std::string total_table(const ModelSummary& model) {
+  const std::string& arch = model.config.arch;
+  const bool with_published = arch == "ibinn-imagenet" || arch == "resnet50";
+  std::vector<std::string> header = {"totals for one image", arch};
   if (with_published) header.insert(header.end(), {"paper", "released code"});
   TextTable table(header);
-  for (size_t i = 0; i < std::size(kPublished); ++i) {
-    std::vector<std::string> row = {kPublished[i].what, grouped(ours[i])};
-    if (with_published)
-      row.insert(row.end(), {kPublished[i].paper, grouped(kPublished[i].released)});
+  for (const Total& total : totals(model)) {
+    std::vector<std::string> row = {total.what, grouped(total.ours)};
+    if (with_published) row.insert(row.end(), {total.paper, grouped(total.released)});
     table.add(row);
   }
   return table.text();
@@ -134,7 +144,7 @@ std::string total_table(const ModelSummary& model, bool with_published) {
 
 std::string memory_table(const ModelSummary& model, int64_t batch) {
   TextTable table({fmt::format("activations of a training step, batch {}", batch), "bytes", ""});
-  for (const ActivationPolicy policy : kPolicies) {
+  for (const ActivationPolicy policy : policies_of(model.config.family)) {
     const int64_t bytes = activation_bytes(model, policy, batch);
     table.add({name_of(policy), grouped(bytes), format_bytes(bytes)});
   }
@@ -155,7 +165,7 @@ std::string to_json(const ModelSummary& model, int64_t batch) {
                {"multiply_adds", model.multiply_adds},
                {"multiply_adds_dense_mixing", model.multiply_adds_dense_mixing},
                {"batch", batch}};
-  for (const ActivationPolicy policy : kPolicies)
+  for (const ActivationPolicy policy : policies_of(model.config.family))
     json["activation_bytes"][name_of(policy)] = activation_bytes(model, policy, batch);
   for (const BlockSummary& block : model.blocks)
     json["blocks"].push_back({{"name", block.name},
@@ -182,7 +192,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     print_result(layer_table(model) + "\n");
-    print_result(total_table(model, model.config.arch == "ibinn-imagenet") + "\n");
+    print_result(total_table(model) + "\n");
     print_result(memory_table(model, options.batch_size));
     return 0;
   });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "experiments/residual_summary.h"
 #include "layers/coupling_block.h"
 #include "layers/models/ib_inn.h"
 
@@ -79,7 +80,14 @@ int64_t BlockSummary::transient_bytes(bool tapes_first) const {
   return mixing_bytes + std::max(early, late);
 }
 
+std::vector<ActivationPolicy> policies_of(ModelFamily family) {
+  std::vector<ActivationPolicy> policies = {ActivationPolicy::store, ActivationPolicy::recompute};
+  if (family == ModelFamily::flow) policies.push_back(ActivationPolicy::invert);
+  return policies;
+}
+
 ModelSummary summarize_model(const ModelConfig& config) {
+  if (config.family == ModelFamily::resnet) return summarize_resnet(config);
   ModelSummary model;
   model.config = config;
   InvertibleChain chain;
@@ -111,6 +119,8 @@ ModelSummary summarize_model(const ModelConfig& config) {
 }
 
 int64_t activation_bytes(const ModelSummary& model, ActivationPolicy policy, int64_t batch) {
+  if (model.config.family == ModelFamily::resnet)
+    return resnet_activation_bytes(model, policy, batch);
   const bool keeps_input = policy != ActivationPolicy::invert;
   int64_t kept = 0;
   int64_t peak = 0;

@@ -108,6 +108,23 @@ void relu_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_x) 
   });
 }
 
+void add_relu(const Tensor& source, const Tensor& target) {
+  check_add_relu(source, target);
+  const ProfileScope scope("add_relu", 3 * target.bytes(), target.numel());
+  dispatch_floating("add_relu", target.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    const T* from = source.data<T>();
+    T* to = target.data<T>();
+    for_each_run(target, source.is_dense() && target.is_dense(),
+                 [&](int64_t row, int64_t column, int64_t count) {
+                   const T* s = from + row * source.pitch() + column;
+                   T* t = to + row * target.pitch() + column;
+                   for (int64_t i = 0; i < count; ++i)
+                     t[i] = elementwise_math::relu_of_sum(t[i], s[i]);
+                 });
+  });
+}
+
 void copy_convert(const Tensor& source, const Tensor& target) {
   check_copy_convert(source, target);
   const ProfileScope scope("copy_convert", source.bytes() + target.bytes());

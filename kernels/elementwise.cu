@@ -75,6 +75,21 @@ struct Relu {
 };
 
 template <typename T>
+struct AddRelu {
+  Matrix<const T> source;
+  Matrix<T> target;
+
+  template <int kWidth>
+  __device__ void run(int64_t row, int64_t column) const {
+    const auto from = source.template load<kWidth>(row, column);
+    auto to = target.template load<kWidth>(row, column);
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) to.at[k] = elementwise_math::relu_of_sum(to.at[k], from.at[k]);
+    store_vector(target.at(row, column), to);
+  }
+};
+
+template <typename T>
 struct ReluGradient {
   Matrix<const T> y;
   Matrix<const T> grad_y;
@@ -159,6 +174,16 @@ void relu_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_x) 
     map_elements<kVectorWidth<T>>(
         ReluGradient<T>{Matrix<const T>(y), Matrix<const T>(grad_y), Matrix<T>(grad_x)},
         {&y, &grad_y, &grad_x});
+  });
+}
+
+void add_relu(const Tensor& source, const Tensor& target) {
+  check_add_relu(source, target);
+  const ProfileScope scope("add_relu", 3 * target.bytes(), target.numel());
+  dispatch_gpu("add_relu", target.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    map_elements<kVectorWidth<T>>(AddRelu<T>{Matrix<const T>(source), Matrix<T>(target)},
+                                  {&target, &source});
   });
 }
 

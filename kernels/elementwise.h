@@ -24,6 +24,10 @@ PAL_KERNEL(void relu_forward(const Tensor& x, const Tensor& y))
 /// may be grad_y. All in one dtype.
 PAL_KERNEL(void relu_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_x))
 
+/// target = max(target + source, 0), where a residual block ends. f32, f64 or bf16, both the same
+/// (the sum is rounded once). NaN stays NaN. relu_backward gives the gradient of either summand.
+PAL_KERNEL(void add_relu(const Tensor& source, const Tensor& target))
+
 /// target = source, rounded to the dtype of target (f32, f64 or bf16, in any pair).
 PAL_KERNEL(void copy_convert(const Tensor& source, const Tensor& target))
 

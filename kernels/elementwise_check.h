@@ -23,6 +23,10 @@ inline void check_relu_backward(const Tensor& y, const Tensor& grad_y, const Ten
   expect_tensor("relu_backward", "grad_x", grad_x, y.shape(), y.dtype());
 }
 
+inline void check_add_relu(const Tensor& source, const Tensor& target) {
+  expect_tensor("add_relu", "source", source, target.shape(), target.dtype());
+}
+
 inline void check_copy_convert(const Tensor& source, const Tensor& target) {
   expect_shape("copy_convert", "source", source, target.shape());
 }

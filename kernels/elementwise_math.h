@@ -28,6 +28,12 @@ PAL_HD T relu(T x) {
   return static_cast<T>(value < Compute<T>{0} ? Compute<T>{0} : value);
 }
 
+/// relu(target + source).
+template <typename T>
+PAL_HD T relu_of_sum(T target, T source) {
+  return relu(add_scaled(target, Compute<T>{1}, source));
+}
+
 /// grad_y where y, the result of relu, is positive, else 0.
 template <typename T>
 PAL_HD T relu_gradient(T y, T grad_y) {

@@ -5,11 +5,13 @@
 
 namespace pal {
 
-/// One executed layer. Its name within the subnet is its position, as in the published checkpoints.
+/// One executed layer.
 class Subnet::Layer {
  public:
   Layer(int position, int64_t in_channels, const LayerSpec& spec)
-      : position_(std::to_string(position)), in_channels_(in_channels), spec_(spec) {
+      : name_(spec.name.empty() ? std::to_string(position) : spec.name),
+        in_channels_(in_channels),
+        spec_(spec) {
     if (spec.kind == LayerSpec::Kind::conv) {
       const auto fan_in = static_cast<double>(in_channels * spec.kernel * spec.kernel);
       weight_.emplace(Shape{spec.out_channels, spec.kernel, spec.kernel, in_channels},
@@ -28,11 +30,11 @@ class Subnet::Layer {
   void fuse_relu() { fused_relu_ = true; }
 
   void collect(const std::string& prefix, StateList& state) {
-    if (weight_) state.add(prefix + position_ + ".weight", *weight_);
-    if (bias_) state.add(prefix + position_ + ".bias", *bias_);
+    if (weight_) state.add(prefix + name_ + ".weight", *weight_);
+    if (bias_) state.add(prefix + name_ + ".bias", *bias_);
     if (spec_.kind != LayerSpec::Kind::batch_norm) return;
-    state.add(prefix + position_ + ".running_mean", running_mean_);
-    state.add(prefix + position_ + ".running_var", running_var_);
+    state.add(prefix + name_ + ".running_mean", running_mean_);
+    state.add(prefix + name_ + ".running_var", running_var_);
   }
 
   void initialise(DType dtype) {
@@ -79,7 +81,7 @@ class Subnet::Layer {
   LayerSummary summary(const Shape& input, int64_t item_bytes) const {
     static constexpr const char* kKinds[] = {"batch norm", "relu", "conv"};
     LayerSummary row;
-    row.name = position_;
+    row.name = name_;
     row.kind = kKinds[static_cast<int>(spec_.kind)];
     row.output = output_shape(input);
     if (weight_) row.parameters += weight_->shape.numel();
@@ -106,13 +108,13 @@ class Subnet::Layer {
     statistics.running_var = running_var_;
     statistics.epsilon = kBatchNormEpsilon;
     statistics.momentum =
-        average_count > 0 ? 1.0 / static_cast<double>(average_count) : kBatchNormMomentum;
+        average_count > 0 ? 1.0 / static_cast<double>(average_count) : spec_.momentum;
     PAL_BACKEND(x, batch_norm_statistics(x, statistics));
     args.mean = statistics.mean;
     args.inv_std = statistics.inv_std;
   }
 
-  std::string position_;
+  std::string name_;
   int64_t in_channels_;
   LayerSpec spec_;
   bool fused_relu_ = false;
@@ -163,11 +165,10 @@ Shape Subnet::output_shape(Shape input) const {
   return input;
 }
 
-std::vector<LayerSummary> Subnet::summary(Shape input) const {
+std::vector<LayerSummary> Subnet::summary(Shape input, DType input_dtype) const {
   std::vector<LayerSummary> rows;
   for (const auto& layer : layers_) {
-    // The first layer reads the float32 stream itself.
-    const int64_t item = rows.empty() ? size_of(DType::f32) : size_of(compute_);
+    const int64_t item = size_of(rows.empty() ? input_dtype : compute_);
     rows.push_back(layer->summary(input, item));
     input = rows.back().output;
   }

@@ -8,6 +8,10 @@
 
 namespace pal {
 
+/// Momentum of the running statistics (new = 0.95 old + 0.05 batch) and epsilon of batch norms.
+inline constexpr double kBatchNormMomentum = 0.05;
+inline constexpr double kBatchNormEpsilon = 1e-5;
+
 /// One layer of a subnet. A batch norm directly before a ReLU runs fused with it.
 struct LayerSpec {
   enum class Kind { batch_norm, relu, conv } kind;
@@ -16,13 +20,22 @@ struct LayerSpec {
   int64_t kernel = 1;
   int64_t stride = 1;
   bool bias = false;
-  /// Factor on the initial standard deviation.
+  /// Factor on the initial standard deviation, sqrt(2 / fan in).
   double init_gain = 1.0;
+  /// Batch norms only: of the running statistics.
+  double momentum = kBatchNormMomentum;
+  /// Its name within the subnet; empty: its position, as in the published checkpoints.
+  std::string name = {};
 
   static LayerSpec batch_norm() { return {.kind = Kind::batch_norm}; }
   static LayerSpec relu() { return {.kind = Kind::relu}; }
   static LayerSpec conv(int64_t out, int64_t kernel, int64_t stride, bool bias, double gain = 1.0) {
     return {Kind::conv, out, kernel, stride, bias, gain};
+  }
+  LayerSpec named(std::string its_name) const {
+    LayerSpec spec = *this;
+    spec.name = std::move(its_name);
+    return spec;
   }
 };
 
@@ -43,10 +56,6 @@ SubnetSpec entry_low_res_subnet(int64_t width, int64_t out, double gain);
 /// conv1x1(n, bias) ReLU conv1x1(out, bias).
 SubnetSpec pointwise_subnet(int64_t width, int64_t out, double gain);
 
-/// Momentum of the running statistics (new = 0.95 old + 0.05 batch) and epsilon of batch norms.
-inline constexpr double kBatchNormMomentum = 0.05;
-inline constexpr double kBatchNormEpsilon = 1e-5;
-
 /// How batch norms behave in one run of a subnet.
 struct SubnetPass {
   Phase phase = Phase::evaluate;
@@ -66,7 +75,8 @@ struct LayerSummary {
   int64_t kept_bytes = 0;     ///< activations of one sample that a stored tape keeps
 };
 
-/// The function inside a coupling: s and t from the passive half. Never inverted.
+/// The function inside a coupling (s and t from the passive half) or a branch of a residual block.
+/// Never inverted.
 class Subnet {
  public:
   Subnet(int64_t in_channels, const SubnetSpec& spec, DType compute);
@@ -75,11 +85,11 @@ class Subnet {
   void collect(const std::string& prefix, StateList& state);
   /// Makes the running statistics.
   void initialise(DType dtype);
-  /// s and t [n, h', w', out] in the compute dtype (f64 for an f64 input).
+  /// Its result [n, h', w', out] in the compute dtype (f64 for an f64 input).
   Variable forward(const Variable& x, const SubnetPass& pass);
   Shape output_shape(Shape input) const;
-  /// One row per layer for an input shape.
-  std::vector<LayerSummary> summary(Shape input) const;
+  /// One row per layer for an input shape, which comes in `input_dtype`.
+  std::vector<LayerSummary> summary(Shape input, DType input_dtype = DType::f32) const;
 
   /// Batch norms use a cumulative average of the batches to come instead of the momentum; 0
   /// restores.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/softmax.h"
+#include "layers/models/ib_inn.h"
 
 namespace pal {
 namespace {
@@ -16,7 +17,7 @@ bool StepResult::finite() const {
   return std::isfinite(loss) && std::isfinite(grad_norm) && !halted;
 }
 
-TrainStep::TrainStep(IbInn& model, Sgd& sgd, bool use_graph)
+TrainStep::TrainStep(Model& model, Sgd& sgd, bool use_graph)
     : model_(model),
       sgd_(sgd),
       use_graph_(use_graph),
@@ -68,7 +69,8 @@ void TrainStep::run(const StepInput& input) {
 
 void TrainStep::work_by_graph(const StepInput& input) {
   if (input.eager) return work(input, images_);
-  const Key key{images_.shape(), input.loss.factor, input.loss.beta, input.smoothing};
+  const Key key{images_.shape(), input.loss.factor, input.loss.beta, input.smoothing,
+                input.means_only};
   if (key != key_) {
     graph_.reset();
     key_ = key;
@@ -88,7 +90,9 @@ void TrainStep::work_by_graph(const StepInput& input) {
 void TrainStep::work(const StepInput& input, const Tensor& images) {
   PAL_BACKEND(targets_, soft_targets(labels_, input.smoothing, targets_));
   model_.parameters().zero_grad();
-  const MixtureResult result = model_.train_step(images, targets_, input.loss);
+  const MixtureResult result =
+      input.means_only ? dynamic_cast<IbInn&>(model_).train_means_step(images, targets_, input.loss)
+                       : model_.train_step(images, targets_, input.loss);
   PAL_BACKEND(result.scores, count_top_k(result.scores, labels_, 1, correct_));
   sgd_.apply();
   numbers_.view_at(kSummary, {3}).copy_from(result.summary);

@@ -1,7 +1,7 @@
 #pragma once
 #include <memory>
 
-#include "layers/models/ib_inn.h"
+#include "layers/models/model.h"
 #include "layers/sgd.h"
 #include "runtime/cuda_graph.h"
 #include "runtime/readback.h"
@@ -15,6 +15,8 @@ struct StepInput {
   double smoothing = 0.0;  ///< of the labels
   LossSpec loss;
   SgdOptions sgd;
+  /// Trains the class means alone (IbInn::train_means_step).
+  bool means_only = false;
   /// Not by a graph: the step is watched (InvertibleChain::monitor_next), or is another in shape.
   bool eager = false;
 };
@@ -40,7 +42,7 @@ class TrainStep {
  public:
   static constexpr int kWarmUps = 3;
 
-  TrainStep(IbInn& model, Sgd& sgd, bool use_graph);
+  TrainStep(Model& model, Sgd& sgd, bool use_graph);
   /// Throws usage for a label outside the model's classes.
   void run(const StepInput& input);
   /// Steps run whose results were not taken; at most Readback::kDepth.
@@ -57,6 +59,7 @@ class TrainStep {
     double factor = 0.0;
     double beta = 0.0;
     double smoothing = 0.0;
+    bool means_only = false;
     bool operator==(const Key&) const = default;
   };
   void make_buffers(const Shape& images);
@@ -64,7 +67,7 @@ class TrainStep {
   void work(const StepInput& input, const Tensor& images);
   void work_by_graph(const StepInput& input);
 
-  IbInn& model_;
+  Model& model_;
   Sgd& sgd_;
   bool use_graph_;
   bool by_graph_ = false;

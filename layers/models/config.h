@@ -8,24 +8,32 @@
 
 namespace pal {
 
+/// An invertible network with a latent mixture, or a residual network that only classifies.
+enum class ModelFamily { flow, resnet };
 enum class SubnetKind { bottleneck, basic };
 enum class CouplingKind { slow, glow };
-/// What brings the image to the first stage: `entry` a downsampling coupling, then Haar and a
-/// pointwise coupling (ImageNet); `haar` Haar alone (single-channel images cannot be split).
+/// What brings the image to the first stage. In a flow: `entry` a downsampling coupling, then Haar
+/// and a pointwise coupling (ImageNet); `haar` Haar alone (single-channel images cannot be split).
+/// In a ResNet, halving as often: `entry` a 7x7 convolution of stride 2, then max pooling; `haar` a
+/// 3x3 convolution of stride 2.
 enum class EntryKind { entry, haar };
 
-/// Everything that defines an IB-INN. Field names are the keys of configuration files and the long
-/// options of the programs.
+/// Everything that defines a network. Field names are the keys of configuration files and the long
+/// options of the programs. A ResNet reads family, image-size, channels, classes, entry,
+/// entry-width, blocks, strides, widths, subnet and compute; the others say nothing about it.
 struct ModelConfig {
   std::string arch = "ibinn-mnist";
+  ModelFamily family = ModelFamily::flow;
   int64_t image_size = 28;
   int64_t channels = 1;
   int64_t classes = 10;
   EntryKind entry = EntryKind::haar;
-  /// The paper's 7x7 entry convolution.
+  /// The paper's 7x7 entry convolution, in a flow.
   bool entry_7x7 = false;
+  /// Of the entry's subnets; of a ResNet's first convolution.
   int64_t entry_width = 64;
-  /// Per stage: coupling blocks (downsampling one included), stride of the first, subnet width.
+  /// Per stage: blocks (downsampling one included), stride of the first, width of a coupling's
+  /// subnets or of a residual block's 3x3 convolutions.
   std::vector<int64_t> blocks = {4, 4};
   std::vector<int64_t> strides = {1, 2};
   std::vector<int64_t> widths = {32, 64};
@@ -48,21 +56,22 @@ struct ModelConfig {
   int64_t rank = 0;
   double mu_init = 3.5;
   bool head_permutation = false;
-  /// bf16 subnets on a float32 stream.
+  /// bf16: in a flow, subnets on a float32 stream; in a ResNet, all between image and logits.
   DType compute = DType::f32;
 };
 
-/// The named presets: ibinn-imagenet (reference flavour), ibinn-small, ibinn-mnist. Throws usage
-/// naming the presets for another name.
+/// The named presets: ibinn-imagenet (reference flavour), ibinn-small, ibinn-mnist, resnet50,
+/// resnet-small. Throws usage naming the presets for another name.
 ModelConfig preset(const std::string& arch);
 const std::vector<std::string>& preset_names();
 
 /// Switches a configuration to the paper's text where it differs from the published code (model.md,
-/// section 10).
+/// section 10). Changes nothing of a ResNet.
 void apply_paper_flavour(ModelConfig& config);
 
-/// Throws usage, naming the field and what is expected, if no network can be built from it. Image
-/// sizes that cannot be halved often enough name the nearest legal ones.
+/// Throws usage, naming the field and what is expected, if no network can be built from it. For a
+/// flow, image sizes that cannot be halved often enough name the nearest legal ones; a ResNet takes
+/// any size, since its strides round up.
 void validate(const ModelConfig& config);
 
 /// The configuration as a JSON object (text) and back; unknown or ill-typed keys throw usage naming

@@ -8,6 +8,7 @@ namespace pal {
 template <typename Config, typename Visit>
 void visit_fields(Config& config, Visit&& visit) {
   visit("arch", config.arch);
+  visit("family", config.family);
   visit("image-size", config.image_size);
   visit("channels", config.channels);
   visit("classes", config.classes);

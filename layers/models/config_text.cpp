@@ -14,6 +14,11 @@ namespace {
 template <typename Enum>
 using Names = std::vector<std::pair<const char*, Enum>>;
 
+const Names<ModelFamily>& names(ModelFamily) {
+  static const Names<ModelFamily> table = {{"flow", ModelFamily::flow},
+                                           {"resnet", ModelFamily::resnet}};
+  return table;
+}
 const Names<EntryKind>& names(EntryKind) {
   static const Names<EntryKind> table = {{"entry", EntryKind::entry}, {"haar", EntryKind::haar}};
   return table;

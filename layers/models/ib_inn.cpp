@@ -141,27 +141,25 @@ MixtureSpec mixture_spec(const ModelConfig& config) {
   return spec;
 }
 
-IbInn::IbInn(const ModelConfig& config, uint64_t seed, DType dtype) : config_(config) {
+IbInn::IbInn(const ModelConfig& config) : Model(config) {
   build_chain(config, chain_);
   head_ = std::make_unique<MixtureHead>(mixture_spec(config));
   chain_.collect(state_);
   head_->collect(state_);
-  store_.materialise(state_.parameters, dtype, seed);
+}
+
+IbInn::IbInn(const ModelConfig& config, uint64_t seed, DType dtype) : IbInn(config) {
+  materialise(seed, dtype);
+}
+
+void IbInn::initialise(uint64_t seed, DType dtype) {
   for (int i = 0; i < chain_.size(); ++i) chain_.block(i).initialise(dtype, seed);
   head_->initialise(dtype);
 }
 
-void IbInn::to(Device device) {
-  if (this->device() == device) return;
-  store_.to(device);
-  for (const Buffer& b : state_.buffers) *b.tensor = b.tensor->to(device, Tag::parameters);
-  refresh();
-}
-
-void IbInn::refresh() {
+void IbInn::derive() {
   for (int i = 0; i < chain_.size(); ++i) chain_.block(i).refresh();
   head_->refresh();
-  store_.mark_changed();
 }
 
 MixtureResult IbInn::train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
@@ -180,6 +178,20 @@ MixtureResult IbInn::evaluate(const Tensor& x, const Tensor& targets, const Loss
   const NoGradGuard no_grad;
   const auto latent = forward(Variable(x), Phase::evaluate);
   return head_->evaluate(latent.y.value(), latent.log_det.value(), targets, loss);
+}
+
+MixtureResult IbInn::train_means_step(const Tensor& x, const Tensor& targets,
+                                      const LossSpec& loss) {
+  const NoGradGuard no_grad;
+  const auto latent = forward(Variable(x), Phase::evaluate);
+  MixtureResult result;
+  head_->evaluate_backward(latent.y.value(), latent.log_det.value(), targets, loss, result);
+  return result;
+}
+
+void IbInn::update_statistics(const Tensor& x) {
+  const NoGradGuard no_grad;
+  forward(Variable(x), Phase::train);
 }
 
 void IbInn::fit_act_norms(const Tensor& x) {
@@ -209,25 +221,13 @@ void IbInn::fit_act_norms(const Tensor& x) {
   PAL_BACKEND(stream, squared_norm(stream, square));
   const double mean_square = square.item() / static_cast<double>(stream.numel());
   if (last != nullptr) last->fit_act_norm(last_input, 1.0 / std::sqrt(mean_square));
-  store_.mark_changed();
+  parameters().mark_changed();
 }
 
 void IbInn::set_average_count(int64_t batches) {
   for (int i = 0; i < chain_.size(); ++i)
     if (auto* block = dynamic_cast<CouplingBlock*>(&chain_.block(i)))
       for (const auto& named : block->subnets()) named.subnet->set_average_count(batches);
-}
-
-void IbInn::check_finite(const std::string& when) const {
-  for (const Parameter* p : state_.parameters) {
-    if (!PAL_BACKEND(p->value, all_finite(p->value)))
-      fail(ErrorKind::numerics, "{}: parameter {} is not finite", when, p->name);
-    if (!PAL_BACKEND(p->grad, all_finite(p->grad)))
-      fail(ErrorKind::numerics, "{}: the gradient of {} is not finite", when, p->name);
-  }
-  for (const Buffer& b : state_.buffers)
-    if (b.tensor->dtype() != DType::i32 && !PAL_BACKEND(*b.tensor, all_finite(*b.tensor)))
-      fail(ErrorKind::numerics, "{}: {} is not finite", when, b.name);
 }
 
 }  // namespace pal

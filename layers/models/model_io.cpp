@@ -9,7 +9,7 @@ namespace pal {
 namespace {
 
 /// All tensors of a model that a checkpoint holds, under their file names.
-std::vector<std::pair<std::string, Tensor>> named_tensors(const IbInn& model, const Sgd* sgd) {
+std::vector<std::pair<std::string, Tensor>> named_tensors(const Model& model, const Sgd* sgd) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const Parameter* p : model.state().parameters)
     tensors.emplace_back("model." + p->name, p->value);
@@ -41,17 +41,10 @@ nlohmann::json json_of(const Checkpoint& checkpoint, const std::string& path, co
   fail(ErrorKind::data, "{}: {}: expected {}, found {}", path, name, wanted, found);
 }
 
-/// Compares the parameters that a configuration asks for with the tensors of the file, before any
-/// memory is taken for them: a hostile configuration cannot ask for more than the file holds.
-void check_parameters(const Checkpoint& checkpoint, const std::string& path,
-                      const ModelConfig& config) {
-  InvertibleChain chain;
-  build_chain(config, chain);
-  MixtureHead head(mixture_spec(config));
-  StateList state;
-  chain.collect(state);
-  head.collect(state);
-  for (const Parameter* p : state.parameters) {
+/// Compares the parameters of a network that has no memory yet with the tensors of the file: a
+/// hostile configuration cannot ask for more than the file holds.
+void check_parameters(const Checkpoint& checkpoint, const std::string& path, const Model& model) {
+  for (const Parameter* p : model.state().parameters) {
     const std::string name = "model." + p->name;
     const Tensor* found = checkpoint.find(name);
     if (found == nullptr) fail(ErrorKind::data, "{}: {} is missing", path, name);
@@ -74,7 +67,7 @@ std::vector<T> list_of(const Checkpoint& checkpoint, const std::string& path, co
 
 }  // namespace
 
-Checkpoint to_checkpoint(const IbInn& model, const InputSpec& input, const Progress& progress,
+Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progress& progress,
                          const Sgd* sgd, const std::map<std::string, std::string>& extra) {
   Checkpoint checkpoint;
   checkpoint.metadata = extra;
@@ -90,7 +83,7 @@ Checkpoint to_checkpoint(const IbInn& model, const InputSpec& input, const Progr
   return checkpoint;
 }
 
-void load_state(const Checkpoint& checkpoint, const std::string& path, IbInn& model, Sgd* sgd) {
+void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model, Sgd* sgd) {
   const auto targets = named_tensors(model, sgd);
   std::set<std::string> known;
   for (const auto& [name, target] : targets) {
@@ -131,6 +124,13 @@ Progress checkpoint_progress(const Checkpoint& checkpoint) {
           checkpoint.integer("samples_seen")};
 }
 
+IbInn& flow_of(const LoadedModel& loaded, const std::string& path) {
+  auto* const flow = dynamic_cast<IbInn*>(loaded.model.get());
+  expect(flow != nullptr, "{}: {} only classifies; this needs an invertible network", path,
+         loaded.model->config().arch);
+  return *flow;
+}
+
 LoadedModel load_model(const std::string& path, const std::function<void(ModelConfig&)>& adjust) {
   LoadedModel loaded;
   loaded.checkpoint = load_checkpoint(path);
@@ -138,8 +138,9 @@ LoadedModel load_model(const std::string& path, const std::function<void(ModelCo
   if (adjust) adjust(config);
   loaded.input = checkpoint_input(loaded.checkpoint, path);
   loaded.progress = checkpoint_progress(loaded.checkpoint);
-  check_parameters(loaded.checkpoint, path, config);
-  loaded.model = std::make_unique<IbInn>(config, 0);
+  loaded.model = build_model(config);
+  check_parameters(loaded.checkpoint, path, *loaded.model);
+  loaded.model->materialise(0);
   load_state(loaded.checkpoint, path, *loaded.model, nullptr);
   loaded.checkpoint.tensors.clear();
   return loaded;

@@ -28,13 +28,13 @@ struct Progress {
 
 /// A model, its inputs and its progress as a checkpoint: `model.<name>` for every parameter and
 /// buffer; with `sgd`, `optimizer.momentum.<name>` too. `extra` metadata is added as it is.
-Checkpoint to_checkpoint(const IbInn& model, const InputSpec& input, const Progress& progress,
+Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progress& progress,
                          const Sgd* sgd, const std::map<std::string, std::string>& extra = {});
 
 /// Copies `model.*` (and, with `sgd`, the momentum) into an existing model. Every tensor is checked
 /// before the first is copied: a missing, unknown or ill-shaped one throws data naming `path`, the
 /// tensor, what was wanted and what was found.
-void load_state(const Checkpoint& checkpoint, const std::string& path, IbInn& model, Sgd* sgd);
+void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model, Sgd* sgd);
 
 /// The configuration, inputs and progress that a checkpoint records. Throw data naming `path`.
 ModelConfig checkpoint_config(const Checkpoint& checkpoint, const std::string& path);
@@ -44,12 +44,14 @@ Progress checkpoint_progress(const Checkpoint& checkpoint);
 /// A trained model from a file, ready for evaluation. `compute`, `dct-reported` and other fields
 /// may be changed before building by `adjust`.
 struct LoadedModel {
-  std::unique_ptr<IbInn> model;
+  std::unique_ptr<Model> model;
   InputSpec input;
   Progress progress;
   Checkpoint checkpoint;  ///< metadata only
 };
 LoadedModel load_model(const std::string& path,
                        const std::function<void(ModelConfig&)>& adjust = {});
+/// The model as an invertible network. Throws usage, naming `path`, if it is none.
+IbInn& flow_of(const LoadedModel& loaded, const std::string& path);
 
 }  // namespace pal

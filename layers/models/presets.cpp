@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "layers/models/config.h"
@@ -46,6 +48,31 @@ ModelConfig ibinn_imagenet() {
   return config;
 }
 
+/// ResNet-50 (model.md, section 8).
+ModelConfig resnet50() {
+  ModelConfig config;
+  config.arch = "resnet50";
+  config.family = ModelFamily::resnet;
+  config.image_size = 224;
+  config.channels = 3;
+  config.classes = 1000;
+  config.entry = EntryKind::entry;
+  config.blocks = {3, 4, 6, 3};
+  config.strides = {1, 2, 2, 2};
+  config.widths = {64, 128, 256, 512};
+  return config;
+}
+
+/// The skeleton of ibinn-small with residual blocks: its stages see the same sizes.
+ModelConfig resnet_small() {
+  ModelConfig config = ibinn_small();
+  config.arch = "resnet-small";
+  config.family = ModelFamily::resnet;
+  config.entry_width = 32;
+  config.subnet = SubnetKind::basic;
+  return config;
+}
+
 int64_t halvings(const ModelConfig& config) {
   return (config.entry == EntryKind::entry ? 2 : 1) +
          std::count(config.strides.begin(), config.strides.end(), 2);
@@ -54,7 +81,8 @@ int64_t halvings(const ModelConfig& config) {
 }  // namespace
 
 const std::vector<std::string>& preset_names() {
-  static const std::vector<std::string> names = {"ibinn-imagenet", "ibinn-small", "ibinn-mnist"};
+  static const std::vector<std::string> names = {"ibinn-imagenet", "ibinn-small", "ibinn-mnist",
+                                                 "resnet50", "resnet-small"};
   return names;
 }
 
@@ -62,11 +90,13 @@ ModelConfig preset(const std::string& arch) {
   if (arch == "ibinn-mnist") return ibinn_mnist();
   if (arch == "ibinn-small") return ibinn_small();
   if (arch == "ibinn-imagenet") return ibinn_imagenet();
-  fail(ErrorKind::usage, "--arch: expected ibinn-imagenet, ibinn-small or ibinn-mnist, got '{}'",
-       arch);
+  if (arch == "resnet50") return resnet50();
+  if (arch == "resnet-small") return resnet_small();
+  fail(ErrorKind::usage, "--arch: expected {}, got '{}'", fmt::join(preset_names(), ", "), arch);
 }
 
 void apply_paper_flavour(ModelConfig& config) {
+  if (config.family == ModelFamily::resnet) return;
   config.entry_7x7 = config.entry == EntryKind::entry;
   config.act_norm = ActNormKind::paper;
   config.act_norm_init = 1.0;
@@ -74,8 +104,10 @@ void apply_paper_flavour(ModelConfig& config) {
   config.dct = DctMap::Flavour::orthonormal;
 }
 
-void validate(const ModelConfig& config) {
-  const auto& c = config;
+namespace {
+
+/// What the families have in common.
+void validate_skeleton(const ModelConfig& c) {
   expect(c.channels >= 1 && c.channels <= 64, "channels: expected 1 to 64, got {}", c.channels);
   expect(c.classes >= 1 && c.classes <= 1000000, "classes: expected 1 to 1000000, got {}",
          c.classes);
@@ -93,11 +125,14 @@ void validate(const ModelConfig& config) {
   }
   expect(c.entry_width >= 1 && c.entry_width <= 65536, "entry-width: expected 1 to 65536, got {}",
          c.entry_width);
+  expect(c.image_size >= 1 && c.image_size <= 16384, "image-size: expected 1 to 16384, got {}",
+         c.image_size);
+}
+
+void validate_flow(const ModelConfig& c) {
   expect(c.entry != EntryKind::entry || c.channels >= 2,
          "entry: a downsampling coupling needs at least 2 channels to split; use entry haar");
   const int64_t unit = int64_t{1} << halvings(c);
-  expect(c.image_size >= 1 && c.image_size <= 16384, "image-size: expected 1 to 16384, got {}",
-         c.image_size);
   if (c.image_size % unit != 0) {
     const int64_t below = c.image_size / unit * unit;
     fail(ErrorKind::usage, "image-size: {} cannot be halved {} times; the nearest sizes are {}{}",
@@ -124,6 +159,13 @@ void validate(const ModelConfig& config) {
   expect(mean_dims >= c.classes,
          "classes: {} classes need at least as many pooled channels, and this network has {}",
          c.classes, mean_dims);
+}
+
+}  // namespace
+
+void validate(const ModelConfig& config) {
+  validate_skeleton(config);
+  if (config.family == ModelFamily::flow) validate_flow(config);
 }
 
 }  // namespace pal

@@ -92,6 +92,71 @@ TEST(Ops, ReluGradients) {
   check(random_tensor({2, 3, 4, 5}, DType::f64, 3), [](const Variable& v) { return relu(v); }, {});
 }
 
+TEST(Ops, MaxPoolGradients) {
+  for (const PoolGeometry& g : {PoolGeometry{3, 2, 1}, {2, 2, 0}})
+    for (const bool pitched : {false, true}) {
+      Tensor x = random_tensor({2, 5, 4, 3}, DType::f64, 3);
+      if (pitched) x = testing::pitched_copy(x);
+      check(x, [&](const Variable& v) { return max_pool(v, g); }, {});
+    }
+}
+
+TEST(Ops, AveragePoolGradients) {
+  const Tensor x = random_tensor({2, 3, 5, 4}, DType::f64, 3);
+  check(x, [](const Variable& v) { return average_pool(v); }, {});
+  const NoGradGuard no_grad;
+  const Tensor y = average_pool(Variable(x)).value();
+  EXPECT_EQ(y.shape(), (Shape{2, 4}));
+  double sum = 0.0;
+  for (int64_t pixel = 0; pixel < 15; ++pixel) sum += testing::value_at(x, (15 + pixel) * 4 + 2);
+  EXPECT_NEAR(testing::value_at(y, 6), sum / 15, 1e-14);
+}
+
+TEST(Ops, LinearGradients) {
+  Owned weight({3, 5}, DType::f64, 1);
+  Owned bias({3}, DType::f64, 2);
+  for (const bool pitched : {false, true}) {
+    Tensor x = random_tensor({4, 5}, DType::f64, 3);
+    if (pitched) x = testing::pitched_copy(x);
+    check(x, [&](const Variable& v) { return linear(v, weight, bias); },
+          {{"weight", weight.value, weight.grad}, {"bias", bias.value, bias.grad}});
+  }
+}
+
+TEST(Ops, LinearIsAMatrixProduct) {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    Owned weight({3, 17}, dtype, 1);
+    Owned bias({3}, dtype, 2);
+    const Tensor x = random_tensor({5, 17}, dtype, 3);
+    const Tensor wanted = Tensor::empty({5, 3}, DType::f64);
+    for (int64_t n = 0; n < 5; ++n)
+      for (int64_t o = 0; o < 3; ++o) {
+        double sum = testing::value_at(bias.value, o);
+        for (int64_t i = 0; i < 17; ++i)
+          sum += testing::value_at(x, n * 17 + i) * testing::value_at(weight.value, o * 17 + i);
+        testing::set_value(wanted, n * 3 + o, sum);
+      }
+    const NoGradGuard no_grad;
+    expect_near(linear(Variable(x), weight, bias).value(), wanted,
+                dtype == DType::f32 ? 1e-5 : 1e-13);
+  }
+}
+
+TEST(Ops, AddReluGradients) {
+  const Tensor other = random_tensor({2, 3, 4, 5}, DType::f64, 4);
+  Owned weight({5, 1, 1, 5}, DType::f64, 1);
+  // Of the branch, of the shortcut, and of one variable that is both: the identity shortcut.
+  const Tensor x = random_tensor({2, 3, 4, 5}, DType::f64, 3);
+  const auto branch = [&](const Variable& v) { return conv2d(v, weight, nullptr, {1, 1, 0}); };
+  const std::vector<CheckedTensor> parameters = {{"weight", weight.value, weight.grad}};
+  check(
+      x, [&](const Variable& v) { return add_relu(branch(v), Variable(other)); }, parameters);
+  check(
+      x, [&](const Variable& v) { return add_relu(branch(Variable(other)), v); }, parameters);
+  check(
+      x, [&](const Variable& v) { return add_relu(branch(v), v); }, parameters);
+}
+
 TEST(Ops, ASmallSubnetOnOneTape) {
   Owned first({4, 3, 3, 2}, DType::f64, 1);
   Owned second({3, 1, 1, 4}, DType::f64, 2);

@@ -86,6 +86,19 @@ TEST(ElementwiseCuda, ScaleAndReluGiveTheBitsOfTheCpu) {
     });
 }
 
+TEST(ElementwiseCuda, AddReluGivesTheBitsOfTheCpu) {
+  for (const DType dtype : {DType::f32, DType::bf16})
+    for_each_case([&](const Shape& shape, Place from, Place to, const std::string& what) {
+      const Tensor source = random_tensor(shape, dtype, 3);
+      const Tensor target = random_tensor(shape, dtype, 4);
+      const GuardedOutput output(shape, dtype, to.begin, to.after);
+      output.slice().copy_from(target);
+      cpu::add_relu(source, target);
+      cuda::add_relu(gpu_slice(source, from.begin, from.after), output.slice());
+      output.expect_written(target, "add_relu " + what);
+    });
+}
+
 TEST(ElementwiseCuda, CopyConvertRoundsOnce) {
   const Shape shape{5, 37};
   for (const DType from : {DType::f32, DType::f64, DType::bf16})

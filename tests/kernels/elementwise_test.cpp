@@ -79,6 +79,26 @@ TEST(Elementwise, ReluForwardAndBackward) {
   }
 }
 
+TEST(Elementwise, AddReluEndsAResidualBlock) {
+  for (const DType dtype : {DType::f32, DType::f64, DType::bf16}) {
+    const Tensor source = tensor_with({1, 5}, dtype, {-1, 2, 2, -0.5, 3});
+    const Tensor target = tensor_with({1, 5}, dtype, {0.5, -2, 1, 2, -4});
+    cpu::add_relu(source, target);
+    expect_near(target, tensor_with({1, 5}, dtype, {0, 0, 3, 1.5, 0}), 0.0);
+    // Slices, and the same bits as by the two steps that it joins.
+    const Tensor a = pitched_copy(random_tensor({7, 19}, dtype, 3));
+    const Tensor b = pitched_copy(random_tensor({7, 19}, dtype, 4));
+    const Tensor wanted = b.clone();
+    cpu::add_into(a, wanted);
+    cpu::relu_forward(wanted, wanted);
+    cpu::add_relu(a, b);
+    expect_near(b, wanted, 0.0);
+  }
+  const Tensor broken = tensor_with({1}, DType::f32, {std::numeric_limits<double>::quiet_NaN()});
+  cpu::add_relu(tensor_with({1}, DType::f32, {-1}), broken);
+  EXPECT_TRUE(std::isnan(value_at(broken, 0)));
+}
+
 TEST(Elementwise, ReluKeepsNaN) {
   const Tensor x = tensor_with({2}, DType::f32, {std::numeric_limits<double>::quiet_NaN(), -1});
   cpu::relu_forward(x, x);
@@ -100,6 +120,7 @@ TEST(Elementwise, EmptyTensorsAreNoWork) {
   const Tensor none = Tensor::empty({0, 4}, DType::f32);
   EXPECT_NO_THROW(cpu::add_into(none, none));
   EXPECT_NO_THROW(cpu::relu_forward(none, none));
+  EXPECT_NO_THROW(cpu::add_relu(none, none));
 }
 
 TEST(Elementwise, RefusesWrongArguments) {
@@ -114,6 +135,9 @@ TEST(Elementwise, RefusesWrongArguments) {
                [&] { cpu::scale(Tensor::zeros({2}, DType::i32), 1.0); });
   expect_error(ErrorKind::usage, "relu_backward: expected grad_x", [&] {
     cpu::relu_backward(a, a, Tensor::zeros({2, 3}, DType::f64));
+  });
+  expect_error(ErrorKind::usage, "add_relu: expected source in f32, got bf16", [&] {
+    cpu::add_relu(Tensor::zeros({2, 3}, DType::bf16), a);
   });
   const Tensor log_det = Tensor::zeros({2}, DType::f64);
   expect_error(ErrorKind::usage, "add_scalar: expected target in f64, got f32",

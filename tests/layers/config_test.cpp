@@ -27,7 +27,7 @@ const std::vector<std::pair<std::string, std::string>>& other_values() {
       {"dct", "orthonormal"},    {"dct-reported", "true"},
       {"latent-norm", "false"},  {"rank", "16"},
       {"mu-init", "4.25"},       {"head-permutation", "true"},
-      {"compute", "bf16"}};
+      {"compute", "bf16"},       {"family", "resnet"}};
   return values;
 }
 
@@ -127,11 +127,17 @@ TEST(Preset, NamesAreKnownAndValid) {
     ModelConfig paper = preset(name);
     apply_paper_flavour(paper);
     EXPECT_NO_THROW(validate(paper));
+    if (paper.family == ModelFamily::resnet) {
+      EXPECT_EQ(to_json(paper), to_json(preset(name)));
+      continue;
+    }
     EXPECT_EQ(paper.mixing, MixingKind::orthogonal);
     EXPECT_EQ(paper.dct, DctMap::Flavour::orthonormal);
   }
-  expect_error(ErrorKind::usage, "expected ibinn-imagenet, ibinn-small or ibinn-mnist, got 'vgg'",
-               [] { (void)preset("vgg"); });
+  expect_error(
+      ErrorKind::usage,
+      "expected ibinn-imagenet, ibinn-small, ibinn-mnist, resnet50, resnet-small, got 'vgg'",
+      [] { (void)preset("vgg"); });
 }
 
 TEST(Validate, IllegalImageSizesNameTheNearestLegalOnes) {
@@ -182,6 +188,18 @@ TEST(Validate, NamesTheField) {
     ModelConfig config = preset("ibinn-mnist");
     config.mixing = MixingKind::householder;
     ASSERT_NO_THROW(validate(config));
+    ASSERT_TRUE(set_field(config, field.first, field.second, "test"));
+    expect_error(ErrorKind::usage, text, [&] { validate(config); });
+  }
+  // What a flow's latent space asks for says nothing about a ResNet, its skeleton does.
+  ModelConfig resnet = preset("ibinn-mnist");
+  resnet.family = ModelFamily::resnet;
+  resnet.image_size = 37;
+  resnet.classes = 1000000;
+  resnet.rank = -1;
+  EXPECT_NO_THROW(validate(resnet));
+  for (const auto& [text, field] : {cases[0], cases[1], cases[4], cases[5], cases[7], cases[9]}) {
+    ModelConfig config = resnet;
     ASSERT_TRUE(set_field(config, field.first, field.second, "test"));
     expect_error(ErrorKind::usage, text, [&] { validate(config); });
   }

@@ -37,7 +37,7 @@ TEST(ModelIo, ModelsComeBackAsTheyWere) {
   EXPECT_EQ(loaded.input.mean, tiny_input().mean);
   const Tensor x = testing::random_tensor({2, 8, 8, 1}, DType::f32, 1);
   const NoGradGuard no_grad;
-  testing::expect_near(loaded.model->forward(Variable(x), Phase::evaluate).y.value(),
+  testing::expect_near(flow_of(loaded, path).forward(Variable(x), Phase::evaluate).y.value(),
                        model.forward(Variable(x), Phase::evaluate).y.value(), 0.0);
 
   IbInn other(tiny_config(), 8);

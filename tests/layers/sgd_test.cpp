@@ -110,6 +110,24 @@ TEST(Sgd, LeavesEverythingAloneIfAGradientIsNotFinite) {
     }
 }
 
+TEST(Sgd, NeedsNoMeans) {
+  Parameter weight{{2, 3}, Init::normal(1.0)};
+  weight.name = "weight";
+  ParameterStore store;
+  store.materialise({&weight}, DType::f32, 3);
+  EXPECT_EQ(store.count(ParameterGroup::means), 0);
+  EXPECT_EQ(store.grads(ParameterGroup::means).numel(), 0);
+  Sgd sgd(store);
+  const auto before = values_of(weight.value);
+  weight.grad.fill(1.0);
+  EXPECT_NEAR(sgd.step({.learning_rate = 0.5, .momentum = 0.0, .clip_norm = 0.0}), std::sqrt(6.0),
+              1e-12);
+  EXPECT_EQ(value_at(sgd.squared_norms(), 1), 0.0);
+  for (size_t i = 0; i < before.size(); ++i)
+    EXPECT_FLOAT_EQ(static_cast<float>(value_at(weight.value, static_cast<int64_t>(i))),
+                    static_cast<float>(before[i]) - 0.5F);
+}
+
 TEST(Sgd, MarksLibraryCopiesOfWeightsStale) {
   Model m(DType::f32);
   Sgd sgd(m.store);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "layers/models/ib_inn.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

@@ -1,0 +1,43 @@
+#include "layers/models/model.h"
+
+#include "kernels/reduce.h"
+#include "layers/models/ib_inn.h"
+#include "layers/models/resnet.h"
+
+namespace pal {
+
+void Model::materialise(uint64_t seed, DType dtype) {
+  store_.materialise(state_.parameters, dtype, seed);
+  initialise(seed, dtype);
+}
+
+void Model::to(Device device) {
+  if (this->device() == device) return;
+  store_.to(device);
+  for (const Buffer& b : state_.buffers) *b.tensor = b.tensor->to(device, Tag::parameters);
+  refresh();
+}
+
+void Model::refresh() {
+  derive();
+  store_.mark_changed();
+}
+
+void Model::check_finite(const std::string& when) const {
+  for (const Parameter* p : state_.parameters) {
+    if (!PAL_BACKEND(p->value, all_finite(p->value)))
+      fail(ErrorKind::numerics, "{}: parameter {} is not finite", when, p->name);
+    if (!PAL_BACKEND(p->grad, all_finite(p->grad)))
+      fail(ErrorKind::numerics, "{}: the gradient of {} is not finite", when, p->name);
+  }
+  for (const Buffer& b : state_.buffers)
+    if (b.tensor->dtype() != DType::i32 && !PAL_BACKEND(*b.tensor, all_finite(*b.tensor)))
+      fail(ErrorKind::numerics, "{}: {} is not finite", when, b.name);
+}
+
+std::unique_ptr<Model> build_model(const ModelConfig& config) {
+  if (config.family == ModelFamily::resnet) return std::make_unique<ResNet>(config);
+  return std::make_unique<IbInn>(config);
+}
+
+}  // namespace pal

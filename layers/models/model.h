@@ -1,0 +1,75 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "autograd/invertible.h"
+#include "layers/mixture_head.h"
+#include "layers/models/config.h"
+
+namespace pal {
+
+/// A classifier of images that can be trained: an IB-INN, or a ResNet to compare it with.
+class Model {
+ public:
+  virtual ~Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const ModelConfig& config() const { return config_; }
+  /// Values of one image.
+  int64_t dims() const { return config_.channels * config_.image_size * config_.image_size; }
+  /// Whether it says how likely an image is; else nll_joint and nll_class are zeros.
+  bool has_density() const { return config_.family == ModelFamily::flow; }
+
+  /// Parameters and buffers by name, for checkpoints. Before materialise() they have no memory.
+  const StateList& state() const { return state_; }
+  /// Gives the parameters and buffers their memory and draws their values from `seed`. dtype f64
+  /// serves gradient checks.
+  void materialise(uint64_t seed, DType dtype = DType::f32);
+  ParameterStore& parameters() { return store_; }
+  const ParameterStore& parameters() const { return store_; }
+  DType dtype() const { return store_.dtype(); }
+
+  /// Moves parameters, gradients and buffers to another device (optimizers are made afterwards).
+  void to(Device device);
+  Device device() const { return store_.all_values().device(); }
+  /// To be called after buffers were changed from outside, as a loader does: renews what is derived
+  /// from them.
+  void refresh();
+
+  /// Forward, loss and backward for normalised images x [n, h, w, c] and soft targets [n, classes]:
+  /// gradients are added to the parameters'. If grad_x is not null, the gradient of the images goes
+  /// there.
+  virtual MixtureResult train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
+                                   Phase phase = Phase::train, Tensor* grad_x = nullptr) = 0;
+  /// Losses without gradients, with running statistics.
+  virtual MixtureResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) = 0;
+  /// Moves the running statistics by a batch, and nothing else.
+  virtual void update_statistics(const Tensor& x) = 0;
+  /// All batch norms use a cumulative average from now on: call before batch k = 1, 2, ...; 0 ends
+  /// it.
+  virtual void set_average_count(int64_t batches) = 0;
+
+  /// Throws numerics naming the first tensor of parameters, gradients or running statistics that
+  /// holds a non-finite value; does nothing if all is finite.
+  void check_finite(const std::string& when) const;
+
+ protected:
+  explicit Model(const ModelConfig& config) : config_(config) {}
+  /// Makes the buffers and what needs more than an Init.
+  virtual void initialise(uint64_t seed, DType dtype) = 0;
+  /// Renews what is derived from buffers.
+  virtual void derive() = 0;
+
+  ModelConfig config_;
+  StateList state_;
+
+ private:
+  ParameterStore store_;
+};
+
+/// The network of a configuration, without memory for its parameters yet. Throws usage as
+/// `validate`.
+std::unique_ptr<Model> build_model(const ModelConfig& config);
+
+}  // namespace pal

@@ -1,0 +1,124 @@
+#include "layers/models/resnet.h"
+
+#include <cmath>
+
+namespace pal {
+namespace {
+
+SubnetSpec stem_spec(const ModelConfig& config) {
+  const int64_t kernel = config.entry == EntryKind::entry ? 7 : 3;
+  SubnetSpec spec = conv_norm(config.channels, config.entry_width, kernel, 2, 1);
+  spec.push_back(LayerSpec::relu());
+  return spec;
+}
+
+Init linear_init(int64_t features) {
+  return Init::normal(1.0 / std::sqrt(3.0 * static_cast<double>(features)));
+}
+
+/// Cross-entropies of logits; grad_scores (undefined: not wanted) gets the gradient of the loss.
+MixtureResult class_losses(const Tensor& scores, const Tensor& targets, const LossSpec& loss,
+                           const Tensor& grad_scores) {
+  const int64_t n = scores.size(0);
+  const TagScope tag(Tag::workspace);
+  const DeviceScope device(scores.device());
+  // A mixture's losses without a density are those of plain logits.
+  const MixtureWeights weights = {0.0, loss.factor};
+  MixtureResult result;
+  result.scores = scores;
+  result.nll_joint = Tensor::zeros({n}, DType::f64);
+  result.nll_class = Tensor::zeros({n}, DType::f64);
+  result.cross_entropy = Tensor::empty({n}, DType::f64);
+  result.summary = Tensor::empty({3}, DType::f64);
+  MixtureLosses outputs;
+  outputs.cross_entropy = result.cross_entropy;
+  outputs.grad_scores = grad_scores;
+  PAL_BACKEND(scores, mixture_losses(scores, result.nll_joint, result.nll_joint, targets, 1,
+                                     weights, outputs));
+  PAL_BACKEND(scores,
+              mixture_summary(result.nll_joint, result.cross_entropy, weights, result.summary));
+  return result;
+}
+
+}  // namespace
+
+ResNet::ResNet(const ModelConfig& config) : Model(config) {
+  validate(config);
+  expect(config.family == ModelFamily::resnet, "ResNet: {} is a flow", config.arch);
+  stem_ = std::make_unique<Subnet>(config.channels, stem_spec(config), config.compute);
+  features_ = config.entry_width;
+  for (size_t stage = 0; stage < config.blocks.size(); ++stage)
+    for (int64_t i = 0; i < config.blocks[stage]; ++i) {
+      const int64_t width = config.widths[stage];
+      const int64_t stride = i == 0 ? config.strides[stage] : 1;
+      const bool bottleneck = config.subnet == SubnetKind::bottleneck;
+      const SubnetSpec branch = bottleneck ? bottleneck_branch(features_, width, stride)
+                                           : basic_branch(features_, width, stride);
+      blocks_.push_back(
+          {fmt::format("layer{}.{}", stage + 1, i),
+           std::make_unique<ResidualBlock>(features_, branch, stride, config.compute)});
+      features_ = bottleneck ? 4 * width : width;
+    }
+  fc_weight_.shape = {config.classes, features_};
+  fc_weight_.init = linear_init(features_);
+  fc_bias_.shape = {config.classes};
+  fc_bias_.init = linear_init(features_);
+  stem_->collect("", state_);
+  for (const NamedBlock& each : blocks_) each.block->collect(each.name + ".", state_);
+  state_.add("fc.weight", fc_weight_);
+  state_.add("fc.bias", fc_bias_);
+}
+
+ResNet::ResNet(const ModelConfig& config, uint64_t seed, DType dtype) : ResNet(config) {
+  materialise(seed, dtype);
+}
+
+void ResNet::initialise(uint64_t, DType dtype) {
+  stem_->initialise(dtype);
+  for (const NamedBlock& each : blocks_) each.block->initialise(dtype);
+}
+
+void ResNet::set_policy(ActivationPolicy policy) {
+  expect(policy != ActivationPolicy::invert,
+         "ResNet: expected policy store or recompute; a residual network cannot be inverted");
+  policy_ = policy;
+}
+
+Variable ResNet::forward(const Variable& x, Phase phase) {
+  const TagScope tag(Tag::stream);
+  const DeviceScope device(x.value().device());
+  Variable current = stem_->forward(x, {.phase = phase});
+  if (config_.entry == EntryKind::entry) current = max_pool(current, kStemPool);
+  for (const NamedBlock& each : blocks_) current = each.block->forward(current, phase, policy_);
+  return linear(cast(average_pool(current), dtype()), fc_weight_, fc_bias_);
+}
+
+MixtureResult ResNet::train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
+                                 Phase phase, Tensor* grad_x) {
+  const TagScope tag(Tag::stream);
+  const DeviceScope device(x.device());
+  const Variable input(x, grad_x != nullptr);
+  const Variable scores = forward(input, phase);
+  const Tensor grad_scores = Tensor::empty(scores.value().shape(), scores.value().dtype());
+  MixtureResult result = class_losses(scores.value(), targets, loss, grad_scores);
+  pal::backward({scores}, {grad_scores});
+  if (grad_x != nullptr) *grad_x = input.grad();
+  return result;
+}
+
+MixtureResult ResNet::evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) {
+  const NoGradGuard no_grad;
+  return class_losses(forward(Variable(x), Phase::evaluate).value(), targets, loss, {});
+}
+
+void ResNet::update_statistics(const Tensor& x) {
+  const NoGradGuard no_grad;
+  forward(Variable(x), Phase::train);
+}
+
+void ResNet::set_average_count(int64_t batches) {
+  stem_->set_average_count(batches);
+  for (const NamedBlock& each : blocks_) each.block->set_average_count(batches);
+}
+
+}  // namespace pal

@@ -1,0 +1,65 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "layers/models/model.h"
+#include "layers/residual_block.h"
+
+namespace pal {
+
+/// A residual network, v1.5: the stride of a bottleneck is on its 3x3 convolution (He et al. 2016;
+/// model.md, section 8). Entry `entry`: 7x7/2 convolution and 3x3/2 max pool; `haar`: 3x3/2
+/// convolution. Then stages of blocks, the mean over all pixels and a linear layer. Parameters and
+/// buffers are named as in torchvision.
+///
+/// Convolutions start normal with variance 2 / fan out, batch norms at 1 and 0, the linear layer
+/// normal with the variance of torch's uniform distribution, 1 / (3 fan in).
+class ResNet : public Model {
+ public:
+  /// Without memory for its parameters yet.
+  explicit ResNet(const ModelConfig& config);
+  /// Draws parameters from `seed`.
+  ResNet(const ModelConfig& config, uint64_t seed, DType dtype = DType::f32);
+
+  /// What residual blocks keep for the backward pass: `store` (the start) or `recompute`; `invert`
+  /// throws usage. The stem always keeps everything.
+  void set_policy(ActivationPolicy policy);
+  ActivationPolicy policy() const { return policy_; }
+
+  /// Logits [n, classes], in the dtype of the parameters, of normalised images [n, h, w, c].
+  Variable forward(const Variable& x, Phase phase);
+
+  /// The loss is the mean cross-entropy times loss.factor, whatever beta is.
+  MixtureResult train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
+                           Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
+  MixtureResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;
+  void update_statistics(const Tensor& x) override;
+  void set_average_count(int64_t batches) override;
+
+  struct NamedBlock {
+    std::string name;
+    std::unique_ptr<ResidualBlock> block;
+  };
+  /// The convolution, batch norm and ReLU at the front.
+  const Subnet& stem() const { return *stem_; }
+  const std::vector<NamedBlock>& blocks() const { return blocks_; }
+  /// Channels that the linear layer reads.
+  int64_t features() const { return features_; }
+
+ private:
+  void initialise(uint64_t seed, DType dtype) override;
+  void derive() override {}
+
+  std::unique_ptr<Subnet> stem_;
+  std::vector<NamedBlock> blocks_;
+  int64_t features_ = 0;
+  Parameter fc_weight_;  // [classes, features]
+  Parameter fc_bias_;
+  ActivationPolicy policy_ = ActivationPolicy::store;
+};
+
+/// The max pool behind the 7x7 convolution.
+inline constexpr PoolGeometry kStemPool = {3, 2, 1};
+
+}  // namespace pal

@@ -1,0 +1,360 @@
+#include "layers/models/resnet.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "autograd/gradient_check.h"
+#include "kernels/elementwise.h"
+#include "kernels/planned.h"
+#include "kernels/softmax.h"
+#include "layers/checkpoint/safetensors.h"
+#include "layers/models/model_io.h"
+#include "layers/train_step.h"
+#include "runtime/allocator.h"
+#include "tests/support/numeric.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_resnet.h"
+
+namespace pal {
+namespace {
+
+using testing::expect_error;
+using testing::expect_near;
+using testing::random_tensor;
+using testing::set_value;
+using testing::tiny_basic_resnet;
+using testing::tiny_resnet;
+using testing::value_at;
+using testing::values_of;
+
+struct Batch {
+  explicit Batch(const ModelConfig& config, DType dtype = DType::f32, int64_t n = 4) {
+    x = random_tensor({n, config.image_size, config.image_size, config.channels}, dtype, 1);
+    targets = Tensor::empty({n, config.classes}, dtype);
+    targets.fill(0.1 / static_cast<double>(config.classes));
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t at = i * config.classes + i % config.classes;
+      set_value(targets, at, value_at(targets, at) + 0.9);
+    }
+  }
+  Tensor x, targets;
+};
+
+std::set<std::string> names_of(const Model& model) {
+  std::set<std::string> names;
+  for (const Parameter* p : model.state().parameters) names.insert(p->name);
+  for (const Buffer& b : model.state().buffers) names.insert(b.name);
+  EXPECT_EQ(names.size(), model.state().parameters.size() + model.state().buffers.size());
+  return names;
+}
+
+/// torchvision's names of ResNet-50, without the counters of batches.
+std::set<std::string> torchvision_names() {
+  std::set<std::string> names = {"fc.weight", "fc.bias"};
+  const auto add = [&](const std::string& conv, const std::string& norm) {
+    names.insert(conv + ".weight");
+    for (const char* part : {"weight", "bias", "running_mean", "running_var"})
+      names.insert(norm + "." + part);
+  };
+  add("conv1", "bn1");
+  const int blocks[] = {3, 4, 6, 3};
+  for (int stage = 1; stage <= 4; ++stage)
+    for (int i = 0; i < blocks[stage - 1]; ++i) {
+      const std::string block = fmt::format("layer{}.{}.", stage, i);
+      for (const char* number : {"1", "2", "3"})
+        add(block + "conv" + number, block + "bn" + number);
+      if (i == 0) add(block + "downsample.0", block + "downsample.1");
+    }
+  return names;
+}
+
+TEST(ResNet50, HasThePublishedNamesAndSizes) {
+  const int64_t before = Allocator::cpu().stats().current_total;
+  const auto model = build_model(preset("resnet50"));
+  EXPECT_FALSE(model->has_density());
+  EXPECT_EQ(names_of(*model), torchvision_names());
+  int64_t parameters = 0;
+  std::map<std::string, Shape> shapes;
+  for (const Parameter* p : model->state().parameters) {
+    parameters += p->shape.numel();
+    shapes[p->name] = p->shape;
+    EXPECT_EQ(p->group, ParameterGroup::network);
+  }
+  EXPECT_EQ(parameters, 25'557'032);
+  EXPECT_EQ(shapes["conv1.weight"], (Shape{64, 7, 7, 3}));
+  EXPECT_EQ(shapes["layer1.0.conv1.weight"], (Shape{64, 1, 1, 64}));
+  EXPECT_EQ(shapes["layer1.1.conv1.weight"], (Shape{64, 1, 1, 256}));
+  EXPECT_EQ(shapes["layer4.0.conv2.weight"], (Shape{512, 3, 3, 512}));
+  EXPECT_EQ(shapes["layer4.0.downsample.0.weight"], (Shape{2048, 1, 1, 1024}));
+  EXPECT_EQ(shapes["fc.weight"], (Shape{1000, 2048}));
+  // The stride of the first block in a stage is on the 3x3 convolution.
+  const auto& block = *dynamic_cast<const ResNet&>(*model).blocks()[3].block;
+  const auto rows = block.branch().summary({1, 56, 56, 256});
+  EXPECT_EQ(rows[0].output, (Shape{1, 56, 56, 128}));
+  EXPECT_EQ(rows[2].output, (Shape{1, 28, 28, 128}));
+  EXPECT_EQ(Allocator::cpu().stats().current_total, before);
+}
+
+TEST(ResNet, StartsAsHeAndTorchDo) {
+  ModelConfig config = tiny_resnet();
+  config.widths = {32, 48};
+  config.entry_width = 40;
+  config.classes = 100;
+  const ResNet model(config, 3);
+  const auto deviation = [](const Tensor& t) {
+    return std::sqrt(testing::inner(t, t) / static_cast<double>(t.numel()));
+  };
+  for (const Parameter* p : model.state().parameters) {
+    const Shape& s = p->shape;
+    const bool norm = p->name.find("bn") != std::string::npos || p->name.ends_with("sample.1.bias");
+    if (s.rank() == 4) {
+      const auto fan_out = static_cast<double>(s[0] * s[1] * s[2]);
+      const double wanted = std::sqrt(2.0 / fan_out);
+      // Four standard deviations of the estimate.
+      const double tolerance = 4.0 * wanted / std::sqrt(2.0 * static_cast<double>(s.numel()));
+      EXPECT_NEAR(deviation(p->value), wanted, tolerance) << p->name;
+    } else if (norm) {
+      EXPECT_EQ(value_at(p->value, 0), p->name.ends_with("weight") ? 1.0 : 0.0) << p->name;
+    }
+  }
+  const double wanted = 1.0 / std::sqrt(3.0 * 4 * 48);
+  const Parameter* weight = model.state().parameters[model.state().parameters.size() - 2];
+  EXPECT_EQ(weight->name, "fc.weight");
+  EXPECT_NEAR(deviation(weight->value), wanted, 0.03 * wanted);
+}
+
+TEST(ResNet, GradientsOfTheWholeLoss) {
+  for (const ModelConfig& config : {tiny_resnet(), tiny_basic_resnet()})
+    for (const Phase phase : {Phase::train, Phase::evaluate}) {
+      ResNet model(config, 5, DType::f64);
+      // No sum of a branch and a shortcut is exactly zero then, a corner of its ReLU.
+      for (const Parameter* p : model.state().parameters)
+        if (p->init.kind == Init::Kind::constant)
+          cpu::axpy(0.3, random_tensor(p->shape, DType::f64, random_stream_of(p->name)), p->value);
+      const Batch batch(config, DType::f64);
+      const LossSpec loss{2.0, 0.7};
+      const Tensor grad_x = Tensor::zeros(batch.x.shape(), DType::f64);
+      std::vector<CheckedTensor> checked = {{"x", batch.x, grad_x}};
+      for (const Parameter* p : model.state().parameters)
+        checked.push_back({p->name, p->value, p->grad});
+      const GradientReport report = check_gradients(
+          [&] {
+            const NoGradGuard no_grad;
+            const Tensor scores = model.forward(Variable(batch.x), phase).value();
+            double sum = 0.0;
+            for (int64_t n = 0; n < scores.size(0); ++n) {
+              double total = 0.0;
+              for (int64_t y = 0; y < config.classes; ++y)
+                total += std::exp(value_at(scores, n * config.classes + y));
+              for (int64_t y = 0; y < config.classes; ++y) {
+                const int64_t at = n * config.classes + y;
+                sum -= value_at(batch.targets, at) * (value_at(scores, at) - std::log(total));
+              }
+            }
+            return loss.factor * sum / static_cast<double>(scores.size(0));
+          },
+          [&] {
+            Tensor gradient;
+            model.train_step(batch.x, batch.targets, loss, phase, &gradient);
+            grad_x.copy_from(gradient);
+          },
+          checked, {.most_entries = 4});
+      EXPECT_LT(report.worst, 1e-6) << config.image_size << ": " << report.text();
+    }
+}
+
+TEST(ResNet, RecomputationGivesTheSameBits) {
+  for (const ModelConfig& config : {tiny_resnet(), tiny_basic_resnet()})
+    for (const Phase phase : {Phase::train, Phase::evaluate}) {
+      const Batch batch(config);
+      const auto run = [&](ActivationPolicy policy) {
+        ResNet model(config, 5);
+        model.set_policy(policy);
+        Tensor grad_x;
+        const auto result = model.train_step(batch.x, batch.targets, {}, phase, &grad_x);
+        std::vector<std::vector<double>> all = {values_of(result.scores), values_of(grad_x),
+                                                values_of(model.parameters().all_grads())};
+        // Moved once, not by the second run.
+        for (const Buffer& b : model.state().buffers) all.push_back(values_of(*b.tensor));
+        return all;
+      };
+      EXPECT_EQ(run(ActivationPolicy::store), run(ActivationPolicy::recompute));
+    }
+}
+
+TEST(ResNet, RecomputationKeepsLess) {
+  ModelConfig config = tiny_basic_resnet();
+  config.image_size = 32;
+  config.blocks = {6, 1};
+  const Batch batch(config, DType::f32, 16);
+  const auto peak = [&](ActivationPolicy policy) {
+    ResNet model(config, 5);
+    model.set_policy(policy);
+    model.train_step(batch.x, batch.targets, {});
+    const int64_t before = Allocator::cpu().stats().current_total;
+    Allocator::cpu().reset_peaks();
+    model.train_step(batch.x, batch.targets, {});
+    EXPECT_EQ(Allocator::cpu().stats().current_total, before) << "something was left behind";
+    return Allocator::cpu().stats().peak_activations;
+  };
+  EXPECT_LT(2 * peak(ActivationPolicy::recompute), peak(ActivationPolicy::store));
+}
+
+TEST(ResNet, TheLossIsTheCrossEntropyWhateverBetaIs) {
+  const ModelConfig config = tiny_resnet();
+  const Batch batch(config);
+  ResNet model(config, 5);
+  const auto wanted = model.evaluate(batch.x, batch.targets, {});
+  const Tensor losses = Tensor::empty({4}, DType::f64);
+  cpu::cross_entropy(wanted.scores, batch.targets, losses);
+  expect_near(wanted.cross_entropy, losses, 1e-12);
+  const double mean = testing::inner(losses, testing::constant_tensor({4}, 0.25));
+  for (const double beta : {0.0, 3.0, std::numeric_limits<double>::infinity()}) {
+    const auto result = model.evaluate(batch.x, batch.targets, {beta, 0.5});
+    EXPECT_NEAR(result.loss(), 0.5 * mean, 1e-12);
+    EXPECT_EQ(result.summary.item(1), 0.0);
+    EXPECT_NEAR(result.summary.item(2), mean, 1e-12);
+    expect_near(result.nll_joint, Tensor::zeros({4}, DType::f64), 0.0);
+    expect_near(result.nll_class, Tensor::zeros({4}, DType::f64), 0.0);
+    EXPECT_EQ(result.scores.shape(), (Shape{4, config.classes}));
+    EXPECT_EQ(result.scores.dtype(), DType::f32);
+  }
+}
+
+TEST(ResNet, LearnsAToySetByTrainSteps) {
+  for (ModelConfig config : {tiny_resnet(), tiny_basic_resnet()})
+    for (const ActivationPolicy policy : {ActivationPolicy::store, ActivationPolicy::recompute}) {
+      ResNet model(config, 5);
+      model.set_policy(policy);
+      Sgd sgd(model.parameters());
+      TrainStep step(model, sgd, false);
+      const Batch batch(config, DType::f32, 8);
+      StepInput input;
+      input.images = batch.x;
+      input.labels = Tensor::zeros({8}, DType::i32, Tag::data);
+      for (int64_t i = 0; i < 8; ++i) set_value(input.labels, i, static_cast<double>(i % 4));
+      input.sgd.learning_rate = 0.05;
+      std::vector<StepResult> results;
+      for (int i = 0; i < 40; ++i) {
+        step.run(input);
+        results.push_back(step.take());
+        ASSERT_TRUE(results.back().finite());
+        EXPECT_EQ(results.back().nll_joint, 0.0);
+        EXPECT_EQ(results.back().loss, results.back().cross_entropy);
+      }
+      EXPECT_LT(results.back().loss, 0.2 * results.front().loss) << config.image_size;
+      EXPECT_EQ(results.back().accuracy, 1.0);
+    }
+}
+
+TEST(ResNet, RunningStatisticsMoveByATenth) {
+  const ModelConfig config = tiny_basic_resnet();
+  ResNet model(config, 5);
+  const Batch batch(config);
+  const auto running = [&](const std::string& name) {
+    for (const Buffer& b : model.state().buffers)
+      if (b.name == name) return values_of(*b.tensor);
+    return std::vector<double>();
+  };
+  for (const char* name : {"bn1.running_mean", "layer2.0.downsample.1.running_var"}) {
+    const auto start = running(name);
+    model.set_average_count(1);
+    model.update_statistics(batch.x);
+    const auto measured = running(name);
+    model.set_average_count(0);
+    model.update_statistics(random_tensor(batch.x.shape(), DType::f32, 9));
+    const auto before = running(name);
+    model.update_statistics(batch.x);
+    const auto after = running(name);
+    ASSERT_FALSE(start.empty());
+    for (size_t i = 0; i < start.size(); ++i) {
+      EXPECT_NE(measured[i], start[i]);
+      EXPECT_NEAR(after[i], 0.9 * before[i] + 0.1 * measured[i], 1e-6) << name;
+    }
+  }
+}
+
+TEST(ResNet, Bf16StaysNearFloat) {
+  if (!cpu_has_bf16()) GTEST_SKIP() << "SKIPPED: this processor has no bf16";
+  ModelConfig config = tiny_resnet();
+  const Batch batch(config, DType::f32, 16);
+  const auto run = [&](DType compute) {
+    config.compute = compute;
+    ResNet model(config, 1);
+    Tensor grad_x;
+    const auto result = model.train_step(batch.x, batch.targets, {}, Phase::train, &grad_x);
+    EXPECT_EQ(model.parameters().dtype(), DType::f32);
+    EXPECT_EQ(result.scores.dtype(), DType::f32);
+    EXPECT_EQ(grad_x.dtype(), DType::f32);
+    return result;
+  };
+  const auto wanted = run(DType::f32);
+  const auto actual = run(DType::bf16);
+  EXPECT_NE(actual.loss(), wanted.loss());
+  EXPECT_NEAR(actual.loss(), wanted.loss(), 0.03 * wanted.loss());
+}
+
+TEST(ResNet, AnyImageSizeTrains) {
+  for (const char* arch : {"resnet-small", "resnet50"})
+    for (const int64_t size : {1, 2, 28, 33}) {
+      ModelConfig config = preset(arch);
+      config.image_size = size;
+      config.classes = 3;
+      config.blocks.assign(config.blocks.size(), 1);
+      config.widths.assign(config.widths.size(), 4);
+      config.entry_width = 4;
+      ASSERT_NO_THROW(validate(config));
+      const auto model = build_model(config);
+      model->materialise(1);
+      const Batch batch(config);
+      EXPECT_TRUE(std::isfinite(model->train_step(batch.x, batch.targets, {}).loss())) << size;
+      EXPECT_NO_THROW(model->check_finite("after a step"));
+    }
+}
+
+TEST(ResNet, ComesBackFromACheckpoint) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.file("resnet.safetensors");
+  const ModelConfig config = tiny_resnet();
+  const Batch batch(config);
+  ResNet model(config, 7);
+  Sgd sgd(model.parameters());
+  model.train_step(batch.x, batch.targets, {});
+  sgd.step({});
+  const InputSpec input{{0.5F, 0.5F, 0.5F}, {0.2F, 0.2F, 0.2F}, {"a", "b", "c", "d"}};
+  save_checkpoint(path, to_checkpoint(model, input, {1, 0, 4}, &sgd));
+
+  const LoadedModel loaded = load_model(path);
+  EXPECT_EQ(loaded.model->config().family, ModelFamily::resnet);
+  expect_near(loaded.model->parameters().all_values(), model.parameters().all_values(), 0.0);
+  expect_near(loaded.model->evaluate(batch.x, batch.targets, {}).scores,
+              model.evaluate(batch.x, batch.targets, {}).scores, 0.0);
+  expect_error(ErrorKind::usage, "only classifies", [&] { (void)flow_of(loaded, path); });
+  // Outside, convolutions are channel-first.
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  EXPECT_EQ(file.tensor("model.conv1.weight").shape(), (Shape{6, 3, 7, 7}));
+  EXPECT_EQ(file.tensor("model.fc.weight").shape(), (Shape{4, 16}));
+  EXPECT_TRUE(file.contains("optimizer.momentum.layer2.0.downsample.0.weight"));
+
+  ResNet other(config, 8);
+  Sgd fresh(other.parameters());
+  load_state(load_checkpoint(path), path, other, &fresh);
+  expect_near(fresh.momentum(), sgd.momentum(), 0.0);
+}
+
+TEST(ResNet, RefusesWhatItIsNot) {
+  ResNet model(tiny_resnet(), 1);
+  expect_error(ErrorKind::usage, "cannot be inverted",
+               [&] { model.set_policy(ActivationPolicy::invert); });
+  EXPECT_EQ(model.policy(), ActivationPolicy::store);
+  expect_error(ErrorKind::usage, "ibinn-mnist is a flow", [] { ResNet flow(ModelConfig{}); });
+  const NoGradGuard no_grad;
+  EXPECT_THROW(model.forward(Variable(Tensor::zeros({2, 19, 19, 1})), Phase::evaluate), Error);
+  EXPECT_THROW(model.forward(Variable(Tensor::zeros({0, 19, 19, 3})), Phase::evaluate), Error);
+}
+
+}  // namespace
+}  // namespace pal

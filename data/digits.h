@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "data/dataset.h"
+#include "data/image_set.h"
 
 namespace pal {
 

@@ -25,6 +25,14 @@ std::string first_bytes(std::span<const uint8_t> bytes) {
   return text;
 }
 
+/// The format, which is one of the two that are read.
+ImageFormat expect_format(std::span<const uint8_t> bytes, const std::string& name) {
+  const ImageFormat format = sniff_format(bytes);
+  if (format != ImageFormat::unknown) return format;
+  if (bytes.empty()) fail(ErrorKind::data, "{}: empty file, expected a PNG or JPEG", name);
+  fail(ErrorKind::data, "{}: neither PNG nor JPEG: it begins with {}", name, first_bytes(bytes));
+}
+
 }  // namespace
 
 ImageFormat sniff_format(std::span<const uint8_t> bytes) {
@@ -42,18 +50,16 @@ void check_image_size(int64_t width, int64_t height, const std::string& name,
          name, width, height, limits.max_pixels);
 }
 
+ImageHeader read_image_header(std::span<const uint8_t> bytes, const std::string& name,
+                              const ImageLimits& limits) {
+  return expect_format(bytes, name) == ImageFormat::png ? read_png_header(bytes, name, limits)
+                                                        : read_jpeg_header(bytes, name, limits);
+}
+
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
-                   const ImageLimits& limits) {
-  switch (sniff_format(bytes)) {
-    case ImageFormat::png:
-      return decode_png(bytes, name, limits);
-    case ImageFormat::jpeg:
-      return decode_jpeg(bytes, name, limits);
-    case ImageFormat::unknown:
-      break;
-  }
-  if (bytes.empty()) fail(ErrorKind::data, "{}: empty file, expected a PNG or JPEG", name);
-  fail(ErrorKind::data, "{}: neither PNG nor JPEG: it begins with {}", name, first_bytes(bytes));
+                   const ImageLimits& limits, bool exif) {
+  return expect_format(bytes, name) == ImageFormat::png ? decode_png(bytes, name, limits, exif)
+                                                        : decode_jpeg(bytes, name, limits, exif);
 }
 
 Image read_image(const std::string& path, const ImageLimits& limits) {

@@ -28,14 +28,28 @@ struct ImageLimits {
   int max_scans = 500;               ///< of one JPEG
 };
 
+/// What the first bytes of a file say of the picture.
+struct ImageHeader {
+  ImageFormat format = ImageFormat::unknown;
+  int64_t width = 0;  ///< as stored, before any EXIF orientation
+  int64_t height = 0;
+  int64_t channels = 0;  ///< that decoding gives: 1 or 3
+  /// False if EXIF data before the pixels asks for turning, or is damaged.
+  bool upright = true;
+};
+
+/// Reads no pixels. Throws as `decode_image` for what is wrong with the header or the size.
+ImageHeader read_image_header(std::span<const uint8_t> bytes, const std::string& name,
+                              const ImageLimits& limits = {});
+
 /// Decodes a PNG or JPEG. 16-bit values are rounded to 8, palettes resolved, transparency is laid
-/// over white, CMYK and YCCK become RGB, the EXIF orientation is applied (size and pixels, as
-/// Pillow's exif_transpose). `name` stands in messages. Throws data (NAME: or NAME:OFFSET:) for
-/// another format, a size beyond the limits or beyond what so few bytes can hold, and wherever
-/// pixels were lost or cannot be trusted; a bent wrapping around whole pixels is a warning
-/// (reliability.md 3).
+/// over white, CMYK and YCCK become RGB, the EXIF orientation is applied unless it is not wanted
+/// (size and pixels, as Pillow's exif_transpose). `name` stands in messages. Throws data (NAME: or
+/// NAME:OFFSET:) for another format, a size beyond the limits or beyond what so few bytes can hold,
+/// and wherever pixels were lost or cannot be trusted; a bent wrapping around whole pixels is a
+/// warning (reliability.md 3).
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
-                   const ImageLimits& limits = {});
+                   const ImageLimits& limits = {}, bool exif = true);
 
 /// The same for a file; throws as `read_file` if it cannot be read.
 Image read_image(const std::string& path, const ImageLimits& limits = {});

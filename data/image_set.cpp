@@ -1,4 +1,4 @@
-#include "data/dataset.h"
+#include "data/image_set.h"
 
 #include <fmt/ranges.h>
 #include <xxhash.h>
@@ -61,7 +61,8 @@ FamilyFiles family_files(const std::string& folder, Split split) {
 }
 
 void expect_part(const std::string& name, Split split) {
-  expect(split != Split::all, "{}: has the parts train and test, got {}", name, name_of(split));
+  expect(split == Split::train || split == Split::test, "{}: has the parts train and test, got {}",
+         name, name_of(split));
 }
 
 ImageSet load_fashion(Split split, const std::string& folder) {
@@ -103,6 +104,8 @@ const char* name_of(Split split) {
   switch (split) {
     case Split::train:
       return "train";
+    case Split::validation:
+      return "val";
     case Split::test:
       return "test";
     case Split::all:
@@ -160,19 +163,20 @@ ImageSet load_dataset(const std::string& name, Split split, const std::string& f
   return load_folder(name, split);
 }
 
-ValidationSplit split_validation(const ImageSet& set, double amount, uint64_t seed) {
+ValidationSplit split_validation(const std::string& name, int64_t count, double amount,
+                                 uint64_t seed) {
   constexpr int64_t kDefaultImages = 5000;
   constexpr int64_t kDefaultShare = 10;
   expect(std::isfinite(amount) && amount >= 0.0,
-         "split_validation: expected a number or a fraction of images, got {}", amount);
+         "--validation: expected a number or a fraction of images, got {}", amount);
   double wanted = amount;
   if (amount == 0.0)
-    wanted = static_cast<double>(std::min(kDefaultImages, set.count / kDefaultShare));
+    wanted = static_cast<double>(std::min(kDefaultImages, count / kDefaultShare));
   else if (amount < 1.0)
-    wanted = std::floor(amount * static_cast<double>(set.count));
-  expect(wanted >= 1.0 && wanted < static_cast<double>(set.count),
-         "split_validation: {} of {} images for validation leave a part empty", wanted, set.count);
-  const auto order = split_order(set.count, seed);
+    wanted = std::floor(amount * static_cast<double>(count));
+  expect(wanted >= 1.0 && wanted < static_cast<double>(count),
+         "--validation: {} of {} images of {} leave a part empty", wanted, count, name);
+  const auto order = split_order(count, seed);
   const auto border = order.end() - static_cast<std::ptrdiff_t>(wanted);
   ValidationSplit split{{order.begin(), border}, {border, order.end()}};
   std::sort(split.train.begin(), split.train.end());

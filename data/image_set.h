@@ -21,7 +21,7 @@ struct ImageSet {
   int64_t image_size() const { return height * width * channels; }
 };
 
-enum class Split : uint8_t { train, test, all };
+enum class Split : uint8_t { train, validation, test, all };
 const char* name_of(Split split);
 
 /// Images [n, h, w] or [n, h, w, channels] and labels [n] from two IDX files, plain or gzip.
@@ -40,8 +40,8 @@ ImageSet load_idx_set(const std::string& images_path, const std::string& labels_
 ///   images are the first 80 columns of its sheet (4,000), test images the last 20. Looked for as
 ///   digits.png in `folder`, or else in $PALINDROME_DATA, ~/.cache/palindrome and where Debian's
 ///   opencv-doc puts it.
-/// - `synthetic:CLASSES[:COUNT[:SIZE]]`: see synthetic.h; COUNT training images (default 2048) of
-///   SIZE x SIZE (28) grey pixels, a quarter as many test images.
+/// - `synthetic:CLASSES[:COUNT[:SIZE[:CHANNELS]]]`: see synthetic.h; COUNT training images (default
+///   2048) of SIZE x SIZE (28) pixels with CHANNELS (1), a quarter as many test images.
 /// - any other name is a folder with the four IDX files of the MNIST family
 ///   (train-images-idx3-ubyte[.gz], ...); the number of classes is the largest label of both parts
 ///   + 1.
@@ -58,9 +58,11 @@ struct ValidationSplit {
   std::vector<int64_t> validation;  ///< ascending indices
 };
 
-/// Takes the end of a seeded permutation for validation: `amount` images (from 1 on), that fraction
-/// of them (below 1), or for 0 the default: 5,000, or 10 % of fewer than 50,000 images
-/// (interfaces.md, "Validation"). Throws usage if a part would be empty.
-ValidationSplit split_validation(const ImageSet& set, double amount, uint64_t seed);
+/// Takes the end of a seeded permutation of `count` images for validation: `amount` of them (from 1
+/// on), that fraction (below 1), or for 0 the default: 5,000, or 10 % of fewer than 50,000 images
+/// (interfaces.md, "Validation"). `name` is the set's, for messages. Throws usage if a part would
+/// be empty.
+ValidationSplit split_validation(const std::string& name, int64_t count, double amount,
+                                 uint64_t seed);
 
 }  // namespace pal

@@ -20,6 +20,7 @@ constexpr unsigned kExifMarker = JPEG_APP0 + 1;
 /// A scan costs time in proportion to the picture even if it holds nothing: the product of scans
 /// and pixels is limited to this many times the largest picture.
 constexpr int64_t kScanWork = 16;
+constexpr int64_t kBlock = DCTSIZE;
 
 /// One decoding; owns libjpeg's state and turns its messages into warnings or a failure.
 class JpegDecoder {
@@ -38,31 +39,38 @@ class JpegDecoder {
   JpegDecoder(const JpegDecoder&) = delete;
   JpegDecoder& operator=(const JpegDecoder&) = delete;
 
-  Image decode() {
+  ImageHeader read() {
     read_header();
     keep_exif();
     choose_colours();
-    state_.progress = &progress_;
-    if (!guard_.run([this] { jpeg_start_decompress(&state_); })) lost();
-    Image image;
-    image.width = state_.output_width;
-    image.height = state_.output_height;
-    image.channels = state_.output_components == 1 ? 1 : 3;
-    image.pixels.resize(static_cast<size_t>(image.height * image.row()));
-    if (state_.output_components == 4)
-      read_cmyk(image);
-    else
-      read_rows(image);
-    pixels_done_ = true;
-    if (ended_early_ && !all_scans_seen()) {
-      text_ = "the file ends before its last scan";
-      lost();
-    }
-    // Nothing after the last row can take a pixel away, so even an error here is a warning.
-    if (!guard_.run([this] { jpeg_finish_decompress(&state_); })) note(text_);
-    image.warnings = std::move(warnings_);
-    if (!exif_.empty()) apply_exif(image, exif_);
+    ImageHeader header;
+    header.format = ImageFormat::jpeg;
+    header.width = state_.image_width;
+    header.height = state_.image_height;
+    header.channels = state_.out_color_space == JCS_GRAYSCALE ? 1 : 3;
+    header.upright = exif_.empty() || exif_orientation(exif_) == 1;
+    return header;
+  }
+
+  Image decode(bool with_exif) {
+    read();
+    start();
+    Image image = read_all();
+    if (with_exif && !exif_.empty()) apply_exif(image, exif_);
     return image;
+  }
+
+  Image decode_region(const Region& region, int shrink) {
+    read();
+    state_.scale_denom = static_cast<unsigned>(shrink);
+    start();
+    const int64_t width = state_.output_width;
+    const int64_t height = state_.output_height;
+    expect(region.x >= 0 && region.y >= 0 && region.width > 0 && region.height > 0 &&
+               region.x <= width - region.width && region.y <= height - region.height,
+           "{}: expected a region within {}x{}, got {}x{} at {}, {}", name_, width, height,
+           region.width, region.height, region.x, region.y);
+    return can_read_region(shrink) ? read_region(region, kBlock / shrink) : cut(read_all(), region);
   }
 
  private:
@@ -180,6 +188,92 @@ class JpegDecoder {
            components_seen_ == (1U << state_.num_components) - 1;
   }
 
+  void start() {
+    state_.progress = &progress_;
+    if (!guard_.run([this] { jpeg_start_decompress(&state_); })) lost();
+  }
+
+  static Image empty_image(int64_t width, int64_t height, int64_t channels) {
+    Image image;
+    image.width = width;
+    image.height = height;
+    image.channels = channels;
+    image.pixels.resize(static_cast<size_t>(height * image.row()));
+    return image;
+  }
+
+  Image read_all() {
+    Image image = empty_image(state_.output_width, state_.output_height,
+                              state_.output_components == 1 ? 1 : 3);
+    if (state_.output_components == 4)
+      read_cmyk(image);
+    else
+      read_rows(image);
+    pixels_done_ = true;
+    expect_all_scans();
+    // Nothing after the last row can take a pixel away, so even an error here is a warning.
+    if (!guard_.run([this] { jpeg_finish_decompress(&state_); })) note(text_);
+    image.warnings = std::move(warnings_);
+    return image;
+  }
+
+  /// `block` is the side of a block in the output. Upsampling looks at neighbours, which are wrong
+  /// at the edges of what is decoded: one MCU more all around is decoded and dropped.
+  Image read_region(const Region& region, int64_t block) {
+    const int64_t column = block * state_.max_h_samp_factor;
+    const int64_t row = block * state_.max_v_samp_factor;
+    const int64_t left = std::max<int64_t>(0, region.x - column);
+    const int64_t right = std::min<int64_t>(state_.output_width, region.x + region.width + column);
+    const int64_t top = std::max<int64_t>(0, region.y / row - 1) * row;
+    auto x = static_cast<JDIMENSION>(left);
+    auto width = static_cast<JDIMENSION>(right - left);
+    Image image = empty_image(region.width, region.height, state_.output_components);
+    std::vector<uint8_t> scratch(static_cast<size_t>(state_.output_width * image.channels));
+    const bool read = guard_.run([&] {
+      jpeg_crop_scanline(&state_, &x, &width);
+      // One more than whole MCU rows: up to there libjpeg would decode a margin of its own.
+      if (top > 0) jpeg_skip_scanlines(&state_, static_cast<JDIMENSION>(top + 1));
+      JSAMPROW target = scratch.data();
+      while (state_.output_scanline < region.y) jpeg_read_scanlines(&state_, &target, 1);
+      const uint8_t* first = target + (region.x - x) * image.channels;
+      for (int64_t y = 0; y < region.height; ++y) {
+        jpeg_read_scanlines(&state_, &target, 1);
+        std::copy_n(first, image.row(), &image.pixels[static_cast<size_t>(y * image.row())]);
+      }
+    });
+    if (!read) lost();
+    expect_all_scans();
+    image.warnings = std::move(warnings_);
+    return image;
+  }
+
+  static Image cut(const Image& whole, const Region& region) {
+    Image image = empty_image(region.width, region.height, whole.channels);
+    for (int64_t y = 0; y < region.height; ++y)
+      std::copy_n(&whole.pixels[static_cast<size_t>((region.y + y) * whole.row() +
+                                                    region.x * whole.channels)],
+                  image.row(), &image.pixels[static_cast<size_t>(y * image.row())]);
+    image.warnings = whole.warnings;
+    return image;
+  }
+
+  /// Not for pixels that may be cut off; inks; coefficients that are missing, which libjpeg guesses
+  /// from neighbours; 4x2 sampling, whose shrunk pixels depend (in 2.1.5) on where decoding starts.
+  bool can_read_region(int shrink) const {
+    return ends_in_marker() && state_.output_components != 4 && all_scans_seen() &&
+           (shrink == 1 || state_.max_h_samp_factor * state_.max_v_samp_factor <= 4);
+  }
+
+  bool ends_in_marker() const {
+    return bytes_.size() >= 2 && bytes_[bytes_.size() - 2] == 0xff && bytes_.back() == JPEG_EOI;
+  }
+
+  void expect_all_scans() {
+    if (!ended_early_ || all_scans_seen()) return;
+    text_ = "the file ends before its last scan";
+    lost();
+  }
+
   void read_rows(Image& image) {
     const bool read = guard_.run([&] {
       while (state_.output_scanline < state_.output_height) {
@@ -237,9 +331,19 @@ class JpegDecoder {
 
 }  // namespace
 
+ImageHeader read_jpeg_header(std::span<const uint8_t> bytes, const std::string& name,
+                             const ImageLimits& limits) {
+  return JpegDecoder(bytes, name, limits).read();
+}
+
 Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name,
-                  const ImageLimits& limits) {
-  return JpegDecoder(bytes, name, limits).decode();
+                  const ImageLimits& limits, bool exif) {
+  return JpegDecoder(bytes, name, limits).decode(exif);
+}
+
+Image decode_jpeg_region(std::span<const uint8_t> bytes, const std::string& name,
+                         const ImageLimits& limits, const Region& region, int shrink) {
+  return JpegDecoder(bytes, name, limits).decode_region(region, shrink);
 }
 
 }  // namespace pal

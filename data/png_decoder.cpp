@@ -24,29 +24,40 @@ class PngDecoder {
   PngDecoder(const PngDecoder&) = delete;
   PngDecoder& operator=(const PngDecoder&) = delete;
 
-  Image decode() {
+  ImageHeader read() {
     if (!guard_.run([this] { read_header(); })) lost();
-    const int64_t width = png_get_image_width(png_, info_);
-    const int64_t height = png_get_image_height(png_, info_);
-    check_image_size(width, height, name_, limits_);
-    const uint64_t packed = static_cast<uint64_t>(height) * png_get_rowbytes(png_, info_);
+    ImageHeader header;
+    header.format = ImageFormat::png;
+    header.width = png_get_image_width(png_, info_);
+    header.height = png_get_image_height(png_, info_);
+    header.channels = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1;
+    header.upright = exif().empty() || exif_orientation(exif()) == 1;
+    check_image_size(header.width, header.height, name_, limits_);
+    const uint64_t packed = static_cast<uint64_t>(header.height) * png_get_rowbytes(png_, info_);
     if (packed > kMaxExpansion * (bytes_.size() + 1))
-      fail(ErrorKind::data, "{}: claims {}x{} pixels in {} bytes", name_, width, height,
-           bytes_.size());
+      fail(ErrorKind::data, "{}: claims {}x{} pixels in {} bytes", name_, header.width,
+           header.height, bytes_.size());
+    return header;
+  }
+
+  Image decode(bool with_exif) {
+    const ImageHeader header = read();
+    const int64_t width = header.width;
+    const int64_t height = header.height;
     if (!guard_.run([this] { ask_for_bytes(); })) lost();
     const auto channels = static_cast<int64_t>(png_get_channels(png_, info_));
     std::vector<uint8_t> values(static_cast<size_t>(width * height * channels));
     const int64_t row = width * channels;
-    const bool read = guard_.run([&] {
+    const bool whole = guard_.run([&] {
       for (int pass = 0; pass < passes_; ++pass)
         for (int64_t y = 0; y < height; ++y)
           png_read_row(png_, &values[static_cast<size_t>(y * row)], nullptr);
     });
-    if (!read) lost();
+    if (!whole) lost();
     read_end();
     Image image = flatten(std::move(values), width, height, channels);
     image.warnings = std::move(warnings_);
-    turn_upright(image);
+    if (with_exif && !exif().empty()) apply_exif(image, exif());
     return image;
   }
 
@@ -140,10 +151,12 @@ class PngDecoder {
     return image;
   }
 
-  void turn_upright(Image& image) const {
+  /// Empty if none was met so far: it may stand before or after the pixels.
+  std::span<const uint8_t> exif() const {
     png_uint_32 size = 0;
     png_bytep exif = nullptr;
-    if (png_get_eXIf_1(png_, info_, &size, &exif) != 0) apply_exif(image, {exif, size});
+    if (png_get_eXIf_1(png_, info_, &size, &exif) == 0) return {};
+    return {exif, size};
   }
 
   std::span<const uint8_t> bytes_;
@@ -160,9 +173,14 @@ class PngDecoder {
 
 }  // namespace
 
-Image decode_png(std::span<const uint8_t> bytes, const std::string& name,
-                 const ImageLimits& limits) {
-  return PngDecoder(bytes, name, limits).decode();
+ImageHeader read_png_header(std::span<const uint8_t> bytes, const std::string& name,
+                            const ImageLimits& limits) {
+  return PngDecoder(bytes, name, limits).read();
+}
+
+Image decode_png(std::span<const uint8_t> bytes, const std::string& name, const ImageLimits& limits,
+                 bool exif) {
+  return PngDecoder(bytes, name, limits).decode(exif);
 }
 
 }  // namespace pal

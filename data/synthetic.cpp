@@ -48,7 +48,7 @@ int64_t parse_part(const std::string& name, std::string_view part) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
   expect(error == std::errc() && end == part.data() + part.size() && value > 0,
-         "{}: expected synthetic:CLASSES[:COUNT[:SIZE]] with numbers from 1 on", name);
+         "{}: expected synthetic:CLASSES[:COUNT[:SIZE[:CHANNELS]]] with numbers from 1 on", name);
   return value;
 }
 
@@ -81,11 +81,12 @@ ImageSet synthetic_set(const SyntheticOptions& options) {
 }
 
 ImageSet load_synthetic(const std::string& name, Split split) {
-  expect(split != Split::all, "{}: has the parts train and test, got all", name);
+  expect(split == Split::train || split == Split::test, "{}: has the parts train and test, got {}",
+         name, name_of(split));
   SyntheticOptions options;
   std::string_view rest = name;
   int64_t size = options.height;
-  int64_t* const parts[] = {&options.classes, &options.count, &size};
+  int64_t* const parts[] = {&options.classes, &options.count, &size, &options.channels};
   rest.remove_prefix(rest.find(':') + 1);
   for (size_t i = 0; i < std::size(parts); ++i) {
     const size_t colon = i + 1 < std::size(parts) ? rest.find(':') : std::string_view::npos;

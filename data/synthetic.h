@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "data/dataset.h"
+#include "data/image_set.h"
 
 namespace pal {
 
@@ -19,7 +19,7 @@ struct SyntheticOptions {
 /// the classes in turn. A pure function of the options; image i does not depend on the count.
 ImageSet synthetic_set(const SyntheticOptions& options);
 
-/// From a name `synthetic:CLASSES[:COUNT[:SIZE]]`; see `load_dataset`.
+/// From a name `synthetic:CLASSES[:COUNT[:SIZE[:CHANNELS]]]`; see `load_dataset`.
 ImageSet load_synthetic(const std::string& name, Split split);
 
 }  // namespace pal

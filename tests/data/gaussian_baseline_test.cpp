@@ -19,7 +19,10 @@ TEST(GaussianBaseline, HandValues) {
   set.width = 2;
   set.channels = 1;
   set.pixels = {10, 7, 20, 7};
-  const GaussianBaseline fit = fit_gaussian(set);
+  set.classes = 1;
+  set.class_names = {"a"};
+  set.labels = {0, 0};
+  const GaussianBaseline fit = fit_gaussian(*memory_dataset(set));
   EXPECT_NEAR(fit.mean[0], 15.5 / 255, 1e-15);
   EXPECT_NEAR(fit.mean[1], 7.5 / 255, 1e-15);
   EXPECT_NEAR(fit.variance[0], (25.0 + 1.0 / 12) / (255 * 255), 1e-15);
@@ -27,13 +30,13 @@ TEST(GaussianBaseline, HandValues) {
   // On its own data the quadratic term is 1/2 nat; in units of levels delta is 1.
   const double nats =
       0.5 + 0.25 * (std::log(2 * M_PI * (25.0 + 1.0 / 12)) + std::log(2 * M_PI / 12));
-  EXPECT_NEAR(bits_per_dim(fit, set), nats / std::log(2.0), 1e-12);
+  EXPECT_NEAR(bits_per_dim(fit, fit), nats / std::log(2.0), 1e-12);
 }
 
 TEST(GaussianBaseline, AgreesWithSampledNoise) {
   const ImageSet train = synthetic_set({.count = 300, .height = 5, .width = 4});
   const ImageSet test = synthetic_set({.count = 200, .height = 5, .width = 4, .seed = 1});
-  const GaussianBaseline fit = fit_gaussian(train);
+  const GaussianBaseline fit = fit_gaussian(*memory_dataset(train));
   const Philox random(2, RandomPurpose::test);
   double bits = 0.0;
   for (size_t i = 0; i < test.pixels.size(); ++i) {
@@ -45,18 +48,25 @@ TEST(GaussianBaseline, AgreesWithSampledNoise) {
   }
   bits /= static_cast<double>(test.pixels.size());
   // The noise moves a value's code length by some hundredths of a bit; 4,000 of them average out.
-  EXPECT_NEAR(bits_per_dim(fit, test), bits, 0.005);
+  EXPECT_NEAR(bits_per_dim(fit, fit_gaussian(*memory_dataset(test))), bits, 0.005);
 }
 
 TEST(GaussianBaseline, FashionMnist) {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist")) GTEST_SKIP() << "no data set";
-  const GaussianBaseline fit = fit_gaussian(load_dataset("fashion-mnist", Split::train));
-  EXPECT_NEAR(bits_per_dim(fit, load_dataset("fashion-mnist", Split::test)), 7.9215, 5e-4);
+  const GaussianBaseline fit =
+      fit_gaussian(*memory_dataset(load_dataset("fashion-mnist", Split::train)));
+  EXPECT_NEAR(
+      bits_per_dim(fit, fit_gaussian(*memory_dataset(load_dataset("fashion-mnist", Split::test)))),
+      7.9215, 5e-4);
 }
 
 TEST(GaussianBaseline, RefusesOtherSizes) {
-  const GaussianBaseline fit = fit_gaussian(synthetic_set({.count = 3, .height = 5, .width = 4}));
-  EXPECT_THROW(bits_per_dim(fit, synthetic_set({.count = 3, .height = 5, .width = 5})), Error);
+  const GaussianBaseline fit =
+      fit_gaussian(*memory_dataset(synthetic_set({.count = 3, .height = 5, .width = 4})));
+  EXPECT_THROW(
+      bits_per_dim(
+          fit, fit_gaussian(*memory_dataset(synthetic_set({.count = 3, .height = 5, .width = 5})))),
+      Error);
 }
 
 }  // namespace

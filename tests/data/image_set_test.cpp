@@ -1,4 +1,4 @@
-#include "data/dataset.h"
+#include "data/image_set.h"
 
 #include <gtest/gtest.h>
 
@@ -216,7 +216,7 @@ TEST(Order, IsUniform) {
 TEST(Validation, SplitsOffTheEndOfAPermutation) {
   ImageSet set;
   set.count = 60000;
-  const ValidationSplit standard = split_validation(set, 0, 1);
+  const ValidationSplit standard = split_validation("set", set.count, 0, 1);
   EXPECT_EQ(standard.validation.size(), 5000U);
   EXPECT_EQ(standard.train.size(), 55000U);
   std::set<int64_t> all(standard.train.begin(), standard.train.end());
@@ -227,15 +227,16 @@ TEST(Validation, SplitsOffTheEndOfAPermutation) {
   EXPECT_EQ(std::set<int64_t>(order.end() - 5000, order.end()),
             std::set<int64_t>(standard.validation.begin(), standard.validation.end()));
   set.count = 200;
-  EXPECT_EQ(split_validation(set, 0, 1).validation.size(), 20U);
-  EXPECT_EQ(split_validation(set, 0.25, 1).validation.size(), 50U);
-  EXPECT_EQ(split_validation(set, 7, 1).validation.size(), 7U);
-  EXPECT_NE(split_validation(set, 7, 1).validation, split_validation(set, 7, 2).validation);
-  EXPECT_THROW(split_validation(set, 200, 1), Error);
-  EXPECT_THROW(split_validation(set, -1, 1), Error);
-  EXPECT_THROW(split_validation(set, std::nan(""), 1), Error);
+  EXPECT_EQ(split_validation("set", set.count, 0, 1).validation.size(), 20U);
+  EXPECT_EQ(split_validation("set", set.count, 0.25, 1).validation.size(), 50U);
+  EXPECT_EQ(split_validation("set", set.count, 7, 1).validation.size(), 7U);
+  EXPECT_NE(split_validation("set", set.count, 7, 1).validation,
+            split_validation("set", set.count, 7, 2).validation);
+  EXPECT_THROW(split_validation("set", set.count, 200, 1), Error);
+  EXPECT_THROW(split_validation("set", set.count, -1, 1), Error);
+  EXPECT_THROW(split_validation("set", set.count, std::nan(""), 1), Error);
   set.count = 3;
-  EXPECT_THROW(split_validation(set, 0, 1), Error);
+  EXPECT_THROW(split_validation("set", set.count, 0, 1), Error);
 }
 
 }  // namespace

@@ -18,6 +18,9 @@ struct JpegOptions {
   bool separate_scans = false;  ///< sequential, one scan per component
   int quality = 95;
   Bytes exif = {};
+  int across = 0;             ///< horizontal sampling factor of the first component; 0: libjpeg's
+  int down = 0;               ///< vertical
+  unsigned restart_mcus = 0;  ///< distance of restart markers; 0: none
 };
 
 /// Encodes values of `given` colours with libjpeg.
@@ -37,6 +40,9 @@ inline Bytes jpeg_bytes(int width, int height, const Bytes& values,
   jpeg_set_defaults(&state);
   jpeg_set_colorspace(&state, options.stored);
   jpeg_set_quality(&state, options.quality, TRUE);
+  if (options.across != 0) state.comp_info[0].h_samp_factor = options.across;
+  if (options.down != 0) state.comp_info[0].v_samp_factor = options.down;
+  state.restart_interval = options.restart_mcus;
   const jpeg_scan_info separate[] = {
       {1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
   if (options.separate_scans) {

@@ -39,7 +39,7 @@ TEST(Loader, DeliversEveryImageOncePerEpoch) {
   std::set<int64_t> seen;
   for (int64_t step = 0; step < loader.steps(); ++step) {
     const Batch batch = loader.batch(2, step);
-    const auto indices = loader.batch_indices(2, step);
+    const auto& indices = batch.indices;
     EXPECT_EQ(batch.first, 10 * step);
     ASSERT_EQ(batch.images.size(0), step < 5 ? 10 : 3);
     for (size_t i = 0; i < indices.size(); ++i) {
@@ -60,8 +60,8 @@ TEST(Loader, DropsOrKeepsTheLastBatch) {
   EXPECT_EQ(training.count(), 6);
   BatchLoader evaluation(set, {3, 4, 5, 6, 7, 8, 9}, evaluation_options(plain(3)));
   EXPECT_EQ(evaluation.steps(), 3);
-  EXPECT_EQ(evaluation.batch_indices(0, 2), std::vector<int64_t>{9});
-  EXPECT_EQ(evaluation.batch_indices(0, 0), (std::vector<int64_t>{3, 4, 5}));
+  EXPECT_EQ(evaluation.batch(0, 2).indices, std::vector<int64_t>{9});
+  EXPECT_EQ(evaluation.batch(0, 0).indices, (std::vector<int64_t>{3, 4, 5}));
   EXPECT_EQ(evaluation.batch(0, 2).images.shape(), (Shape{1, 2, 2, 1}));
 }
 

@@ -1,0 +1,26 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace pal {
+
+/// Pictures that could not be read and were left out. Any thread may add to it.
+class BadImageLog {
+ public:
+  /// Admits floor(most_share * count) pictures, at least one.
+  BadImageLog(double most_share, int64_t count);
+  /// Notes a picture once, whatever number of times it is met. Throws data, with `message`, once
+  /// there are more than admitted.
+  void add(int64_t index, const std::string& message);
+  /// Messages by index of the picture.
+  std::map<int64_t, std::string> entries() const;
+
+ private:
+  int64_t most_;
+  mutable std::mutex mutex_;
+  std::map<int64_t, std::string> entries_;
+};
+
+}  // namespace pal

@@ -1,0 +1,130 @@
+#include "data/open_dataset.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "data/brace_pattern.h"
+#include "data/class_names.h"
+#include "data/image_folder.h"
+#include "data/tar_shards.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// How a set is kept.
+enum class Layout { known, class_folders, shards, idx };
+
+const std::string& place_of(const DatasetSpec& spec) {
+  return spec.name.empty() ? spec.folder : spec.name;
+}
+
+bool is_known(const std::string& name) {
+  return name == "fashion-mnist" || name == "digits" || name.rfind("synthetic:", 0) == 0;
+}
+
+constexpr const char* kClassFile = "classes.txt";
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+bool has_shards(const std::string& folder, const std::string& prefix) {
+  std::error_code ignored;
+  return std::ranges::any_of(fs::directory_iterator(folder, ignored), [&](const auto& entry) {
+    const std::string name = entry.path().filename().string();
+    return name.starts_with(prefix) && name.ends_with(".tar");
+  });
+}
+
+Layout layout_of(const DatasetSpec& spec) {
+  const std::string& place = place_of(spec);
+  if (is_known(place)) return Layout::known;
+  if (place.ends_with(".tar")) return Layout::shards;
+  if (!is_folder(place))
+    fail(ErrorKind::data,
+         "{}: neither a data set (fashion-mnist, digits, synthetic:CLASSES), a pattern of tar "
+         "shards nor a folder",
+         place);
+  if (is_folder(fs::path(place) / "train")) return Layout::class_folders;
+  if (has_shards(place, "train")) return Layout::shards;
+  return Layout::idx;
+}
+
+/// Folder that a pattern's shards lie in.
+std::string folder_of(const DatasetSpec& spec) {
+  const std::string& place = place_of(spec);
+  if (!place.ends_with(".tar")) return place;
+  const std::string parent = fs::path(place).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+std::string folder_of_split(const DatasetSpec& spec, Split split) {
+  const fs::path place = place_of(spec);
+  expect(split != Split::all, "{}: has the parts train and val, got all", place.string());
+  if (split == Split::test && !is_folder(place / "test")) split = Split::validation;
+  return (place / name_of(split)).string();
+}
+
+std::vector<std::string> shards_of_split(const DatasetSpec& spec, Split split) {
+  const std::string& place = place_of(spec);
+  if (split == Split::train && place.ends_with(".tar")) return find_shards(place);
+  expect(split != Split::all, "{}: has the parts train and val, got all", place);
+  const std::string folder = folder_of(spec);
+  if (split == Split::test && !has_shards(folder, "test")) split = Split::validation;
+  return find_shards(folder, name_of(split));
+}
+
+std::vector<std::string> shard_class_names(const DatasetSpec& spec) {
+  if (!spec.class_names.empty()) return read_class_names(spec.class_names);
+  const fs::path beside = fs::path(folder_of(spec)) / kClassFile;
+  std::error_code ignored;
+  return fs::exists(beside, ignored) ? read_class_names(beside.string())
+                                     : spec.shard_classes;
+}
+
+std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split, Layout layout) {
+  std::unique_ptr<ImageSource> source;
+  if (layout == Layout::shards)
+    source =
+        tar_shards(shards_of_split(spec, split),
+                   fmt::format("{} ({})", place_of(spec), name_of(split)), shard_class_names(spec));
+  else
+    source = image_folder(folder_of_split(spec, split));
+  std::vector<std::string> names;
+  if (layout == Layout::class_folders && !spec.class_names.empty())
+    names = class_names_for(source->class_names(), spec.class_names);
+  return encoded_dataset(std::move(source), spec.image_size, spec.channels, std::move(names));
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_dataset(const DatasetSpec& spec, Split split) {
+  const Layout layout = layout_of(spec);
+  if (layout == Layout::known || layout == Layout::idx)
+    return memory_dataset(
+        load_dataset(place_of(spec), split, spec.name.empty() ? std::string() : spec.folder));
+  return open_encoded(spec, split, layout);
+}
+
+bool has_validation(const DatasetSpec& spec) {
+  switch (layout_of(spec)) {
+    case Layout::class_folders:
+      return is_folder(fs::path(place_of(spec)) / name_of(Split::validation));
+    case Layout::shards:
+      return has_shards(folder_of(spec), name_of(Split::validation));
+    case Layout::known:
+    case Layout::idx:
+      break;
+  }
+  return false;
+}
+
+std::string recorded_name(const DatasetSpec& spec) {
+  return is_known(place_of(spec)) ? place_of(spec) : kRecordedFolder;
+}
+
+}  // namespace pal

@@ -1,0 +1,63 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "data/file_stamp.h"
+
+namespace pal {
+
+/// Bytes that can be read anywhere, by any number of threads at once.
+class RandomReader {
+ public:
+  virtual ~RandomReader() = default;
+  /// For messages.
+  virtual const std::string& name() const = 0;
+  virtual int64_t size() const = 0;
+  /// Fills `out` from `offset` on, which must lie inside. Throws data if the bytes are no longer
+  /// there.
+  virtual void read(int64_t offset, std::span<uint8_t> out) const = 0;
+};
+
+/// Bytes in memory, which must outlive it.
+class MemoryReader : public RandomReader {
+ public:
+  MemoryReader(std::span<const uint8_t> bytes, std::string name);
+  const std::string& name() const override { return name_; }
+  int64_t size() const override { return static_cast<int64_t>(bytes_.size()); }
+  void read(int64_t offset, std::span<uint8_t> out) const override;
+
+ private:
+  std::span<const uint8_t> bytes_;
+  std::string name_;
+};
+
+/// A regular file, read piece by piece (never mapped: a file that shrinks must not kill). Opening
+/// never blocks.
+class FileReader : public RandomReader {
+ public:
+  /// Throws data if the file is gone, may not be read, or is no regular file, environment for
+  /// other failures. `name` stands in messages.
+  FileReader(const std::string& path, std::string name);
+  ~FileReader() override;
+  FileReader(const FileReader&) = delete;
+  FileReader& operator=(const FileReader&) = delete;
+
+  const std::string& name() const override { return name_; }
+  int64_t size() const override { return stamp_.size; }
+  const FileStamp& stamp() const { return stamp_; }
+  void read(int64_t offset, std::span<uint8_t> out) const override;
+  /// Tells the system not to read ahead.
+  void expect_jumps() const;
+
+ private:
+  std::string name_;
+  int file_;
+  FileStamp stamp_;
+};
+
+/// Whether a system error speaks about the file itself (gone, not a file, not allowed) rather than
+/// about the machine.
+bool is_file_fault(int error_number);
+
+}  // namespace pal

@@ -1,0 +1,52 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace pal {
+
+/// A tar header: one block of text fields (POSIX.1-2017, pax, "ustar Interchange Format").
+inline constexpr int64_t kTarBlock = 512;
+
+struct TarField {
+  size_t begin;
+  size_t size;
+};
+
+namespace tar_field {
+inline constexpr TarField kName = {0, 100};
+inline constexpr TarField kMode = {100, 8};
+inline constexpr TarField kUid = {108, 8};
+inline constexpr TarField kGid = {116, 8};
+inline constexpr TarField kSize = {124, 12};
+inline constexpr TarField kTime = {136, 12};
+inline constexpr TarField kChecksum = {148, 8};
+inline constexpr TarField kType = {156, 1};
+inline constexpr TarField kMagic = {257, 8};  ///< with the version
+inline constexpr TarField kMajor = {329, 8};
+inline constexpr TarField kMinor = {337, 8};
+inline constexpr TarField kPrefix = {345, 155};
+}  // namespace tar_field
+
+inline constexpr std::string_view kPosixMagic("ustar\00000", 8);
+inline constexpr std::string_view kGnuMagic("ustar  \0", 8);
+/// Name of the pseudo member that holds a GNU long name.
+inline constexpr std::string_view kGnuLongName = "././@LongLink";
+
+inline constexpr size_t kMaxTarName = 4096;
+
+using TarHeader = std::array<uint8_t, kTarBlock>;
+
+inline std::string_view tar_text(std::span<const uint8_t> header, TarField field) {
+  return {reinterpret_cast<const char*>(header.data()) + field.begin, field.size};
+}
+
+/// Sum of all bytes, those of the checksum itself taken as spaces.
+int64_t tar_checksum(std::span<const uint8_t> header);
+
+/// What is wrong with a member's name, or nothing: a shard names files below itself only.
+std::string tar_name_fault(std::string_view name);
+
+}  // namespace pal

@@ -1,0 +1,61 @@
+#include "runtime/text.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace pal {
+namespace {
+
+uint8_t byte_at(std::string_view text, size_t at) { return static_cast<uint8_t>(text[at]); }
+
+/// Bytes of the UTF-8 character at `at`; 0 if there is none.
+size_t character_length(std::string_view text, size_t at) {
+  const uint8_t lead = byte_at(text, at);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() - at < length) return 0;
+  for (size_t i = 1; i < length; ++i)
+    if ((byte_at(text, at + i) & 0xc0) != 0x80) return 0;
+  const uint8_t second = byte_at(text, at + 1);
+  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
+  const bool surrogate = lead == 0xed && second > 0x9f;
+  const bool beyond = lead == 0xf4 && second > 0x8f;
+  return overlong || surrogate || beyond ? 0 : length;
+}
+
+/// C0, DEL and C1: a terminal may take any of them for a command.
+bool is_control(std::string_view character) {
+  const uint8_t first = byte_at(character, 0);
+  return first < 0x20 || first == 0x7f || (first == 0xc2 && byte_at(character, 1) < 0xa0);
+}
+
+}  // namespace
+
+size_t valid_utf8_length(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t length = character_length(text, at);
+    if (length == 0) return at;
+    at += length;
+  }
+  return at;
+}
+
+std::string one_line(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t valid = character_length(text, at);
+    const std::string_view character = text.substr(at, std::max<size_t>(1, valid));
+    if (valid == 0 || is_control(character))
+      for (const char c : character) out += fmt::format("\\x{:02x}", static_cast<uint8_t>(c));
+    else
+      out += character;
+    at += character.size();
+  }
+  return out;
+}
+
+}  // namespace pal

@@ -1,0 +1,15 @@
+#pragma once
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace pal {
+
+/// Offset of the first byte that is not part of valid UTF-8, or the length.
+size_t valid_utf8_length(std::string_view text);
+
+/// A file's name or other foreign text for a one-line message: control characters and bytes that
+/// are not UTF-8 become \xNN.
+std::string one_line(std::string_view text);
+
+}  // namespace pal

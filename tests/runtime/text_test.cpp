@@ -1,0 +1,27 @@
+#include "runtime/text.h"
+
+#include <gtest/gtest.h>
+
+namespace pal {
+namespace {
+
+TEST(Text, FindsWhereUtf8Ends) {
+  EXPECT_EQ(valid_utf8_length(""), 0U);
+  EXPECT_EQ(valid_utf8_length("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x88"), 14U);
+  for (const std::string bad : {"\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80",
+                                "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xe2\x82"})
+    EXPECT_EQ(valid_utf8_length("ab" + bad), 2U) << one_line(bad);
+}
+
+TEST(Text, MakesOneLineOfAnything) {
+  EXPECT_EQ(one_line("caf\xc3\xa9.jpg"), "caf\xc3\xa9.jpg");
+  EXPECT_EQ(one_line("a\nb\t\x7f"), "a\\x0ab\\x09\\x7f");
+  EXPECT_EQ(one_line("\xff\xc3(\xe2\x82"), "\\xff\\xc3(\\xe2\\x82");
+  EXPECT_EQ(one_line(std::string_view("\0x", 2)), "\\x00x");
+  // C1: 9b begins a command on some terminals.
+  EXPECT_EQ(one_line("\xc2\x9b"), "\\xc2\\x9b");
+  EXPECT_EQ(one_line("\xc2\xa0"), "\xc2\xa0");
+}
+
+}  // namespace
+}  // namespace pal

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "bench/random_images.h"
+#include "layers/models/ib_inn.h"
 #include "layers/train_step.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "data/parallel_io.h"
-#include "data/random_reader.h"
+#include "runtime/random_reader.h"
 #include "runtime/error.h"
 #include "runtime/text.h"
 

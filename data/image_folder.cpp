@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "data/hasher.h"
-#include "data/random_reader.h"
+#include "runtime/random_reader.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
 #include "runtime/text.h"

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/file_stamp.h"
+#include "runtime/file_stamp.h"
 #include "data/name_list.h"
 
 namespace pal {

@@ -7,7 +7,7 @@
 
 #include "data/index_cache.h"
 #include "data/parallel_io.h"
-#include "data/random_reader.h"
+#include "runtime/random_reader.h"
 #include "runtime/error.h"
 #include "runtime/text.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "data/file_stamp.h"
+#include "runtime/file_stamp.h"
 #include "data/tar_samples.h"
 
 namespace pal {

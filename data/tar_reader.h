@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "data/random_reader.h"
+#include "runtime/random_reader.h"
 #include "data/tar_format.h"
 #include "runtime/error.h"
 

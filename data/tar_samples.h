@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "data/name_list.h"
-#include "data/random_reader.h"
+#include "runtime/random_reader.h"
 
 namespace pal {
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "data/hasher.h"
-#include "data/random_reader.h"
+#include "runtime/random_reader.h"
 #include "data/shard_index.h"
 #include "runtime/error.h"
 #include "runtime/log.h"

@@ -54,6 +54,7 @@ std::vector<View> views_of(const Extent& picture, const TransformSpec& spec, con
   const auto crops = ten_crops(resized, spec.size);
   if (spec.crop == CropKind::center) return {window(crops[4])};
   std::vector<View> views;
+  views.reserve(crops.size());
   for (const Crop& crop : crops) views.push_back(window(crop));
   return views;
 }
@@ -175,6 +176,7 @@ std::string make_views(std::span<const uint8_t> bytes, const std::string& name,
   const std::vector<View> views = views_of(picture, spec, random);
   const int64_t shrink = in_part && spec.fast_decode ? allowed_shrink(views[0]) : 1;
   std::vector<Sampling> samplings;
+  samplings.reserve(views.size());
   for (const View& view : views)
     samplings.push_back({ResizeWeights(shrunk(view.x, shrink)),
                          ResizeWeights(shrunk(view.y, shrink)), view.mirrored});

@@ -6,8 +6,11 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <numeric>
 
+#include "data/bad_images.h"
 #include "data/gaussian_baseline.h"
+#include "experiments/data_options.h"
 #include "experiments/evaluation_report.h"
 #include "experiments/program.h"
 #include "experiments/run_options.h"
@@ -29,7 +32,8 @@ struct Options {
   std::vector<std::string> checkpoints;
   DataOptions data;
   std::string split = "test";
-  int64_t batch_size = 500;
+  int64_t batch_size = -1;
+  int64_t crops = 1;
   std::string ood;
   std::string ood_folder;
   int64_t recalibrate = 0;
@@ -44,12 +48,15 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("CHECKPOINT", o.checkpoints, "checkpoints, then perhaps the folder of the data")
       ->required();
   const std::string data = "Data";
-  app.add_option("--dataset", o.data.dataset,
-                 "fashion-mnist, digits, synthetic:CLASSES[:COUNT[:SIZE]] or a folder of IDX "
-                 "files; default: what the checkpoint was trained on")
+  add_data_options(app, o.data, data);
+  app.add_option("--split", o.split, "test (or val, where there is no test), val, train or all")
+      ->group(data)
+      ->capture_default_str();
+  app.add_option("-b,--batch-size", o.batch_size,
+                 "images per batch; default: 500 small ones, 19 of 224 x 224")
       ->group(data);
-  app.add_option("--split", o.split, "test, train or all")->group(data)->capture_default_str();
-  app.add_option("-b,--batch-size", o.batch_size, "images per batch")
+  app.add_option("--crops", o.crops,
+                 "views of each picture of a folder: 1, or 10 (corners, middle, mirrored)")
       ->group(data)
       ->capture_default_str();
   app.add_option("--ood", o.ood, "another data set, to be told from this one by its densities")
@@ -77,9 +84,9 @@ void add_options(CLI::App& app, Options& o) {
 }
 
 Split split_of(const std::string& text) {
-  for (const Split split : {Split::train, Split::test, Split::all})
+  for (const Split split : {Split::train, Split::validation, Split::test, Split::all})
     if (text == name_of(split)) return split;
-  fail(ErrorKind::usage, "--split: expected train, test or all, got '{}'", text);
+  fail(ErrorKind::usage, "--split: expected train, val, test or all, got '{}'", text);
 }
 
 void check_options(Options& o) {
@@ -89,7 +96,10 @@ void check_options(Options& o) {
     o.checkpoints.pop_back();
   }
   split_of(o.split);
-  expect(o.batch_size >= 1, "--batch-size: expected at least 1, got {}", o.batch_size);
+  expect(o.batch_size == -1 || o.batch_size >= 1, "--batch-size: expected at least 1, got {}",
+         o.batch_size);
+  expect(o.crops == 1 || o.crops == 10, "--crops: expected 1 or 10, got {}", o.crops);
+  check_data_options(o.data);
   expect(o.recalibrate >= 0, "--recalibrate-bn: expected at least 0, got {}", o.recalibrate);
   expect(o.dct_log_det == "true" || o.dct_log_det == "reported",
          "--dct-log-det: expected true or reported, got '{}'", o.dct_log_det);
@@ -99,42 +109,61 @@ void check_options(Options& o) {
          "--summary: one checkpoint at a time, got {}", o.checkpoints.size());
 }
 
-/// The image sets that checkpoints share, loaded when first needed.
+/// A set and the pictures of it that could not be read.
+struct OpenedSet {
+  DatasetSpec spec;
+  std::unique_ptr<Dataset> set;
+  std::unique_ptr<BadImageLog> bad;
+};
+
+/// The image sets that checkpoints share, opened when first needed.
 class Images {
  public:
   explicit Images(const Options& options) : options_(options) {}
 
-  const ImageSet& evaluated(const TrainingRecipe& recipe) {
-    return load(evaluated_, recipe, split_of(options_.split));
+  const OpenedSet& evaluated(const DatasetSpec& spec) {
+    return open(evaluated_, spec, split_of(options_.split));
   }
-  const ImageSet& training(const TrainingRecipe& recipe) {
-    return load(training_, recipe, Split::train);
-  }
-  const ImageSet& foreign() {
-    if (!foreign_.set)
-      foreign_.set = std::make_unique<ImageSet>(load_dataset(
-          options_.ood, options_.ood == "digits" ? Split::all : Split::test, options_.ood_folder));
-    return *foreign_.set;
+  const OpenedSet& training(const DatasetSpec& spec) { return open(training_, spec, Split::train); }
+  const OpenedSet& foreign(const DatasetSpec& like) {
+    DatasetSpec spec = like;
+    spec.name = options_.ood;
+    spec.folder = options_.ood_folder;
+    spec.class_names.clear();
+    return open(foreign_, spec, options_.ood == "digits" ? Split::all : Split::test);
   }
 
  private:
-  struct Loaded {
-    std::string name;
-    std::unique_ptr<ImageSet> set;
-  };
-  const ImageSet& load(Loaded& loaded, const TrainingRecipe& recipe, Split split) {
-    const std::string name = dataset_name(options_.data, recipe.dataset);
-    if (!loaded.set || loaded.name != name)
-      loaded = {name,
-                std::make_unique<ImageSet>(load_images(options_.data, recipe.dataset, split))};
-    return *loaded.set;
+  const OpenedSet& open(OpenedSet& opened, const DatasetSpec& spec, Split split) {
+    if (opened.set && opened.spec == spec) return opened;
+    opened.spec = spec;
+    opened.set = open_dataset(spec, split);
+    opened.bad = bad_image_log(options_.data, opened.set->info().count);
+    return opened;
   }
 
   const Options& options_;
-  Loaded evaluated_, training_, foreign_;
+  OpenedSet evaluated_, training_, foreign_;
 };
 
-void recalibrate(const Options& o, const TrainingRecipe& recipe, const ImageSet& set,
+/// Training images without those that chose checkpoints.
+std::vector<int64_t> training_indices(const OpenedSet& opened, const TrainingRecipe& recipe) {
+  const DatasetInfo& info = opened.set->info();
+  if (recipe.validation > 0.0 || !has_validation(opened.spec))
+    return split_validation(info.name, info.count, recipe.validation, recipe.seed).train;
+  std::vector<int64_t> all(static_cast<size_t>(info.count));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  return all;
+}
+
+TransformSpec transform_of(const Options& o, const TrainingRecipe& recipe) {
+  TransformSpec transform = evaluation_transform(o.data);
+  if (transform.resize == 0) transform.resize = recipe.resize;
+  transform.exif = transform.exif || recipe.exif;
+  return transform;
+}
+
+void recalibrate(const Options& o, const TrainingRecipe& recipe, const OpenedSet& opened,
                  LoadedModel& loaded) {
   LoaderOptions options;
   options.batch_size = recipe.batch_size;
@@ -142,22 +171,40 @@ void recalibrate(const Options& o, const TrainingRecipe& recipe, const ImageSet&
   options.flip = recipe.flip;
   options.shift = recipe.shift;
   options.noise = recipe.noise;
+  options.clamp = recipe.clamp;
   options.mean = loaded.input.mean;
   options.std = loaded.input.std;
   options.device = loaded.model->device();
-  BatchLoader loader(set, split_validation(set, recipe.validation, recipe.seed).train, options);
-  reaverage_batch_norm(*loaded.model, loader, o.recalibrate);
+  options.transform = transform_of(o, recipe);
+  options.transform.crop = CropKind::random_resized;
+  options.transform.scale_min = recipe.crop_scale[0];
+  options.transform.scale_max = recipe.crop_scale[1];
+  options.transform.ratio_min = recipe.crop_ratio[0];
+  options.transform.ratio_max = recipe.crop_ratio[1];
+  options.transform.fast_decode = recipe.fast_decode;
+  options.workers = worker_count(o.data, options.device);
+  options.bad_images = opened.bad.get();
+  const auto loader = opened.set->batches(training_indices(opened, recipe), options);
+  reaverage_batch_norm(*loaded.model, *loader, o.recalibrate);
   log_info("batch-norm statistics averaged over {} training batches", o.recalibrate);
 }
 
 /// Evenly spread training images, without those that chose checkpoints.
-std::vector<int64_t> reference_indices(const ImageSet& set, const TrainingRecipe& recipe) {
-  const auto train = split_validation(set, recipe.validation, recipe.seed).train;
+std::vector<int64_t> reference_indices(const OpenedSet& opened, const TrainingRecipe& recipe) {
+  const auto train = training_indices(opened, recipe);
   const auto all = static_cast<int64_t>(train.size());
   const int64_t count = std::min(kReferenceImages, all);
   std::vector<int64_t> chosen;
   for (int64_t i = 0; i < count; ++i) chosen.push_back(train[static_cast<size_t>(i * all / count)]);
   return chosen;
+}
+
+/// Images per batch, if the user leaves it open: about as many values as 500 small pictures have.
+int64_t batch_size(const Options& o, const ModelConfig& config) {
+  if (o.batch_size > 0) return o.batch_size;
+  constexpr int64_t kValues = 3'000'000;
+  const int64_t values = config.image_size * config.image_size * config.channels * o.crops;
+  return std::clamp<int64_t>(kValues / values, 1, 500);
 }
 
 /// L_X of the published implementation, whose log-determinant of the DCT is too large by this.
@@ -181,44 +228,74 @@ CheckpointReport evaluate(const Options& o, Device device, const std::string& pa
     config.dct_reported = o.dct_log_det == "reported";
   });
   loaded.model->to(device);
+  const ModelConfig& config = loaded.model->config();
   const TrainingRecipe recipe = training_recipe(loaded.checkpoint, path);
-  const ImageSet& set = images.evaluated(recipe);
-  expect_images_fit(loaded, path, set);
-  expect_classes_fit(loaded, path, set);
-  if (!o.ood.empty()) expect_images_fit(loaded, path, images.foreign());
+  DatasetSpec data = dataset_spec(o.data, config, recipe.dataset);
+  data.shard_classes = loaded.input.class_names;
+  const OpenedSet& opened = images.evaluated(data);
+  const DatasetInfo& info = opened.set->info();
+  expect_images_fit(loaded, path, info);
+  expect_classes_fit(loaded, path, info);
+  expect(o.crops == 1 || opened.set->in_memory() == nullptr,
+         "--crops: {} has images of one size, of which no crops are taken", info.name);
+  expect(o.ood.empty() || loaded.model->has_density(), "--ood: {} has no density", path);
+  if (!o.ood.empty()) expect_images_fit(loaded, path, images.foreign(data).set->info());
   log_info("{}: step {}, epoch {}; {} {} images of {}", path, loaded.progress.step,
-           loaded.progress.epoch, set.count, o.split, set.name);
-  if (o.recalibrate > 0) recalibrate(o, recipe, images.training(recipe), loaded);
+           loaded.progress.epoch, info.count, o.split, info.name);
+  if (o.recalibrate > 0) recalibrate(o, recipe, images.training(data), loaded);
 
   EvaluationSpec spec;
-  spec.batch_size = o.batch_size;
+  spec.batch_size = batch_size(o, config);
   spec.beta = recipe.beta;
   spec.smoothing = recipe.smoothing;
   spec.seed = o.run.seed;
+  spec.transform = transform_of(o, recipe);
+  spec.transform.crop = o.crops == 10 ? CropKind::ten : CropKind::center;
+  spec.workers = worker_count(o.data, device);
+  const auto evaluate_set = [&](const OpenedSet& from) {
+    spec.bad_images = from.bad.get();
+    return evaluate_model(*loaded.model, loaded.input, *from.set, spec);
+  };
   CheckpointReport report;
   report.checkpoint = path;
-  report.dataset = set.name;
+  report.dataset = info.name;
   report.split = o.split;
-  report.noisy = evaluate_model(*loaded.model, loaded.input, set, spec);
+  report.crops = o.crops;
+  spec.noise = loaded.model->has_density();
+  report.noisy = evaluate_set(opened);
   spec.noise = false;
-  report.clean = evaluate_model(*loaded.model, loaded.input, set, spec);
-  const ModelConfig& config = loaded.model->config();
-  const double excess = config.dct_reported ? 0.0 : dct_excess(config);
-  const double released = report.clean.summary.loss_x - excess;
-  if (excess != 0.0) report.loss_x_released = released;
-  if (is_published_size(config)) report.bits_paper = bits_per_dim_paper(released);
-  if (o.baseline) report.bits_gaussian = bits_per_dim(fit_gaussian(images.training(recipe)), set);
+  report.clean = loaded.model->has_density() ? evaluate_set(opened) : report.noisy;
+  if (loaded.model->has_density()) {
+    const double excess = config.dct_reported ? 0.0 : dct_excess(config);
+    const double released = report.clean.summary.loss_x - excess;
+    if (excess != 0.0) report.loss_x_released = released;
+    if (is_published_size(config)) report.bits_paper = bits_per_dim_paper(released);
+  }
+  if (o.baseline) {
+    LoaderOptions reading;
+    reading.transform = spec.transform;
+    reading.transform.crop = CropKind::center;
+    reading.workers = spec.workers;
+    const auto moments = [&](const OpenedSet& from) {
+      reading.bad_images = from.bad.get();
+      return fit_gaussian(*from.set, reading);
+    };
+    report.bits_gaussian = bits_per_dim(moments(images.training(data)), moments(opened));
+  }
   if (!o.ood.empty()) {
-    const ImageSet& foreign = images.foreign();
+    const OpenedSet& foreign = images.foreign(data);
     spec.foreign = true;
-    const EvaluationResult others = evaluate_model(*loaded.model, loaded.input, foreign, spec);
+    const EvaluationResult others = evaluate_set(foreign);
     spec.foreign = false;
-    const ImageSet& training = images.training(recipe);
+    const OpenedSet& training = images.training(data);
     spec.indices = reference_indices(training, recipe);
-    const EvaluationResult known = evaluate_model(*loaded.model, loaded.input, training, spec);
-    report.ood = compare_densities(foreign.name, OodReference(log_densities(known)),
+    const EvaluationResult known = evaluate_set(training);
+    report.ood = compare_densities(foreign.set->info().name, OodReference(log_densities(known)),
                                    log_densities(report.clean), log_densities(others));
   }
+  if (!o.outputs.empty()) write_atomic(o.outputs, to_csv(report.noisy, *opened.set));
+  if (opened.bad != nullptr) report.bad_images = opened.bad->entries();
+  for (const auto& [index, message] : report.bad_images) log_warning("left out: {}", message);
   report.peak_bytes = Allocator::of(device).stats().peak_total;
   return report;
 }
@@ -230,7 +307,6 @@ int run(Options& o) {
   std::vector<CheckpointReport> reports;
   for (const std::string& path : o.checkpoints)
     reports.push_back(evaluate(o, device, path, images));
-  if (!o.outputs.empty()) write_atomic(o.outputs, to_csv(reports[0].noisy.images));
   if (!o.summary.empty()) merge_summary(o.summary, reports[0]);
   if (!o.run.json) {
     print_result(to_text(reports));

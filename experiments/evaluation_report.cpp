@@ -30,17 +30,21 @@ std::string main_table(const std::vector<CheckpointReport>& reports) {
   TextTable table(header);
   for (const auto& report : reports)
     for (const bool noise : {true, false}) {
-      const EvaluationSummary& s = (noise ? report.noisy : report.clean).summary;
+      const EvaluationResult& result = noise ? report.noisy : report.clean;
+      const EvaluationSummary& s = result.summary;
+      const auto density = [&](double value) {
+        return result.has_density ? fmt::format("{:.4f}", value) : std::string("-");
+      };
       std::vector<std::string> row = {noise ? report.checkpoint : "",
                                       noise ? "yes" : "no",
                                       std::to_string(s.images),
                                       percent(s.acc1),
                                       percent(s.acc5),
-                                      fmt::format("{:.4f}", s.loss_x),
+                                      density(s.loss_x),
                                       fmt::format("{:.4f}", s.loss_y),
                                       fmt::format("{:.4f}", s.ce),
                                       fmt::format("{:.4f}", s.entropy),
-                                      fmt::format("{:.4f}", s.bits_per_dim)};
+                                      density(s.bits_per_dim)};
       // The published numbers are noise-free.
       if (released)
         row.push_back(
@@ -93,10 +97,11 @@ std::string ood_table(const std::vector<CheckpointReport>& reports) {
 
 Json summary_json(const EvaluationResult& result) {
   const EvaluationSummary& s = result.summary;
+  const auto density = [&](double value) { return result.has_density ? Json(value) : Json(); };
   return {{"images", s.images},   {"acc1", s.acc1},
-          {"acc5", s.acc5},       {"loss_x", s.loss_x},
-          {"loss_y", s.loss_y},   {"loss_class", s.loss_class},
-          {"ce", s.ce},           {"bits_per_dim", s.bits_per_dim},
+          {"acc5", s.acc5},       {"loss_x", density(s.loss_x)},
+          {"loss_y", s.loss_y},   {"loss_class", density(s.loss_class)},
+          {"ce", s.ce},           {"bits_per_dim", density(s.bits_per_dim)},
           {"entropy", s.entropy}, {"confidence", s.confidence},
           {"loss", result.loss},  {"images_per_s", result.images_per_s}};
 }
@@ -170,8 +175,11 @@ std::string to_text(const std::vector<CheckpointReport>& reports) {
 }
 
 std::string to_json(const CheckpointReport& report) {
-  Json json = {
-      {"checkpoint", report.checkpoint}, {"dataset", report.dataset}, {"split", report.split}};
+  Json json = {{"checkpoint", report.checkpoint},
+               {"dataset", report.dataset},
+               {"split", report.split},
+               {"crops", report.crops},
+               {"bad_images", report.bad_images.size()}};
   json.update(summary_json(report.noisy));
   json.update(calibration_json(report.noisy));
   json["noise_free"] = summary_json(report.clean);

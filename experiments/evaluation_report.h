@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@ struct CheckpointReport {
   std::string checkpoint;
   std::string dataset;
   std::string split;
+  int64_t crops = 1;
+  /// Messages about pictures that were left out, by index.
+  std::map<int64_t, std::string> bad_images;
   EvaluationResult noisy;  ///< with dequantisation noise: the numbers to quote
   EvaluationResult clean;  ///< without, like the published evaluation
   /// L_X with the log-determinant that the published implementation reports, where that differs.

@@ -102,7 +102,8 @@ int main(int argc, char** argv) {
     std::string second;
     pal::ImageLimits limits;
     bool json = false;
-    app.add_option("FILE", files, "files or folders (JPEG, PNG, safetensors, checkpoints, IDX)");
+    app.add_option("FILE", files,
+                   "files or folders (JPEG, PNG, safetensors, checkpoints, PyTorch, tar, IDX)");
     app.add_flag("--json", json, "answer in JSON: an object, or an array for several files");
     app.add_option("--max-pixels", limits.max_pixels, "refuse larger pictures")
         ->capture_default_str();

@@ -16,7 +16,7 @@ struct FileReport {
   enum class Verdict { ok, warning, error };
 
   std::string file;
-  /// jpeg, png, safetensors, checkpoint, idx, unknown
+  /// jpeg, png, safetensors, checkpoint, pt, tar, idx, unknown
   std::string kind = "unknown";
   Verdict verdict = Verdict::ok;
   /// One line each; an error is the last.
@@ -33,6 +33,8 @@ struct FileReport {
   std::vector<std::string> names;
   double sum = 0.0;
   std::map<std::string, std::string> metadata;
+  /// Tar shards: labelled pictures.
+  int64_t samples = 0;
   /// IDX arrays.
   std::vector<int64_t> shape;
 };

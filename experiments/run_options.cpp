@@ -35,15 +35,4 @@ void set_precision(const RunOptions& options, ModelConfig& config) {
   if (!precision.empty()) config.compute = precision == "bf16" ? DType::bf16 : DType::f32;
 }
 
-std::string dataset_name(const DataOptions& options, const std::string& trained_on) {
-  if (!options.dataset.empty()) return options.dataset;
-  if (!options.folder.empty()) return options.folder;
-  return trained_on.empty() ? "fashion-mnist" : trained_on;
-}
-
-ImageSet load_images(const DataOptions& options, const std::string& trained_on, Split split) {
-  const std::string name = dataset_name(options, trained_on);
-  return load_dataset(name, split, options.dataset.empty() ? std::string() : options.folder);
-}
-
 }  // namespace pal

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "data/image_grid.h"
+#include "experiments/data_options.h"
 #include "experiments/evaluation.h"
 #include "experiments/program.h"
 #include "experiments/run_options.h"
@@ -55,10 +56,9 @@ void add_options(CLI::App& app, Options& o) {
       ->group(what)
       ->expected(2)
       ->excludes(rebuild);
-  app.add_option("--dataset", o.data.dataset,
-                 "whose test images; default: what the checkpoint was trained on")
-      ->group(what);
-  app.add_option("--data", o.data.folder, "folder with the data")->group(what);
+  const std::string data = "Test images";
+  app.add_option("--data", o.data.folder, "folder with the data")->group(data);
+  add_data_options(app, o.data, data);
   add_run_options(app, o.run);
 }
 
@@ -102,10 +102,11 @@ void answer(const Options& o, int64_t pictures, nlohmann::ordered_json json,
 }
 
 /// The test images that reconstructions and interpolations start from.
-ImageSet test_images(const Options& o, const LoadedModel& loaded) {
+std::unique_ptr<Dataset> test_images(const Options& o, const LoadedModel& loaded) {
   const TrainingRecipe recipe = training_recipe(loaded.checkpoint, o.checkpoint);
-  ImageSet set = load_images(o.data, recipe.dataset, Split::test);
-  expect_images_fit(loaded, o.checkpoint, set);
+  auto set =
+      open_dataset(dataset_spec(o.data, loaded.model->config(), recipe.dataset), Split::test);
+  expect_images_fit(loaded, o.checkpoint, set->info());
   return set;
 }
 
@@ -121,8 +122,9 @@ void sample(const Options& o, const LoadedModel& loaded) {
          kMostPictures);
   std::vector<Image> pictures;
   for (const int64_t y : classes) {
-    const Tensor z = class_latents(*loaded.model, y, 0, o.count, o.temperature, o.run.seed);
-    for (Image& picture : to_pictures(decode(*loaded.model, z), loaded.input))
+    const Tensor z =
+        class_latents(flow_of(loaded, o.checkpoint), y, 0, o.count, o.temperature, o.run.seed);
+    for (Image& picture : to_pictures(decode(flow_of(loaded, o.checkpoint), z), loaded.input))
       pictures.push_back(std::move(picture));
   }
   write_png(o.output, image_grid(pictures, o.count, kGap));
@@ -130,13 +132,14 @@ void sample(const Options& o, const LoadedModel& loaded) {
 }
 
 void reconstruct(const Options& o, const LoadedModel& loaded) {
-  const ImageSet set = test_images(o, loaded);
-  expect(o.reconstruct <= set.count, "--reconstruct: {} has {} test images, got {}", set.name,
-         set.count, o.reconstruct);
+  const auto set = test_images(o, loaded);
+  expect(o.reconstruct <= set->info().count, "--reconstruct: {} has {} test images, got {}",
+         set->info().name, set->info().count, o.reconstruct);
   std::vector<int64_t> indices(static_cast<size_t>(o.reconstruct));
   std::iota(indices.begin(), indices.end(), int64_t{0});
-  const Tensor images = network_images(set, loaded.input, indices);
-  const Tensor rebuilt = decode(*loaded.model, encode(*loaded.model, images));
+  const Tensor images = network_images(*set, loaded.input, indices);
+  const Tensor rebuilt =
+      decode(flow_of(loaded, o.checkpoint), encode(flow_of(loaded, o.checkpoint), images));
   const InversionError error = inversion_error(images, rebuilt);
   // Originals over their reconstructions, as many pairs in a row as -n says.
   const std::vector<Image> originals = to_pictures(images, loaded.input);
@@ -162,12 +165,14 @@ void reconstruct(const Options& o, const LoadedModel& loaded) {
 }
 
 void interpolate(const Options& o, const LoadedModel& loaded) {
-  const ImageSet set = test_images(o, loaded);
+  const auto set = test_images(o, loaded);
   for (const int64_t index : o.interpolate)
-    expect(index >= 0 && index < set.count, "--interpolate: {} has test images 0 to {}, got {}",
-           set.name, set.count - 1, index);
-  const Tensor ends = encode(*loaded.model, network_images(set, loaded.input, o.interpolate));
-  const Tensor line = decode(*loaded.model, interpolate_latents(ends, o.count));
+    expect(index >= 0 && index < set->info().count,
+           "--interpolate: {} has test images 0 to {}, got {}", set->info().name,
+           set->info().count - 1, index);
+  const Tensor ends =
+      encode(flow_of(loaded, o.checkpoint), network_images(*set, loaded.input, o.interpolate));
+  const Tensor line = decode(flow_of(loaded, o.checkpoint), interpolate_latents(ends, o.count));
   write_png(o.output, image_grid(to_pictures(line, loaded.input), o.count, kGap));
   answer(o, o.count, {{"from", o.interpolate[0]}, {"to", o.interpolate[1]}}, "");
 }

@@ -59,14 +59,14 @@ Tensor interpolate_latents(const Tensor& z, int64_t steps) {
   return line;
 }
 
-Tensor network_images(const ImageSet& set, const InputSpec& input,
+Tensor network_images(const Dataset& set, const InputSpec& input,
                       const std::vector<int64_t>& indices) {
   LoaderOptions options;
   options.batch_size = static_cast<int64_t>(indices.size());
   options.noise = false;
   options.mean = input.mean;
   options.std = input.std;
-  return BatchLoader(set, indices, evaluation_options(options)).batch(0, 0).images;
+  return set.batches(indices, evaluation_options(options))->batch(0, 0).images;
 }
 
 Tensor encode(IbInn& model, const Tensor& images) {

@@ -19,7 +19,7 @@ Tensor class_latents(const IbInn& model, int64_t y, int64_t first, int64_t count
 Tensor interpolate_latents(const Tensor& z, int64_t steps);
 
 /// Some images of a set as the network reads them, noise-free: f32 [n, h, w, c].
-Tensor network_images(const ImageSet& set, const InputSpec& input,
+Tensor network_images(const Dataset& set, const InputSpec& input,
                       const std::vector<int64_t>& indices);
 
 /// The latent vectors [n, D] of images in batches of at most 100, with running statistics.

@@ -2,6 +2,7 @@
 
 #include "experiments/options_file.h"
 #include "experiments/program.h"
+#include "experiments/recipe_defaults.h"
 #include "experiments/trainer.h"
 #include "runtime/log.h"
 
@@ -9,14 +10,16 @@ int main(int argc, char** argv) {
   return pal::run_program("pal-train", [&] {
     CLI::App app(
         "Trains a generative classifier: an invertible network with a Gaussian mixture in latent\n"
-        "space, by invertible backprop.\n\n"
+        "space, by invertible backprop; or a ResNet to compare it with.\n\n"
         "  pal-train --dataset fashion-mnist --beta 4 --epochs 3 -o run\n"
+        "  pal-train /data/imagenet -a ibinn-imagenet --beta 4 -o run     train/ and val/ inside\n"
         "  pal-train --resume auto -o run            goes on after a stop\n",
         "pal-train");
     pal::TrainOptions options;
     pal::add_train_options(app, options);
     if (!pal::parse_options(app, argc, argv)) return 0;
     pal::apply_config_file(app, options.config_file);
+    pal::apply_recipe_defaults(app);
     pal::finish_train_options(options);
     pal::set_log_level(options.quiet     ? pal::LogLevel::quiet
                        : options.verbose ? pal::LogLevel::verbose

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experiments/compute_options.h"
+#include "experiments/data_options.h"
 #include "layers/models/config.h"
 #include "layers/schedule.h"
 #include "layers/sgd.h"
@@ -17,12 +18,18 @@ namespace pal {
 /// Everything pal-train can be told. Text fields are parsed by finish().
 struct TrainOptions {
   // Data
-  std::string data;
-  std::string dataset = "fashion-mnist";
+  DataOptions data;
+  bool synthetic = false;
+  int64_t classes = 0;     ///< of synthetic pictures; 0: the architecture's
+  int64_t image_size = 0;  ///< of encoded and synthetic pictures; 0: the architecture's
   int64_t batch_size = 128;
   bool flip = true;
   int64_t shift = 2;
+  std::vector<double> crop_scale = {0.08, 1.0};
+  std::vector<double> crop_ratio = {3.0 / 4.0, 4.0 / 3.0};
+  bool fast_decode = false;
   bool noise = true;
+  bool clamp = false;
   double validation = 0.0;
   std::vector<float> mean;
   std::vector<float> std;
@@ -44,6 +51,7 @@ struct TrainOptions {
   double smoothing = 0.05;
   int64_t burn_in = 10;
   bool data_init = true;
+  double finetune_epochs = 0.0;
   int64_t recalibrate = 50;
   // Memory and numerics
   std::string activation_memory = "min";
@@ -59,6 +67,8 @@ struct TrainOptions {
   int64_t checkpoint_every = 0;
   int64_t keep_checkpoints = 2;
   double validate_every = 1.0;
+  int64_t check_every = 0;
+  int64_t check_images = 2000;
   bool allow_data_change = false;
   bool dry_run = false;
   bool profile = false;
@@ -73,6 +83,12 @@ struct TrainOptions {
   std::string config_file;
 };
 
+/// What to open: --synthetic, the set that is named, or Fashion-MNIST.
+DatasetSpec train_dataset(const TrainOptions& options);
+
+/// The loader's options but for what the data decide (mean, std, device, workers).
+LoaderOptions loader_options(const TrainOptions& options);
+
 /// Registers all options, grouped, with one line of help each.
 void add_train_options(CLI::App& app, TrainOptions& options);
 
@@ -82,6 +98,9 @@ void finish_train_options(TrainOptions& options);
 /// The model that the options describe, for images of this size, channels and classes.
 ModelConfig model_config(const TrainOptions& options, int64_t image_size, int64_t channels,
                          int64_t classes);
+
+/// The name of the data set that the recipe records.
+std::string recorded_dataset(const TrainOptions& options);
 
 /// The options that decide a run's numbers, as JSON: a resumed run must agree on them.
 std::string recipe_json(const TrainOptions& options);

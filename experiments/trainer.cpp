@@ -6,6 +6,7 @@
 
 #include "experiments/program.h"
 #include "kernels/softmax.h"
+#include "layers/models/resnet.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
@@ -21,55 +22,41 @@ constexpr double kInversionWarning = 1e-3;
 constexpr double kInversionWarningBf16 = 2e-2;
 constexpr double kInversionLimit = 1e-1;
 
-std::vector<float> channel_default(const std::vector<float>& given, int64_t channels, float grey,
-                                   const std::vector<float>& colour, const char* flag) {
-  const std::vector<float> values =
-      !given.empty() ? given : (channels == 1 ? std::vector<float>{grey} : colour);
-  expect(static_cast<int64_t>(values.size()) == channels, "{}: expected {} values, got {}", flag,
-         channels, values.size());
-  return values;
+/// Sets the limit before the data are loaded.
+Device prepared_device(const TrainOptions& options) {
+  const Device device = apply_compute_options(options.compute);
+  if (!options.memory_limit.empty())
+    Allocator::of(device).set_limit(parse_bytes(options.memory_limit, "--memory-limit"));
+  return device;
 }
 
 }  // namespace
 
-Trainer::Trainer(const TrainOptions& options) : options_(options) {
-  device_ = apply_compute_options(options.compute);
-  if (!options.memory_limit.empty())
-    memory().set_limit(parse_bytes(options.memory_limit, "--memory-limit"));
-  set_ = load_dataset(options.dataset, Split::train, options.data);
-  input_.mean =
-      channel_default(options.mean, set_.channels, 0.2860F, {0.485F, 0.456F, 0.406F}, "--mean");
-  input_.std =
-      channel_default(options.std, set_.channels, 0.3530F, {0.229F, 0.224F, 0.225F}, "--std");
-  for (const float s : input_.std) expect(s > 0.0F, "--std: expected numbers above 0, got {}", s);
-  input_.class_names = set_.class_names;
-
-  const ValidationSplit split = split_validation(set_, options.validation, options.seed);
-  LoaderOptions loader;
-  loader.batch_size = options.batch_size;
-  loader.seed = options.seed;
-  loader.flip = options.flip;
-  loader.shift = options.shift;
-  loader.noise = options.noise;
-  loader.mean = input_.mean;
-  loader.std = input_.std;
-  loader.device = device_;
-  train_loader_ = std::make_unique<BatchLoader>(set_, split.train, loader);
-  validation_ = split.validation;
-
-  expect(set_.height == set_.width, "{}: expected square images, got {}x{}", set_.name, set_.width,
-         set_.height);
-  model_ = std::make_unique<IbInn>(model_config(options, set_.height, set_.channels, set_.classes),
-                                   options.seed);
+Trainer::Trainer(const TrainOptions& options)
+    : options_(options), device_(prepared_device(options)), data_(options, device_) {
+  const DatasetInfo& images = data_.info();
+  const ModelConfig config =
+      model_config(options, images.height, images.channels, images.classes());
+  model_ = build_model(config);
+  flow_ = dynamic_cast<IbInn*>(model_.get());
+  expect(flow_ != nullptr || options.finetune_epochs == 0.0, "--finetune-mu: {} has no class means",
+         config.arch);
+  model_->materialise(options.seed);
   model_->to(device_);
   sgd_ = std::make_unique<Sgd>(model_->parameters());
-  set_up_chain();
+  set_up_memory();
   step_ = std::make_unique<TrainStep>(*model_, *sgd_, wants_graph());
   options_.schedule.total_steps =
       std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(steps_per_epoch())));
 }
 
-void Trainer::set_up_chain() {
+void Trainer::set_up_memory() {
+  if (flow_ == nullptr) {
+    static_cast<ResNet&>(*model_).set_policy(options_.activation_memory == "max"
+                                                 ? ActivationPolicy::store
+                                                 : ActivationPolicy::recompute);
+    return;
+  }
   ChainOptions chain;
   chain.policies = {options_.activation_memory == "max" ? ActivationPolicy::store
                                                         : ActivationPolicy::invert};
@@ -86,13 +73,27 @@ void Trainer::set_up_chain() {
     expect(error == std::errc() && stop == end && every >= 1,
            "--stream-anchors: expected auto, none or a number of blocks, got '{}'", text);
   }
-  for (int64_t i = every; every > 0 && i < model_->chain().size(); i += every)
+  for (int64_t i = every; every > 0 && i < flow_->chain().size(); i += every)
     chain.anchors.push_back(static_cast<int>(i));
-  model_->chain().set_options(chain);
+  flow_->chain().set_options(chain);
+}
+
+int64_t Trainer::finetune_steps() const {
+  return std::llround(options_.finetune_epochs * static_cast<double>(steps_per_epoch()));
+}
+
+bool Trainer::main_phase_done() const {
+  return progress_.step >= options_.schedule.total_steps || plateau_.finished;
+}
+
+bool Trainer::finished() const {
+  if (finetune_from_ >= 0) return progress_.step >= finetune_from_ + finetune_steps();
+  return main_phase_done() && finetune_steps() == 0;
 }
 
 int64_t Trainer::last_step() const {
-  const int64_t total = options_.schedule.total_steps;
+  const int64_t main = finetune_from_ >= 0 ? finetune_from_ : options_.schedule.total_steps;
+  const int64_t total = main + finetune_steps();
   return options_.max_steps > 0 ? std::min(options_.max_steps, total) : total;
 }
 
@@ -101,7 +102,7 @@ double Trainer::elapsed() const {
 }
 
 double Trainer::bits_per_dim(double nll_joint) const {
-  return pal::bits_per_dim(nll_joint, set_.classes, model_->dims(), input_.std);
+  return pal::bits_per_dim(nll_joint, data_.info().classes(), model_->dims(), data_.input().std);
 }
 
 bool Trainer::wants_graph() const {
@@ -118,7 +119,7 @@ bool Trainer::wants_graph() const {
 }
 
 StepInput Trainer::step_input(int64_t step) {
-  const Batch batch = train_loader_->batch(step / steps_per_epoch(), step % steps_per_epoch());
+  const Batch batch = data_.training().batch(step / steps_per_epoch(), step % steps_per_epoch());
   StepInput input;
   input.images = batch.images;
   input.labels = batch.labels;
@@ -129,6 +130,8 @@ StepInput Trainer::step_input(int64_t step) {
   const double factor = schedule_factor(options_.schedule, plateau_, step);
   input.sgd.learning_rate *= factor;
   input.sgd.learning_rate_means *= factor;
+  input.means_only = finetune_from_ >= 0;
+  if (input.means_only) input.sgd.learning_rate = 0.0;
   return input;
 }
 
@@ -176,8 +179,8 @@ void Trainer::fail_not_finite(const Launched& launched, const StepResult& result
   if (device_.is_cuda()) {
     // Parameters are still those the step began with, but later steps reused its gradients.
     const StepInput input = step_input(step);
-    const Tensor targets =
-        Tensor::empty({input.images.size(0), set_.classes}, DType::f32, Tag::data, Device());
+    const Tensor targets = Tensor::empty({input.images.size(0), data_.info().classes()}, DType::f32,
+                                         Tag::data, Device());
     cpu::soft_targets(input.labels, options_.smoothing, targets);
     model_->parameters().zero_grad();
     guarded(step, [&] { model_->train_step(input.images, targets.to(device_), input.loss); });
@@ -190,16 +193,18 @@ void Trainer::fail_not_finite(const Launched& launched, const StepResult& result
 
 bool Trainer::watch_inversion() {
   const int64_t every = options_.inversion_check_every;
-  if (every == 0 || options_.activation_memory == "max" || progress_.step % every != 0)
+  if (flow_ == nullptr || every == 0 || options_.activation_memory == "max" ||
+      finetune_from_ >= 0 || progress_.step % every != 0)
     return false;
   const Philox random(options_.seed, RandomPurpose::monitor, static_cast<uint64_t>(progress_.step));
-  model_->chain().monitor_next(
-      static_cast<int>(random.below(0, static_cast<uint64_t>(model_->chain().size()))));
+  flow_->chain().monitor_next(
+      static_cast<int>(random.below(0, static_cast<uint64_t>(flow_->chain().size()))));
   return true;
 }
 
 void Trainer::judge_inversion(int64_t step) {
-  const InversionCheck& check = model_->chain().last_check();
+  if (flow_ == nullptr) return;
+  const InversionCheck& check = flow_->chain().last_check();
   if (check.block < 0 || options_.activation_memory == "max") return;
   worst_inversion_ = std::max(worst_inversion_, check.relative_error);
   const bool bf16 = model_->config().compute == DType::bf16;
@@ -226,7 +231,7 @@ void Trainer::finish(bool complete) {
   if (complete) {
     save(folder_->checkpoints() + "/final.safetensors");
     if (options_.recalibrate > 0) {
-      reaverage_batch_norm(*model_, *train_loader_, options_.recalibrate);
+      reaverage_batch_norm(*model_, data_.training(), options_.recalibrate);
       save(folder_->checkpoints() + "/averaged.safetensors");
     }
     validate_and_choose();
@@ -251,8 +256,8 @@ int Trainer::run(const std::string& command, const std::string& config_text) {
   if (progress_.step == 0) {
     write_atomic(folder_->file("metrics.jsonl"), std::string());
     // A start from other weights keeps its act norms.
-    if (options_.data_init && options_.init_from.empty())
-      model_->fit_act_norms(train_loader_->batch(0, 0).images);
+    if (flow_ != nullptr && options_.data_init && options_.init_from.empty())
+      flow_->fit_act_norms(data_.training().batch(0, 0).images);
   }
   metrics_ = std::make_unique<MetricsFile>(folder_->file("metrics.jsonl"));
   write_atomic(folder_->file("config.toml"), config_text);
@@ -265,18 +270,22 @@ int Trainer::run(const std::string& command, const std::string& config_text) {
   const int64_t every =
       options_.checkpoint_every > 0 ? options_.checkpoint_every : steps_per_epoch();
   bool out_of_time = false;
-  while (progress_.step < last_step() && !plateau_.finished && !out_of_time &&
-         signal_.caught() == 0) {
+  while (!finished() && !out_of_time && signal_.caught() == 0) {
+    if (main_phase_done() && finetune_from_ < 0) start_finetune();
+    if (progress_.step >= last_step()) break;
     const auto before = std::chrono::steady_clock::now();
     launch_step();
-    const bool validates =
-        progress_.step < options_.schedule.total_steps && due(options_.validate_every);
+    const bool validates = !finished() && due(options_.validate_every);
+    const bool checks = options_.check_every > 0 && progress_.step % options_.check_every == 0;
     const bool saves = progress_.step % every == 0;
     // A GPU is left a step to do while the host prepares the next one; what needs the weights as
     // they are waits for it.
-    collect_down_to(device_.is_cuda() && !validates && !saves ? 1 : 0, before);
+    collect_down_to(device_.is_cuda() && !validates && !checks && !saves ? 1 : 0, before);
     // Also at a stop by --max-steps: the numbers must not depend on where a run was cut.
-    if (validates) validate_and_choose();
+    if (validates)
+      validate_and_choose();
+    else if (checks)
+      check_sample();
     if (saves) save_step();
     out_of_time = options_.max_time > 0.0 && elapsed() >= options_.max_time;
   }
@@ -288,7 +297,7 @@ int Trainer::run(const std::string& command, const std::string& config_text) {
     log_info("stopped by a signal at step {}; go on with --resume auto", progress_.step);
     return signal_.exit_code();
   }
-  finish(progress_.step >= options_.schedule.total_steps || plateau_.finished || out_of_time);
+  finish(finished() || out_of_time);
   if (options_.profile) print_result(Profiler::table());
   if (!options_.trace.empty()) write_atomic(options_.trace, Profiler::chrome_trace());
   return 0;

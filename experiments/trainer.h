@@ -4,12 +4,10 @@
 #include <memory>
 #include <string>
 
-#include "data/dataset.h"
-#include "data/loader.h"
 #include "experiments/evaluation.h"
 #include "experiments/run_log.h"
 #include "experiments/stop_signal.h"
-#include "experiments/train_options.h"
+#include "experiments/train_data.h"
 #include "layers/checkpoint/run_folder.h"
 #include "layers/models/model_io.h"
 #include "layers/train_step.h"
@@ -35,7 +33,7 @@ class Trainer {
     double learning_rate = 0.0;
   };
 
-  void set_up_chain();
+  void set_up_memory();
   void resume();
   void check_resume(const Checkpoint& checkpoint, const std::string& path) const;
   void write_run_file(const std::string& command) const;
@@ -58,27 +56,38 @@ class Trainer {
   void record_step(const Launched& launched, const StepResult& result, double seconds);
   std::string progress_text(const StepResult& result) const;
 
+  EvaluationResult evaluate(std::vector<int64_t> images);
+  /// A look at a fixed sample of the validation images.
+  void check_sample();
   void validate_and_choose();
+  /// After the main phase: from the best weights on, the class means alone are trained.
+  void start_finetune();
+  void load_best();
   void save(const std::string& path);
   void save_step();
   void finish(bool complete);
   void report(bool complete) const;
   std::map<std::string, std::string> extra_metadata() const;
 
-  int64_t steps_per_epoch() const { return train_loader_->steps(); }
+  int64_t steps_per_epoch() const { return data_.training().steps(); }
+  int64_t finetune_steps() const;
+  bool main_phase_done() const;
+  bool finished() const;
+  /// The last step, as far as it is known yet.
   int64_t last_step() const;
   bool due(double every_epochs) const;
+  const char* memory_policy() const;
+  /// Bytes that a step's activations are expected to need.
+  int64_t planned_activations() const;
   double bits_per_dim(double nll_joint) const;
   double elapsed() const;
   Allocator& memory() const { return Allocator::of(device_); }
 
   TrainOptions options_;
   Device device_;
-  ImageSet set_;
-  std::unique_ptr<BatchLoader> train_loader_;
-  std::vector<int64_t> validation_;
-  InputSpec input_;
-  std::unique_ptr<IbInn> model_;
+  TrainData data_;
+  std::unique_ptr<Model> model_;
+  IbInn* flow_ = nullptr;  // the model, if it is one
   std::unique_ptr<Sgd> sgd_;
   std::unique_ptr<TrainStep> step_;
   std::deque<Launched> launched_;
@@ -92,6 +101,7 @@ class Trainer {
   double best_entropy_ = 0.0;
   double best_density_ = 0.0;
   bool has_best_ = false;
+  int64_t finetune_from_ = -1;  // first step of that phase, counted from 0
   double worst_inversion_ = 0.0;
   std::chrono::steady_clock::time_point start_;
   int64_t start_step_ = 0;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "experiments/model_summary.h"
 #include "experiments/program.h"
 #include "experiments/text_table.h"
 #include "experiments/trainer.h"
@@ -15,25 +16,33 @@ namespace pal {
 
 void Trainer::print_plan() const {
   const auto& store = model_->parameters();
+  const DatasetInfo& images = data_.info();
+  const ModelSummary summary = summarize_model(model_->config());
   print_result(fmt::format(
       "model {} at {}x{}x{}, {} classes: {} blocks, {} network parameters, {} in all",
-      model_->config().arch, set_.height, set_.width, set_.channels, set_.classes,
-      model_->chain().size(), store.count(ParameterGroup::network), store.all_values().numel()));
-  Shape shape{options_.batch_size, set_.height, set_.width, set_.channels};
-  for (int i = 0; i < model_->chain().size(); ++i) {
-    const Shape out = model_->chain().block(i).output_shape(shape);
-    print_result(fmt::format("  {:<12} {:<22} {:>20} -> {}", model_->chain().name(i),
-                             model_->chain().block(i).kind(), shape.str(), out.str()));
-    shape = out;
-  }
-  print_result(
-      fmt::format("parameters, gradients and momentum: {}; activations: {} (one stream is {})",
-                  format_bytes(3 * store.all_values().bytes()),
-                  options_.activation_memory == "max" ? "all stored" : "rebuilt by inversion",
-                  format_bytes(options_.batch_size * model_->dims() * 4)));
+      model_->config().arch, images.height, images.width, images.channels, images.classes(),
+      summary.blocks.size(), summary.parameters_network, summary.parameters_total));
+  for (const BlockSummary& block : summary.blocks)
+    print_result(fmt::format("  {:<12} {:<22} {:>20} -> {}", block.name, block.kind,
+                             block.input.str(), block.output.str()));
+  print_result(fmt::format("parameters, gradients and momentum: {}; activations, {}: about {}",
+                           format_bytes(3 * store.all_values().bytes()), memory_policy(),
+                           format_bytes(planned_activations())));
   print_result(fmt::format("{} training and {} validation images, {} steps per epoch, {} steps",
-                           train_loader_->count(), validation_.size(), steps_per_epoch(),
+                           data_.training().count(), data_.validation().size(), steps_per_epoch(),
                            last_step()));
+}
+
+const char* Trainer::memory_policy() const {
+  if (options_.activation_memory == "max") return "stored";
+  return flow_ != nullptr ? "rebuilt by inversion" : "recomputed block by block";
+}
+
+int64_t Trainer::planned_activations() const {
+  const ActivationPolicy policy = options_.activation_memory == "max" ? ActivationPolicy::store
+                                  : flow_ != nullptr                  ? ActivationPolicy::invert
+                                                                      : ActivationPolicy::recompute;
+  return activation_bytes(summarize_model(model_->config()), policy, options_.batch_size);
 }
 
 void Trainer::write_run_file(const std::string& command) const {
@@ -45,21 +54,22 @@ void Trainer::write_run_file(const std::string& command) const {
                                 {"precision", options_.compute.precision},
                                 {"threads", thread_count()},
                                 {"seed", options_.seed},
-                                {"data", set_.name},
-                                {"data_fingerprint", fmt::format("{:016x}", set_.fingerprint)}};
+                                {"data", data_.info().name},
+                                {"data_fingerprint", fmt::format("{:016x}", data_.fingerprint())}};
   write_atomic(folder_->file("run.json"), run.dump(2) + "\n");
 }
 
 void Trainer::log_start() const {
   log_info("palindrome {} on {}, {} threads, {}", version(), describe_device(device_),
            thread_count(), describe_libraries(device_));
-  log_info("{}: {} training, {} validation images {}x{}x{}, {} classes", set_.name,
-           train_loader_->count(), validation_.size(), set_.height, set_.width, set_.channels,
-           set_.classes);
-  log_info("{}: {} blocks, {} parameters ({} in the network), activations {}",
-           model_->config().arch, model_->chain().size(), model_->parameters().all_values().numel(),
-           model_->parameters().count(ParameterGroup::network),
-           options_.activation_memory == "max" ? "stored" : "rebuilt by inversion");
+  const DatasetInfo& images = data_.info();
+  log_info("{}: {} training, {} validation images {}x{}x{}, {} classes", images.name,
+           data_.training().count(), data_.validation().size(), images.height, images.width,
+           images.channels, images.classes());
+  log_info("{}: {} parameters ({} in the network), activations {}, about {}", model_->config().arch,
+           model_->parameters().all_values().numel(),
+           model_->parameters().count(ParameterGroup::network), memory_policy(),
+           format_bytes(planned_activations()));
   log_info("batch {}, {} steps, beta {}; output {}", options_.batch_size, last_step(),
            options_.beta_text, folder_->path());
 }
@@ -69,8 +79,11 @@ void Trainer::record_step(const Launched& launched, const StepResult& result, do
   MetricsRow row("train");
   row.set("t", elapsed()).set_count("step", launched.step);
   row.set("epoch", static_cast<double>(launched.step) / static_cast<double>(steps_per_epoch()));
-  row.set("loss", result.loss).set("loss_x", result.nll_joint).set("loss_y", result.cross_entropy);
-  row.set("bits_per_dim", bits_per_dim(result.nll_joint)).set("acc1", result.accuracy);
+  row.set("loss", result.loss);
+  if (model_->has_density()) row.set("loss_x", result.nll_joint);
+  row.set("loss_y", result.cross_entropy);
+  if (model_->has_density()) row.set("bits_per_dim", bits_per_dim(result.nll_joint));
+  row.set("acc1", result.accuracy);
   row.set("lr", launched.learning_rate);
   row.set("grad_norm", result.grad_norm);
   row.set("images_per_s", static_cast<double>(options_.batch_size) / seconds);
@@ -78,8 +91,9 @@ void Trainer::record_step(const Launched& launched, const StepResult& result, do
                fmt::format(R"({{"parameters":{},"activations":{},"workspace":{},"peak":{}}})",
                            memory_stats.peak_of(Tag::parameters), memory_stats.peak_activations,
                            memory_stats.peak_of(Tag::workspace), memory_stats.peak_total));
-  const InversionCheck& check = model_->chain().last_check();
-  if (check.block >= 0) row.set("inversion_error", check.relative_error);
+  row.set("data_stall", data_.training().stall_seconds());
+  if (flow_ != nullptr && flow_->chain().last_check().block >= 0)
+    row.set("inversion_error", flow_->chain().last_check().relative_error);
   metrics_->append(row);
 }
 
@@ -89,10 +103,12 @@ std::string Trainer::progress_text(const StepResult& result) const {
   const double left = static_cast<double>(last_step() - progress_.step) / std::max(1e-9, rate);
   const double fraction = static_cast<double>(progress_.step) / static_cast<double>(last_step());
   return fmt::format(
-      "epoch {:.2f} {} loss {:.3f}  {:.2f} bits/dim  acc {:.1f} %  {:.0f} images/s  "
+      "epoch {:.2f} {} loss {:.3f}{}  acc {:.1f} %  {:.0f} images/s  "
       "activations {}  ETA {}",
       static_cast<double>(progress_.step) / static_cast<double>(steps_per_epoch()),
-      progress_bar(fraction, 20), result.loss, bits_per_dim(result.nll_joint),
+      progress_bar(fraction, 20), result.loss,
+      model_->has_density() ? fmt::format("  {:.2f} bits/dim", bits_per_dim(result.nll_joint))
+                            : std::string(),
       100.0 * result.accuracy, rate * static_cast<double>(options_.batch_size),
       format_bytes(memory().stats().peak_activations), format_duration(left));
 }
@@ -105,18 +121,20 @@ void Trainer::report(bool complete) const {
                                     {"complete", complete},
                                     {"train_images_per_s", rate},
                                     {"train_seconds", train_seconds_},
+                                    {"data_stall_seconds", data_.training().stall_seconds()},
+                                    {"bad_images", data_.bad_images()},
                                     {"inversion_error", worst_inversion_},
                                     {"train_peak_bytes", memory_stats.peak_total},
                                     {"peak_activation_bytes", memory_stats.peak_activations}};
   if (has_best_) {
     summary["validation_ce"] = best_entropy_;
-    summary["validation_bits_per_dim"] = bits_per_dim(best_density_);
+    if (model_->has_density()) summary["validation_bits_per_dim"] = bits_per_dim(best_density_);
   }
   TextTable table({"training", ""});
   table.add({"steps", grouped(progress_.step)});
   table.add({"images/s", fmt::format("{:.0f}", rate)});
   table.add({"seconds in steps", fmt::format("{:.1f}", train_seconds_)});
-  if (options_.activation_memory == "min")
+  if (flow_ != nullptr && options_.activation_memory == "min")
     table.add({"worst relative inversion error", fmt::format("{:.1e}", worst_inversion_)});
   table.add({"peak memory", format_bytes(memory_stats.peak_total)});
   table.add(

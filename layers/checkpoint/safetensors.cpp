@@ -1,7 +1,6 @@
 #include "layers/checkpoint/safetensors.h"
 
 #include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "layers/checkpoint/digest.h"
@@ -29,45 +28,6 @@ Shape shape_of(const std::vector<int64_t>& e) {
     default:
       return {e[0], e[1], e[2], e[3]};
   }
-}
-
-/// IEEE half precision.
-struct Half {
-  uint16_t bits;
-  explicit operator double() const {
-    const int exponent = bits >> 10 & 0x1f;
-    const int fraction = bits & 0x3ff;
-    double value =
-        std::ldexp(exponent == 0 ? fraction : fraction + 1024, std::max(exponent, 1) - 25);
-    if (exponent == 0x1f) value = fraction == 0 ? HUGE_VAL : NAN;
-    return (bits & 0x8000) != 0 ? -value : value;
-  }
-};
-
-double as_double(bfloat16 value) { return static_cast<float>(value); }
-template <typename T>
-double as_double(T value) {
-  return static_cast<double>(value);
-}
-
-template <typename T>
-ValueSummary summarize_as(std::span<const uint8_t> bytes) {
-  const auto count = static_cast<int64_t>(bytes.size() / sizeof(T));
-  const double sum = parallel_sum(count, [&](int64_t i) {
-    T value;
-    std::memcpy(static_cast<void*>(&value), bytes.data() + i * static_cast<int64_t>(sizeof(T)),
-                sizeof(T));
-    return as_double(value);
-  });
-  if (std::isfinite(sum) || std::is_integral_v<T>) return {sum, true};
-  // A sum of finite doubles may overflow, so look at the values themselves.
-  const double bad = parallel_sum(count, [&](int64_t i) {
-    T value;
-    std::memcpy(static_cast<void*>(&value), bytes.data() + i * static_cast<int64_t>(sizeof(T)),
-                sizeof(T));
-    return std::isfinite(as_double(value)) ? 0.0 : 1.0;
-  });
-  return {sum, bad == 0.0};
 }
 
 template <typename T>
@@ -150,21 +110,7 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
 }
 
 std::optional<ValueSummary> SafetensorsFile::summarize(const TensorInfo& tensor) const {
-  const auto bytes = bytes_of(tensor);
-  const std::string& type = tensor.dtype_name;
-  if (type == "F32") return summarize_as<float>(bytes);
-  if (type == "F64") return summarize_as<double>(bytes);
-  if (type == "BF16") return summarize_as<bfloat16>(bytes);
-  if (type == "F16") return summarize_as<Half>(bytes);
-  if (type == "I64") return summarize_as<int64_t>(bytes);
-  if (type == "U64") return summarize_as<uint64_t>(bytes);
-  if (type == "I32") return summarize_as<int32_t>(bytes);
-  if (type == "U32") return summarize_as<uint32_t>(bytes);
-  if (type == "I16") return summarize_as<int16_t>(bytes);
-  if (type == "U16") return summarize_as<uint16_t>(bytes);
-  if (type == "I8") return summarize_as<int8_t>(bytes);
-  if (type == "U8" || type == "BOOL") return summarize_as<uint8_t>(bytes);
-  return std::nullopt;
+  return summarize_values(tensor.dtype_name, bytes_of(tensor));
 }
 
 std::optional<std::string> SafetensorsFile::first_non_finite() const {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -8,16 +9,12 @@
 #include <vector>
 
 #include "layers/checkpoint/safetensors_header.h"
+#include "layers/checkpoint/tensor_values.h"
+#include "runtime/file.h"
 #include "runtime/shape.h"
 #include "runtime/tensor.h"
 
 namespace pal {
-
-/// Sum (in double) and finiteness of a tensor's values.
-struct ValueSummary {
-  double sum = 0.0;
-  bool finite = true;
-};
 
 /// A safetensors file in memory, checked as a whole when it is read.
 class SafetensorsFile {
@@ -76,6 +73,22 @@ enum class FileLayout { as_given, channel_first };
 void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
                        const std::vector<std::pair<std::string, Tensor>>& tensors,
                        FileLayout layout = FileLayout::as_given);
+
+/// A tensor to be written whose bytes are made only then.
+struct StoredTensor {
+  std::string name;
+  /// As safetensors names types: "F32", "I64", ...
+  std::string dtype_name;
+  /// As in the file.
+  std::vector<int64_t> shape;
+  int64_t bytes = 0;
+  /// Delivers that many bytes, little-endian and row-major, the same ones at every call.
+  std::function<void(const ByteSink& sink)> feed;
+};
+
+/// The same for tensors that other files hold: `feed` is called twice, for the digest and to write.
+void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
+                       const std::vector<StoredTensor>& tensors);
 
 /// [n, h, w, c] -> dense [n, c, h, w]: images NHWC to NCHW, weights OHWI to OIHW. Rank 4 only.
 Tensor to_channel_first(const Tensor& tensor);

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "runtime/error.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -42,29 +43,6 @@ const ItemType* find_item_type(std::string_view name) {
   const auto* found =
       std::ranges::find_if(kItemTypes, [&](const ItemType& type) { return type.name == name; });
   return found == kItemTypes.end() ? nullptr : found;
-}
-
-/// Offset of the first byte that is not part of valid UTF-8, or the length.
-size_t valid_utf8_length(std::span<const uint8_t> text) {
-  size_t at = 0;
-  while (at < text.size()) {
-    const uint8_t lead = text[at];
-    if (lead < 0x80) {
-      ++at;
-      continue;
-    }
-    const size_t more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-    if (lead < 0xc2 || lead > 0xf4 || text.size() - at <= more) return at;
-    for (size_t i = 1; i <= more; ++i)
-      if ((text[at + i] & 0xc0) != 0x80) return at;
-    const uint8_t second = text[at + 1];
-    const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-    const bool surrogate = lead == 0xed && second > 0x9f;
-    const bool beyond = lead == 0xf4 && second > 0x8f;
-    if (overlong || surrogate || beyond) return at;
-    at += more + 1;
-  }
-  return at;
 }
 
 /// Walks over the header and tells how far the JSON parser has read.
@@ -308,7 +286,9 @@ SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::st
          file.size());
   const auto text = file.subspan(8, header_bytes);
   if (text[0] != '{') fail(ErrorKind::data, "{}:8: the header does not begin with {{", name);
-  if (const size_t valid = valid_utf8_length(text); valid < text.size())
+  if (const size_t valid =
+          valid_utf8_length({reinterpret_cast<const char*>(text.data()), text.size()});
+      valid < text.size())
     fail(ErrorKind::data, "{}:{}: the header is not valid UTF-8", name, 8 + valid);
   SafetensorsHeader header = HeaderReader(file, name, limits).read(header_bytes);
   check_ranges(header, static_cast<int64_t>(file.size()), name);

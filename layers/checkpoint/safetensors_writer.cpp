@@ -28,17 +28,17 @@ bool is_transposed(const Tensor& tensor, FileLayout layout) {
   return layout == FileLayout::channel_first && tensor.rank() == 4;
 }
 
-Json shape_in_file(const Tensor& tensor, FileLayout layout) {
-  Json shape = Json::array();
-  for (int axis = 0; axis < tensor.rank(); ++axis) shape.push_back(tensor.size(axis));
+std::vector<int64_t> shape_in_file(const Tensor& tensor, FileLayout layout) {
   if (is_transposed(tensor, layout))
-    shape = {tensor.size(0), tensor.size(3), tensor.size(1), tensor.size(2)};
+    return {tensor.size(0), tensor.size(3), tensor.size(1), tensor.size(2)};
+  std::vector<int64_t> shape;
+  for (int axis = 0; axis < tensor.rank(); ++axis) shape.push_back(tensor.size(axis));
   return shape;
 }
 
 /// Length, JSON and padding; the digest's digits are zeros.
 std::string make_header(const std::map<std::string, std::string>& metadata,
-                        const NamedTensors& tensors, FileLayout layout) {
+                        const std::vector<StoredTensor>& tensors) {
   std::string text(sizeof(uint64_t), '\0');
   text += kHeaderBegin;
   text += std::string(Digest::kDigits, '0') + '"';
@@ -46,12 +46,12 @@ std::string make_header(const std::map<std::string, std::string>& metadata,
     if (key != "digest") text += ',' + dump(key) + ':' + dump(value);
   text += '}';
   int64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
-    const Json entry = {{"dtype", safetensors_name_of(tensor.dtype())},
-                        {"shape", shape_in_file(tensor, layout)},
-                        {"data_offsets", {offset, offset + tensor.bytes()}}};
-    text += ',' + dump(name) + ':' + dump(entry);
-    offset += tensor.bytes();
+  for (const StoredTensor& tensor : tensors) {
+    const Json entry = {{"dtype", tensor.dtype_name},
+                        {"shape", tensor.shape},
+                        {"data_offsets", {offset, offset + tensor.bytes}}};
+    text += ',' + dump(tensor.name) + ':' + dump(entry);
+    offset += tensor.bytes;
   }
   text += '}';
   text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
@@ -83,26 +83,37 @@ void check_space(const std::string& path, int64_t needed) {
 
 void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
                        const NamedTensors& tensors, FileLayout layout) {
-  std::set<std::string> names;
-  int64_t data_bytes = 0;
+  std::vector<StoredTensor> stored;
   for (const auto& [name, tensor] : tensors) {
     expect(tensor.defined(), "write_safetensors: tensor {} is not defined", printable(name));
-    expect(names.insert(name).second && name != "__metadata__",
-           "write_safetensors: tensor name {} is taken", printable(name));
-    data_bytes += tensor.bytes();
+    stored.push_back({name, safetensors_name_of(tensor.dtype()), shape_in_file(tensor, layout),
+                      tensor.bytes(),
+                      [tensor, layout](const ByteSink& sink) { feed(tensor, layout, sink); }});
   }
-  std::string header = make_header(metadata, tensors, layout);
+  write_safetensors(path, metadata, stored);
+}
+
+void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
+                       const std::vector<StoredTensor>& tensors) {
+  std::set<std::string> names;
+  int64_t data_bytes = 0;
+  for (const StoredTensor& tensor : tensors) {
+    expect(names.insert(tensor.name).second && tensor.name != "__metadata__",
+           "write_safetensors: tensor name {} is taken", printable(tensor.name));
+    data_bytes += tensor.bytes;
+  }
+  std::string header = make_header(metadata, tensors);
   check_space(path, static_cast<int64_t>(header.size()) + data_bytes);
 
   Digest digest;
   digest.update(bytes_of(header));
-  for (const auto& [name, tensor] : tensors)
-    feed(tensor, layout, [&](std::span<const uint8_t> bytes) { digest.update(bytes); });
+  for (const StoredTensor& tensor : tensors)
+    tensor.feed([&](std::span<const uint8_t> bytes) { digest.update(bytes); });
   header.replace(kDigestOffset, Digest::kDigits, digest.hex());
 
   write_atomic(path, [&](const ByteSink& sink) {
     sink(bytes_of(header));
-    for (const auto& [name, tensor] : tensors) feed(tensor, layout, sink);
+    for (const StoredTensor& tensor : tensors) tensor.feed(sink);
   });
 }
 

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "data/loader.h"
 #include "data/synthetic.h"
+#include "layers/models/ib_inn.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"
 
@@ -31,11 +33,14 @@ ImageSet tiny_set(int64_t count = 37, int64_t classes = 4) {
   return set;
 }
 
+DatasetInfo facts(const ImageSet& set) { return memory_dataset(set)->info(); }
+
 InputSpec tiny_input() { return {{0.3F}, {0.25F}, {"a", "b", "c", "d"}}; }
 
 struct Evaluation : ::testing::Test {
   IbInn model{tiny_config(), 3};
   ImageSet set = tiny_set();
+  std::unique_ptr<Dataset> data = memory_dataset(set);
   EvaluationSpec spec;
 };
 
@@ -43,7 +48,7 @@ TEST_F(Evaluation, AgreesWithTheModelsOwnLosses) {
   spec.noise = false;
   spec.smoothing = 0.1;
   spec.beta = 2.0;
-  const EvaluationResult result = evaluate_model(model, tiny_input(), set, spec);
+  const EvaluationResult result = evaluate_model(model, tiny_input(), *data, spec);
   ASSERT_EQ(result.images.size(), 37U);
   LoaderOptions options;
   options.batch_size = 37;
@@ -75,26 +80,91 @@ TEST_F(Evaluation, AgreesWithTheModelsOwnLosses) {
 }
 
 TEST_F(Evaluation, DoesNotDependOnBatchesOrThreads) {
-  const EvaluationResult whole = evaluate_model(model, tiny_input(), set, spec);
+  const EvaluationResult whole = evaluate_model(model, tiny_input(), *data, spec);
   const int threads = thread_count();
   set_thread_count(1);
   spec.batch_size = 5;
-  const EvaluationResult parts = evaluate_model(model, tiny_input(), set, spec);
+  const EvaluationResult parts = evaluate_model(model, tiny_input(), *data, spec);
   set_thread_count(threads);
   for (size_t i = 0; i < whole.images.size(); ++i)
     EXPECT_NEAR(whole.images[i].loss_x, parts.images[i].loss_x, 1e-6) << i;
   spec.seed = 1;
-  EXPECT_NE(evaluate_model(model, tiny_input(), set, spec).summary.loss_x, whole.summary.loss_x);
+  EXPECT_NE(evaluate_model(model, tiny_input(), *data, spec).summary.loss_x, whole.summary.loss_x);
 }
 
 TEST_F(Evaluation, TakesTheChosenImages) {
-  const EvaluationResult all = evaluate_model(model, tiny_input(), set, spec);
+  const EvaluationResult all = evaluate_model(model, tiny_input(), *data, spec);
   spec.indices = {30, 2};
-  const EvaluationResult some = evaluate_model(model, tiny_input(), set, spec);
+  const EvaluationResult some = evaluate_model(model, tiny_input(), *data, spec);
   ASSERT_EQ(some.images.size(), 2U);
   EXPECT_EQ(some.images[0].index, 30);
   EXPECT_EQ(some.images[1].label, set.labels[2]);
   EXPECT_NEAR(some.images[0].loss_x, all.images[30].loss_x, 1e-6);
+}
+
+/// Serves pairs of neighbouring images as two views of one.
+class PairedViews : public Dataset {
+ public:
+  explicit PairedViews(const ImageSet& set) : Dataset(facts(set)), set_(set) { info_.count /= 2; }
+  using Dataset::batches;
+  std::unique_ptr<Batches> batches(std::vector<int64_t>,
+                                   const LoaderOptions& options) const override {
+    return std::make_unique<Pairs>(set_, options);
+  }
+  std::string item_name(int64_t index) const override {
+    return "pair, \"" + std::to_string(index) + '"';
+  }
+
+ private:
+  class Pairs : public Batches {
+   public:
+    Pairs(const ImageSet& set, LoaderOptions options) : options_(std::move(options)) {
+      options_.batch_size = set.count;
+      loader_ = std::make_unique<BatchLoader>(set, options_);
+      options_.batch_size = set.count / 2;
+    }
+    const LoaderOptions& options() const override { return options_; }
+    int64_t count() const override { return options_.batch_size; }
+    Batch batch(int64_t epoch, int64_t step) override {
+      Batch batch = loader_->batch(epoch, step);
+      batch.views = 2;
+      const Tensor labels = Tensor::empty({count()}, DType::i32, Tag::data, Device());
+      for (int64_t i = 0; i < count(); ++i)
+        labels.data<int32_t>()[i] = batch.labels.data<int32_t>()[2 * i];
+      batch.labels = labels;
+      batch.indices.resize(static_cast<size_t>(count()));
+      return batch;
+    }
+
+   private:
+    LoaderOptions options_;
+    std::unique_ptr<BatchLoader> loader_;
+  };
+
+  const ImageSet& set_;
+};
+
+TEST_F(Evaluation, AveragesTheSoftmaxOfViews) {
+  const ImageSet even = tiny_set(36);
+  spec.noise = false;
+  const EvaluationResult single = evaluate_model(model, tiny_input(), *memory_dataset(even), spec);
+  const PairedViews pairs(even);
+  const EvaluationResult averaged = evaluate_model(model, tiny_input(), pairs, spec);
+  ASSERT_EQ(averaged.images.size(), 18U);
+  for (size_t i = 0; i < 18; ++i) {
+    const ImageResult& first = single.images[2 * i];
+    const ImageResult& second = single.images[2 * i + 1];
+    EXPECT_NEAR(averaged.images[i].loss_x, 0.5 * (first.loss_x + second.loss_x), 1e-6);
+    // The first view's label is known to both, the second's probability of it is not kept; but the
+    // mean of two softmax vectors lies between them.
+    EXPECT_LE(averaged.images[i].confidence, 0.5 * (first.confidence + second.confidence) + 1e-6);
+    if (first.predicted == second.predicted) {
+      EXPECT_NEAR(averaged.images[i].confidence, 0.5 * (first.confidence + second.confidence),
+                  1e-6);
+    }
+  }
+  const std::string csv = to_csv(averaged, pairs);
+  EXPECT_NE(csv.find("\n0,\"pair, \"\"0\"\"\","), std::string::npos) << csv.substr(0, 300);
 }
 
 TEST_F(Evaluation, LeavesTheModelAsItWas) {
@@ -107,7 +177,7 @@ TEST_F(Evaluation, LeavesTheModelAsItWas) {
           sum += static_cast<double>(b.tensor->data<float>()[i]);
     return sum;
   }();
-  evaluate_model(model, tiny_input(), set, spec);
+  evaluate_model(model, tiny_input(), *data, spec);
   EXPECT_EQ(relative_error(before, model.parameters().all_values()), 0.0);
   double after = 0.0;
   for (const Buffer& b : model.state().buffers)
@@ -121,7 +191,7 @@ TEST_F(Evaluation, StopsAtALossThatIsNotFinite) {
   model.parameters().values(ParameterGroup::means).fill(std::numeric_limits<double>::quiet_NaN());
   model.parameters().mark_changed();
   try {
-    evaluate_model(model, tiny_input(), set, spec);
+    evaluate_model(model, tiny_input(), *data, spec);
     FAIL() << "expected an error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::numerics);
@@ -131,9 +201,9 @@ TEST_F(Evaluation, StopsAtALossThatIsNotFinite) {
 }
 
 TEST_F(Evaluation, WritesOneLinePerImage) {
-  const std::string csv = to_csv(evaluate_model(model, tiny_input(), set, spec).images);
+  const std::string csv = to_csv(evaluate_model(model, tiny_input(), *data, spec), *data);
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 38);
-  EXPECT_EQ(csv.rfind("index,label,predicted,", 0), 0U);
+  EXPECT_EQ(csv.rfind("index,name,label,predicted,", 0), 0U);
 }
 
 TEST(ReaverageBatchNorm, TakesTheMeanOverBatches) {
@@ -168,8 +238,8 @@ TEST(ExpectFit, NamesBothSides) {
   LoadedModel loaded;
   loaded.model = std::make_unique<IbInn>(tiny_config(), 3);
   loaded.input = tiny_input();
-  expect_images_fit(loaded, "a.safetensors", tiny_set());
-  expect_classes_fit(loaded, "a.safetensors", tiny_set());
+  expect_images_fit(loaded, "a.safetensors", facts(tiny_set()));
+  expect_classes_fit(loaded, "a.safetensors", facts(tiny_set()));
   const auto message = [](const auto& call) -> std::string {
     try {
       call();
@@ -178,18 +248,18 @@ TEST(ExpectFit, NamesBothSides) {
     }
     return "no error";
   };
-  ImageSet wider = tiny_set();
+  DatasetInfo wider = facts(tiny_set());
   wider.width = 10;
   EXPECT_NE(message([&] {
               expect_images_fit(loaded, "a.safetensors", wider);
             }).find("8x8 with 1 channel(s), but stripes has 10x8"),
             std::string::npos);
   EXPECT_NE(message([&] {
-              expect_classes_fit(loaded, "a.safetensors", tiny_set(12, 6));
+              expect_classes_fit(loaded, "a.safetensors", facts(tiny_set(12, 6)));
             }).find("4 classes, but stripes has 6 (the first extra one is 'stripes 4')"),
             std::string::npos);
   EXPECT_NE(message([&] {
-              expect_classes_fit(loaded, "a.safetensors", tiny_set(12, 3));
+              expect_classes_fit(loaded, "a.safetensors", facts(tiny_set(12, 3)));
             }).find("4 classes, but stripes has 3 (the first extra one is 'd')"),
             std::string::npos);
 }

@@ -74,7 +74,7 @@ succeeds pal-evaluate "$model" --json -q --threads 1
 sed 's/"images_per_s":[^,}]*//g; s/"peak_bytes":[^,}]*//g' "$scratch/out" >"$scratch/second"
 cmp -s "$scratch/first" "$scratch/second" || fail "pal-evaluate: 1 and 2 threads differ"
 succeeds pal-evaluate "$model" --save-outputs "$scratch/images.csv" -q
-right=$(awk -F, 'NR > 1 && $2 == $3 { n++ } END { print n / (NR - 1) }' "$scratch/images.csv")
+right=$(awk -F, 'NR > 1 && $3 == $4 { n++ } END { print n / (NR - 1) }' "$scratch/images.csv")
 [ "$right" = "$acc1" ] || fail "acc1 is $acc1, but $right of the saved predictions are right"
 succeeds pal-evaluate "$model" "$model" --json -q --split train -b 33
 head -c 1 "$scratch/out" | grep -q '\[' || fail "two checkpoints: no array"
@@ -143,6 +143,15 @@ for text in '"parameters_network":55412304,' '"parameters_total":77486672,' \
 done
 succeeds pal-info -a ibinn-imagenet -b 4
 for text in 55,412,304 "9.08 G" "blocks.20 DCT pooling" "s_hi.5 conv 3x3/2" "batch 4"; do
+  expect_output "$text" out
+done
+succeeds pal-info -a resnet50 --json
+for text in '"parameters_network":23508032,' '"parameters_total":25557032,' \
+  '"multiply_adds":4089184256,' '"activation_bytes":{"store":'; do
+  expect_output "$text" out
+done
+succeeds pal-info -a resnet50
+for text in 25,557,032 "4.07 G" "layer2.0 bottleneck" "branch.conv2 conv 3x3/2" recompute; do
   expect_output "$text" out
 done
 (ulimit -v 1500000; "$programs/pal-info" -a ibinn-imagenet --set classes=3000 >"$scratch/out") ||

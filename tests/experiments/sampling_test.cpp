@@ -67,7 +67,7 @@ TEST_F(Sampling, ReturnsFromTheLatentSpace) {
   const ImageSet set = tiny_set(130);
   std::vector<int64_t> indices(130);
   for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(i);
-  const Tensor images = network_images(set, tiny_input(), indices);
+  const Tensor images = network_images(*memory_dataset(set), tiny_input(), indices);
   const Tensor rebuilt = decode(model, encode(model, images));
   const InversionError error = inversion_error(images, rebuilt);
   EXPECT_LT(error.largest, kInversionTolerance);

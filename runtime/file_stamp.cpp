@@ -1,4 +1,4 @@
-#include "data/file_stamp.h"
+#include "runtime/file_stamp.h"
 
 #include <algorithm>
 #include <ctime>

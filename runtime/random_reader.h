@@ -3,7 +3,7 @@
 #include <span>
 #include <string>
 
-#include "data/file_stamp.h"
+#include "runtime/file_stamp.h"
 
 namespace pal {
 
@@ -14,8 +14,8 @@ class RandomReader {
   /// For messages.
   virtual const std::string& name() const = 0;
   virtual int64_t size() const = 0;
-  /// Fills `out` from `offset` on, which must lie inside. Throws data if the bytes are no longer
-  /// there.
+  /// Fills `out` from `offset` on. Throws data if there are not as many bytes or no longer,
+  /// environment if the system cannot read them.
   virtual void read(int64_t offset, std::span<uint8_t> out) const = 0;
 };
 

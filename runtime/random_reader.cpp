@@ -1,4 +1,4 @@
-#include "data/random_reader.h"
+#include "runtime/random_reader.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -23,6 +23,12 @@ namespace {
   fail(ErrorKind::data, "{}:{}: the file ends here, it shrank while it was read", name, offset);
 }
 
+void check_range(const RandomReader& bytes, int64_t offset, size_t count) {
+  if (offset < 0 || offset > bytes.size() || count > static_cast<uint64_t>(bytes.size() - offset))
+    fail(ErrorKind::data, "{}:{}: {} bytes were expected here, the file ends at {}", bytes.name(),
+         offset, count, bytes.size());
+}
+
 }  // namespace
 
 bool is_file_fault(int error_number) {
@@ -34,8 +40,7 @@ MemoryReader::MemoryReader(std::span<const uint8_t> bytes, std::string name)
     : bytes_(bytes), name_(std::move(name)) {}
 
 void MemoryReader::read(int64_t offset, std::span<uint8_t> out) const {
-  if (offset < 0 || offset > size() || static_cast<int64_t>(out.size()) > size() - offset)
-    fail_short(name_, offset);
+  check_range(*this, offset, out.size());
   std::ranges::copy(bytes_.subspan(static_cast<size_t>(offset), out.size()), out.begin());
 }
 
@@ -57,6 +62,7 @@ FileReader::FileReader(const std::string& path, std::string name)
 FileReader::~FileReader() { ::close(file_); }
 
 void FileReader::read(int64_t offset, std::span<uint8_t> out) const {
+  check_range(*this, offset, out.size());
   while (!out.empty()) {
     const ssize_t got = ::pread(file_, out.data(), out.size(), offset);
     if (got < 0 && errno == EINTR) continue;

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "data/open_dataset.h"
+#include "layers/models/config.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pal {
+
+/// Where images come from, and how encoded pictures are read.
+struct DataOptions {
+  std::string folder;   ///< DIR
+  std::string dataset;  ///< empty: what the checkpoint was trained on, if it says so
+  std::string class_names;
+  int64_t resize = 0;
+  int64_t workers = -1;  ///< -1: as many as suit the device
+  std::string bad_images = "error";
+  double bad_images_max = 0.001;
+  int64_t max_pixels = ImageLimits().max_pixels;
+  bool exif = false;
+};
+
+/// The options of every program that reads images, but DIR.
+void add_data_options(CLI::App& app, DataOptions& options, const std::string& group);
+
+/// After parsing. Throws usage naming the flag.
+void check_data_options(const DataOptions& options);
+
+/// What to open for a model of this configuration. `trained_on` is the name that a checkpoint
+/// recorded (`recorded_name`); a folder must be named again. Throws usage if nothing says what the
+/// data are.
+DatasetSpec dataset_spec(const DataOptions& options, const ModelConfig& config,
+                         const std::string& trained_on);
+
+/// How pictures are decoded for evaluation.
+TransformSpec evaluation_transform(const DataOptions& options);
+
+/// Threads that decode: --workers, or a number that suits the device.
+int64_t worker_count(const DataOptions& options, Device device);
+
+/// The log of pictures left out, under --bad-images skip; null under error.
+std::unique_ptr<BadImageLog> bad_image_log(const DataOptions& options, int64_t images);
+
+}  // namespace pal

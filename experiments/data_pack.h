@@ -1,0 +1,31 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace pal {
+
+struct PackOptions {
+  std::string folder;  ///< with train/CLASS and perhaps val/CLASS
+  std::string output;
+  int64_t shards = 1;  ///< of the training part; those of val are as large
+  uint64_t seed = 0;
+  int64_t workers = 1;
+  std::function<void(const std::string&)> show = [](const std::string&) {};  ///< progress
+};
+
+struct PackResult {
+  std::string folder;
+  bool made = false;  ///< false: the same shards were there already, and the counts are 0
+  int64_t pictures = 0;
+  int64_t shards = 0;
+};
+
+/// Writes train-000000.tar ... and val-000000.tar ... in WebDataset's convention (KEY.jpg or
+/// KEY.png as the file is, KEY.cls with the label), pictures in an order shuffled by the seed, and
+/// classes.txt with the names by label. The same set gives the same bytes. Throws usage for fewer
+/// pictures than shards and parts with other classes; data for a file that is no picture; else as
+/// `image_folder` and `SetFolder`.
+PackResult pack_shards(const PackOptions& options);
+
+}  // namespace pal

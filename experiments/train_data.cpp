@@ -1,0 +1,113 @@
+#include "experiments/train_data.h"
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+
+#include "data/order.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+std::vector<float> channel_default(const std::vector<float>& given, int64_t channels, float grey,
+                                   const std::vector<float>& colour, const char* flag) {
+  const std::vector<float> values =
+      !given.empty() ? given : (channels == 1 ? std::vector<float>{grey} : colour);
+  expect(static_cast<int64_t>(values.size()) == channels, "{}: expected {} values, got {}", flag,
+         channels, values.size());
+  return values;
+}
+
+void expect_same_images(const DatasetInfo& train, const DatasetInfo& validation) {
+  expect(train.class_names == validation.class_names, "{}: not the classes of {}: {}",
+         validation.name, train.name, class_difference(train.class_names, validation.class_names));
+  expect(train.height == validation.height && train.width == validation.width &&
+             train.channels == validation.channels,
+         "{}: images of {}x{}x{}, but {} has {}x{}x{}", train.name, train.height, train.width,
+         train.channels, validation.name, validation.height, validation.width, validation.channels);
+}
+
+}  // namespace
+
+std::string class_difference(const std::vector<std::string>& before,
+                             const std::vector<std::string>& now) {
+  const auto [was, is] = std::ranges::mismatch(before, now);
+  return fmt::format("number {} of {} was '{}', is '{}' of {}", was - before.begin(),
+                     before.size(), was != before.end() ? *was : "none",
+                     is != now.end() ? *is : "none", now.size());
+}
+
+TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options.seed) {
+  DatasetSpec spec = train_dataset(options);
+  train_ = open_dataset(spec, Split::train);
+  const DatasetInfo& info = train_->info();
+  expect(info.height == info.width, "{}: expected square images, got {}x{}", info.name, info.width,
+         info.height);
+  input_.mean =
+      channel_default(options.mean, info.channels, 0.2860F, {0.485F, 0.456F, 0.406F}, "--mean");
+  input_.std =
+      channel_default(options.std, info.channels, 0.3530F, {0.229F, 0.224F, 0.225F}, "--std");
+  for (const float s : input_.std) expect(s > 0.0F, "--std: expected numbers above 0, got {}", s);
+  input_.class_names = info.class_names;
+
+  std::vector<int64_t> training(static_cast<size_t>(info.count));
+  std::iota(training.begin(), training.end(), int64_t{0});
+  if (options.validation == 0.0 && has_validation(spec)) {
+    spec.shard_classes = info.class_names;
+    validation_ = open_dataset(spec, Split::validation);
+    expect_same_images(info, validation_->info());
+    chosen_.resize(static_cast<size_t>(validation_->info().count));
+    std::iota(chosen_.begin(), chosen_.end(), int64_t{0});
+    validation_log_ = bad_image_log(options.data, validation_->info().count);
+  } else {
+    ValidationSplit split =
+        split_validation(info.name, info.count, options.validation, options.seed);
+    training = std::move(split.train);
+    chosen_ = std::move(split.validation);
+  }
+  train_log_ = bad_image_log(options.data, info.count);
+  LoaderOptions loader = loader_options(options);
+  loader.mean = input_.mean;
+  loader.std = input_.std;
+  loader.device = device;
+  loader.workers = worker_count(options.data, device);
+  loader.bad_images = train_log_.get();
+  loader_ = train_->batches(std::move(training), loader);
+}
+
+uint64_t TrainData::fingerprint() const {
+  return validation_ ? std::rotl(info().fingerprint, 1) ^ validation_->info().fingerprint
+                     : info().fingerprint;
+}
+
+std::vector<int64_t> TrainData::validation_sample(int64_t most) const {
+  const auto all = static_cast<int64_t>(chosen_.size());
+  if (all <= most) return chosen_;
+  std::vector<int64_t> order = split_order(all, seed_);
+  order.resize(static_cast<size_t>(most));
+  for (int64_t& place : order) place = chosen_[static_cast<size_t>(place)];
+  std::ranges::sort(order);
+  return order;
+}
+
+BadImageLog* TrainData::validation_log() const {
+  return validation_ ? validation_log_.get() : train_log_.get();
+}
+
+int64_t TrainData::bad_images() const {
+  size_t count = 0;
+  for (const auto* log : {train_log_.get(), validation_log_.get()})
+    if (log != nullptr) count += log->entries().size();
+  return static_cast<int64_t>(count);
+}
+
+std::string TrainData::bad_image_list() const {
+  std::string text;
+  for (const auto* log : {train_log_.get(), validation_log_.get()})
+    if (log != nullptr)
+      for (const auto& [index, message] : log->entries()) text += message + "\n";
+  return text;
+}
+
+}  // namespace pal

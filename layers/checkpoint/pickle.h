@@ -1,0 +1,81 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "layers/checkpoint/tensor_view.h"
+#include "runtime/random_reader.h"
+
+namespace pal {
+
+/// What a reader of pickles is ready to accept.
+struct PickleLimits {
+  int64_t bytes = 64 << 20;
+  /// Values made or taken from the memo.
+  int64_t objects = 1'000'000;
+  int64_t tensors = 100'000;
+  int64_t string_bytes = 1'000'000;
+  int depth = 64;
+};
+
+/// One plain value; values name each other by their positions in Pickle::values.
+struct PickleValue {
+  enum class Kind : uint8_t {
+    none,
+    boolean,
+    integer,
+    wide_integer,  ///< beyond 64 bits; its bytes are in `text`, the lowest first
+    real,
+    string,
+    list,
+    tuple,
+    dict,  ///< `items` are keys and values by turns; an OrderedDict is one too
+    storage,
+    tensor,
+    global
+  };
+  Kind kind = Kind::none;
+  /// integer, boolean; of a storage or a tensor its position in the pickle's table.
+  int64_t integer = 0;
+  double real = 0.0;
+  std::string text;
+  std::vector<uint32_t> items;
+};
+
+/// Numbers that lie outside the pickle.
+struct PickleStorage {
+  std::string key;
+  /// As safetensors names them: "F32", "I64", ...
+  std::string dtype_name;
+  int64_t count = 0;
+};
+
+/// A view of a storage.
+struct PickleTensor {
+  size_t storage = 0;
+  TensorView view;
+};
+
+/// What a pickle holds. Values may be shared and may contain themselves, so whoever walks over them
+/// must count.
+struct Pickle {
+  /// Grows without moving its values.
+  std::deque<PickleValue> values;
+  std::vector<PickleStorage> storages;
+  std::vector<PickleTensor> tensors;
+  uint32_t root = 0;
+  /// First byte after it.
+  int64_t end = 0;
+
+  const PickleValue& top() const { return values[root]; }
+};
+
+/// Reads the pickle in bytes [begin, end) as far as PyTorch's checkpoints need it: a table of
+/// instructions and the few names that rebuild tensors and ordered dictionaries. Nothing is ever
+/// called or imported; whatever else a pickle asks for throws data with the offset, the instruction
+/// and the name. Views are checked against the size of their storage.
+Pickle parse_pickle(const RandomReader& bytes, int64_t begin, int64_t end,
+                    const PickleLimits& limits = {});
+
+}  // namespace pal

@@ -1,0 +1,25 @@
+#pragma once
+// What the names and shapes of a published IB-INN say about its architecture.
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layers/models/import_tensors.h"
+
+namespace pal {
+
+inline constexpr std::string_view kPublishedBlocks = "inn.module_list.";
+
+struct PublishedFlow {
+  ModelConfig config;
+  /// Dimensions of the latent vector that are mean-pooled.
+  int64_t mean_dims = 0;
+  /// With mixing `permutation`: the index map of each block, by the name "...w_index".
+  std::map<std::string, std::vector<int32_t>> permutations;
+};
+
+/// Throws data naming the tensor that is missing or does not fit.
+PublishedFlow infer_published_flow(const ImportTensors& tensors);
+
+}  // namespace pal

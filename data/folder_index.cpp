@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "data/parallel_io.h"
-#include "runtime/random_reader.h"
 #include "runtime/error.h"
+#include "runtime/random_reader.h"
 #include "runtime/text.h"
 
 namespace pal {

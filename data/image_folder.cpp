@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "data/hasher.h"
-#include "runtime/random_reader.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
+#include "runtime/random_reader.h"
 #include "runtime/text.h"
 
 namespace pal {

@@ -68,7 +68,8 @@ void expect_part(const std::string& name, Split split) {
 ImageSet load_fashion(Split split, const std::string& folder) {
   expect_part("fashion-mnist", split);
   std::vector<std::string> places = {folder};
-  if (folder.empty()) places = data_places("fashion-mnist", {cache_folder() + "/fashion-mnist", kFashionFolder});
+  if (folder.empty())
+    places = data_places("fashion-mnist", {cache_folder() + "/fashion-mnist", kFashionFolder});
   const auto place = std::find_if(places.begin(), places.end(), [](const std::string& candidate) {
     return !find_idx(candidate, "train-images-idx3-ubyte").empty();
   });

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/file_stamp.h"
 #include "data/name_list.h"
+#include "runtime/file_stamp.h"
 
 namespace pal {
 

@@ -1,11 +1,14 @@
 #include "data/open_dataset.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
 
 #include "data/brace_pattern.h"
 #include "data/class_names.h"
 #include "data/image_folder.h"
+#include "data/places.h"
 #include "data/tar_shards.h"
 #include "runtime/error.h"
 
@@ -17,19 +20,33 @@ namespace fs = std::filesystem;
 /// How a set is kept.
 enum class Layout { known, class_folders, shards, idx };
 
-const std::string& place_of(const DatasetSpec& spec) {
-  return spec.name.empty() ? spec.folder : spec.name;
-}
-
-bool is_known(const std::string& name) {
+bool in_memory(const std::string& name) {
   return name == "fashion-mnist" || name == "digits" || name.rfind("synthetic:", 0) == 0;
 }
+
+/// Sets of encoded pictures that `pal-data prepare` makes.
+bool is_prepared(const std::string& name) { return name == "stamps" || name == "clipart"; }
 
 constexpr const char* kClassFile = "classes.txt";
 
 bool is_folder(const fs::path& path) {
   std::error_code ignored;
   return fs::is_directory(path, ignored);
+}
+
+const std::string& name_of(const DatasetSpec& spec) {
+  return spec.name.empty() ? spec.folder : spec.name;
+}
+
+/// A name that is known without a path, a folder or a pattern.
+std::string place_of(const DatasetSpec& spec) {
+  if (!is_prepared(spec.name)) return name_of(spec);
+  if (!spec.folder.empty()) return spec.folder;
+  std::vector<std::string> places = data_places(spec.name, {cache_folder() + "/" + spec.name});
+  for (const std::string& place : places)
+    if (is_folder(fs::path(place) / "train")) return place;
+  fail(ErrorKind::data, "{0}: not in {1}; make it with pal-data prepare {0}, or name its folder",
+       spec.name, fmt::join(places, ", "));
 }
 
 bool has_shards(const std::string& folder, const std::string& prefix) {
@@ -41,12 +58,13 @@ bool has_shards(const std::string& folder, const std::string& prefix) {
 }
 
 Layout layout_of(const DatasetSpec& spec) {
-  const std::string& place = place_of(spec);
-  if (is_known(place)) return Layout::known;
+  const std::string place = place_of(spec);
+  if (in_memory(place)) return Layout::known;
   if (place.ends_with(".tar")) return Layout::shards;
   if (!is_folder(place))
     fail(ErrorKind::data,
-         "{}: neither a data set (fashion-mnist, digits, synthetic:CLASSES), a pattern of tar "
+         "{}: neither a data set (fashion-mnist, digits, stamps, clipart, synthetic:CLASSES), a "
+         "pattern of tar "
          "shards nor a folder",
          place);
   if (is_folder(fs::path(place) / "train")) return Layout::class_folders;
@@ -56,7 +74,7 @@ Layout layout_of(const DatasetSpec& spec) {
 
 /// Folder that a pattern's shards lie in.
 std::string folder_of(const DatasetSpec& spec) {
-  const std::string& place = place_of(spec);
+  const std::string place = place_of(spec);
   if (!place.ends_with(".tar")) return place;
   const std::string parent = fs::path(place).parent_path().string();
   return parent.empty() ? "." : parent;
@@ -70,7 +88,7 @@ std::string folder_of_split(const DatasetSpec& spec, Split split) {
 }
 
 std::vector<std::string> shards_of_split(const DatasetSpec& spec, Split split) {
-  const std::string& place = place_of(spec);
+  const std::string place = place_of(spec);
   if (split == Split::train && place.ends_with(".tar")) return find_shards(place);
   expect(split != Split::all, "{}: has the parts train and val, got all", place);
   const std::string folder = folder_of(spec);
@@ -82,8 +100,7 @@ std::vector<std::string> shard_class_names(const DatasetSpec& spec) {
   if (!spec.class_names.empty()) return read_class_names(spec.class_names);
   const fs::path beside = fs::path(folder_of(spec)) / kClassFile;
   std::error_code ignored;
-  return fs::exists(beside, ignored) ? read_class_names(beside.string())
-                                     : spec.shard_classes;
+  return fs::exists(beside, ignored) ? read_class_names(beside.string()) : spec.shard_classes;
 }
 
 std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split, Layout layout) {
@@ -124,7 +141,8 @@ bool has_validation(const DatasetSpec& spec) {
 }
 
 std::string recorded_name(const DatasetSpec& spec) {
-  return is_known(place_of(spec)) ? place_of(spec) : kRecordedFolder;
+  const std::string& name = name_of(spec);
+  return in_memory(name) || is_prepared(name) ? name : kRecordedFolder;
 }
 
 }  // namespace pal

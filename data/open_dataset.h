@@ -11,6 +11,7 @@ namespace pal {
 struct DatasetSpec {
   /// - a set known to `load_dataset` (fashion-mnist, digits, synthetic:...), looked for in `folder`
   ///   if that is given;
+  /// - stamps or clipart, made by `pal-data prepare`, in `folder` or else where that puts them;
   /// - a folder: with class folders in train/, val/ and perhaps test/; with tar shards train*.tar,
   ///   val*.tar, test*.tar; or with the IDX files of the MNIST family;
   /// - a list of shards as a pattern, such as shards/train-{000..146}.tar;
@@ -23,8 +24,8 @@ struct DatasetSpec {
   /// Names of the classes of encoded pictures, see `class_names_for`; empty: the folders' names, or
   /// classes.txt beside shards, or numbers.
   std::string class_names;
-  /// Classes of shards that have no names of their own: shards hold numbers, and a part may lack the
-  /// largest.
+  /// Classes of shards that have no names of their own: shards hold numbers, and a part may lack
+  /// the largest.
   std::vector<std::string> shard_classes;
 
   bool operator==(const DatasetSpec&) const = default;

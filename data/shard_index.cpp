@@ -7,8 +7,8 @@
 
 #include "data/index_cache.h"
 #include "data/parallel_io.h"
-#include "runtime/random_reader.h"
 #include "runtime/error.h"
+#include "runtime/random_reader.h"
 #include "runtime/text.h"
 
 namespace pal {

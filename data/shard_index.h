@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/file_stamp.h"
 #include "data/tar_samples.h"
+#include "runtime/file_stamp.h"
 
 namespace pal {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "runtime/random_reader.h"
 #include "data/tar_format.h"
 #include "runtime/error.h"
+#include "runtime/random_reader.h"
 
 namespace pal {
 

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "data/hasher.h"
-#include "runtime/random_reader.h"
 #include "data/shard_index.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
+#include "runtime/random_reader.h"
 #include "runtime/text.h"
 
 namespace pal {

@@ -5,13 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "data/class_names.h"
+#include "experiments/data_options.h"
 #include "experiments/program.h"
 #include "experiments/text_table.h"
-#include "runtime/random_reader.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/torch_file.h"
 #include "layers/models/import_model.h"
 #include "runtime/error.h"
+#include "runtime/random_reader.h"
 
 namespace {
 
@@ -64,16 +65,6 @@ std::string container_of(const TensorSource& source) {
   return torch->is_legacy() ? "pytorch-legacy" : "pytorch-zip";
 }
 
-/// Per channel; ImageNet's for colour.
-std::vector<float> per_channel(const std::vector<float>& given, std::vector<float> colour,
-                               int64_t channels, const char* flag) {
-  const std::vector<float>& values = given.empty() ? colour : given;
-  expect(static_cast<int64_t>(values.size()) == channels,
-         "{}: expected {} values, one per channel of the network, got {}", flag, channels,
-         values.size());
-  return values;
-}
-
 Answer convert_tensors(const TensorSource& source, const std::string& output) {
   std::vector<StoredTensor> stored;
   for (const SourceTensor& tensor : source.tensors())
@@ -90,12 +81,9 @@ Answer convert_model(const TensorSource& source, const Options& o) {
   InputSpec input;
   if (!o.class_names.empty()) input.class_names = read_class_names(o.class_names);
   ImportedModel imported = import_model(source, input);
-  const int64_t channels = imported.config.channels;
-  const auto mean = per_channel(o.mean, {0.485F, 0.456F, 0.406F}, channels, "--mean");
-  const auto std = per_channel(o.std, {0.229F, 0.224F, 0.225F}, channels, "--std");
-  for (const float s : std) expect(s > 0.0F, "--std: expected numbers above 0, got {}", s);
-  imported.checkpoint.metadata["mean"] = Json(mean).dump();
-  imported.checkpoint.metadata["std"] = Json(std).dump();
+  const InputSpec scaled = input_spec(o.mean, o.std, imported.config.channels);
+  imported.checkpoint.metadata["mean"] = Json(scaled.mean).dump();
+  imported.checkpoint.metadata["std"] = Json(scaled.std).dump();
   save_checkpoint(o.output, imported.checkpoint);
   if (!imported.non_finite.empty())
     print_warning(fmt::format("{}: {} tensors have values that are not finite, {} first",

@@ -15,11 +15,31 @@ namespace {
 constexpr int64_t kMostCpuWorkers = 4;
 constexpr int64_t kMostGpuWorkers = 16;
 
+std::vector<float> per_channel(const std::vector<float>& given, float grey,
+                               const std::vector<float>& colour, int64_t channels,
+                               const char* flag) {
+  const std::vector<float> values =
+      !given.empty() ? given : (channels == 1 ? std::vector<float>{grey} : colour);
+  expect(static_cast<int64_t>(values.size()) == channels,
+         "{}: expected {} values, one per channel, got {}", flag, channels, values.size());
+  return values;
+}
+
 }  // namespace
+
+InputSpec input_spec(const std::vector<float>& mean, const std::vector<float>& std,
+                     int64_t channels) {
+  InputSpec input;
+  input.mean = per_channel(mean, 0.2860F, {0.485F, 0.456F, 0.406F}, channels, "--mean");
+  input.std = per_channel(std, 0.3530F, {0.229F, 0.224F, 0.225F}, channels, "--std");
+  for (const float s : input.std) expect(s > 0.0F, "--std: expected numbers above 0, got {}", s);
+  return input;
+}
 
 void add_data_options(CLI::App& app, DataOptions& o, const std::string& group) {
   app.add_option("--dataset", o.dataset,
-                 "fashion-mnist, digits, synthetic:CLASSES[:COUNT[:SIZE[:CHANNELS]]], a folder "
+                 "fashion-mnist, digits, stamps, clipart, "
+                 "synthetic:CLASSES[:COUNT[:SIZE[:CHANNELS]]], a folder "
                  "(train/CLASS/*.JPEG, tar shards or IDX files) or a pattern of tar shards")
       ->group(group);
   app.add_option("--class-names", o.class_names, "File with the names of the classes")

@@ -2,9 +2,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "data/open_dataset.h"
-#include "layers/models/config.h"
+#include "layers/models/model_io.h"
 
 namespace CLI {
 class App;
@@ -30,6 +31,12 @@ void add_data_options(CLI::App& app, DataOptions& options, const std::string& gr
 
 /// After parsing. Throws usage naming the flag.
 void check_data_options(const DataOptions& options);
+
+/// Mean and deviation of each colour in [0, 1]: as given, or for an empty list ImageNet's (colour)
+/// or Fashion-MNIST's (grey). Throws usage naming --mean or --std for another number of values, or
+/// deviations that are not above 0.
+InputSpec input_spec(const std::vector<float>& mean, const std::vector<float>& std,
+                     int64_t channels);
 
 /// What to open for a model of this configuration. `trained_on` is the name that a checkpoint
 /// recorded (`recorded_name`); a folder must be named again. Throws usage if nothing says what the

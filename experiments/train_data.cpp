@@ -10,15 +10,6 @@
 namespace pal {
 namespace {
 
-std::vector<float> channel_default(const std::vector<float>& given, int64_t channels, float grey,
-                                   const std::vector<float>& colour, const char* flag) {
-  const std::vector<float> values =
-      !given.empty() ? given : (channels == 1 ? std::vector<float>{grey} : colour);
-  expect(static_cast<int64_t>(values.size()) == channels, "{}: expected {} values, got {}", flag,
-         channels, values.size());
-  return values;
-}
-
 void expect_same_images(const DatasetInfo& train, const DatasetInfo& validation) {
   expect(train.class_names == validation.class_names, "{}: not the classes of {}: {}",
          validation.name, train.name, class_difference(train.class_names, validation.class_names));
@@ -33,9 +24,9 @@ void expect_same_images(const DatasetInfo& train, const DatasetInfo& validation)
 std::string class_difference(const std::vector<std::string>& before,
                              const std::vector<std::string>& now) {
   const auto [was, is] = std::ranges::mismatch(before, now);
-  return fmt::format("number {} of {} was '{}', is '{}' of {}", was - before.begin(),
-                     before.size(), was != before.end() ? *was : "none",
-                     is != now.end() ? *is : "none", now.size());
+  return fmt::format("number {} of {} was '{}', is '{}' of {}", was - before.begin(), before.size(),
+                     was != before.end() ? *was : "none", is != now.end() ? *is : "none",
+                     now.size());
 }
 
 TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options.seed) {
@@ -44,11 +35,7 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
   const DatasetInfo& info = train_->info();
   expect(info.height == info.width, "{}: expected square images, got {}x{}", info.name, info.width,
          info.height);
-  input_.mean =
-      channel_default(options.mean, info.channels, 0.2860F, {0.485F, 0.456F, 0.406F}, "--mean");
-  input_.std =
-      channel_default(options.std, info.channels, 0.3530F, {0.229F, 0.224F, 0.225F}, "--std");
-  for (const float s : input_.std) expect(s > 0.0F, "--std: expected numbers above 0, got {}", s);
+  input_ = input_spec(options.mean, options.std, info.channels);
   input_.class_names = info.class_names;
 
   std::vector<int64_t> training(static_cast<size_t>(info.count));

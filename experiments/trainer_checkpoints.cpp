@@ -82,8 +82,8 @@ void Trainer::check_resume(const Checkpoint& checkpoint, const std::string& path
       differences.push_back(fmt::format("{} was {}, is {}", key, before, now.dump()));
   }
   if (input.class_names != data_.input().class_names && !options_.allow_data_change)
-    differences.push_back(
-        "classes: " + class_difference(input.class_names, data_.input().class_names));
+    differences.push_back("classes: " +
+                          class_difference(input.class_names, data_.input().class_names));
   if (!differences.empty()) {
     std::string list;
     for (const auto& difference : differences) list += (list.empty() ? "" : "; ") + difference;

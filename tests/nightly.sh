@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every submission. Each part can be run alone:
 #   tests/nightly.sh [kills|sanitizers|fuzz|tidy|all]       (default: all)
-# PAL_FUZZ_MINUTES (10): time for mutated files.
+# PAL_FUZZ_MINUTES (10): time for each parser, and for mutated files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 part=${1:-all}
@@ -31,14 +31,15 @@ if wanted sanitizers; then
   echo "nightly: sanitizers passed"
 fi
 
-# Mutations of the files in tests/badinput and tests/golden: pal-inspect under the sanitizers must
-# answer 0 or 3, each within 10 seconds.
+# libFuzzer on every parser; then mutations of the files in tests/badinput and tests/golden, to which
+# pal-inspect must answer 0 or 3 under the sanitizers, each within 10 seconds.
 if wanted fuzz; then
+  minutes=${PAL_FUZZ_MINUTES:-10}
+  tests/fuzz.sh $((60 * minutes))
   cmake/setup.sh python3
   cmake --preset asan -DPALINDROME_TESTS=OFF >/dev/null
   cmake --build --preset asan --target pal-inspect
-  python3 tests/mutate.py "$PWD/build/asan/bin/pal-inspect" tests/badinput tests/golden \
-    "${PAL_FUZZ_MINUTES:-10}"
+  python3 tests/mutate.py "$PWD/build/asan/bin/pal-inspect" tests/badinput tests/golden "$minutes"
   echo "nightly: fuzz passed"
 fi
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything, runs all tests: those of the CUDA kernels in the
-# emulator, under the sanitizers; where nvcc is found, the CUDA backend is compiled too. Safe to run
-# again.
+# emulator, under the sanitizers; where nvcc is found, the CUDA backend is compiled too. Each parser of
+# foreign files is fuzzed for ten seconds. Safe to run again.
 #   ./tests/run.sh [ctest options]          options go to ctest: ./tests/run.sh -R golden
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,6 +29,8 @@ cmake --preset emulated -DPALINDROME_TESTS=ON
 cmake --build --preset emulated --target test_emulator test_cuda pal-train pal-evaluate \
   pal-sample pal-inspect
 ctest --preset emulated -L cuda -j "$(nproc)" "$@"
+
+tests/fuzz.sh 10
 
 cmake --preset release -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=ON
 cmake --build --preset release

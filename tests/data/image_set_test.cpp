@@ -179,7 +179,7 @@ TEST(Dataset, MakesSyntheticImages) {
   EXPECT_EQ(load_dataset("synthetic:3:40:13", Split::test).count, 10);
   EXPECT_EQ(load_dataset("synthetic:10", Split::train).count, 2048);
   for (const char* name : {"synthetic:", "synthetic:x", "synthetic:0", "synthetic:3:",
-                           "synthetic:3:4:5:6", "synthetic:-1", "synthetic:99999999999999999999"})
+                           "synthetic:3:4:5:6:7", "synthetic:-1", "synthetic:99999999999999999999"})
     EXPECT_THROW(load_dataset(name, Split::train), Error) << name;
   const int threads = thread_count();
   set_thread_count(1);

@@ -1,6 +1,6 @@
-// make_pictures FOLDER CLASSES COUNT WIDTH HEIGHT: an image folder of JPEGs that a test can train on,
-// COUNT of each class in FOLDER/train and a quarter as many in FOLDER/val. The class is the direction
-// of stripes.
+// make_pictures FOLDER CLASSES COUNT WIDTH HEIGHT: an image folder of JPEGs that a test can train
+// on, COUNT of each class in FOLDER/train and a quarter as many in FOLDER/val. The class is the
+// direction of stripes.
 #include <cstdlib>
 #include <filesystem>
 #include <string>

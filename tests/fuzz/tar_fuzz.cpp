@@ -2,7 +2,6 @@
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
-  return pal::fuzz::run(bytes, size, [](std::span<const uint8_t> file) {
-    pal::inspect_tar(file, "file");
-  });
+  return pal::fuzz::run(bytes, size,
+                        [](std::span<const uint8_t> file) { pal::inspect_tar(file, "file"); });
 }

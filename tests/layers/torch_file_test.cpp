@@ -235,7 +235,7 @@ TEST(TorchFile, IsReadFromTheDiskAndToldFromOthers) {
                         [&] { open_tensor_source(path); });
   write_atomic(path, "");
   testing::expect_error(ErrorKind::data, "neither", [&] { open_tensor_source(path); });
-  testing::expect_error(ErrorKind::data, "no such file",
+  testing::expect_error(ErrorKind::data, "No such file",
                         [&] { open_tensor_source(folder.file("absent")); });
   testing::expect_error(ErrorKind::data, "regular file",
                         [&] { open_tensor_source(folder.path()); });

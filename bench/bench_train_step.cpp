@@ -1,5 +1,6 @@
 // Speed and memory of whole training steps.
 #include <fmt/format.h>
+#include <algorithm>
 
 #include <CLI/CLI.hpp>
 
@@ -40,10 +41,11 @@ void add_options(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--set", options.fields, "another field of the configuration, as KEY=VALUE");
   app.add_option("-b,--batch-size", options.batches,
-                 "images per step, one size after the other (default: 4 for ibinn-imagenet on the "
+                 "images per step, one size after the other (default: 4 for networks at 224 on the "
                  "CPU, 64 on a GPU, else 128)")
       ->delimiter(',');
-  app.add_option("--policy", options.policies, "store, recompute, invert; several are alternated")
+  app.add_option("--policy", options.policies,
+                 "store, recompute, invert (flows); several are alternated")
       ->delimiter(',')
       ->check(CLI::IsMember({"store", "recompute", "invert"}))
       ->capture_default_str();
@@ -93,7 +95,7 @@ struct Case {
 
 std::vector<int64_t> batches(const Options& options, const std::string& arch, pal::Device device) {
   if (!options.batches.empty()) return options.batches;
-  if (arch != "ibinn-imagenet") return {128};
+  if (arch != "ibinn-imagenet" && arch != "resnet50") return {128};
   return {device.is_cuda() ? 64 : 4};
 }
 
@@ -108,7 +110,10 @@ Case make_case(const Options& options, const std::string& arch, size_t precision
   pal::validate(c.step.model);
   c.image_flops = 6.0 * static_cast<double>(pal::summarize_model(c.step.model).multiply_adds);
   c.step.device = device;
-  for (const std::string& name : options.policies) c.step.policies.push_back(policy_of(name));
+  const auto possible = pal::policies_of(c.step.model.family);
+  for (const std::string& name : options.policies)
+    if (std::ranges::find(possible, policy_of(name)) != possible.end())
+      c.step.policies.push_back(policy_of(name));
   c.step.steps = options.steps != 0 ? options.steps : device.is_cuda() ? 30 : 5;
   c.step.profile = options.profile;
   return c;

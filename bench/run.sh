@@ -21,7 +21,7 @@ mkdir -p bench/results
 # Which host and which folder it was is nobody's business.
 sed -i '/"host_name":/d; /"executable":/d' "$results.json"
 "$bin/activation_memory" --json >"$results-memory.json"
-"$bin/bench_train_step" --arch ibinn-mnist,ibinn-small,ibinn-imagenet --precision fp32,bf16 --json \
+"$bin/bench_train_step" --arch ibinn-mnist,ibinn-small,ibinn-imagenet,resnet-small,resnet50 --precision fp32,bf16 --json \
   >"$results-steps.json"
 if [ -n "${PALINDROME_PHOTOS:-}" ]; then
   "$bin/bench_loader" "$PALINDROME_PHOTOS" --json \

@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "bench/random_images.h"
-#include "layers/models/ib_inn.h"
 #include "layers/train_step.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
@@ -21,13 +20,15 @@ constexpr int64_t kRow = 10;
 /// One model and, for each policy, its training steps.
 class Stepper {
  public:
-  explicit Stepper(const StepOptions& options) : options_(options), model_(options.model, kSeed) {
+  explicit Stepper(const StepOptions& options)
+      : options_(options), model_(build_model(options.model)) {
     const ModelConfig& config = options.model;
-    model_.to(options.device);
-    sgd_ = std::make_unique<Sgd>(model_.parameters());
+    model_->materialise(kSeed);
+    model_->to(options.device);
+    sgd_ = std::make_unique<Sgd>(model_->parameters());
     for (size_t i = 0; i < options.policies.size(); ++i)
-      steps_.push_back(std::make_unique<TrainStep>(model_, *sgd_, options.graph));
-    eager_ = std::make_unique<TrainStep>(model_, *sgd_, false);
+      steps_.push_back(std::make_unique<TrainStep>(*model_, *sgd_, options.graph));
+    eager_ = std::make_unique<TrainStep>(*model_, *sgd_, false);
     input_.images =
         random_images({options.batch, config.image_size, config.image_size, config.channels})
             .to(options.device, Tag::data);
@@ -58,7 +59,7 @@ class Stepper {
   }
 
   std::string profile(size_t policy, int64_t count) {
-    model_.chain().set_options({.policies = {options_.policies[policy]}, .anchors = {}});
+    model_->set_policy(options_.policies[policy]);
     Profiler::reset();
     Profiler::enable();
     for (int64_t i = 0; i < count; ++i) {
@@ -71,7 +72,7 @@ class Stepper {
 
  private:
   void run(size_t policy, int64_t count, StepTiming& timing) {
-    model_.chain().set_options({.policies = {options_.policies[policy]}, .anchors = {}});
+    model_->set_policy(options_.policies[policy]);
     TrainStep& step = *steps_[policy];
     const auto take_down_to = [&](int pending) {
       while (step.pending() > pending) timing.finite = step.take().finite() && timing.finite;
@@ -88,7 +89,7 @@ class Stepper {
   }
 
   const StepOptions& options_;
-  IbInn model_;
+  std::unique_ptr<Model> model_;
   std::unique_ptr<Sgd> sgd_;
   std::vector<std::unique_ptr<TrainStep>> steps_;
   std::unique_ptr<TrainStep> eager_;  // a graph is not profiled

@@ -6,7 +6,6 @@
 
 #include "experiments/program.h"
 #include "kernels/softmax.h"
-#include "layers/models/resnet.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
@@ -52,9 +51,8 @@ Trainer::Trainer(const TrainOptions& options)
 
 void Trainer::set_up_memory() {
   if (flow_ == nullptr) {
-    static_cast<ResNet&>(*model_).set_policy(options_.activation_memory == "max"
-                                                 ? ActivationPolicy::store
-                                                 : ActivationPolicy::recompute);
+    model_->set_policy(options_.activation_memory == "max" ? ActivationPolicy::store
+                                                           : ActivationPolicy::recompute);
     return;
   }
   ChainOptions chain;

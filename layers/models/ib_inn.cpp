@@ -162,6 +162,10 @@ void IbInn::derive() {
   head_->refresh();
 }
 
+void IbInn::set_policy(ActivationPolicy policy) {
+  chain_.set_options({.policies = {policy}, .anchors = {}});
+}
+
 MixtureResult IbInn::train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                                 Phase phase, Tensor* grad_x) {
   const Variable input(x, grad_x != nullptr);

@@ -32,6 +32,8 @@ class IbInn : public Model {
     return chain_.inverse(z, log_det);
   }
 
+  /// Without anchors; `chain().set_options` says more.
+  void set_policy(ActivationPolicy policy) override;
   MixtureResult train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                            Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
   MixtureResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;

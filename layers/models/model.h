@@ -37,6 +37,10 @@ class Model {
   /// from them.
   void refresh();
 
+  /// What all blocks keep for the backward pass. Throws usage for `invert` if they cannot be
+  /// inverted.
+  virtual void set_policy(ActivationPolicy policy) = 0;
+
   /// Forward, loss and backward for normalised images x [n, h, w, c] and soft targets [n, classes]:
   /// gradients are added to the parameters'. If grad_x is not null, the gradient of the images goes
   /// there.

@@ -24,7 +24,7 @@ class ResNet : public Model {
 
   /// What residual blocks keep for the backward pass: `store` (the start) or `recompute`; `invert`
   /// throws usage. The stem always keeps everything.
-  void set_policy(ActivationPolicy policy);
+  void set_policy(ActivationPolicy policy) override;
   ActivationPolicy policy() const { return policy_; }
 
   /// Logits [n, classes], in the dtype of the parameters, of normalised images [n, h, w, c].

@@ -2,41 +2,12 @@
 # Usage: convert_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
 # pal-convert on a published checkpoint, on broken and foreign files, and its options.
 set -u
-convert=$1/pal-convert
+program=$1/pal-convert
+seconds=60
 inspect=$1/pal-inspect
 source_folder=$2
 corpus=$source_folder/tests/badinput/pt
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failures=0
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
-
-# run ARGUMENTS: output in $scratch/out and $scratch/err, exit code in $code.
-run() {
-  # The sanitizers reserve terabytes of addresses, so the limit is only set for plain programs.
-  (
-    [ -n "${PAL_NO_MEMORY_LIMIT:-}" ] || ulimit -v 1500000
-    OMP_NUM_THREADS=2 timeout 60 "$convert" "$@"
-  ) >"$scratch/out" 2>"$scratch/err"
-  code=$?
-}
-
-expect_code() {
-  [ "$code" = "$1" ] || fail "$2: exit code $code, expected $1: $(cat "$scratch/err")"
-}
-
-expect_error_line() {
-  [ "$(wc -l <"$scratch/err")" = 1 ] && grep -qF "pal-convert: error: $1" "$scratch/err" ||
-    fail "$2: expected one line with $1 on stderr, got: $(cat "$scratch/err")"
-}
-
-expect_output() {
-  grep -qF -- "$1" "$scratch/$2" || fail "$3: no $1 in: $(cat "$scratch/$2")"
-}
+source "$source_folder/tests/experiments/program_functions.sh"
 
 published=$scratch/model_tiny_soft_legacy.pt
 gunzip -c "$source_folder/tests/golden/model_tiny_soft_legacy.pt.gz" >"$published" || exit 1

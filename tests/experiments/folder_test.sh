@@ -9,8 +9,8 @@ evaluate=$1/pal-evaluate
 export XDG_CACHE_HOME=$scratch/cache
 "$1/../tests/experiments/make_pictures" set 3 40 45 37 || fail "make_pictures"
 
-flow="-a ibinn-small --blocks 1,1,1 --widths 8,8,8 -b 16 --threads 1 --lr 0.02"
-small="$flow --image-size 16 --recalibrate-bn 3"
+flow="-a ibinn-small --blocks 1,1,1 --widths 8,8,8 -b 16 --threads 1"
+small="$flow --image-size 16 --lr 0.02 --recalibrate-bn 3"
 run set $small --epochs 4 -j 2 -o whole
 expect_code 0 "a folder"
 expect_steps whole 28
@@ -107,6 +107,21 @@ grep -q '^tensor "model\.' out && ! grep '^tensor "model\.' out | grep -qv '"mod
 run set $flow --image-size 16 --epochs 1 --finetune-mu 1 --recalibrate-bn 0 --max-steps 9 -o means2
 run set $flow --image-size 16 --epochs 1 --finetune-mu 1 --recalibrate-bn 0 --resume auto -o means2
 expect_same means{,2}/checkpoints/final.safetensors
+
+# Without improvement (batch norms settle, nothing else does) the plateau rule ends the stages and the
+# run long before the thirty epochs; then the class means follow. A stop changes nothing.
+plateau="$flow --image-size 16 --sched plateau --patience 1 --epochs 30 --lr 0 --lr-mu 0 --finetune-mu 1"
+plateau="$plateau --momentum 0 --recalibrate-bn 0 --smoothing 0"
+run set $plateau -o plateau
+expect_code 0 "--sched plateau"
+grep -q "the class means alone from here on" plateau/log.txt || fail "no fine-tuning after the plateau"
+steps=$(train_steps plateau | tail -n 1)
+[ "$steps" -ge 35 ] && [ "$steps" -lt 140 ] || fail "--sched plateau: $steps steps"
+expect_steps plateau "$steps"
+run set $plateau --max-steps 12 -o plateau2
+run set $plateau --max-steps 30 --resume auto -o plateau2
+run set $plateau --resume auto -o plateau2
+expect_same plateau{,2}/checkpoints/final.safetensors
 
 # The baseline, by the same program.
 resnet="-a resnet-small --image-size 16 --blocks 1,1,1 --widths 8,8,8 -b 16 --threads 1"

@@ -3,40 +3,11 @@
 # pal-inspect on every file of tests/badinput (exit code, one line on stderr, the value to compare,
 # under limits of time and memory), on checkpoints that are damaged, and its options.
 set -u
-inspect=$1/pal-inspect
+program=$1/pal-inspect
+seconds=10
 source_folder=$2
 corpus=$source_folder/tests/badinput
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failures=0
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
-
-# run ARGUMENTS: output in $scratch/out and $scratch/err, exit code in $code.
-run() {
-  # The sanitizers reserve terabytes of addresses, so the limit is only set for plain programs.
-  (
-    [ -n "${PAL_NO_MEMORY_LIMIT:-}" ] || ulimit -v 1500000
-    OMP_NUM_THREADS=2 timeout 10 "$inspect" "$@"
-  ) >"$scratch/out" 2>"$scratch/err"
-  code=$?
-}
-
-expect_code() {
-  [ "$code" = "$1" ] || fail "$2: exit code $code, expected $1: $(cat "$scratch/err")"
-}
-
-expect_error_line() {
-  [ "$(wc -l <"$scratch/err")" = 1 ] && grep -q "^pal-inspect: error: $1" "$scratch/err" ||
-    fail "$2: expected one line on stderr, got: $(cat "$scratch/err")"
-}
-
-expect_output() {
-  grep -qF -- "$1" "$scratch/$2" || fail "$3: no $1 in: $(cat "$scratch/$2")"
-}
+source "$source_folder/tests/experiments/program_functions.sh"
 
 # check_value FILE CHECK: one word of the manifest's last column against the JSON answer.
 check_value() {
@@ -131,7 +102,7 @@ expect_output "pal-inspect (Palindrome) " out version
 run --help
 expect_code 0 help
 if [ -w /dev/full ]; then
-  "$inspect" --json "$golden" >/dev/full 2>"$scratch/err"
+  "$program" --json "$golden" >/dev/full 2>"$scratch/err"
   code=$?
   expect_code 4 "full disk"
   expect_error_line "stdout: " "full disk"

@@ -73,7 +73,9 @@ void add_image_options(CLI::App& app, TrainOptions& o) {
 
 void add_model_options(CLI::App& app, TrainOptions& o) {
   const std::string group = "Model";
-  app.add_option("-a,--arch", o.arch, fmt::format("{}", fmt::join(preset_names(), ", ")))
+  app.add_option("-a,--arch", o.arch,
+                 fmt::format("{}; each with its recipe: config.toml in the run folder shows it",
+                             fmt::join(preset_names(), ", ")))
       ->group(group)
       ->capture_default_str();
   app.add_option("--flavour", o.flavour, "reference (published code) or paper (the text)")

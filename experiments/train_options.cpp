@@ -102,7 +102,10 @@ void finish_train_options(TrainOptions& o) {
   one_of<int>("--cuda-graph", o.cuda_graph, {{"auto", 0}, {"on", 1}, {"off", 2}});
   check_data_options(o.data);
   check_ranges(o);
-  check_transform(loader_options(o).transform);
+  // The images' size is not known yet; the loader checks it.
+  TransformSpec transform = loader_options(o).transform;
+  transform.size = 1;
+  check_transform(transform);
 }
 
 DatasetSpec train_dataset(const TrainOptions& o) {

@@ -138,6 +138,18 @@ timeout 60 "$1/pal-sample" resnet/checkpoints/best 2>err
 run set $resnet --finetune-mu 1 -o resnet3
 expect_refusal 2 "no class means" "--finetune-mu of a ResNet"
 
+# Crops and sizes.
+run set $small --epochs 1 --max-steps 1 --resize 17 -o crops
+expect_code 0 "--resize"
+run set $small --epochs 1 --resize 15 -o crops2
+expect_refusal 2 "--resize: expected the crop" "--resize below the crop"
+run set $small --epochs 1 --crop-scale 0.5,0.2 -o crops2
+expect_refusal 2 "--crop-scale: expected 0 < min <= max <= 1" "--crop-scale"
+run set $small --epochs 1 --image-size 15 -o crops2
+expect_refusal 2 "--image-size" "two sizes"
+run set $flow --epochs 1 --image-size 15 -o crops2
+expect_refusal 2 "image-size: 15 cannot be halved 3 times; the nearest sizes are 8 and 16" "--image-size"
+
 # Pictures from nowhere.
 run --synthetic --classes 5 --image-size 16 $flow --max-steps 3 -o synthetic
 expect_code 0 "--synthetic"

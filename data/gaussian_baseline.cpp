@@ -37,7 +37,7 @@ GaussianBaseline fit_gaussian(const Dataset& set, LoaderOptions options) {
     parallel_for(size, 64, [&](int64_t begin, int64_t end) {
       for (int64_t i = 0; i < count; ++i)
         for (int64_t d = begin; d < end; ++d) {
-          const auto level = static_cast<int64_t>(values[i * size + d] * kLevels + 0.5);
+          const auto level = static_cast<int64_t>(std::lround(values[i * size + d] * kLevels));
           sums[static_cast<size_t>(d)] += level;
           sums[static_cast<size_t>(size + d)] += level * level;
         }

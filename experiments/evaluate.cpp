@@ -213,7 +213,8 @@ int64_t batch_size(const Options& o, const ModelConfig& config, Device device) {
 /// L_X of the published implementation, whose log-determinant of the DCT is too large by this.
 double dct_excess(const ModelConfig& config) {
   const MixtureSpec head = mixture_spec(config);
-  const auto size = std::llround(std::sqrt(static_cast<double>(head.dims / head.mean_dims)));
+  const int64_t pixels = head.dims / head.mean_dims;
+  const auto size = std::llround(std::sqrt(static_cast<double>(pixels)));
   const DctMap map{config.dct, 0.5};
   return (dct_reported_log_det(size, head.mean_dims, map) -
           dct_log_det(size, head.mean_dims, map)) /
@@ -316,6 +317,7 @@ int run(Options& o) {
     return 0;
   }
   std::vector<std::string> answers;
+  answers.reserve(reports.size());
   for (const CheckpointReport& report : reports) answers.push_back(to_json(report));
   const std::string list = fmt::format("{}", fmt::join(answers, ",\n"));
   print_result(answers.size() == 1 ? list : "[" + list + "]");

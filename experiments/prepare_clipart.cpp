@@ -78,9 +78,10 @@ std::string series_of(const std::string& file) {
 void copy_files(const std::string& from, const std::vector<std::string>& files,
                 const std::string& to) {
   for (const std::string& file : files) {
-    make_folders(fs::path(to + "/" + file).parent_path().string());
+    const fs::path target = fs::path(to) / file;
+    make_folders(target.parent_path().string());
     std::error_code error;
-    fs::copy_file(from + "/" + file, to + "/" + file, error);
+    fs::copy_file(fs::path(from) / file, target, error);
     if (error)
       fail(ErrorKind::environment, "{}/{}: cannot copy to {}: {}", from, file, to, error.message());
   }
@@ -96,6 +97,7 @@ ClassSplit split_class(const std::vector<std::string>& files, uint64_t seed,
   std::map<std::string, std::vector<std::string>> series;
   for (const std::string& file : files) series[series_of(file)].push_back(file);
   std::vector<std::string> names;
+  names.reserve(series.size());
   for (const auto& [each, members] : series) names.push_back(each);
   const SourceSplit split = split_sources(names, seed, std::string(kPackage) + ": " + name);
   const auto members_of = [&](const std::vector<std::string>& chosen) {

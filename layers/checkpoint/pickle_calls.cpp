@@ -88,6 +88,7 @@ std::vector<int64_t> PickleMachine::counts_of(Id id, const char* what) {
   if (items.size() > kMostRank)
     refuse("{}: {} extents, expected at most {}", what, items.size(), kMostRank);
   std::vector<int64_t> counts;
+  counts.reserve(items.size());
   for (const Id item : items) counts.push_back(count_of(item, what));
   return counts;
 }

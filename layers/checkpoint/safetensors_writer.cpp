@@ -84,7 +84,10 @@ void check_space(const std::string& path, int64_t needed) {
 void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
                        const NamedTensors& tensors, FileLayout layout) {
   std::vector<StoredTensor> stored;
-  for (const auto& [name, tensor] : tensors) {
+  stored.reserve(tensors.size());
+  for (const auto& entry : tensors) {
+    const std::string& name = entry.first;
+    const Tensor& tensor = entry.second;
     expect(tensor.defined(), "write_safetensors: tensor {} is not defined", printable(name));
     stored.push_back({name, safetensors_name_of(tensor.dtype()), shape_in_file(tensor, layout),
                       tensor.bytes(),

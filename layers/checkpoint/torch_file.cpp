@@ -65,7 +65,7 @@ class Walk {
       }
       const std::string key =
           is_dict ? key_text(pickle_.values[value.items[i - 1]]) : std::to_string(i);
-      visit(item, path.empty() ? key : path + "." + key, depth + 1);
+      visit(item, path.empty() ? key : fmt::format("{}.{}", path, key), depth + 1);
     }
   }
 

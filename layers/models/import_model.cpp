@@ -19,6 +19,7 @@ std::vector<int64_t> without_ones(std::vector<int64_t> shape) {
 
 std::vector<int64_t> extents_of(const Shape& shape) {
   std::vector<int64_t> extents;
+  extents.reserve(static_cast<size_t>(shape.rank()));
   for (int axis = 0; axis < shape.rank(); ++axis) extents.push_back(shape[axis]);
   return extents;
 }

@@ -32,6 +32,7 @@ std::vector<int64_t> shape_in_file(const Tensor& tensor, FileLayout layout) {
   if (is_transposed(tensor, layout))
     return {tensor.size(0), tensor.size(3), tensor.size(1), tensor.size(2)};
   std::vector<int64_t> shape;
+  shape.reserve(static_cast<size_t>(tensor.rank()));
   for (int axis = 0; axis < tensor.rank(); ++axis) shape.push_back(tensor.size(axis));
   return shape;
 }

@@ -1,6 +1,7 @@
 #include "data/class_names.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -102,6 +103,13 @@ void expect_same_classes(const ImageSource& a, const ImageSource& b) {
   if (difference.empty()) difference = "; the order differs";
   fail(ErrorKind::usage, "{} has {} classes, {} has {}{}; expected the same", a.name(), left.size(),
        b.name(), right.size(), difference);
+}
+
+std::vector<std::string> class_names_in(const std::string& folder) {
+  const std::filesystem::path path = std::filesystem::path(folder) / kClassFile;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return {};
+  return read_class_names(path.string());
 }
 
 }  // namespace pal

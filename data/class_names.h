@@ -15,6 +15,11 @@ namespace pal {
 /// that is not UTF-8, JSON of another form, numbers that are not 0 to n - 1, and no name at all.
 std::vector<std::string> read_class_names(const std::string& path);
 
+/// Where a folder of shards has the names of its classes.
+inline constexpr const char* kClassFile = "classes.txt";
+/// Those names, or nothing if the folder has no such file.
+std::vector<std::string> class_names_in(const std::string& folder);
+
 /// Names for class folders. If the file has an id for every folder (lines "ID NAME", as in
 /// LOC_synset_mapping.txt, or a JSON object with ids), names go by id; else by place, and the
 /// counts must agree. Throws usage with both counts if they do not, or naming the first folder that

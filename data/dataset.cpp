@@ -28,10 +28,14 @@ class MemoryDataset : public Dataset {
 
 }  // namespace
 
-std::unique_ptr<Batches> Dataset::batches(const LoaderOptions& options) const {
-  std::vector<int64_t> indices(static_cast<size_t>(info_.count));
+std::vector<int64_t> all_images(const DatasetInfo& info) {
+  std::vector<int64_t> indices(static_cast<size_t>(info.count));
   std::iota(indices.begin(), indices.end(), int64_t{0});
-  return batches(std::move(indices), options);
+  return indices;
+}
+
+std::unique_ptr<Batches> Dataset::batches(const LoaderOptions& options) const {
+  return batches(all_images(info_), options);
 }
 
 std::unique_ptr<Dataset> memory_dataset(ImageSet set) {

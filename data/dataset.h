@@ -22,6 +22,9 @@ struct DatasetInfo {
   int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
 };
 
+/// The indices of all images.
+std::vector<int64_t> all_images(const DatasetInfo& info);
+
 /// Labelled images that come in batches, wherever they are kept.
 class Dataset {
  public:

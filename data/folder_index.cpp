@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "data/image_file.h"
 #include "data/parallel_io.h"
 #include "runtime/error.h"
 #include "runtime/random_reader.h"
@@ -24,17 +25,6 @@ namespace {
   const int reason = errno;
   fail(is_file_fault(reason) ? ErrorKind::data : ErrorKind::environment, "{}: cannot {}: {}",
        one_line(path), action, std::strerror(reason));
-}
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool is_picture_name(std::string_view name) {
-  for (const std::string_view suffix : {".jpg", ".jpeg", ".png"})
-    if (name.size() >= suffix.size() &&
-        std::ranges::equal(name.substr(name.size() - suffix.size()), suffix,
-                           [](char a, char b) { return lower(a) == b; }))
-      return true;
-  return false;
 }
 
 /// An open folder that closes itself.
@@ -190,7 +180,7 @@ class Walk {
     if (indirect && !S_ISREG(mode)) found.settled = false;
     if (!S_ISREG(mode) && !nowhere)
       ++found.skipped.special;
-    else if (is_picture_name(entry.d_name))
+    else if (has_picture_suffix(entry.d_name))
       here.pictures.add(entry.d_name);
     else
       ++found.skipped.suffix;

@@ -41,6 +41,18 @@ ImageFormat sniff_format(std::span<const uint8_t> bytes) {
   return ImageFormat::unknown;
 }
 
+int64_t most_file_bytes(const ImageLimits& limits) { return 16 * limits.max_pixels; }
+
+bool has_picture_suffix(std::string_view name) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  for (const std::string_view suffix : {".jpg", ".jpeg", ".png"})
+    if (name.size() >= suffix.size() &&
+        std::ranges::equal(name.substr(name.size() - suffix.size()), suffix,
+                           [&](char a, char b) { return lower(a) == b; }))
+      return true;
+  return false;
+}
+
 void check_image_size(int64_t width, int64_t height, const std::string& name,
                       const ImageLimits& limits) {
   if (width < 1 || height < 1)
@@ -63,8 +75,7 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
 }
 
 Image read_image(const std::string& path, const ImageLimits& limits) {
-  // No picture within the limit needs more than some ten bytes a pixel.
-  return decode_image(read_file(path, 16 * limits.max_pixels), path, limits);
+  return decode_image(read_file(path, most_file_bytes(limits)), path, limits);
 }
 
 }  // namespace pal

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pal {
@@ -27,6 +28,13 @@ struct ImageLimits {
   int64_t max_pixels = 100'000'000;  ///< checked on the header
   int max_scans = 500;               ///< of one JPEG
 };
+
+/// Bytes beyond which no file is read: no picture within the limits needs more than some ten a
+/// pixel.
+int64_t most_file_bytes(const ImageLimits& limits);
+
+/// Whether a name ends in .jpg, .jpeg or .png, in any case.
+bool has_picture_suffix(std::string_view name);
 
 /// What the first bytes of a file say of the picture.
 struct ImageHeader {

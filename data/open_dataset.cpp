@@ -27,8 +27,6 @@ bool in_memory(const std::string& name) {
 /// Sets of encoded pictures that `pal-data prepare` makes.
 bool is_prepared(const std::string& name) { return name == "stamps" || name == "clipart"; }
 
-constexpr const char* kClassFile = "classes.txt";
-
 bool is_folder(const fs::path& path) {
   std::error_code ignored;
   return fs::is_directory(path, ignored);
@@ -50,11 +48,7 @@ std::string place_of(const DatasetSpec& spec) {
 }
 
 bool has_shards(const std::string& folder, const std::string& prefix) {
-  std::error_code ignored;
-  return std::ranges::any_of(fs::directory_iterator(folder, ignored), [&](const auto& entry) {
-    const std::string name = entry.path().filename().string();
-    return name.starts_with(prefix) && name.ends_with(".tar");
-  });
+  return !shards_in(folder, prefix).empty();
 }
 
 Layout layout_of(const DatasetSpec& spec) {
@@ -98,9 +92,8 @@ std::vector<std::string> shards_of_split(const DatasetSpec& spec, Split split) {
 
 std::vector<std::string> shard_class_names(const DatasetSpec& spec) {
   if (!spec.class_names.empty()) return read_class_names(spec.class_names);
-  const fs::path beside = fs::path(folder_of(spec)) / kClassFile;
-  std::error_code ignored;
-  return fs::exists(beside, ignored) ? read_class_names(beside.string()) : spec.shard_classes;
+  std::vector<std::string> names = class_names_in(folder_of(spec));
+  return names.empty() ? spec.shard_classes : names;
 }
 
 std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split, Layout layout) {
@@ -138,6 +131,12 @@ bool has_validation(const DatasetSpec& spec) {
       break;
   }
   return false;
+}
+
+ValidationSplit split_training(const DatasetSpec& spec, const DatasetInfo& info, double amount,
+                               uint64_t seed) {
+  if (amount == 0.0 && has_validation(spec)) return {all_images(info), {}};
+  return split_validation(info.name, info.count, amount, seed);
 }
 
 std::string recorded_name(const DatasetSpec& spec) {

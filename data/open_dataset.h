@@ -38,6 +38,11 @@ std::unique_ptr<Dataset> open_dataset(const DatasetSpec& spec, Split split);
 /// Whether the set brings images for validation beside those for training.
 bool has_validation(const DatasetSpec& spec);
 
+/// The training images, and those of them that choose checkpoints as `split_validation` has it:
+/// none if `amount` is 0 and the set brings its own.
+ValidationSplit split_training(const DatasetSpec& spec, const DatasetInfo& info, double amount,
+                               uint64_t seed);
+
 /// What a checkpoint records of sets that are known by a path, which it must not hold.
 inline constexpr const char* kRecordedFolder = "folder";
 

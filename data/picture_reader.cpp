@@ -35,7 +35,7 @@ bool PictureReader::try_read(std::vector<uint8_t>& bytes, int64_t epoch, int64_t
                              std::span<uint8_t> out) {
   try {
     // No picture within the limit needs more than some ten bytes a pixel.
-    source_.read(index, bytes, 16 * options_.transform.limits.max_pixels);
+    source_.read(index, bytes, most_file_bytes(options_.transform.limits));
     const Philox random(options_.seed, RandomPurpose::augment, image_stream(epoch, index));
     const std::string warning =
         make_views(bytes, source_.item_name(index), options_.transform, random, out);

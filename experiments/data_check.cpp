@@ -12,9 +12,6 @@
 namespace pal {
 namespace {
 
-/// No picture within the limit needs more than some ten bytes a pixel.
-constexpr int64_t kBytesPerPixel = 16;
-
 /// A message without the file's name, which it begins with.
 std::string reason_of(const std::string& message, const std::string& file) {
   if (!message.starts_with(file)) return message;
@@ -24,6 +21,7 @@ std::string reason_of(const std::string& message, const std::string& file) {
 }  // namespace
 
 CheckResult check_pictures(const std::vector<PicturePart>& parts, const CheckOptions& options) {
+  const ImageLimits limits{.max_pixels = options.max_pixels};
   CheckResult result;
   std::atomic<int64_t> bytes_read = 0;
   std::atomic<int64_t> warnings = 0;
@@ -35,9 +33,9 @@ CheckResult check_pictures(const std::vector<PicturePart>& parts, const CheckOpt
       thread_local std::vector<uint8_t> bytes;
       const std::string name = source.item_name(index);
       try {
-        source.read(index, bytes, kBytesPerPixel * options.max_pixels);
+        source.read(index, bytes, most_file_bytes(limits));
         bytes_read += static_cast<int64_t>(bytes.size());
-        const Image image = decode_image(bytes, name, {.max_pixels = options.max_pixels});
+        const Image image = decode_image(bytes, name, limits);
         if (!image.warnings.empty()) ++warnings;
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::data) throw;

@@ -100,7 +100,7 @@ PackResult pack_shards(const PackOptions& o) {
     made.pictures += val->count();
     made.shards += shards;
   }
-  write_atomic(set.files() + "/classes.txt", classes);
+  write_atomic(fmt::format("{}/{}", set.files(), kClassFile), classes);
   set.finish(
       fmt::format("Shards of labelled pictures in WebDataset's convention: KEY.jpg or KEY.png, and "
                   "KEY.cls with\n"

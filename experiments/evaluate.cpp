@@ -6,7 +6,6 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
-#include <numeric>
 
 #include "data/bad_images.h"
 #include "data/gaussian_baseline.h"
@@ -149,40 +148,26 @@ class Images {
 
 /// Training images without those that chose checkpoints.
 std::vector<int64_t> training_indices(const OpenedSet& opened, const TrainingRecipe& recipe) {
-  const DatasetInfo& info = opened.set->info();
-  if (recipe.validation > 0.0 || !has_validation(opened.spec))
-    return split_validation(info.name, info.count, recipe.validation, recipe.seed).train;
-  std::vector<int64_t> all(static_cast<size_t>(info.count));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  return all;
+  return split_training(opened.spec, opened.set->info(), recipe.validation, recipe.loader.seed)
+      .train;
 }
 
 TransformSpec transform_of(const Options& o, const TrainingRecipe& recipe) {
   TransformSpec transform = evaluation_transform(o.data);
-  if (transform.resize == 0) transform.resize = recipe.resize;
-  transform.exif = transform.exif || recipe.exif;
+  if (transform.resize == 0) transform.resize = recipe.loader.transform.resize;
+  transform.exif = transform.exif || recipe.loader.transform.exif;
   return transform;
 }
 
 void recalibrate(const Options& o, const TrainingRecipe& recipe, const OpenedSet& opened,
                  LoadedModel& loaded) {
-  LoaderOptions options;
-  options.batch_size = recipe.batch_size;
-  options.seed = recipe.seed;
-  options.flip = recipe.flip;
-  options.shift = recipe.shift;
-  options.noise = recipe.noise;
-  options.clamp = recipe.clamp;
+  LoaderOptions options = recipe.loader;
   options.mean = loaded.input.mean;
   options.std = loaded.input.std;
   options.device = loaded.model->device();
-  options.transform = transform_of(o, recipe);
-  options.transform.crop = CropKind::random_resized;
-  options.transform.scale_min = recipe.crop_scale[0];
-  options.transform.scale_max = recipe.crop_scale[1];
-  options.transform.ratio_min = recipe.crop_ratio[0];
-  options.transform.ratio_max = recipe.crop_ratio[1];
-  options.transform.fast_decode = recipe.fast_decode;
+  const TransformSpec reading = transform_of(o, recipe);
+  options.transform.exif = reading.exif;
+  options.transform.limits = reading.limits;
   options.workers = worker_count(o.data, options.device);
   options.bad_images = opened.bad.get();
   const auto loader = opened.set->batches(training_indices(opened, recipe), options);

@@ -34,8 +34,7 @@ std::string lower_case(std::string text) {
 
 Format format_by_name(const std::string& path) {
   const std::string name = lower_case(std::filesystem::path(path).filename().string());
-  for (const char* suffix : {".jpg", ".jpeg", ".png"})
-    if (name.ends_with(suffix)) return Format::image;
+  if (has_picture_suffix(name)) return Format::image;
   if (name.ends_with(".safetensors")) return Format::safetensors;
   for (const char* suffix : {".pt", ".pth"})
     if (name.ends_with(suffix)) return Format::torch;

@@ -1,12 +1,12 @@
 #include "experiments/picture_parts.h"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 
 #include "data/brace_pattern.h"
 #include "data/class_names.h"
 #include "data/hasher.h"
+#include "data/image_file.h"
 #include "data/image_folder.h"
 #include "data/tar_shards.h"
 #include "runtime/error.h"
@@ -53,18 +53,12 @@ bool is_folder(const fs::path& path) {
 }
 
 bool is_picture_name(const fs::path& path) {
-  std::string suffix = path.extension().string();
-  std::ranges::transform(suffix, suffix.begin(), [](unsigned char c) { return std::tolower(c); });
-  const bool known = suffix == ".jpg" || suffix == ".jpeg" || suffix == ".png";
-  return known && !path.filename().string().starts_with('.');
+  const std::string name = path.filename().string();
+  return has_picture_suffix(name) && !name.starts_with('.');
 }
 
 PicturePart open_shards(const std::string& name, const std::vector<std::string>& paths) {
-  const fs::path beside = fs::path(paths[0]).replace_filename("classes.txt");
-  std::error_code ignored;
-  std::vector<std::string> classes;
-  if (fs::exists(beside, ignored)) classes = read_class_names(beside.string());
-  return {name, tar_shards(paths, name, std::move(classes))};
+  return {name, tar_shards(paths, name, class_names_in(fs::path(paths[0]).parent_path().string()))};
 }
 
 /// The parts of a set: folders, or else shards.
@@ -76,13 +70,7 @@ void add_named_parts(const std::string& folder, std::vector<PicturePart>& parts)
   }
   if (!parts.empty()) return;
   for (const std::string part : kParts) {
-    std::vector<std::string> paths;
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-      const std::string name = entry.path().filename().string();
-      if (name.starts_with(part) && name.ends_with(".tar")) paths.push_back(entry.path().string());
-    }
-    std::ranges::sort(paths);
+    const std::vector<std::string> paths = shards_in(folder, part);
     if (!paths.empty()) parts.push_back(open_shards(part, paths));
   }
 }

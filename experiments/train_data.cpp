@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <numeric>
 
 #include "data/order.h"
 #include "runtime/error.h"
@@ -38,20 +37,14 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
   input_ = input_spec(options.mean, options.std, info.channels);
   input_.class_names = info.class_names;
 
-  std::vector<int64_t> training(static_cast<size_t>(info.count));
-  std::iota(training.begin(), training.end(), int64_t{0});
-  if (options.validation == 0.0 && has_validation(spec)) {
+  ValidationSplit split = split_training(spec, info, options.validation, options.seed);
+  chosen_ = std::move(split.validation);
+  if (chosen_.empty()) {
     spec.shard_classes = info.class_names;
     validation_ = open_dataset(spec, Split::validation);
     expect_same_images(info, validation_->info());
-    chosen_.resize(static_cast<size_t>(validation_->info().count));
-    std::iota(chosen_.begin(), chosen_.end(), int64_t{0});
+    chosen_ = all_images(validation_->info());
     validation_log_ = bad_image_log(options.data, validation_->info().count);
-  } else {
-    ValidationSplit split =
-        split_validation(info.name, info.count, options.validation, options.seed);
-    training = std::move(split.train);
-    chosen_ = std::move(split.validation);
   }
   train_log_ = bad_image_log(options.data, info.count);
   LoaderOptions loader = loader_options(options);
@@ -60,7 +53,7 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
   loader.device = device;
   loader.workers = worker_count(options.data, device);
   loader.bad_images = train_log_.get();
-  loader_ = train_->batches(std::move(training), loader);
+  loader_ = train_->batches(std::move(split.train), loader);
 }
 
 uint64_t TrainData::fingerprint() const {

@@ -49,15 +49,15 @@ Trainer::Trainer(const TrainOptions& options)
       std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(steps_per_epoch())));
 }
 
+ActivationPolicy Trainer::policy() const {
+  if (options_.activation_memory == "max") return ActivationPolicy::store;
+  return flow_ != nullptr ? ActivationPolicy::invert : ActivationPolicy::recompute;
+}
+
 void Trainer::set_up_memory() {
-  if (flow_ == nullptr) {
-    model_->set_policy(options_.activation_memory == "max" ? ActivationPolicy::store
-                                                           : ActivationPolicy::recompute);
-    return;
-  }
-  ChainOptions chain;
-  chain.policies = {options_.activation_memory == "max" ? ActivationPolicy::store
-                                                        : ActivationPolicy::invert};
+  model_->set_policy(policy());
+  if (flow_ == nullptr) return;
+  ChainOptions chain = flow_->chain().options();
   const bool bf16 = model_->config().compute == DType::bf16;
   int64_t every = 0;
   if (options_.stream_anchors == "auto") {

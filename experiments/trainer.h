@@ -33,6 +33,8 @@ class Trainer {
     double learning_rate = 0.0;
   };
 
+  /// What every block keeps for the backward pass.
+  ActivationPolicy policy() const;
   void set_up_memory();
   void resume();
   void check_resume(const Checkpoint& checkpoint, const std::string& path) const;

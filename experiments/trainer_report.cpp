@@ -34,15 +34,19 @@ void Trainer::print_plan() const {
 }
 
 const char* Trainer::memory_policy() const {
-  if (options_.activation_memory == "max") return "stored";
-  return flow_ != nullptr ? "rebuilt by inversion" : "recomputed block by block";
+  switch (policy()) {
+    case ActivationPolicy::store:
+      return "stored";
+    case ActivationPolicy::recompute:
+      return "recomputed block by block";
+    case ActivationPolicy::invert:
+      break;
+  }
+  return "rebuilt by inversion";
 }
 
 int64_t Trainer::planned_activations() const {
-  const ActivationPolicy policy = options_.activation_memory == "max" ? ActivationPolicy::store
-                                  : flow_ != nullptr                  ? ActivationPolicy::invert
-                                                                      : ActivationPolicy::recompute;
-  return activation_bytes(summarize_model(model_->config()), policy, options_.batch_size);
+  return activation_bytes(summarize_model(model_->config()), policy(), options_.batch_size);
 }
 
 void Trainer::write_run_file(const std::string& command) const {

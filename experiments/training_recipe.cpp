@@ -2,10 +2,40 @@
 
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <vector>
 
 #include "runtime/error.h"
 
 namespace pal {
+namespace {
+
+/// Two numbers, the smallest and the largest.
+void read_range(const nlohmann::json& json, const char* key, double& least, double& most) {
+  const auto range = json.value(key, std::vector<double>{least, most});
+  if (range.size() != 2) throw std::invalid_argument(key);
+  least = range[0];
+  most = range[1];
+}
+
+/// What `recipe_json` writes of the loader's options. Throws for values of the wrong kind.
+void read_loader(const nlohmann::json& json, LoaderOptions& loader) {
+  TransformSpec& transform = loader.transform;
+  loader.batch_size = json.value("batch-size", loader.batch_size);
+  loader.shift = json.value("shift", loader.shift);
+  loader.flip = json.value("flip", loader.flip);
+  loader.noise = json.value("noise", loader.noise);
+  loader.clamp = json.value("clamp-noise", loader.clamp);
+  loader.seed = json.value("seed", loader.seed);
+  transform.crop = CropKind::random_resized;
+  read_range(json, "crop-scale", transform.scale_min, transform.scale_max);
+  read_range(json, "crop-ratio", transform.ratio_min, transform.ratio_max);
+  transform.fast_decode = json.value("fast-decode", transform.fast_decode);
+  transform.exif = json.value("exif", transform.exif);
+  transform.resize = json.value("resize", transform.resize);
+}
+
+}  // namespace
 
 TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& path) {
   TrainingRecipe recipe;
@@ -18,20 +48,8 @@ TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& 
     recipe.dataset = json.value("dataset", recipe.dataset);
     recipe.smoothing = json.value("smoothing", recipe.smoothing);
     recipe.validation = json.value("validation", recipe.validation);
-    recipe.batch_size = json.value("batch-size", recipe.batch_size);
-    recipe.shift = json.value("shift", recipe.shift);
-    recipe.flip = json.value("flip", recipe.flip);
-    recipe.noise = json.value("noise", recipe.noise);
-    recipe.clamp = json.value("clamp-noise", recipe.clamp);
-    recipe.crop_scale = json.value("crop-scale", recipe.crop_scale);
-    recipe.crop_ratio = json.value("crop-ratio", recipe.crop_ratio);
-    recipe.fast_decode = json.value("fast-decode", recipe.fast_decode);
-    recipe.exif = json.value("exif", recipe.exif);
-    recipe.resize = json.value("resize", recipe.resize);
-    recipe.seed = json.value("seed", recipe.seed);
+    read_loader(json, recipe.loader);
     const std::string beta = json.value("beta", std::string("1"));
-    if (recipe.crop_scale.size() != 2 || recipe.crop_ratio.size() != 2)
-      fail(ErrorKind::data, "crop-scale, crop-ratio: expected two numbers each");
     recipe.beta = beta == "inf" ? std::numeric_limits<double>::infinity() : std::stod(beta);
   } catch (const std::exception&) {
     fail(ErrorKind::data, "{}: the metadata entry recipe has a value of the wrong kind", path);

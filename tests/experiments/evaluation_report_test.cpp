@@ -100,10 +100,11 @@ TEST(TrainingRecipe, ReadsWhatACheckpointRecords) {
   EXPECT_EQ(recipe.dataset, "digits");
   EXPECT_TRUE(std::isinf(recipe.beta));
   EXPECT_EQ(recipe.smoothing, 0.1);
-  EXPECT_TRUE(recipe.flip);
-  EXPECT_EQ(recipe.seed, 5U);
-  EXPECT_EQ(recipe.batch_size, 128);
-  for (const char* broken : {"[]", "{", R"({"flip": 3})", R"({"beta": "x"})"}) {
+  EXPECT_TRUE(recipe.loader.flip);
+  EXPECT_EQ(recipe.loader.seed, 5U);
+  EXPECT_EQ(recipe.loader.batch_size, 128);
+  for (const char* broken : {"[]", "{", R"({"flip": 3})", R"({"beta": "x"})",
+                             R"({"crop-scale": [0.1, 0.2, 1]})", R"({"crop-ratio": 1})"}) {
     checkpoint.metadata["recipe"] = broken;
     EXPECT_THROW(training_recipe(checkpoint, "c"), Error) << broken;
   }

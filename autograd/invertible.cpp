@@ -20,6 +20,10 @@ const char* name_of(ActivationPolicy policy) {
   return "invert";
 }
 
+std::string name_of(const BlockPolicy& policy) {
+  return policy.lean ? std::string(name_of(policy.policy)) + " lean" : name_of(policy.policy);
+}
+
 void InvertibleBlock::collect(const std::string&, StateList&) {}
 void InvertibleBlock::initialise(DType, uint64_t) {}
 void InvertibleBlock::refresh() {}
@@ -73,7 +77,7 @@ void InvertibleChain::set_options(ChainOptions options) {
   options_ = std::move(options);
 }
 
-ActivationPolicy InvertibleChain::policy(int block) const {
+BlockPolicy InvertibleChain::policy(int block) const {
   return options_.policies.size() == 1 ? options_.policies[0]
                                        : options_.policies[static_cast<size_t>(block)];
 }
@@ -94,7 +98,9 @@ InvertibleChain::Result InvertibleChain::forward(const Variable& x, Phase phase)
       BlockMemory* memory = nullptr;
       if (recorded) {
         memory = &tape->memory[i];
-        memory->policy = policy(static_cast<int>(i));
+        const BlockPolicy chosen = policy(static_cast<int>(i));
+        memory->policy = chosen.policy;
+        memory->lean = chosen.lean;
         memory->phase = phase;
         const bool anchored = std::find(options_.anchors.begin(), options_.anchors.end(),
                                         static_cast<int>(i)) != options_.anchors.end();
@@ -107,28 +113,26 @@ InvertibleChain::Result InvertibleChain::forward(const Variable& x, Phase phase)
   if (!recorded) return {Variable(stream), Variable(log_det)};
   tape->y = stream;
   const bool want_grad_x = x.requires_grad();
-  auto outputs =
-      record({x}, {stream, log_det}, true, [this, tape, want_grad_x](const Gradients& grads) {
-        expect(grads[0].defined() && grads[1].defined(),
-               "InvertibleChain: expected gradients of both outputs");
-        const BlockBackward result = run_backward(*tape, grads[0], grads[1], want_grad_x);
-        return Gradients{result.grad_x};
-      });
+  auto outputs = record({x}, {stream, log_det}, true, [this, tape, want_grad_x](Gradients& grads) {
+    expect(grads[0].defined() && grads[1].defined(),
+           "InvertibleChain: expected gradients of both outputs");
+    const BlockBackward result = run_backward(*tape, std::move(grads[0]), grads[1], want_grad_x);
+    return Gradients{result.grad_x};
+  });
   return {outputs[0], outputs[1]};
 }
 
-BlockBackward InvertibleChain::run_backward(Tape& tape, const Tensor& grad_y,
-                                            const Tensor& grad_log_det, bool want_grad_x) {
+BlockBackward InvertibleChain::run_backward(Tape& tape, Tensor grad_y, const Tensor& grad_log_det,
+                                            bool want_grad_x) {
   const NoGradGuard no_grad;
   const TagScope tag(Tag::stream);
   const DeviceScope device(grad_y.device());
-  BlockBackward current{std::move(tape.y), grad_y};
-  tape.y = Tensor();
+  BlockBackward current{std::move(tape.y), std::move(grad_y)};
   for (int i = size() - 1; i >= 0; --i) {
     const auto at = static_cast<size_t>(i);
     const bool wanted = i > 0 || want_grad_x;
-    current =
-        blocks_[at]->backward(current.x, current.grad_x, grad_log_det, tape.memory[at], wanted);
+    current = blocks_[at]->backward(std::move(current.x), std::move(current.grad_x), grad_log_det,
+                                    tape.memory[at], wanted);
     tape.memory[at] = BlockMemory();
     if (i == tape.monitored) {
       last_check_ = {i, names_[at], relative_error(tape.true_input, current.x)};

@@ -16,6 +16,21 @@ enum class ActivationPolicy {
 };
 const char* name_of(ActivationPolicy policy);
 
+/// The policy of one block, and whether its tapes are lean: they keep what convolutions compute,
+/// but make the normalised values between them anew (Remade::normalised), which halves a tape for
+/// another pass of the batch norms.
+struct BlockPolicy {
+  ActivationPolicy policy = ActivationPolicy::invert;
+  bool lean = false;
+
+  BlockPolicy() = default;
+  // A policy alone is meant wherever a BlockPolicy is expected.
+  BlockPolicy(ActivationPolicy of, bool is_lean = false) : policy(of), lean(is_lean) {}
+  bool operator==(const BlockPolicy&) const = default;
+};
+/// "store", "store lean", "invert", ...
+std::string name_of(const BlockPolicy& policy);
+
 /// Training uses (and updates) batch statistics; evaluation uses running ones.
 enum class Phase { train, evaluate };
 
@@ -37,6 +52,7 @@ struct SubnetMemory {
 /// What lives between one block's forward and backward pass.
 struct BlockMemory {
   ActivationPolicy policy = ActivationPolicy::invert;
+  bool lean = false;
   Phase phase = Phase::train;
   /// The block's input (store, recompute).
   Tensor input;
@@ -76,9 +92,9 @@ class InvertibleBlock {
   virtual Tensor inverse(const Tensor& y, const Tensor& log_det) = 0;
 
   /// Rebuilds (or takes from memory) x and differentiates grad_y . y + grad_log_det . log_det; adds
-  /// to the gradients of its parameters. Releases what memory held. y may be undefined unless the
-  /// policy is invert.
-  virtual BlockBackward backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
+  /// to the gradients of its parameters. Releases what memory held, and y and grad_y as soon as
+  /// they are not needed. y may be undefined unless the policy is invert.
+  virtual BlockBackward backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                                  BlockMemory& memory, bool want_grad_x) = 0;
 };
 
@@ -92,7 +108,7 @@ struct InversionCheck {
 /// How a chain trades memory for work.
 struct ChainOptions {
   /// One per block, or one for all.
-  std::vector<ActivationPolicy> policies = {ActivationPolicy::invert};
+  std::vector<BlockPolicy> policies = {ActivationPolicy::invert};
   /// Blocks whose input is kept to reset the drift of inversion.
   std::vector<int> anchors;
 };
@@ -109,7 +125,7 @@ class InvertibleChain {
 
   void set_options(ChainOptions options);
   const ChainOptions& options() const { return options_; }
-  ActivationPolicy policy(int block) const;
+  BlockPolicy policy(int block) const;
 
   struct Result {
     Variable y;
@@ -129,7 +145,7 @@ class InvertibleChain {
 
  private:
   struct Tape;
-  BlockBackward run_backward(Tape& tape, const Tensor& grad_y, const Tensor& grad_log_det,
+  BlockBackward run_backward(Tape& tape, Tensor grad_y, const Tensor& grad_log_det,
                              bool want_grad_x);
 
   std::vector<std::unique_ptr<InvertibleBlock>> blocks_;

@@ -1,47 +1,48 @@
 #include "autograd/ops.h"
 
+#include "autograd/conv_passes.h"
 #include "kernels/elementwise.h"
 
 namespace pal {
 
-Variable conv2d(const Variable& x, Parameter& weight, Parameter* bias,
-                const ConvGeometry& geometry) {
+Variable conv2d(const Variable& x, const Conv& conv) {
   const DeviceScope device(x.value().device());
   const Tensor input = x.value().dense();
-  const Tensor y = Tensor::empty(geometry.out_shape(input.shape(), weight.shape[0]), input.dtype());
-  PAL_BACKEND(input, conv_forward(input, weight.value, bias ? bias->value : Tensor(), geometry,
-                                  weight.shadow, y));
-  return record({x}, {y}, true, [=, &weight](const Gradients& grads) -> Gradients {
-    PAL_BACKEND(input, conv_backward_weight(input, grads[0], geometry, weight.grad,
-                                            bias ? bias->grad : Tensor()));
+  return record({x}, {conv_pass(input, conv)}, true, [=](const Gradients& grads) -> Gradients {
+    conv_weight_pass(input, grads[0], conv);
     if (!x.requires_grad()) return {};
     const Tensor grad_x = Tensor::empty(input.shape(), input.dtype());
-    PAL_BACKEND(input, conv_backward_data(grads[0], weight.value, geometry, weight.shadow, grad_x));
+    conv_data_pass(grads[0], conv, grad_x);
     return {grad_x};
   })[0];
 }
 
-Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& weight,
-                    Parameter& bias, bool relu, bool batch_statistics_used, DType result) {
+Variable batch_norm(const Variable& x, const BatchNormArgs& args, const Norm& norm,
+                    bool batch_statistics_used, DType result) {
   const DeviceScope device(x.value().device());
   const Tensor y = Tensor::empty(x.value().shape(), result);
-  PAL_BACKEND(y, batch_norm_forward(x.value(), args, relu, y));
-  return record({x}, {y}, true, [=, &weight, &bias](const Gradients& grads) -> Gradients {
-    BatchNormGrads wanted;
-    wanted.weight = weight.grad;
-    wanted.bias = bias.grad;
-    const bool in_place = x.grad_target().defined();
-    if (in_place) {
-      wanted.x = x.grad_target();
-      wanted.accumulate_x = true;
-    } else if (x.requires_grad()) {
-      wanted.x = Tensor::empty(x.value().shape(), x.value().dtype());
-    }
-    PAL_BACKEND(grads[0], batch_norm_backward(x.value(), grads[0], args, relu,
-                                              batch_statistics_used, wanted));
-    if (in_place || !x.requires_grad()) return {};
-    return {wanted.x};
+  PAL_BACKEND(y, batch_norm_forward(x.value(), args, norm.relu, y));
+  return record({x}, {y}, true, [=](const Gradients& grads) -> Gradients {
+    return {batch_norm_gradients(x, grads[0], norm, args, batch_statistics_used)};
   })[0];
+}
+
+Tensor batch_norm_gradients(const Variable& x, const Tensor& grad_y, const Norm& norm,
+                            const BatchNormArgs& args, bool batch_statistics_used,
+                            const Tensor& reused) {
+  BatchNormGrads wanted;
+  wanted.weight = norm.weight->grad;
+  wanted.bias = norm.bias->grad;
+  const bool in_place = x.grad_target().defined();
+  if (in_place) {
+    wanted.x = x.grad_target();
+    wanted.accumulate_x = true;
+  } else if (x.requires_grad()) {
+    wanted.x = reused.defined() ? reused : Tensor::empty(x.value().shape(), x.value().dtype());
+  }
+  PAL_BACKEND(grad_y, batch_norm_backward(x.value(), grad_y, args, norm.relu, batch_statistics_used,
+                                          wanted));
+  return in_place ? Tensor() : wanted.x;
 }
 
 Variable relu(const Variable& x) {

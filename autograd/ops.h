@@ -10,16 +10,36 @@
 // parameters in place.
 namespace pal {
 
-/// Convolution with square kernel; bias may be null. x is copied dense if it is a channel slice.
-/// x and the result share a dtype (f32, bf16, f64).
-Variable conv2d(const Variable& x, Parameter& weight, Parameter* bias,
-                const ConvGeometry& geometry);
+/// A convolution's square kernel, its weights [out, k, k, in] and bias [out].
+struct Conv {
+  Parameter* weight = nullptr;
+  Parameter* bias = nullptr;  ///< null: none
+  ConvGeometry geometry = {};
+};
+
+/// x convolved, plus bias. x is copied dense if it is a channel slice. x and the result share a
+/// dtype (f32, bf16, f64).
+Variable conv2d(const Variable& x, const Conv& conv);
+
+/// A batch norm's learned scale and offset, and whether a ReLU follows.
+struct Norm {
+  Parameter* weight = nullptr;
+  Parameter* bias = nullptr;
+  bool relu = false;
+};
 
 /// Batch normalisation, with ReLU if asked; the result has dtype `result` (x's own, or bf16 from
 /// f32). `batch_statistics_used`: mean and inv_std in `args` come from x itself, so gradients flow
 /// through them.
-Variable batch_norm(const Variable& x, const BatchNormArgs& args, Parameter& weight,
-                    Parameter& bias, bool relu, bool batch_statistics_used, DType result);
+Variable batch_norm(const Variable& x, const BatchNormArgs& args, const Norm& norm,
+                    bool batch_statistics_used, DType result);
+
+/// Its backward pass, for ops that contain it: adds to the gradients of the norm's parameters and
+/// returns that of x, in the memory of `reused` if defined; where x has a target for its gradient,
+/// adds to that and returns nothing.
+Tensor batch_norm_gradients(const Variable& x, const Tensor& grad_y, const Norm& norm,
+                            const BatchNormArgs& args, bool batch_statistics_used,
+                            const Tensor& reused = {});
 
 /// max(x, 0).
 Variable relu(const Variable& x);

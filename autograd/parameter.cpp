@@ -55,9 +55,10 @@ void ParameterStore::materialise(const std::vector<Parameter*>& parameters, DTyp
     total += p->shape.numel();
     if (p->group == ParameterGroup::network) network_count_ += p->shape.numel();
   }
-  values_ = Tensor::zeros({total}, dtype, Tag::parameters, Device());
-  grads_ = Tensor::zeros({total}, dtype, Tag::gradients, Device());
+  values_ = Tensor::zeros({total}, dtype, Tag::parameters, device_of_values());
+  grads_ = Tensor::zeros({total}, dtype, Tag::gradients, device_of_values());
   make_views();
+  if (values_.device().meta) return;
   for (const Parameter* p : parameters_) initialise(*p, seed);
 }
 

@@ -94,7 +94,15 @@ NoGradGuard::~NoGradGuard() { recording = previous_; }
 EnableGradGuard::EnableGradGuard() : previous_(recording) { recording = true; }
 EnableGradGuard::~EnableGradGuard() { recording = previous_; }
 
-void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
+void backward_from(Variable root, Tensor grad_root) {
+  std::vector<Variable> roots(1);
+  Gradients grad_roots(1);
+  roots[0] = std::move(root);
+  grad_roots[0] = std::move(grad_root);
+  backward(std::move(roots), std::move(grad_roots));
+}
+
+void backward(std::vector<Variable> roots, Gradients grad_roots) {
   expect(roots.size() == grad_roots.size(), "backward: expected one gradient per root");
   const auto earlier = [](const auto& a, const auto& b) { return a->sequence < b->sequence; };
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(earlier)>
@@ -109,9 +117,11 @@ void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
     outputs->second.push_back(state);
     if (is_new) queue.push(state->node);
   };
-  for (size_t i = 0; i < roots.size(); ++i) reach(roots[i].state(), grad_roots[i]);
   if (roots.empty()) return;
   const DeviceScope device(roots[0].value().device());
+  for (size_t i = 0; i < roots.size(); ++i) reach(roots[i].state(), grad_roots[i]);
+  roots.clear();
+  grad_roots.clear();
   while (!queue.empty()) {
     const std::shared_ptr<Node> node = queue.top();
     queue.pop();
@@ -124,7 +134,7 @@ void backward(const std::vector<Variable>& roots, const Gradients& grad_roots) {
       if (state) state->grad = Tensor();
     }
     reached.erase(node.get());
-    const Gradients grad_inputs = node->backward(grad_outputs);
+    Gradients grad_inputs = node->backward(grad_outputs);
     node->backward = nullptr;
     grad_outputs.clear();
     for (size_t i = 0; i < grad_inputs.size(); ++i) reach(node->inputs[i], grad_inputs[i]);

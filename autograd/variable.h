@@ -34,8 +34,9 @@ class Variable {
 
 /// Gradients with respect to a node's inputs, in order; undefined entries add nothing.
 using Gradients = std::vector<Tensor>;
-/// From the gradients of a node's outputs (undefined: none reached it) to those of its inputs.
-using BackwardFunction = std::function<Gradients(const Gradients& grad_outputs)>;
+/// From the gradients of a node's outputs (undefined: none reached it), which it may move from, to
+/// those of its inputs.
+using BackwardFunction = std::function<Gradients(Gradients& grad_outputs)>;
 
 /// Records an operation that made `values` from `inputs` and returns its outputs. Nothing is
 /// recorded under a NoGradGuard. `has_parameters` says that the operation adds to gradients of
@@ -72,7 +73,10 @@ class EnableGradGuard {
 
 /// Differentiates from `roots` with the given gradients: nodes run in the reverse order of their
 /// recording, and each releases what it saved as soon as it has run, so a tape serves one backward
-/// pass. Leaves accumulate.
-void backward(const std::vector<Variable>& roots, const Gradients& grad_roots);
+/// pass. Leaves accumulate. Roots and their gradients that are moved in live no longer than they
+/// are needed.
+void backward(std::vector<Variable> roots, Gradients grad_roots);
+/// The same for one root, named apart since braces would not tell.
+void backward_from(Variable root, Tensor grad_root);
 
 }  // namespace pal

@@ -1,18 +1,22 @@
-// Every kernel family beside what the same machine can do at the same time: of_best compares with
-// the library's own choice of layouts, of_copy with a copy of as many bytes, of_peak with a large
-// matrix product.
+// Every kernel family beside what the same machine can do: of_best compares with the library's own
+// choice of layouts and of_copy with a copy of as many bytes, both at the same time; of_triad,
+// of_peak and of_roof with bandwidths and rates that were measured at the beginning of the run.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <iostream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "bench/kernel_case.h"
+#include "bench/kernel_report.h"
 #include "experiments/compute_options.h"
 #include "experiments/program.h"
 #include "kernels/planned.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
+#include "runtime/file.h"
 #include "runtime/parallel.h"
 
 namespace {
@@ -22,6 +26,10 @@ struct Options {
   int64_t elements = pal::bench::Target().elements;
   int threads = 0;
   bool describe = false;
+  bool all = false;
+  bool serve = false;
+  bool list = false;
+  std::string summary;
 };
 
 void add_options(CLI::App& app, Options& options) {
@@ -31,9 +39,40 @@ void add_options(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--threads", options.threads, "default: all processors");
   app.add_flag("--describe", options.describe, "the device as a JSON object on stdout, no bench");
+  app.add_flag("--all", options.all, "CPU: all sizes and types, about three times as long");
+  app.add_option("--summary", options.summary, "results as JSON, a case a line");
+  app.add_flag("--list", options.list, "names of the cases, no bench");
+  app.add_flag("--serve", options.serve,
+               "read names of cases from stdin; answer each with a JSON line on stdout");
   app.footer(
       "Options of Google Benchmark: --benchmark_filter=REGEX, --benchmark_list_tests,\n"
       "--benchmark_out=FILE --benchmark_out_format=json, ...");
+}
+
+std::string with_one_digit(double value) { return fmt::format("{:.1f}", value); }
+
+/// What the shares of the cases are of; on the CPU also what one thread reaches.
+nlohmann::ordered_json roof_facts() {
+  nlohmann::ordered_json facts;
+  const pal::MeasuredRoofs& roofs = pal::bench::roofs();
+  const auto add = [&](const std::string& prefix, const pal::MeasuredRoofs& measured) {
+    for (const auto& level : measured.levels) {
+      facts[fmt::format("{}{} copy GB/s", prefix, level.name)] = with_one_digit(level.copy);
+      facts[fmt::format("{}{} triad GB/s", prefix, level.name)] = with_one_digit(level.triad);
+      facts[fmt::format("{}{} MiB", prefix, level.name)] =
+          with_one_digit(static_cast<double>(level.bytes) / 1048576.0);
+    }
+    if (measured.gpu) return;
+    facts[prefix + "f32 GFLOP/s"] = with_one_digit(measured.f32);
+    if (measured.bf16 > 0.0) facts[prefix + "bf16 GFLOP/s"] = with_one_digit(measured.bf16);
+  };
+  add("roof ", roofs);
+  const int threads = pal::thread_count();
+  if (roofs.gpu || threads == 1) return facts;
+  pal::set_thread_count(1);
+  add("one thread ", pal::measure_roofs(pal::bench::target().device, {.seconds = 1.0}));
+  pal::set_thread_count(threads);
+  return facts;
 }
 
 /// Facts of the device by name.
@@ -47,7 +86,6 @@ nlohmann::ordered_json description() {
     facts["multiprocessors"] = std::to_string(info.multiprocessors);
     facts["memory bytes"] = std::to_string(info.memory);
     facts["elements"] = std::to_string(pal::bench::target().elements);
-    // What of_peak is a share of.
     const pal::DeviceScope scope(device);
     for (const pal::bench::Arithmetic& arithmetic : pal::bench::arithmetics()) {
       pal::bench::apply(arithmetic);
@@ -58,6 +96,8 @@ nlohmann::ordered_json description() {
     facts["threads"] = std::to_string(pal::thread_count());
     facts["native bf16"] = pal::cpu_has_native_bf16() ? "yes" : "no";
   }
+  const nlohmann::ordered_json limits = roof_facts();
+  for (const auto& [name, value] : limits.items()) facts[name] = value;
   facts["library"] = pal::describe_libraries(device);
   return facts;
 }
@@ -71,6 +111,34 @@ void add_cases() {
   add_rearranging_cases();
   add_streaming_cases();
   add_head_cases();
+  add_profiler_cases();
+}
+
+/// A name as a regular expression that matches it alone.
+std::string exactly(const std::string& name) {
+  constexpr std::string_view kSpecial = ".^$*+?()[]{}|\\";
+  std::string pattern = "^";
+  for (const char letter : name) {
+    if (kSpecial.find(letter) != std::string_view::npos) pattern += '\\';
+    pattern += letter;
+  }
+  return pattern + "/.*$";
+}
+
+/// The first line answered is what the shares are of.
+void serve(const nlohmann::ordered_json& facts) {
+  add_cases();
+  fmt::print("{}\n", facts.dump());
+  std::fflush(stdout);
+  for (std::string name; std::getline(std::cin, name);) {
+    pal::bench::KernelReporter reporter(true);
+    // It says on stderr that there is none.
+    benchmark::RunSpecifiedBenchmarks(&reporter, exactly(name));
+    if (reporter.cases().empty())
+      fmt::print("{{\"name\":{},\"error\":\"no such case\"}}\n", nlohmann::json(name).dump());
+    for (const auto& one : reporter.cases()) fmt::print("{}\n", one.dump());
+    std::fflush(stdout);
+  }
 }
 
 }  // namespace
@@ -90,16 +158,27 @@ int main(int argc, char** argv) {
     pal::bench::target() = {
         pal::apply_compute_options(
             {.device = options.device, .threads = options.threads, .precision = "fp32"}),
-        options.elements};
+        options.elements, options.all};
+    if (options.list) {
+      add_cases();
+      for (const std::string& name : pal::bench::case_names()) pal::print_result(name);
+      return 0;
+    }
     const nlohmann::ordered_json facts = description();
     if (options.describe) {
       pal::print_result(facts.dump(1));
       return 0;
     }
+    if (options.serve) {
+      serve(facts);
+      return 0;
+    }
     for (const auto& [name, value] : facts.items())
       benchmark::AddCustomContext(name, value.get<std::string>());
     add_cases();
-    benchmark::RunSpecifiedBenchmarks();
+    pal::bench::KernelReporter reporter(false);
+    benchmark::RunSpecifiedBenchmarks(&reporter);
+    if (!options.summary.empty()) pal::write_atomic(options.summary, reporter.summary(facts));
     benchmark::Shutdown();
     return 0;
   });

@@ -1,10 +1,10 @@
 // Speed and memory of whole training steps.
 #include <fmt/format.h>
-#include <algorithm>
 
 #include <CLI/CLI.hpp>
 
 #include "bench/memory_report.h"
+#include "bench/preset_with.h"
 #include "bench/step_timing.h"
 #include "experiments/compute_options.h"
 #include "experiments/model_summary.h"
@@ -15,7 +15,6 @@
 
 namespace {
 
-using pal::ActivationPolicy;
 using pal::bench::StepOptions;
 using pal::bench::StepTiming;
 
@@ -47,7 +46,6 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--policy", options.policies,
                  "store, recompute, invert (flows); several are alternated")
       ->delimiter(',')
-      ->check(CLI::IsMember({"store", "recompute", "invert"}))
       ->capture_default_str();
   app.add_option("--steps", options.steps, "timed steps of each policy (default: 5; GPU: 30)");
   app.add_option("--device", options.device, "cpu or cuda[:N]")->capture_default_str();
@@ -70,20 +68,6 @@ void add_options(CLI::App& app, Options& options) {
   app.add_flag("--json", options.json, "figures as a JSON array on stdout");
 }
 
-void set_field(pal::ModelConfig& config, const std::string& field) {
-  const size_t equals = field.find('=');
-  pal::expect(equals != std::string::npos, "--set: expected KEY=VALUE, got '{}'", field);
-  const std::string key = field.substr(0, equals);
-  pal::expect(pal::set_field(config, key, field.substr(equals + 1), "--set"),
-              "--set: unknown field '{}'; the nearest is '{}'", key,
-              pal::nearest_name(key, pal::field_names()));
-}
-
-ActivationPolicy policy_of(const std::string& name) {
-  if (name == "store") return ActivationPolicy::store;
-  return name == "recompute" ? ActivationPolicy::recompute : ActivationPolicy::invert;
-}
-
 /// One combination of the lists.
 struct Case {
   StepOptions step;
@@ -104,16 +88,13 @@ Case make_case(const Options& options, const std::string& arch, size_t precision
   Case c;
   c.precision = options.precisions[precision];
   if (!options.gemm_peaks.empty()) c.gemm_peak = 1e12 * options.gemm_peaks[precision];
-  c.step.model = pal::preset(arch);
-  for (const std::string& field : options.fields) set_field(c.step.model, field);
+  c.step.model = pal::bench::preset_with(arch, options.fields, "--set");
   c.step.model.compute = c.precision == "bf16" ? pal::DType::bf16 : pal::DType::f32;
   pal::validate(c.step.model);
   c.image_flops = 6.0 * static_cast<double>(pal::summarize_model(c.step.model).multiply_adds);
   c.step.device = device;
-  const auto possible = pal::policies_of(c.step.model.family);
-  for (const std::string& name : options.policies)
-    if (std::ranges::find(possible, policy_of(name)) != possible.end())
-      c.step.policies.push_back(policy_of(name));
+  for (const std::string& policy : options.policies)
+    if (pal::bench::is_possible(policy, c.step.model.family)) c.step.policies.push_back(policy);
   c.step.steps = options.steps != 0 ? options.steps : device.is_cuda() ? 30 : 5;
   c.step.profile = options.profile;
   return c;
@@ -123,7 +104,7 @@ nlohmann::ordered_json json_row(const Case& c, const StepTiming& t) {
   const double images_per_s = static_cast<double>(c.step.batch) / t.median();
   nlohmann::ordered_json row = {{"arch", c.step.model.arch},
                                 {"batch", c.step.batch},
-                                {"policy", pal::name_of(t.policy)},
+                                {"policy", t.policy},
                                 {"precision", c.precision},
                                 {"device", c.step.device.is_cuda() ? "cuda" : "cpu"},
                                 {"cuda_graph", t.by_graph},
@@ -147,8 +128,8 @@ void print_row(const Case& c, const StepTiming& t) {
   pal::print_result(fmt::format(
       "{:<15} {} batch {:<4} {:<10}{} {:>9.2f} images/s  {:>9.2f} ms/step median, {:>9.2f} fastest "
       " activations {:>10} of {:>10}{}",
-      c.step.model.arch, c.precision, c.step.batch, pal::name_of(t.policy),
-      t.by_graph ? "graph" : "", images_per_s, 1e3 * t.median(), 1e3 * t.fastest(),
+      c.step.model.arch, c.precision, c.step.batch, t.policy, t.by_graph ? "graph" : "",
+      images_per_s, 1e3 * t.median(), 1e3 * t.fastest(),
       pal::format_bytes(t.memory.peak_activations), pal::format_bytes(t.memory.peak_total),
       c.gemm_peak > 0.0
           ? fmt::format("  {:.1f} % of peak", 100.0 * c.image_flops * images_per_s / c.gemm_peak)
@@ -201,7 +182,7 @@ class Bench {
         if (!options_.json) print_row(c, timing);
         if (!timing.finite)
           pal::log_warning("{} {} batch {} {}: a gradient was not finite", c.step.model.arch,
-                           c.precision, c.step.batch, pal::name_of(timing.policy));
+                           c.precision, c.step.batch, timing.policy);
       }
     } catch (const pal::Error& error) {
       // The memory does not suffice: the other cases may do with less.

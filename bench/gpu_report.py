@@ -99,7 +99,7 @@ def kernel_rows(bench):
                "us": round(one["real_time"], 3)}
         if one.get("error_occurred"):
             row["error"] = one.get("error_message", "")
-        for key in ("GB/s", "of_copy", "TFLOP/s", "of_peak"):
+        for key in ("GB/s", "GFLOP/s", "of_copy", "of_triad", "TFLOP/s", "of_peak", "of_roof"):
             if key in one:
                 row[key] = round(one[key], 4)
         rows.append(row)
@@ -115,7 +115,7 @@ def share_table(rows, rate, share):
     """One line a family and arithmetic: how many cases, median rate, lowest and median share."""
     families = {}
     for row in rows:
-        if share not in row:
+        if share not in row or rate not in row:
             continue
         name = row["name"].split("/")
         kind = next((word for word in name if re.fullmatch(r"(f32|bf16|tf32)(_\w+)?", word)), "f32")

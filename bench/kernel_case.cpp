@@ -1,6 +1,7 @@
 #include "bench/kernel_case.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -17,6 +18,8 @@ namespace {
 // steady and whose readings are means already.
 constexpr int64_t kLeastCalls = 5;
 constexpr int64_t kDeviceReadings = 9;
+constexpr double kSeconds = 0.1;
+constexpr double kRoofSeconds = 1.5;
 
 struct Readings {
   double work = 0.0;  ///< seconds
@@ -28,6 +31,8 @@ double representative(std::vector<double> seconds) {
   return target().device.is_cpu() ? seconds.front() : seconds[seconds.size() / 2];
 }
 
+/// On the CPU for about kSeconds by the wall clock, whatever single calls take: on a busy machine
+/// some take a thousand times longer than others.
 Readings alternate(benchmark::State& state, const Stopwatch& work, const Stopwatch& reference) {
   std::vector<double> works;
   std::vector<double> references;
@@ -36,9 +41,44 @@ Readings alternate(benchmark::State& state, const Stopwatch& work, const Stopwat
     references.push_back(reference());
     return works.back();
   };
+  const auto start = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> wanted(target().device.is_cpu() ? kSeconds : 0.0);
   for ([[maybe_unused]] auto _ : state) state.SetIterationTime(round());
-  for (int64_t calls = state.iterations(); calls < kLeastCalls; ++calls) round();
+  while (std::ssize(works) < kLeastCalls || std::chrono::steady_clock::now() - start < wanted)
+    round();
   return {representative(works), representative(references)};
+}
+
+/// Of the matrices that a GPU's peak is measured with.
+int64_t product_side() {
+  return static_cast<int64_t>(std::sqrt(static_cast<double>(target().elements)));
+}
+
+/// Everything that follows from a cost and its time.
+void count(benchmark::State& state, const Cost& cost, double seconds) {
+  const auto bytes = static_cast<double>(cost.bytes);
+  const auto flops = static_cast<double>(cost.flops);
+  const MeasuredRoofs::Level& level = roofs().level(cost.bytes);
+  auto& counters = state.counters;
+  counters["bytes"] = bytes;
+  counters["flops"] = flops;
+  counters["us"] = seconds * 1e6;
+  counters["GB/s"] = bytes / seconds * 1e-9;
+  counters["of_triad"] = bytes / seconds * 1e-9 / level.triad;
+  const double least = bytes / (level.best() * 1e9);
+  if (flops == 0.0) {
+    counters["of_roof"] = least / seconds;
+    return;
+  }
+  const double peak = peak_flops(cost.dtype);
+  counters["GFLOP/s"] = flops / seconds * 1e-9;
+  counters["of_peak"] = flops / seconds / peak;
+  counters["of_roof"] = std::max(least, flops / peak) / seconds;
+}
+
+std::vector<std::string>& names() {
+  static std::vector<std::string> instance;
+  return instance;
 }
 
 Stopwatch copy_of(int64_t half) {
@@ -90,8 +130,8 @@ Target& target() {
 }
 
 std::vector<Size> sizes() {
-  if (target().device.is_cuda()) return {{"memory", target().elements}};
-  return {{"cache", int64_t{1} << 16}, {"dram", int64_t{1} << 25}};
+  if (target().device.is_cuda()) return {{"memory", target().elements, false}};
+  return {{"cache", int64_t{1} << 16, true}, {"dram", int64_t{1} << 25, false}};
 }
 
 std::vector<Arithmetic> arithmetics() {
@@ -102,37 +142,39 @@ std::vector<Arithmetic> arithmetics() {
 
 void apply(const Arithmetic& arithmetic) { cuda_math().tf32 = arithmetic.tf32; }
 
-void against_copy(benchmark::State& state, int64_t bytes, const Work& work, Calls calls) {
-  const int64_t half = std::max<int64_t>(bytes / 2, 64);
+void against_copy(benchmark::State& state, const Cost& cost, const Work& work, Calls calls) {
+  const int64_t half = std::max<int64_t>(cost.bytes / 2, 64);
   const Stopwatch ours = stopwatch(work, target().device, calls);
   const Readings seconds = alternate(state, ours, copy_of(half));
-  state.SetBytesProcessed(state.iterations() * bytes);
-  state.counters["GB/s"] = static_cast<double>(bytes) / seconds.work * 1e-9;
-  state.counters["of_copy"] =
-      static_cast<double>(bytes) / static_cast<double>(2 * half) * seconds.reference / seconds.work;
+  count(state, cost, seconds.work);
+  state.counters["of_copy"] = static_cast<double>(cost.bytes) / static_cast<double>(2 * half) *
+                              seconds.reference / seconds.work;
 }
 
-void against_best(benchmark::State& state, int64_t flops, DType dtype, const Work& work,
+void against_best(benchmark::State& state, const Cost& cost, const Work& work,
                   const std::function<Work()>& best) {
   const Stopwatch ours = stopwatch(work, target().device);
   if (target().device.is_cuda()) {
     // The peak is the same for all cases: nothing to alternate with.
-    const double rate =
-        static_cast<double>(flops) / alternate(state, ours, [] { return 0.0; }).work;
-    state.counters["TFLOP/s"] = rate * 1e-12;
-    state.counters["of_peak"] = rate / peak_flops(dtype);
+    const double seconds = alternate(state, ours, [] { return 0.0; }).work;
+    count(state, cost, seconds);
+    state.counters["TFLOP/s"] = static_cast<double>(cost.flops) / seconds * 1e-12;
     return;
   }
   const Readings seconds = alternate(state, ours, stopwatch(best(), target().device));
-  state.counters["GFLOP/s"] = static_cast<double>(flops) / seconds.work * 1e-9;
+  count(state, cost, seconds.work);
   state.counters["of_best"] = seconds.reference / seconds.work;
 }
 
 double peak_flops(DType dtype) {
+  if (target().device.is_cpu()) {
+    const double bf16 = roofs().bf16;
+    return 1e9 * (dtype == DType::bf16 && bf16 > 0.0 ? bf16 : roofs().f32);
+  }
   static std::map<std::pair<DType, bool>, double> known;
   double& rate = known[{dtype, cuda_math().tf32}];
   if (rate > 0.0) return rate;
-  const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(target().elements)));
+  const int64_t side = product_side();
   const Tensor a = random_tensor({side, side}, dtype);
   const Tensor b = random_tensor({side, side}, dtype);
   const Tensor c = Tensor::empty({side, side}, dtype);
@@ -145,7 +187,25 @@ double peak_flops(DType dtype) {
   return rate;
 }
 
+const MeasuredRoofs& roofs() {
+  static const MeasuredRoofs measured = [] {
+    RoofOptions options;
+    options.seconds = kRoofSeconds;
+    if (target().device.is_cuda()) {
+      options.memory_bytes = 12 * target().elements;
+      options.product_side = product_side();
+    }
+    return measure_roofs(target().device, options);
+  }();
+  return measured;
+}
+
+bool thorough() { return target().all || target().device.is_cuda(); }
+
+const std::vector<std::string>& case_names() { return names(); }
+
 void add_case(const std::string& name, const std::function<void(benchmark::State&)>& run) {
+  names().push_back(name);
   auto* const added = benchmark::RegisterBenchmark(name.c_str(), [run](benchmark::State& state) {
     {
       const DeviceScope device(target().device);
@@ -154,10 +214,7 @@ void add_case(const std::string& name, const std::function<void(benchmark::State
     Allocator::of(target().device).trim();
   });
   added->UseManualTime()->Unit(benchmark::kMicrosecond);
-  if (target().device.is_cuda())
-    added->Iterations(kDeviceReadings);
-  else
-    added->MinTime(0.05);
+  added->Iterations(target().device.is_cuda() ? kDeviceReadings : 1);
 }
 
 Tensor random_tensor(const Shape& shape, DType dtype) {

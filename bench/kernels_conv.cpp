@@ -52,7 +52,8 @@ void run(benchmark::State& state, const ConvCase& c, ConvDirection direction) {
         return PAL_BACKEND(t.x, conv_backward_weight(t.x, t.y, c.geometry, t.weight, {}));
     }
   };
-  against_best(state, c.flops(), c.dtype, ours, [&] { return best_convolution(c, direction); });
+  const Cost cost{t.x.bytes() + t.y.bytes() + t.weight.bytes(), c.flops(), c.dtype};
+  against_best(state, cost, ours, [&] { return best_convolution(c, direction); });
 }
 
 }  // namespace

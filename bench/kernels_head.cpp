@@ -31,6 +31,23 @@ struct Head {
     if (means.low_rank()) sum += means.alpha.bytes() + means.prototypes.bytes();
     return sum;
   }
+  /// Products with the means, their norms included: those of the low-rank part need P P^T.
+  int64_t score_flops() const {
+    const int64_t batch = z.size(0), classes = means.mean.size(0);
+    const int64_t dense = 2 * (batch + 1) * means.mean.numel();
+    if (!means.low_rank()) return dense;
+    const int64_t rank = means.alpha.size(1);
+    return dense + 2 * (batch + rank) * means.prototypes.numel() +
+           2 * (batch + rank) * classes * rank;
+  }
+  int64_t gradient_flops() const {
+    const int64_t batch = z.size(0), classes = means.mean.size(0);
+    const int64_t dense = (4 * batch + 2) * means.mean.numel();
+    if (!means.low_rank()) return dense;
+    const int64_t rank = means.alpha.size(1);
+    return dense + (4 * batch + 2 * rank) * means.prototypes.numel() +
+           (4 * batch + 2 * rank) * classes * rank;
+  }
   Tensor z, scores;
   MixtureMeans means;
   MixtureState mixture;
@@ -38,7 +55,7 @@ struct Head {
 
 void scores(benchmark::State& state, const HeadCase& c) {
   Head head(c);
-  against_copy(state, head.bytes(), [&] {
+  against_copy(state, {head.bytes(), head.score_flops()}, [&] {
     PAL_BACKEND(head.z, mixture_scores(head.z, head.means, head.scores, head.mixture));
   });
 }
@@ -55,9 +72,32 @@ void backward(benchmark::State& state, const HeadCase& c) {
   }
   // Reads z and the parameters, writes grad_z, adds to the parameters' gradients.
   const int64_t parameters = head.bytes() - head.z.bytes();
-  against_copy(state, 2 * head.z.bytes() + 3 * parameters, [&] {
+  const Cost cost{2 * head.z.bytes() + 3 * parameters, head.gradient_flops()};
+  against_copy(state, cost, [&] {
     PAL_BACKEND(head.z, mixture_backward(head.z, head.means, head.mixture, head.scores, 1e-6,
                                          grad_z, grads));
+  });
+}
+
+void add_softmax_cases(int64_t rows) {
+  const auto name = [&](const char* op) { return fmt::format("{}/{}x1000", op, rows); };
+  add_case(name("softmax"), [rows](benchmark::State& state) {
+    const Tensor x = random_tensor({rows, 1000});
+    const Tensor y = Tensor::empty(x.shape());
+    against_copy(state, {x.bytes() + y.bytes(), 3 * x.numel()},
+                 [&] { PAL_BACKEND(x, softmax(x, y)); });
+  });
+  // Of the batch's mean, with its gradient.
+  add_case(name("cross_entropy"), [rows](benchmark::State& state) {
+    const Tensor x = random_tensor({rows, 1000});
+    const Tensor grad = Tensor::empty(x.shape());
+    const Tensor losses = Tensor::empty({rows}, DType::f64);
+    const Tensor labels = device_index(std::vector<int32_t>(static_cast<size_t>(rows), 7));
+    const double weight = 1.0 / static_cast<double>(rows);
+    against_copy(state, {2 * x.bytes() + grad.bytes(), 6 * x.numel()}, [&] {
+      PAL_BACKEND(x, cross_entropy(x, labels, losses));
+      PAL_BACKEND(x, cross_entropy_backward(x, labels, weight, grad));
+    });
   });
 }
 
@@ -70,12 +110,9 @@ void add_head_cases() {
     add_case(fmt::format("mixture_backward/{}/b{}", c.name, c.batch),
              [c](benchmark::State& state) { backward(state, c); });
   }
-  for (const int64_t rows : {int64_t{4}, int64_t{4096}, target().elements / 1000})
-    add_case(fmt::format("softmax/{}x1000", rows), [rows](benchmark::State& state) {
-      const Tensor x = random_tensor({rows, 1000});
-      const Tensor y = Tensor::empty(x.shape());
-      against_copy(state, x.bytes() + y.bytes(), [&] { PAL_BACKEND(x, softmax(x, y)); });
-    });
+  add_softmax_cases(4);
+  add_softmax_cases(4096);
+  if (thorough()) add_softmax_cases(target().elements / 1000);
 }
 
 }  // namespace pal::bench

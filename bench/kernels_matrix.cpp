@@ -35,7 +35,7 @@ void run(benchmark::State& state, const GemmCase& c, DType dtype) {
   const Tensor b = random_tensor({c.n, c.k}, dtype);
   const Tensor out = Tensor::empty({c.m, c.n});
   against_best(
-      state, 2 * c.m * c.n * c.k, dtype,
+      state, {a.bytes() + b.bytes() + out.bytes(), 2 * c.m * c.n * c.k, dtype},
       [&] { PAL_BACKEND(a, gemm(a, b, out, {.transpose_b = true})); },
       [&] { return best_gemm(c.m, c.n, c.k, dtype); });
 }

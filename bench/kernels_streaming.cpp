@@ -18,30 +18,47 @@ void add_elementwise_cases(const Size& size) {
     add_case(name("add_into", dtype), [=](benchmark::State& state) {
       const Tensor x = random_tensor({size.elements}, dtype);
       const Tensor y = random_tensor({size.elements}, dtype);
-      against_copy(state, x.bytes() + 2 * y.bytes(), [&] { PAL_BACKEND(x, add_into(x, y)); });
+      against_copy(state, {x.bytes() + 2 * y.bytes(), x.numel()},
+                   [&] { PAL_BACKEND(x, add_into(x, y)); });
     });
     add_case(name("relu_forward", dtype), [=](benchmark::State& state) {
       const Tensor x = random_tensor({size.elements}, dtype);
       const Tensor y = Tensor::empty(x.shape(), dtype);
-      against_copy(state, x.bytes() + y.bytes(), [&] { PAL_BACKEND(x, relu_forward(x, y)); });
+      against_copy(state, {x.bytes() + y.bytes()}, [&] { PAL_BACKEND(x, relu_forward(x, y)); });
+    });
+    add_case(name("relu_backward", dtype), [=](benchmark::State& state) {
+      const Tensor y = random_tensor({size.elements}, dtype);
+      const Tensor grad_y = random_tensor({size.elements}, dtype);
+      const Tensor grad_x = Tensor::empty(y.shape(), dtype);
+      against_copy(state, {3 * y.bytes()},
+                   [&] { PAL_BACKEND(y, relu_backward(y, grad_y, grad_x)); });
+    });
+    add_case(name("add_relu", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      const Tensor y = random_tensor({size.elements}, dtype);
+      against_copy(state, {x.bytes() + 2 * y.bytes(), x.numel()},
+                   [&] { PAL_BACKEND(x, add_relu(x, y)); });
     });
     add_case(name("copy_convert_from", dtype), [=](benchmark::State& state) {
       const Tensor x = random_tensor({size.elements}, dtype);
       const Tensor y = Tensor::empty(x.shape(), dtype == DType::f32 ? DType::bf16 : DType::f32);
-      against_copy(state, x.bytes() + y.bytes(), [&] { PAL_BACKEND(x, copy_convert(x, y)); });
+      against_copy(state, {x.bytes() + y.bytes()}, [&] { PAL_BACKEND(x, copy_convert(x, y)); });
     });
     add_case(name("squared_norm", dtype), [=](benchmark::State& state) {
       const Tensor x = random_tensor({size.elements}, dtype);
       const Tensor sum = Tensor::empty({1}, DType::f64);
-      against_copy(state, x.bytes(), [&] { PAL_BACKEND(x, squared_norm(x, sum)); });
+      against_copy(state, {x.bytes(), 2 * x.numel()},
+                   [&] { PAL_BACKEND(x, squared_norm(x, sum)); });
     });
-    for (const int64_t channels : {16, 48, 3072})
-      add_case(fmt::format("{}/c{}", name("channel_sums", dtype), channels),
-               [=](benchmark::State& state) {
-                 const Tensor x = random_tensor(image_shape(size.elements, channels), dtype);
-                 const Tensor sums = Tensor::zeros({channels});
-                 against_copy(state, x.bytes(), [&] { PAL_BACKEND(x, channel_sums(x, sums)); });
-               });
+    for (const int64_t channels : {16, 48, 3072}) {
+      if (!thorough() && !size.in_cache && channels != 48) continue;
+      add_case(fmt::format("{}/c{}", name("channel_sums", dtype), channels), [=](benchmark::State&
+                                                                                     state) {
+        const Tensor x = random_tensor(image_shape(size.elements, channels), dtype);
+        const Tensor sums = Tensor::zeros({channels});
+        against_copy(state, {x.bytes(), x.numel()}, [&] { PAL_BACKEND(x, channel_sums(x, sums)); });
+      });
+    }
   }
   add_case(name("sgd_step", DType::f32), [=](benchmark::State& state) {
     const Tensor values = random_tensor({size.elements});
@@ -52,7 +69,7 @@ void add_elementwise_cases(const Size& size) {
     controls.view_at(kMomentum, {1}).fill(0.9);
     controls.view_at(kGradScale, {1}).fill(1.0);
     // Reads all three, writes two.
-    against_copy(state, 5 * values.bytes(),
+    against_copy(state, {5 * values.bytes(), 6 * values.numel()},
                  [&] { PAL_BACKEND(values, sgd_step(values, grad, buffer, controls)); });
   });
 }
@@ -80,7 +97,7 @@ void add_image_cases(const Size& size) {
             normalization.noise = noise;
             // On a GPU the pixels come over the bus, so of_copy is small there.
             against_copy(
-                state, out.bytes() + out.numel(),
+                state, {out.bytes() + out.numel(), 4 * out.numel()},
                 [&] { PAL_BACKEND(out, normalize_images(pixels, placements, normalization, out)); },
                 Calls::direct);
           });

@@ -17,9 +17,7 @@ results=bench/results/cpu-${model:-unknown}-$(date +%Y-%m-%d)
 bin=build/release/bin
 mkdir -p bench/results
 
-"$bin/bench_kernels" --benchmark_out="$results.json" --benchmark_out_format=json "$@"
-# Which host and which folder it was is nobody's business.
-sed -i '/"host_name":/d; /"executable":/d' "$results.json"
+"$bin/bench_kernels" --summary "$results.json" "$@"
 "$bin/activation_memory" --json >"$results-memory.json"
 "$bin/bench_train_step" --arch ibinn-mnist,ibinn-small,ibinn-imagenet,resnet-small,resnet50 --precision fp32,bf16 --json \
   >"$results-steps.json"

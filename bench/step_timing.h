@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "layers/models/config.h"
+#include "bench/stepper.h"
 #include "runtime/allocator.h"
 
 namespace pal::bench {
@@ -12,15 +12,15 @@ struct StepOptions {
   ModelConfig model;
   Device device;
   int64_t batch = 0;
-  /// Measured in turns on one model, so that they see the same machine.
-  std::vector<ActivationPolicy> policies;
+  /// As policies_for takes them; measured in turns on one model, so that they see the same machine.
+  std::vector<std::string> policies;
   int64_t steps = 5;   ///< timed ones of each policy
   bool graph = false;  ///< a CUDA graph for each policy
   bool profile = false;
 };
 
 struct StepTiming {
-  ActivationPolicy policy = ActivationPolicy::invert;
+  std::string policy;
   /// Of one step, ascending: each step on the CPU, the mean over a row of steps on a GPU.
   std::vector<double> seconds;
   bool by_graph = false;

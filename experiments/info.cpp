@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "experiments/memory_plan.h"
 #include "experiments/model_summary.h"
 #include "experiments/program.h"
 #include "experiments/text_table.h"
@@ -142,11 +143,26 @@ std::string total_table(const ModelSummary& model) {
   return table.text();
 }
 
+/// What --activation-memory of pal-train may be, but for a limit.
+constexpr const char* kRequests[] = {"min", "auto", "max"};
+
+MemoryPlan plan_for(const ModelSummary& model, int64_t batch, const char* request) {
+  return plan_memory(model.config, batch, Device(),
+                     MemoryRequest::parse(request, "--activation-memory"));
+}
+
 std::string memory_table(const ModelSummary& model, int64_t batch) {
-  TextTable table({fmt::format("activations of a training step, batch {}", batch), "bytes", ""});
+  TextTable table({fmt::format("activations of a training step, batch {}, CPU", batch), "bytes", "",
+                   "--activation-memory"});
+  StepMemory memory(model.config, batch, Device());
   for (const ActivationPolicy policy : policies_of(model.config.family)) {
-    const int64_t bytes = activation_bytes(model, policy, batch);
-    table.add({name_of(policy), grouped(bytes), format_bytes(bytes)});
+    const int64_t bytes = memory.peak({policy});
+    table.add(
+        {fmt::format("{} every block", name_of(policy)), grouped(bytes), format_bytes(bytes), ""});
+  }
+  for (const char* request : kRequests) {
+    const MemoryPlan plan = plan_for(model, batch, request);
+    table.add({plan.summary(), grouped(plan.peak_bytes), format_bytes(plan.peak_bytes), request});
   }
   return table.text();
 }
@@ -165,8 +181,11 @@ std::string to_json(const ModelSummary& model, int64_t batch) {
                {"multiply_adds", model.multiply_adds},
                {"multiply_adds_dense_mixing", model.multiply_adds_dense_mixing},
                {"batch", batch}};
+  StepMemory memory(model.config, batch, Device());
   for (const ActivationPolicy policy : policies_of(model.config.family))
-    json["activation_bytes"][name_of(policy)] = activation_bytes(model, policy, batch);
+    json["activation_bytes"][name_of(policy)] = memory.peak({policy});
+  for (const char* request : kRequests)
+    json["activation_bytes"][request] = plan_for(model, batch, request).peak_bytes;
   for (const BlockSummary& block : model.blocks)
     json["blocks"].push_back({{"name", block.name},
                               {"kind", block.kind},

@@ -7,7 +7,4 @@ namespace pal {
 /// `downsample`), linear layer.
 ModelSummary summarize_resnet(const ModelConfig& config);
 
-/// activation_bytes for a ResNet under store or recompute.
-int64_t resnet_activation_bytes(const ModelSummary& model, ActivationPolicy policy, int64_t batch);
-
 }  // namespace pal

@@ -167,8 +167,9 @@ void add_memory_options(CLI::App& app, TrainOptions& o) {
   const std::string group = "Memory and numerics";
   app.add_option(
          "--activation-memory", o.activation_memory,
-         "min: rebuild activations (flows by inversion, a ResNet block by block); max: store "
-         "them all")
+         "auto: the fastest plan within 1.5 times the activations of rebuilding every block (flows "
+         "by inversion, a ResNet block by block); min: the least; max: store everything; or a "
+         "limit such as 512MiB")
       ->group(group)
       ->capture_default_str();
   app.add_option("--stream-anchors", o.stream_anchors,

@@ -61,20 +61,6 @@ void check_ranges(const TrainOptions& o) {
 
 }  // namespace
 
-int64_t parse_bytes(const std::string& text, const std::string& flag) {
-  static const std::vector<std::pair<std::string, double>> units = {
-      {"", 1.0},   {"B", 1.0},      {"kB", 1e3},        {"MB", 1e6},
-      {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
-  double number = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string unit(end, text.data() + text.size());
-  for (const auto& [name, factor] : units)
-    if (error == std::errc() && unit == name && number > 0.0 && number * factor < 9e18)
-      return static_cast<int64_t>(number * factor);
-  fail(ErrorKind::usage, "{}: expected bytes such as 512MiB, 2GB or 1073741824, got '{}'", flag,
-       text);
-}
-
 double parse_beta(const std::string& text) {
   if (text == "inf" || text == "infinity") return std::numeric_limits<double>::infinity();
   double beta = 0.0;
@@ -94,7 +80,7 @@ void finish_train_options(TrainOptions& o) {
                                           {"cosine", ScheduleKind::cosine},
                                           {"one-cycle", ScheduleKind::one_cycle},
                                           {"plateau", ScheduleKind::plateau}});
-  one_of<int>("--activation-memory", o.activation_memory, {{"min", 0}, {"max", 1}});
+  o.memory = MemoryRequest::parse(o.activation_memory, "--activation-memory");
   one_of<int>("--on-inversion-error", o.on_inversion_error, {{"stop", 0}, {"warn", 1}});
   one_of<int>("--dct-log-det", o.dct_log_det, {{"true", 0}, {"reported", 1}});
   one_of<int>("--flavour", o.flavour, {{"reference", 0}, {"paper", 1}});

@@ -5,6 +5,7 @@
 
 #include "experiments/compute_options.h"
 #include "experiments/data_options.h"
+#include "experiments/memory_plan.h"
 #include "layers/models/config.h"
 #include "layers/schedule.h"
 #include "layers/sgd.h"
@@ -54,7 +55,8 @@ struct TrainOptions {
   double finetune_epochs = 0.0;
   int64_t recalibrate = 50;
   // Memory and numerics
-  std::string activation_memory = "min";
+  std::string activation_memory = "auto";
+  MemoryRequest memory;  ///< what that asks for
   std::string stream_anchors = "auto";
   int64_t inversion_check_every = 50;
   std::string on_inversion_error = "stop";
@@ -104,9 +106,6 @@ std::string recorded_dataset(const TrainOptions& options);
 
 /// The options that decide a run's numbers, as JSON: a resumed run must agree on them.
 std::string recipe_json(const TrainOptions& options);
-
-/// "512MiB", "2GB", "1073741824" as bytes. Throws usage naming `flag`.
-int64_t parse_bytes(const std::string& text, const std::string& flag);
 
 /// "inf" or a finite number of at least 0. Throws usage.
 double parse_beta(const std::string& text);

@@ -1,4 +1,5 @@
 #include "experiments/trainer.h"
+#include "experiments/byte_count.h"
 
 #include <algorithm>
 #include <charconv>
@@ -21,9 +22,15 @@ constexpr double kInversionWarning = 1e-3;
 constexpr double kInversionWarningBf16 = 2e-2;
 constexpr double kInversionLimit = 1e-1;
 
-/// Sets the limit before the data are loaded.
-Device prepared_device(const TrainOptions& options) {
+/// Sets the limit before the data are loaded, and measures what a profile is compared with before
+/// memory is counted.
+Device prepared_device(const TrainOptions& options, MeasuredRoofs& roofs) {
   const Device device = apply_compute_options(options.compute);
+  if (options.profile && !options.dry_run) {
+    roofs = measure_roofs(device);
+    Profiler::set_roofs(roofs.roofs(options.compute.precision == "bf16"));
+    Allocator::of(device).reset_peaks();
+  }
   if (!options.memory_limit.empty())
     Allocator::of(device).set_limit(parse_bytes(options.memory_limit, "--memory-limit"));
   return device;
@@ -32,7 +39,7 @@ Device prepared_device(const TrainOptions& options) {
 }  // namespace
 
 Trainer::Trainer(const TrainOptions& options)
-    : options_(options), device_(prepared_device(options)), data_(options, device_) {
+    : options_(options), device_(prepared_device(options, roofs_)), data_(options, device_) {
   const DatasetInfo& images = data_.info();
   const ModelConfig config =
       model_config(options, images.height, images.channels, images.classes());
@@ -40,6 +47,7 @@ Trainer::Trainer(const TrainOptions& options)
   flow_ = dynamic_cast<IbInn*>(model_.get());
   expect(flow_ != nullptr || options.finetune_epochs == 0.0, "--finetune-mu: {} has no class means",
          config.arch);
+  plan_ = plan_memory(config, options.batch_size, device_, options.memory);
   model_->materialise(options.seed);
   model_->to(device_);
   sgd_ = std::make_unique<Sgd>(model_->parameters());
@@ -49,21 +57,19 @@ Trainer::Trainer(const TrainOptions& options)
       std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(steps_per_epoch())));
 }
 
-ActivationPolicy Trainer::policy() const {
-  if (options_.activation_memory == "max") return ActivationPolicy::store;
-  return flow_ != nullptr ? ActivationPolicy::invert : ActivationPolicy::recompute;
-}
-
 void Trainer::set_up_memory() {
-  model_->set_policy(policy());
+  model_->set_policies(plan_.policies);
   if (flow_ == nullptr) return;
+  for (size_t i = 0; i < plan_.policies.size(); ++i)
+    if (plan_.policies[i].policy == ActivationPolicy::invert)
+      inverted_.push_back(static_cast<int>(i));
   ChainOptions chain = flow_->chain().options();
   const bool bf16 = model_->config().compute == DType::bf16;
   int64_t every = 0;
   if (options_.stream_anchors == "auto") {
     // A float32 stream with float32 subnets drifts too little to matter; with bf16 subnets
     // roundings flip (architecture.md), so the drift is reset every four blocks.
-    every = bf16 && options_.activation_memory == "min" ? 4 : 0;
+    every = bf16 && !inverted_.empty() ? 4 : 0;
   } else if (options_.stream_anchors != "none") {
     const std::string& text = options_.stream_anchors;
     const char* end = text.data() + text.size();
@@ -144,9 +150,16 @@ void Trainer::guarded(int64_t step, Body&& body) const {
 }
 
 void Trainer::launch_step() {
-  StepInput input = step_input(progress_.step);
+  StepInput input;
+  {
+    const PhaseScope phase("input");
+    input = step_input(progress_.step);
+  }
   input.eager = watch_inversion();
-  guarded(progress_.step, [&] { step_->run(input); });
+  {
+    const PhaseScope phase("step");
+    guarded(progress_.step, [&] { step_->run(input); });
+  }
   ++progress_.step;
   progress_.epoch = progress_.step / steps_per_epoch();
   progress_.samples_seen += input.images.size(0);
@@ -162,6 +175,17 @@ void Trainer::collect_step(double seconds) {
   record_step(launched, result, seconds);
   judge_inversion(launched.step);
   progress_line_->show(progress_text(result));
+}
+
+void Trainer::begin_profiled_step() {
+  // The first step makes plans; they would hide the kernels of a short run.
+  if (progress_.step == start_step_ + 1) {
+    collect_down_to(0, std::chrono::steady_clock::now());
+    Profiler::reset();
+    unprofiled_seconds_ = train_seconds_;
+    profiled_from_ = progress_.step;
+  }
+  Profiler::enable(!options_.trace.empty());
 }
 
 void Trainer::collect_down_to(int most, std::chrono::steady_clock::time_point since) {
@@ -191,19 +215,18 @@ void Trainer::fail_not_finite(const Launched& launched, const StepResult& result
 
 bool Trainer::watch_inversion() {
   const int64_t every = options_.inversion_check_every;
-  if (flow_ == nullptr || every == 0 || options_.activation_memory == "max" ||
-      finetune_from_ >= 0 || progress_.step % every != 0)
+  if (inverted_.empty() || every == 0 || finetune_from_ >= 0 || progress_.step % every != 0)
     return false;
   const Philox random(options_.seed, RandomPurpose::monitor, static_cast<uint64_t>(progress_.step));
   flow_->chain().monitor_next(
-      static_cast<int>(random.below(0, static_cast<uint64_t>(flow_->chain().size()))));
+      inverted_[static_cast<size_t>(random.below(0, static_cast<uint64_t>(inverted_.size())))]);
   return true;
 }
 
 void Trainer::judge_inversion(int64_t step) {
-  if (flow_ == nullptr) return;
+  if (inverted_.empty()) return;
   const InversionCheck& check = flow_->chain().last_check();
-  if (check.block < 0 || options_.activation_memory == "max") return;
+  if (check.block < 0) return;
   worst_inversion_ = std::max(worst_inversion_, check.relative_error);
   const bool bf16 = model_->config().compute == DType::bf16;
   if (!(check.relative_error < kInversionLimit) && options_.on_inversion_error == "stop")
@@ -261,16 +284,17 @@ int Trainer::run(const std::string& command, const std::string& config_text) {
   write_atomic(folder_->file("config.toml"), config_text);
   write_run_file(command);
   log_start();
-  if (options_.profile || !options_.trace.empty()) Profiler::enable(!options_.trace.empty());
 
   start_ = std::chrono::steady_clock::now();
-  start_step_ = progress_.step;
+  start_step_ = profiled_from_ = progress_.step;
+  const bool profiles = options_.profile || !options_.trace.empty();
   const int64_t every =
       options_.checkpoint_every > 0 ? options_.checkpoint_every : steps_per_epoch();
   bool out_of_time = false;
   while (!finished() && !out_of_time && signal_.caught() == 0) {
     if (main_phase_done() && finetune_from_ < 0) start_finetune();
     if (progress_.step >= last_step()) break;
+    if (profiles) begin_profiled_step();
     const auto before = std::chrono::steady_clock::now();
     launch_step();
     const bool validates = !finished() && due(options_.validate_every);
@@ -279,6 +303,8 @@ int Trainer::run(const std::string& command, const std::string& config_text) {
     // A GPU is left a step to do while the host prepares the next one; what needs the weights as
     // they are waits for it.
     collect_down_to(device_.is_cuda() && !validates && !checks && !saves ? 1 : 0, before);
+    // Steps alone: no validation, no checkpoints.
+    Profiler::disable();
     // Also at a stop by --max-steps: the numbers must not depend on where a run was cut.
     if (validates)
       validate_and_choose();
@@ -290,13 +316,12 @@ int Trainer::run(const std::string& command, const std::string& config_text) {
   collect_down_to(0, std::chrono::steady_clock::now());
   progress_line_->clear();
   if (progress_.step % every != 0 && progress_.step > start_step_) save_step();
-  Profiler::disable();
   if (signal_.caught() != 0) {
     log_info("stopped by a signal at step {}; go on with --resume auto", progress_.step);
     return signal_.exit_code();
   }
   finish(finished() || out_of_time);
-  if (options_.profile) print_result(Profiler::table());
+  if (options_.profile) print_profile();
   if (!options_.trace.empty()) write_atomic(options_.trace, Profiler::chrome_trace());
   return 0;
 }

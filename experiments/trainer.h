@@ -5,6 +5,7 @@
 #include <string>
 
 #include "experiments/evaluation.h"
+#include "experiments/roofs.h"
 #include "experiments/run_log.h"
 #include "experiments/stop_signal.h"
 #include "experiments/train_data.h"
@@ -33,14 +34,16 @@ class Trainer {
     double learning_rate = 0.0;
   };
 
-  /// What every block keeps for the backward pass.
-  ActivationPolicy policy() const;
+  /// Gives the blocks their policies and anchors.
   void set_up_memory();
   void resume();
   void check_resume(const Checkpoint& checkpoint, const std::string& path) const;
   void write_run_file(const std::string& command) const;
   void log_start() const;
 
+  /// Switches the profiler on for a step.
+  void begin_profiled_step();
+  void print_profile() const;
   bool wants_graph() const;
   /// Asks the device for the next step.
   void launch_step();
@@ -78,18 +81,18 @@ class Trainer {
   /// The last step, as far as it is known yet.
   int64_t last_step() const;
   bool due(double every_epochs) const;
-  const char* memory_policy() const;
-  /// Bytes that a step's activations are expected to need.
-  int64_t planned_activations() const;
   double bits_per_dim(double nll_joint) const;
   double elapsed() const;
   Allocator& memory() const { return Allocator::of(device_); }
 
   TrainOptions options_;
+  MeasuredRoofs roofs_;  // if the run is profiled
   Device device_;
   TrainData data_;
   std::unique_ptr<Model> model_;
   IbInn* flow_ = nullptr;  // the model, if it is one
+  MemoryPlan plan_;
+  std::vector<int> inverted_;  // blocks rebuilt by inversion
   std::unique_ptr<Sgd> sgd_;
   std::unique_ptr<TrainStep> step_;
   std::deque<Launched> launched_;
@@ -108,6 +111,8 @@ class Trainer {
   std::chrono::steady_clock::time_point start_;
   int64_t start_step_ = 0;
   double train_seconds_ = 0.0;
+  int64_t profiled_from_ = 0;        // steps before the profile
+  double unprofiled_seconds_ = 0.0;  // and their time
 };
 
 }  // namespace pal

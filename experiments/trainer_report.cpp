@@ -11,6 +11,7 @@
 #include "runtime/file.h"
 #include "runtime/log.h"
 #include "runtime/parallel.h"
+#include "runtime/profiler.h"
 
 namespace pal {
 
@@ -22,31 +23,19 @@ void Trainer::print_plan() const {
       "model {} at {}x{}x{}, {} classes: {} blocks, {} network parameters, {} in all",
       model_->config().arch, images.height, images.width, images.channels, images.classes(),
       summary.blocks.size(), summary.parameters_network, summary.parameters_total));
-  for (const BlockSummary& block : summary.blocks)
-    print_result(fmt::format("  {:<12} {:<22} {:>20} -> {}", block.name, block.kind,
-                             block.input.str(), block.output.str()));
-  print_result(fmt::format("parameters, gradients and momentum: {}; activations, {}: about {}",
-                           format_bytes(3 * store.all_values().bytes()), memory_policy(),
-                           format_bytes(planned_activations())));
+  size_t next = 0;
+  for (const BlockSummary& block : summary.blocks) {
+    const bool planned = flow_ != nullptr || block.is_residual();
+    print_result(fmt::format("  {:<12} {:<22} {:>20} -> {:<20} {}", block.name, block.kind,
+                             block.input.str(), block.output.str(),
+                             planned ? name_of(plan_.policies[next++]) : ""));
+  }
+  print_result(fmt::format("parameters, gradients and momentum: {}; activations: about {} ({})",
+                           format_bytes(3 * store.all_values().bytes()),
+                           format_bytes(plan_.peak_bytes), plan_.summary()));
   print_result(fmt::format("{} training and {} validation images, {} steps per epoch, {} steps",
                            data_.training().count(), data_.validation().size(), steps_per_epoch(),
                            last_step()));
-}
-
-const char* Trainer::memory_policy() const {
-  switch (policy()) {
-    case ActivationPolicy::store:
-      return "stored";
-    case ActivationPolicy::recompute:
-      return "recomputed block by block";
-    case ActivationPolicy::invert:
-      break;
-  }
-  return "rebuilt by inversion";
-}
-
-int64_t Trainer::planned_activations() const {
-  return activation_bytes(summarize_model(model_->config()), policy(), options_.batch_size);
 }
 
 void Trainer::write_run_file(const std::string& command) const {
@@ -70,10 +59,10 @@ void Trainer::log_start() const {
   log_info("{}: {} training, {} validation images {}x{}x{}, {} classes", images.name,
            data_.training().count(), data_.validation().size(), images.height, images.width,
            images.channels, images.classes());
-  log_info("{}: {} parameters ({} in the network), activations {}, about {}", model_->config().arch,
+  log_info("{}: {} parameters ({} in the network), activations about {}: {}", model_->config().arch,
            model_->parameters().all_values().numel(),
-           model_->parameters().count(ParameterGroup::network), memory_policy(),
-           format_bytes(planned_activations()));
+           model_->parameters().count(ParameterGroup::network), format_bytes(plan_.peak_bytes),
+           plan_.summary());
   log_info("batch {}, {} steps, beta {}; output {}", options_.batch_size, last_step(),
            options_.beta_text, folder_->path());
 }
@@ -99,6 +88,20 @@ void Trainer::record_step(const Launched& launched, const StepResult& result, do
   if (flow_ != nullptr && flow_->chain().last_check().block >= 0)
     row.set("inversion_error", flow_->chain().last_check().relative_error);
   metrics_->append(row);
+}
+
+void Trainer::print_profile() const {
+  print_result(Profiler::table());
+  print_result(roofs_.str());
+  const double kernels = static_cast<double>(Profiler::kernel_nanoseconds()) * 1e-9;
+  const double seconds = train_seconds_ - unprofiled_seconds_;
+  const int64_t steps = progress_.step - profiled_from_;
+  if (steps <= 0 || seconds <= 0.0) return;
+  print_result(fmt::format(
+      "{} profiled step{} took {:.3f} s: {:.1f} % in {} kernels, {:.2f} ms a step elsewhere", steps,
+      steps == 1 ? "" : "s", seconds, 100.0 * kernels / seconds,
+      device_.is_cuda() ? "the GPU's" : "the training thread's",
+      1e3 * (seconds - kernels) / static_cast<double>(steps)));
 }
 
 std::string Trainer::progress_text(const StepResult& result) const {
@@ -138,7 +141,7 @@ void Trainer::report(bool complete) const {
   table.add({"steps", grouped(progress_.step)});
   table.add({"images/s", fmt::format("{:.0f}", rate)});
   table.add({"seconds in steps", fmt::format("{:.1f}", train_seconds_)});
-  if (flow_ != nullptr && options_.activation_memory == "min")
+  if (!inverted_.empty())
     table.add({"worst relative inversion error", fmt::format("{:.1e}", worst_inversion_)});
   table.add({"peak memory", format_bytes(memory_stats.peak_total)});
   table.add(

@@ -84,6 +84,7 @@ void act_norm_backward(const Tensor& x, const Tensor& grad_y, const Tensor& scal
 void act_norm_scale(const Tensor& gamma, ActNormKind kind, const Tensor& scale,
                     const Tensor& log_scale_sum) {
   check_act_norm_scale(gamma, scale, log_scale_sum);
+  const ProfileScope profile("act_norm_scale", gamma.bytes() + scale.bytes());
   dispatch_real("act_norm_scale", gamma.dtype(), [&](auto typed) {
     using T = decltype(typed);
     double sum = 0.0;
@@ -103,6 +104,8 @@ void act_norm_parameters_backward(const Tensor& gamma, ActNormKind kind, const T
                                   const Tensor& grad_offset_parameter) {
   check_act_norm_parameters(gamma, grad_scale, grad_offset, grad_log_det, grad_gamma,
                             grad_offset_parameter);
+  const ProfileScope profile("act_norm_parameters_backward",
+                             3 * gamma.bytes() + grad_scale.bytes() + grad_offset.bytes());
   double grad_log_scale = 0.0;
   for (int64_t n = 0; n < grad_log_det.numel(); ++n)
     grad_log_scale += grad_log_det.data<double>()[n];

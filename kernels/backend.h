@@ -12,15 +12,19 @@
   __VA_ARGS__;          \
   }
 
-/// Calls a kernel of the backend that holds `tensor`: PAL_BACKEND(x, haar_forward(x, y, 0.5)).
+/// Calls a kernel of the backend that holds `tensor`: PAL_BACKEND(x, haar_forward(x, y, 0.5)). On a
+/// meta device it does nothing and returns a default value.
 #ifdef PAL_CUDA
-#define PAL_BACKEND(tensor, ...) \
-  ((tensor).device().is_cpu() ? ::pal::cpu::__VA_ARGS__ : ::pal::cuda::__VA_ARGS__)
+#define PAL_BACKEND(tensor, ...)                                      \
+  ((tensor).device().meta       ? decltype(::pal::cpu::__VA_ARGS__)() \
+   : (tensor).device().is_cpu() ? ::pal::cpu::__VA_ARGS__             \
+                                : ::pal::cuda::__VA_ARGS__)
 #else
-#define PAL_BACKEND(tensor, ...)                                                               \
-  ((tensor).device().is_cpu() ? ::pal::cpu::__VA_ARGS__                                        \
-                              : throw ::pal::Error(::pal::ErrorKind::environment, #__VA_ARGS__ \
-                                                   ": this build has no CUDA backend"))
+#define PAL_BACKEND(tensor, ...)                                                                 \
+  ((tensor).device().meta       ? decltype(::pal::cpu::__VA_ARGS__)()                            \
+   : (tensor).device().is_cpu() ? ::pal::cpu::__VA_ARGS__                                        \
+                                : throw ::pal::Error(::pal::ErrorKind::environment, #__VA_ARGS__ \
+                                                     ": this build has no CUDA backend"))
 #endif
 
 namespace pal {

@@ -49,20 +49,18 @@ void forward(const Tensor& x, const BatchNormArgs& args, bool relu, const Tensor
   });
 }
 
+/// The sums of what passes the ReLU, g, and of g * (x - mean), [2][channels].
 template <typename X, typename Y>
-void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, bool relu,
-              bool batch_statistics_used, const BatchNormGrads& grads) {
+std::vector<double> backward_sums(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args,
+                                  bool relu) {
   using C = Compute<X>;
-  const auto channels = static_cast<size_t>(x.channels());
-  const Lines lines(
-      x, x.is_dense() && grad_y.is_dense() && (!grads.x.defined() || grads.x.is_dense()));
+  const Lines lines(x, x.is_dense() && grad_y.is_dense());
   const Affine<C> affine(lines, args);
   const C* mean = affine.mean.data();
   const C* slope = affine.slope.data();
   const C* bias = affine.bias.data();
   const C floor = least_result<C>(relu);
-  // first: sum(g), second: sum(g * (x - mean)), g masked by the ReLU.
-  const auto sums = sum_rows<C>(lines, [&] {
+  return sum_rows<C>(lines, [&] {
     return [&, x_reader = LineReader<X>(x, lines),
             grad_reader = LineReader<Y>(grad_y, lines)]<int64_t kCount>(
                int64_t row, int64_t step, int64_t count, C* first, C* second) mutable {
@@ -88,7 +86,15 @@ void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, 
       }
     };
   });
-  const auto rows = static_cast<double>(x.rows());
+}
+
+/// The gradients from sums over all `rows` rows.
+template <typename X, typename Y>
+void backward_of(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, bool relu,
+                 bool batch_statistics_used, const double* sums, double rows,
+                 const BatchNormGrads& grads) {
+  using C = Compute<X>;
+  const auto channels = static_cast<size_t>(x.channels());
   std::vector<C> mean_g(channels), slope_gx(channels);
   for (size_t c = 0; c < channels; ++c) {
     const double inv = args.inv_std.data<C>()[c];
@@ -100,6 +106,12 @@ void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, 
     slope_gx[c] = static_cast<C>(batch_norm_math::gradient_slope(sums[channels + c], inv, rows));
   }
   if (!grads.x.defined()) return;
+  const Lines lines(x, x.is_dense() && grad_y.is_dense() && grads.x.is_dense());
+  const Affine<C> affine(lines, args);
+  const C* mean = affine.mean.data();
+  const C* slope = affine.slope.data();
+  const C* bias = affine.bias.data();
+  const C floor = least_result<C>(relu);
   const std::vector<C> mean_line = lines.repeated<C>(mean_g.data());
   const std::vector<C> slope_line = lines.repeated<C>(slope_gx.data());
   const C* mg = mean_line.data();
@@ -148,7 +160,33 @@ void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormA
   check_batch_norm_backward(x, grad_y, args, grads);
   const ProfileScope profile("batch_norm_backward", 3 * x.bytes() + 2 * grad_y.bytes());
   dispatch("batch_norm_backward", x.dtype(), grad_y.dtype(), [&](auto tx, auto ty) {
-    backward<decltype(tx), decltype(ty)>(x, grad_y, args, relu, batch_statistics_used, grads);
+    using X = decltype(tx);
+    using Y = decltype(ty);
+    const auto sums = backward_sums<X, Y>(x, grad_y, args, relu);
+    backward_of<X, Y>(x, grad_y, args, relu, batch_statistics_used, sums.data(),
+                      static_cast<double>(x.rows()), grads);
+  });
+}
+
+void batch_norm_backward_sums(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args,
+                              bool relu, const Tensor& sums) {
+  check_batch_norm("batch_norm_backward_sums", x, grad_y, args);
+  check_batch_norm_sums("batch_norm_backward_sums", x, sums);
+  const ProfileScope profile("batch_norm_backward", x.bytes() + grad_y.bytes());
+  dispatch("batch_norm_backward_sums", x.dtype(), grad_y.dtype(), [&](auto tx, auto ty) {
+    add_sums(backward_sums<decltype(tx), decltype(ty)>(x, grad_y, args, relu), sums);
+  });
+}
+
+void batch_norm_backward_of(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args,
+                            bool relu, bool batch_statistics_used, const Tensor& sums, int64_t rows,
+                            const BatchNormGrads& grads) {
+  check_batch_norm_backward(x, grad_y, args, grads);
+  check_batch_norm_sums("batch_norm_backward_of", x, sums);
+  const ProfileScope profile("batch_norm_backward", 2 * x.bytes() + grad_y.bytes());
+  dispatch("batch_norm_backward_of", x.dtype(), grad_y.dtype(), [&](auto tx, auto ty) {
+    backward_of<decltype(tx), decltype(ty)>(x, grad_y, args, relu, batch_statistics_used,
+                                            sums.data<double>(), static_cast<double>(rows), grads);
   });
 }
 

@@ -181,6 +181,13 @@ struct BackwardMap {
   const float* slope_gx;
 };
 
+/// The gradients of the parameters and the coefficients, from sums over all rows.
+__global__ void __launch_bounds__(kThreads)
+    backward_of_kernel(const double* sums, int channels, FinishBackward finish) {
+  for (int64_t c = global_thread(); c < channels; c += global_threads())
+    finish(static_cast<int>(c), sums[c], sums[channels + c]);
+}
+
 float* data_or_null(const Tensor& tensor) {
   return tensor.defined() ? tensor.data<float>() : nullptr;
 }
@@ -208,31 +215,46 @@ void apply(const Tensor& x, const Tensor& grad_y, const Parameters& parameters,
       });
 }
 
+/// Calls finish(channel, sum, products) for all channels.
+template <typename X, typename Y, typename Finish>
+void sum_backward(const Tensor& x, const Tensor& grad_y, const Parameters& parameters,
+                  const Finish& finish) {
+  constexpr int kWidest = kWidestOf<X, Y>;
+  sum_columns<kWidest>(
+      ColumnLayout(kWidest, {x, grad_y}), x.device(),
+      [&](auto width, const ColumnTiles& tiles) {
+        return BackwardSums<X, Y, width>{Lines<const X>(x, tiles), Lines<const Y>(grad_y, tiles),
+                                         parameters};
+      },
+      finish);
+}
+
+/// sums undefined: to be made from these rows, which are all.
 template <typename X, typename Y>
 void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, bool relu,
-              bool batch_statistics_used, const BatchNormGrads& grads) {
-  constexpr int kWidest = kWidestOf<X, Y>;
+              bool batch_statistics_used, const Tensor& sums, int64_t rows,
+              const BatchNormGrads& grads) {
   const Parameters parameters(args, relu);
   FinishBackward finish{parameters.inv_std,
                         data_or_null(grads.weight),
                         data_or_null(grads.bias),
                         nullptr,
                         nullptr,
-                        static_cast<double>(x.rows())};
+                        static_cast<double>(rows)};
   Tensor coefficients;
   if (grads.x.defined() && batch_statistics_used) {
     coefficients = Tensor::empty({2, x.channels()}, DType::f32, Tag::workspace, x.device());
     finish.mean_g = coefficients.data<float>();
     finish.slope_gx = finish.mean_g + x.channels();
   }
-  if (grads.weight.defined() || grads.bias.defined() || coefficients.defined())
-    sum_columns<kWidest>(
-        ColumnLayout(kWidest, {x, grad_y}), x.device(),
-        [&](auto width, const ColumnTiles& tiles) {
-          return BackwardSums<X, Y, width>{Lines<const X>(x, tiles), Lines<const Y>(grad_y, tiles),
-                                           parameters};
-        },
-        finish);
+  if (grads.weight.defined() || grads.bias.defined() || coefficients.defined()) {
+    const auto channels = static_cast<int>(x.channels());
+    if (sums.defined())
+      launch(backward_of_kernel, grid_for(channels, kThreads), kThreads, 0, stream(),
+             sums.data<double>(), channels, finish);
+    else
+      sum_backward<X, Y>(x, grad_y, parameters, finish);
+  }
   if (!grads.x.defined()) return;
   if (grads.accumulate_x)
     apply<X, Y, true>(x, grad_y, parameters, finish, grads.x);
@@ -257,7 +279,32 @@ void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormA
   refuse_f64("batch_norm_backward", x.dtype());
   const ProfileScope profile("batch_norm_backward", 3 * x.bytes() + 2 * grad_y.bytes());
   dispatch_batch_norm("batch_norm_backward", x.dtype(), grad_y.dtype(), [&](auto tx, auto ty) {
-    backward<decltype(tx), decltype(ty)>(x, grad_y, args, relu, batch_statistics_used, grads);
+    backward<decltype(tx), decltype(ty)>(x, grad_y, args, relu, batch_statistics_used, {}, x.rows(),
+                                         grads);
+  });
+}
+
+void batch_norm_backward_sums(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args,
+                              bool relu, const Tensor& sums) {
+  check_batch_norm("batch_norm_backward_sums", x, grad_y, args);
+  check_batch_norm_sums("batch_norm_backward_sums", x, sums);
+  refuse_f64("batch_norm_backward_sums", x.dtype());
+  const ProfileScope profile("batch_norm_backward", x.bytes() + grad_y.bytes());
+  dispatch_batch_norm("batch_norm_backward_sums", x.dtype(), grad_y.dtype(), [&](auto tx, auto ty) {
+    sum_backward<decltype(tx), decltype(ty)>(x, grad_y, Parameters(args, relu), AddSums(sums));
+  });
+}
+
+void batch_norm_backward_of(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args,
+                            bool relu, bool batch_statistics_used, const Tensor& sums, int64_t rows,
+                            const BatchNormGrads& grads) {
+  check_batch_norm_backward(x, grad_y, args, grads);
+  check_batch_norm_sums("batch_norm_backward_of", x, sums);
+  refuse_f64("batch_norm_backward_of", x.dtype());
+  const ProfileScope profile("batch_norm_backward", 2 * x.bytes() + grad_y.bytes());
+  dispatch_batch_norm("batch_norm_backward_of", x.dtype(), grad_y.dtype(), [&](auto tx, auto ty) {
+    backward<decltype(tx), decltype(ty)>(x, grad_y, args, relu, batch_statistics_used, sums, rows,
+                                         grads);
   });
 }
 

@@ -40,6 +40,15 @@ struct BatchStatistics {
 /// parameters (f32, or f64 for an f64 x).
 PAL_KERNEL(void batch_norm_statistics(const Tensor& x, const BatchStatistics& statistics))
 
+/// batch_norm_statistics of rows that come in parts, first half: adds the sums of x - shift and of
+/// its square over the rows of x to sums [2, channels] f64. shift: [channels] of x's dtype, a value
+/// not far from the mean (a row), so that nothing cancels.
+PAL_KERNEL(void batch_norm_sums(const Tensor& x, const Tensor& shift, const Tensor& sums))
+
+/// Second half: the statistics of `rows` rows from their sums.
+PAL_KERNEL(void batch_norm_statistics_of(const Tensor& sums, const Tensor& shift, int64_t rows,
+                                         const BatchStatistics& statistics))
+
 /// Overwrites inv_std with 1 / sqrt(variance + epsilon), both [channels] in f32 or f64.
 PAL_KERNEL(void inverse_deviation(const Tensor& variance, double epsilon, const Tensor& inv_std))
 
@@ -52,5 +61,17 @@ PAL_KERNEL(void batch_norm_forward(const Tensor& x, const BatchNormArgs& args, b
 PAL_KERNEL(void batch_norm_backward(const Tensor& x, const Tensor& grad_y,
                                     const BatchNormArgs& args, bool relu,
                                     bool batch_statistics_used, const BatchNormGrads& grads))
+
+/// batch_norm_backward of rows that come in parts, first half: adds the sums of what passes the
+/// ReLU, g, and of g * (x - mean) to sums [2, channels] f64.
+PAL_KERNEL(void batch_norm_backward_sums(const Tensor& x, const Tensor& grad_y,
+                                         const BatchNormArgs& args, bool relu, const Tensor& sums))
+
+/// Second half: gradients from the sums over all `rows` rows. grads.x, of the rows given, may be
+/// the memory of grad_y. grads.weight and grads.bias are to be given with one part alone.
+PAL_KERNEL(void batch_norm_backward_of(const Tensor& x, const Tensor& grad_y,
+                                       const BatchNormArgs& args, bool relu,
+                                       bool batch_statistics_used, const Tensor& sums, int64_t rows,
+                                       const BatchNormGrads& grads))
 
 }  // namespace pal

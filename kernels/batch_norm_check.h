@@ -20,6 +20,21 @@ inline void check_batch_norm_statistics(const Tensor& x, const BatchStatistics& 
                          {s.mean, s.inv_std, s.running_mean, s.running_var});
 }
 
+/// Both sums of a part.
+inline void check_batch_norm_sums(const char* op, const Tensor& x, const Tensor& sums) {
+  expect(x.rows() > 0, "{}: expected at least one row, got {}", op, x.shape().str());
+  expect_tensor(op, "sums", sums, {2, x.channels()}, DType::f64);
+}
+
+inline void check_batch_norm_statistics_of(const Tensor& sums, const Tensor& shift, int64_t rows,
+                                           const BatchStatistics& s) {
+  expect(rows > 0, "batch_norm_statistics_of: expected at least one row");
+  expect_tensor("batch_norm_statistics_of", "sums", sums, {2, shift.numel()}, DType::f64);
+  for (const Tensor& each : {s.mean, s.inv_std, s.running_mean, s.running_var})
+    expect(each.numel() == shift.numel(), "batch_norm_statistics_of: expected {} channels, got {}",
+           shift.numel(), each.shape().str());
+}
+
 inline void check_inverse_deviation(const Tensor& variance, const Tensor& inv_std) {
   expect_tensor("inverse_deviation", "inv_std", inv_std, variance.shape(), variance.dtype());
 }

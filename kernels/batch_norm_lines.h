@@ -129,6 +129,11 @@ std::vector<double> sum_rows(const Lines& lines, MakeAdder&& make_adder) {
   return sums;
 }
 
+/// Adds what sum_rows returned to a tensor [2, channels] f64.
+inline void add_sums(const std::vector<double>& from, const Tensor& to) {
+  for (size_t i = 0; i < from.size(); ++i) to.data<double>()[i] += from[i];
+}
+
 /// Calls body(row, count) for all lines of a range of rows.
 template <typename Body>
 void for_each_line(const Lines& lines, int64_t begin, int64_t end, Body&& body) {

@@ -9,15 +9,15 @@ namespace {
 
 using namespace batch_norm;
 
+/// Sums of x - shift and of its square, [2][channels].
 template <typename X>
-void statistics(const Tensor& x, const Tensor& mean, const Tensor& variance) {
+std::vector<double> shifted_sums(const Tensor& x, const X* shift) {
   using C = Compute<X>;
   const int64_t channels = x.channels();
   const Lines lines(x, x.is_dense());
-  // Sums relative to the first row: no cancellation when the mean is far from zero.
-  const std::vector<C> shift = lines.repeated<C>(x.data<X>());
-  const C* base = shift.data();
-  const auto sums = sum_rows<C>(lines, [&] {
+  const std::vector<C> shift_line = lines.repeated<C>(shift);
+  const C* base = shift_line.data();
+  return sum_rows<C>(lines, [&] {
     return [&, reader = LineReader<X>(x, lines)]<int64_t kCount>(
                int64_t row, int64_t step, int64_t count, C* first, C* second) mutable {
       const X* from[kCount];
@@ -36,14 +36,25 @@ void statistics(const Tensor& x, const Tensor& mean, const Tensor& variance) {
       }
     };
   });
-  const auto rows = static_cast<double>(x.rows());
+}
+
+template <typename X, typename C = Compute<X>>
+void write_moments(const X* shift, const double* sums, double rows, const Tensor& mean,
+                   const Tensor& variance) {
+  const int64_t channels = mean.numel();
   for (int64_t c = 0; c < channels; ++c) {
-    const auto moments =
-        batch_norm_math::moments(static_cast<double>(base[c]), sums[static_cast<size_t>(c)],
-                                 sums[static_cast<size_t>(channels + c)], rows);
+    const auto moments = batch_norm_math::moments(static_cast<double>(static_cast<C>(shift[c])),
+                                                  sums[c], sums[channels + c], rows);
     mean.data<C>()[c] = static_cast<C>(moments.mean);
     variance.data<C>()[c] = static_cast<C>(moments.variance);
   }
+}
+
+/// Relative to the first row: no cancellation when the mean is far from zero.
+template <typename X>
+void moments_of_rows(const Tensor& x, const Tensor& mean, const Tensor& variance) {
+  write_moments(x.data<X>(), shifted_sums(x, x.data<X>()).data(), static_cast<double>(x.rows()),
+                mean, variance);
 }
 
 template <typename T>
@@ -53,8 +64,10 @@ void invert(const Tensor& variance, double epsilon, const Tensor& inv_std) {
         batch_norm_math::inverse_deviation(static_cast<double>(variance.data<T>()[c]), epsilon));
 }
 
+/// All that follows from the mean and the variance.
 template <typename T>
-void move(const Tensor& mean, const Tensor& variance, double rows, const BatchStatistics& s) {
+void finish(const Tensor& mean, const Tensor& variance, double rows, const BatchStatistics& s) {
+  invert<T>(variance, s.epsilon, s.inv_std);
   const auto move_one = [&](T& running, double batch) {
     running =
         static_cast<T>(batch_norm_math::moved(static_cast<double>(running), batch, s.momentum));
@@ -72,7 +85,7 @@ void batch_statistics(const Tensor& x, const Tensor& mean, const Tensor& varianc
   check_batch_statistics("batch_statistics", x, {mean, variance});
   const ProfileScope profile("batch_statistics", x.bytes());
   dispatch("batch_statistics", x.dtype(), x.dtype(),
-           [&](auto typed, auto) { statistics<decltype(typed)>(x, mean, variance); });
+           [&](auto typed, auto) { moments_of_rows<decltype(typed)>(x, mean, variance); });
 }
 
 void batch_norm_statistics(const Tensor& x, const BatchStatistics& s) {
@@ -82,9 +95,31 @@ void batch_norm_statistics(const Tensor& x, const BatchStatistics& s) {
       Tensor::empty(s.mean.shape(), s.mean.dtype(), Tag::workspace, s.mean.device());
   dispatch("batch_norm_statistics", x.dtype(), x.dtype(), [&](auto typed, auto) {
     using X = decltype(typed);
-    statistics<X>(x, s.mean, variance);
-    invert<Compute<X>>(variance, s.epsilon, s.inv_std);
-    move<Compute<X>>(s.mean, variance, static_cast<double>(x.rows()), s);
+    moments_of_rows<X>(x, s.mean, variance);
+    finish<Compute<X>>(s.mean, variance, static_cast<double>(x.rows()), s);
+  });
+}
+
+void batch_norm_sums(const Tensor& x, const Tensor& shift, const Tensor& sums) {
+  check_batch_norm_sums("batch_norm_sums", x, sums);
+  expect_tensor("batch_norm_sums", "shift", shift, {x.channels()}, x.dtype());
+  const ProfileScope profile("batch_norm_statistics", x.bytes());
+  dispatch("batch_norm_sums", x.dtype(), x.dtype(), [&](auto typed, auto) {
+    using X = decltype(typed);
+    add_sums(shifted_sums(x, shift.data<X>()), sums);
+  });
+}
+
+void batch_norm_statistics_of(const Tensor& sums, const Tensor& shift, int64_t rows,
+                              const BatchStatistics& s) {
+  check_batch_norm_statistics_of(sums, shift, rows, s);
+  const Tensor variance =
+      Tensor::empty(s.mean.shape(), s.mean.dtype(), Tag::workspace, s.mean.device());
+  const auto count = static_cast<double>(rows);
+  dispatch("batch_norm_statistics_of", shift.dtype(), shift.dtype(), [&](auto typed, auto) {
+    using X = decltype(typed);
+    write_moments(shift.data<X>(), sums.data<double>(), count, s.mean, variance);
+    finish<Compute<X>>(s.mean, variance, count, s);
   });
 }
 

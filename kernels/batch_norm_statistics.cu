@@ -8,8 +8,7 @@
 namespace pal::cuda {
 namespace {
 
-/// Sums of x and of its square, relative to the first row: no cancellation when the mean is far
-/// from zero.
+/// Sums of x and of its square, relative to a row: no cancellation when the mean is far from zero.
 template <typename X, int kAccess>
 struct StatisticsSums {
   static constexpr int kWidth = kAccess;
@@ -18,7 +17,7 @@ struct StatisticsSums {
   using Channels = Vec<float, kWidth>;
 
   __device__ Channels channels(const ColumnPlace& at) const {
-    return channel_values<kWidth>(first_row, true, at);
+    return channel_values<kWidth>(shift, true, at);
   }
   __device__ Line load(int64_t line, int element) const {
     return load_vector<kWidth>(x.line(line) + element);
@@ -34,17 +33,17 @@ struct StatisticsSums {
   }
 
   Lines<const X> x;
-  const X* first_row;  ///< of the tensor
+  const X* shift;
 };
 
 /// What both kinds of statistics begin with.
 template <typename X>
 struct MomentsOf {
   __device__ batch_norm_math::Moments operator()(int channel, double sum, double squares) const {
-    return batch_norm_math::moments(static_cast<double>(static_cast<float>(first_row[channel])),
-                                    sum, squares, rows);
+    return batch_norm_math::moments(static_cast<double>(static_cast<float>(shift[channel])), sum,
+                                    squares, rows);
   }
-  const X* first_row;
+  const X* shift;
   double rows;
 };
 
@@ -76,6 +75,15 @@ struct WriteStatistics {
     running =
         static_cast<float>(batch_norm_math::moved(static_cast<double>(running), batch, momentum));
   }
+  WriteStatistics(const MomentsOf<X>& moments, const BatchStatistics& s)
+      : moments_of(moments),
+        mean(s.mean.data<float>()),
+        inv_std(s.inv_std.data<float>()),
+        running_mean(s.running_mean.data<float>()),
+        running_var(s.running_var.data<float>()),
+        epsilon(s.epsilon),
+        momentum(s.momentum) {}
+
   MomentsOf<X> moments_of;
   float* mean;
   float* inv_std;
@@ -85,17 +93,29 @@ struct WriteStatistics {
   double momentum;
 };
 
-/// Calls finish(channel, sum, squares) for all channels, made by make_finish(MomentsOf<X>).
-template <typename X, typename MakeFinish>
-void measure(const Tensor& x, const MakeFinish& make_finish) {
+/// Calls finish(channel, sum, squares) for all channels.
+template <typename X, typename Finish>
+void measure(const Tensor& x, const X* shift, const Finish& finish) {
   constexpr int kWidest = kVectorWidth<X>;
-  const MomentsOf<X> moments_of{x.data<X>(), static_cast<double>(x.rows())};
   sum_columns<kWidest>(
       ColumnLayout(kWidest, {x}), x.device(),
       [&](auto width, const ColumnTiles& tiles) {
-        return StatisticsSums<X, width>{Lines<const X>(x, tiles), x.data<X>()};
+        return StatisticsSums<X, width>{Lines<const X>(x, tiles), shift};
       },
-      make_finish(moments_of));
+      finish);
+}
+
+/// Relative to the first row.
+template <typename X>
+MomentsOf<X> moments_of_rows(const Tensor& x) {
+  return {x.data<X>(), static_cast<double>(x.rows())};
+}
+
+template <typename X>
+__global__ void __launch_bounds__(kThreads)
+    statistics_of_kernel(const double* sums, int channels, WriteStatistics<X> write) {
+  for (int64_t c = global_thread(); c < channels; c += global_threads())
+    write(static_cast<int>(c), sums[c], sums[channels + c]);
 }
 
 template <typename Body>
@@ -118,9 +138,8 @@ void batch_statistics(const Tensor& x, const Tensor& mean, const Tensor& varianc
   const ProfileScope profile("batch_statistics", x.bytes());
   dispatch_input("batch_statistics", x, [&](auto typed) {
     using X = decltype(typed);
-    measure<X>(x, [&](const MomentsOf<X>& moments_of) {
-      return WriteMoments<X>{moments_of, mean.data<float>(), variance.data<float>()};
-    });
+    measure(x, x.data<X>(),
+            WriteMoments<X>{moments_of_rows<X>(x), mean.data<float>(), variance.data<float>()});
   });
 }
 
@@ -129,15 +148,30 @@ void batch_norm_statistics(const Tensor& x, const BatchStatistics& s) {
   const ProfileScope profile("batch_norm_statistics", x.bytes());
   dispatch_input("batch_norm_statistics", x, [&](auto typed) {
     using X = decltype(typed);
-    measure<X>(x, [&](const MomentsOf<X>& moments_of) {
-      return WriteStatistics<X>{moments_of,
-                                s.mean.data<float>(),
-                                s.inv_std.data<float>(),
-                                s.running_mean.data<float>(),
-                                s.running_var.data<float>(),
-                                s.epsilon,
-                                s.momentum};
-    });
+    measure(x, x.data<X>(), WriteStatistics<X>(moments_of_rows<X>(x), s));
+  });
+}
+
+void batch_norm_sums(const Tensor& x, const Tensor& shift, const Tensor& sums) {
+  check_batch_norm_sums("batch_norm_sums", x, sums);
+  expect_tensor("batch_norm_sums", "shift", shift, {x.channels()}, x.dtype());
+  const ProfileScope profile("batch_norm_statistics", x.bytes());
+  dispatch_input("batch_norm_sums", x, [&](auto typed) {
+    using X = decltype(typed);
+    measure(x, shift.data<X>(), AddSums(sums));
+  });
+}
+
+void batch_norm_statistics_of(const Tensor& sums, const Tensor& shift, int64_t rows,
+                              const BatchStatistics& s) {
+  check_batch_norm_statistics_of(sums, shift, rows, s);
+  const ProfileScope profile("batch_norm_statistics_of", sums.bytes());
+  dispatch_input("batch_norm_statistics_of", shift, [&](auto typed) {
+    using X = decltype(typed);
+    const WriteStatistics<X> write({shift.data<X>(), static_cast<double>(rows)}, s);
+    const auto channels = static_cast<int>(shift.numel());
+    launch(statistics_of_kernel<X>, grid_for(channels, kThreads), kThreads, 0, stream(),
+           sums.data<double>(), channels, write);
   });
 }
 

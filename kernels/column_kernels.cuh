@@ -154,4 +154,16 @@ void sum_columns(const ColumnLayout& layout, Device device, const MakeSums& make
          channels, finish);
 }
 
+/// A finish of sum_columns that adds to sums [2, channels] f64.
+struct AddSums {
+  explicit AddSums(const Tensor& sums)
+      : first(sums.data<double>()), second(first + sums.channels()) {}
+  __device__ void operator()(int channel, double a, double b) const {
+    first[channel] += a;
+    second[channel] += b;
+  }
+  double* first;
+  double* second;
+};
+
 }  // namespace pal::cuda

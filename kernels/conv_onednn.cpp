@@ -27,6 +27,8 @@ struct LayoutCopies final : WeightShadow::Impl {
   std::vector<Copy> copies;
 };
 
+Peak peak_of(DType dtype) { return dtype == DType::bf16 ? Peak::bf16 : Peak::f32; }
+
 enum class Direction : int64_t { forward, data, weight };
 
 struct ConvPlan {
@@ -169,7 +171,8 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
                   WeightShadow& shadow, const Tensor& y) {
   check_convolution("conv_forward", x, weight, bias, y, g);
   const ProfileScope profile(g.kernel == 1 ? "conv1x1_forward" : "conv_forward",
-                             x.bytes() + y.bytes() + weight.bytes(), convolution_flops(y, weight));
+                             x.bytes() + y.bytes() + weight.bytes(), convolution_flops(y, weight),
+                             peak_of(x.dtype()));
   if (x.dtype() == DType::f64) {
     expect(double_reference().conv_forward != nullptr, "conv_forward: f64 is for test builds only");
     return double_reference().conv_forward(x, weight, bias, g, y);
@@ -191,7 +194,7 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
   check_convolution("conv_backward_data", grad_x, weight, {}, grad_y, g);
   const ProfileScope profile(g.kernel == 1 ? "conv1x1_backward_data" : "conv_backward_data",
                              grad_x.bytes() + grad_y.bytes() + weight.bytes(),
-                             convolution_flops(grad_y, weight));
+                             convolution_flops(grad_y, weight), peak_of(grad_x.dtype()));
   if (grad_x.dtype() == DType::f64) {
     expect(double_reference().conv_backward_data != nullptr,
            "conv_backward_data: f64 is for test builds only");
@@ -212,7 +215,7 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
   check_convolution("conv_backward_weight", x, grad_weight, grad_bias, grad_y, g);
   const ProfileScope profile(g.kernel == 1 ? "conv1x1_backward_weight" : "conv_backward_weight",
                              x.bytes() + grad_y.bytes() + grad_weight.bytes(),
-                             convolution_flops(grad_y, grad_weight));
+                             convolution_flops(grad_y, grad_weight), peak_of(x.dtype()));
   if (x.dtype() == DType::f64) {
     expect(double_reference().conv_backward_weight != nullptr,
            "conv_backward_weight: f64 is for test builds only");

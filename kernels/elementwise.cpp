@@ -71,6 +71,7 @@ void scale(const Tensor& x, double factor) {
 
 void add_scalar(const Tensor& target, double factor, const Tensor& value) {
   check_add_scalar(target, value);
+  const ProfileScope scope("add_scalar", 2 * target.bytes(), target.numel(), Peak::f32);
   const double sum = value.defined() ? factor * value.data<double>()[0] : factor;
   for (int64_t i = 0; i < target.numel(); ++i) target.data<double>()[i] += sum;
 }

@@ -151,6 +151,7 @@ void scale(const Tensor& x, double factor) {
 
 void add_scalar(const Tensor& target, double factor, const Tensor& value) {
   check_add_scalar(target, value);
+  const ProfileScope scope("add_scalar", 2 * target.bytes(), target.numel(), Peak::f32);
   if (target.numel() == 0) return;
   launch(add_scalar_kernel, grid_for(target.numel(), kThreads), kThreads, 0, stream(),
          target.data<double>(), target.numel(), factor,

@@ -229,7 +229,8 @@ void gemm_bias(const Tensor& a, const Tensor& b, const Tensor& bias, const Tenso
 
 void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
   const ProfileScope profile("gemm", a.bytes() + b.bytes() + c.bytes(),
-                             check_gemm(a, b, c, op).flops());
+                             check_gemm(a, b, c, op).flops(),
+                             a.dtype() == DType::bf16 ? Peak::bf16 : Peak::f32);
   gemm_bias(a, b, {}, c, op);
 }
 

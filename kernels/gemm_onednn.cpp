@@ -47,7 +47,8 @@ GemmPlan make_plan(const Tensor& a, const Tensor& b, const Tensor& c, int64_t de
 
 void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
   const GemmShape size = check_gemm(a, b, c, op);
-  const ProfileScope profile("gemm", a.bytes() + b.bytes() + c.bytes(), size.flops());
+  const ProfileScope profile("gemm", a.bytes() + b.bytes() + c.bytes(), size.flops(),
+                             a.dtype() == DType::bf16 ? Peak::bf16 : Peak::f32);
   if (a.dtype() == DType::f64) {
     const auto reference = double_reference().gemm;
     expect(reference != nullptr, "gemm: f64 is for test builds only");

@@ -6,6 +6,7 @@
 
 #include "kernels/permutation.h"
 #include "runtime/parallel.h"
+#include "runtime/profiler.h"
 
 namespace pal {
 namespace {
@@ -137,13 +138,15 @@ Tensor tensor_of(std::span<const double> values, const Shape& shape, DType dtype
 }
 
 Tensor index_tensor(std::span<const int32_t> index) {
-  const Tensor tensor =
-      Tensor::empty({static_cast<int64_t>(index.size())}, DType::i32, Tag::parameters, Device());
+  const Tensor tensor = Tensor::empty({static_cast<int64_t>(index.size())}, DType::i32,
+                                      Tag::parameters, device_of_values());
+  if (tensor.device().meta) return tensor;
   std::copy(index.begin(), index.end(), tensor.data<int32_t>());
   return tensor;
 }
 
 Tensor inverse_index(const Tensor& index) {
+  if (index.device().meta) return index.clone(Tag::parameters);
   const Tensor values = index.to(Device());
   return index_tensor(invert_permutation({values.data<int32_t>(), at(values.numel())}))
       .to(index.device(), Tag::parameters);
@@ -178,6 +181,9 @@ std::vector<double> householder_product(std::span<const double> w0, std::span<co
          "householder_product: {} and {} values do not fit {} channels", w0.size(), vectors.size(),
          n);
   std::vector<double> w(w0.begin(), w0.end());
+  // In double on the host, as all of this file.
+  const auto reflections = static_cast<int64_t>(vectors.size()) / std::max<int64_t>(1, n);
+  const ProfileScope scope("householder_product", 16 * n * n, 4 * n * n * reflections, Peak::f32);
   for (size_t start = 0; start < vectors.size(); start += at(n))
     reflect_right(w, vectors.subspan(start, at(n)), n);
   return w;
@@ -189,6 +195,8 @@ void householder_backward(std::span<const double> w0, std::span<const double> ve
   expect(grad_w.size() == w.size() && grad_vectors.size() == vectors.size(),
          "householder_backward: {} and {} gradients do not fit {} channels", grad_w.size(),
          grad_vectors.size(), n);
+  const auto reflections = static_cast<int64_t>(vectors.size()) / std::max<int64_t>(1, n);
+  const ProfileScope scope("householder_backward", 32 * n * n, 16 * n * n * reflections, Peak::f32);
   std::vector<double> grad(grad_w.begin(), grad_w.end());
   for (size_t end = vectors.size(); end > 0; end -= at(n)) {
     const auto v = vectors.subspan(end - at(n), at(n));

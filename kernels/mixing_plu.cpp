@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels/mixing.h"
+#include "runtime/profiler.h"
 
 namespace pal {
 namespace {
@@ -71,6 +72,7 @@ PluFactors plu_factors(std::span<const double> w, int64_t n) {
 std::vector<double> plu_matrix(const PluFactors& f) {
   check(f);
   const int64_t n = f.n;
+  const ProfileScope scope("plu_matrix", 24 * n * n, 2 * n * n * n / 3, Peak::f32);
   std::vector<double> w(at(n * n));
   for (int64_t i = 0; i < n; ++i) {
     double* row = w.data() + i * n;
@@ -85,6 +87,7 @@ std::vector<double> plu_matrix(const PluFactors& f) {
 std::vector<double> plu_inverse(const PluFactors& f) {
   check(f);
   const int64_t n = f.n;
+  const ProfileScope scope("plu_inverse", 24 * n * n, 2 * n * n * n, Peak::f32);
   // L U X = P^T, whose row permutation[i] is unit vector i.
   std::vector<double> x(at(n * n));
   for (int64_t i = 0; i < n; ++i) x[at(f.permutation[at(i)] * n + i)] = 1.0;
@@ -114,6 +117,7 @@ void plu_backward(const PluFactors& f, std::span<const double> grad_w, double gr
   expect(grad_w.size() == at(n * n) && grad_lower.size() == at(n * n) &&
              grad_upper.size() == at(n * n),
          "plu_backward: gradients do not fit {} channels", n);
+  const ProfileScope scope("plu_backward", 40 * n * n, 4 * n * n * n / 3, Peak::f32);
   // With M = dL/d(L U) = P^T dL/dW: dL = strictly lower part of M U^T, dU = upper part of L^T M.
   for (int64_t i = 0; i < n; ++i) {
     const int64_t r = f.permutation[at(i)];

@@ -62,7 +62,7 @@ void compute_scores(const Tensor& z, const MixtureMeans& means, const Tensor& sc
   const char* op = "mixture_scores";
   check_mixture(op, z, means);
   expect_tensor(op, "scores", scores, {z.size(0), means.classes()}, z.dtype());
-  const Scope scope(op, z.bytes() + means.mean.bytes() + scores.bytes());
+  const Scope scope(op);  // a group: its parts have the costs
   const Tensor mean_part = z.slice_channels(0, means.mean_size());
   if (means.permutation.defined()) {
     // New memory: with other means the state's tensor may be a view of z.
@@ -113,7 +113,7 @@ void compute_backward(const Tensor& z, const MixtureMeans& means, const MixtureS
   expect_tensor(op, "grad_z", grad_z, z.shape(), z.dtype());
   if (grads.mean.defined())
     expect_tensor(op, "gradient of mean", grads.mean, means.mean.shape(), z.dtype());
-  const Scope scope(op, 3 * z.bytes() + 2 * means.mean.bytes());
+  const Scope scope(op);  // a group, as above
   const Tensor weights = Tensor::zeros({means.classes()}, DType::f64, Tag::workspace, z.device());
   PAL_BACKEND(z, channel_sums(grad_scores, weights));
   const Tensor grad_mean_part = grad_z.slice_channels(0, means.mean_size());

@@ -63,6 +63,7 @@ void mixture_losses(const Tensor& scores, const Tensor& half_norm, const Tensor&
 void mixture_summary(const Tensor& nll_joint, const Tensor& cross_entropy,
                      const MixtureWeights& weights, const Tensor& summary) {
   check_mixture_summary(nll_joint, cross_entropy, summary);
+  const ProfileScope scope("mixture_summary", nll_joint.bytes() + cross_entropy.bytes());
   const double* joint = nll_joint.data<double>();
   const double* entropy = cross_entropy.data<double>();
   const auto mean = [count = nll_joint.numel()](auto&& term) {

@@ -108,6 +108,7 @@ void mixture_losses(const Tensor& scores, const Tensor& half_norm, const Tensor&
 void mixture_summary(const Tensor& nll_joint, const Tensor& cross_entropy,
                      const MixtureWeights& weights, const Tensor& summary) {
   check_mixture_summary(nll_joint, cross_entropy, summary);
+  const ProfileScope scope("mixture_summary", nll_joint.bytes() + cross_entropy.bytes());
   launch(mixture_summary_kernel, 1, kThreads, 0, stream(), nll_joint.data<double>(),
          cross_entropy.data<double>(), nll_joint.numel(), weights.density, weights.classes,
          summary.data<double>());

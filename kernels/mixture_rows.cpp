@@ -3,11 +3,14 @@
 #include "kernels/lanes.h"
 #include "kernels/mixture_math.h"
 #include "runtime/parallel.h"
+#include "runtime/profiler.h"
 
 namespace pal::cpu {
 
 void add_weighted_rows(const Tensor& weights, double factor, const Tensor& source,
                        const Tensor& target) {
+  const ProfileScope scope("add_weighted_rows", source.bytes() + 2 * target.bytes(),
+                           2 * target.numel(), Peak::f32);
   const double* weight = weights.data<double>();
   const int64_t width = source.channels();
   dispatch_real("add_weighted_rows", source.dtype(), [&](auto typed) {
@@ -25,6 +28,7 @@ void add_weighted_rows(const Tensor& weights, double factor, const Tensor& sourc
 }
 
 void add_half_products(const Tensor& a, const Tensor& b, const Tensor& norms) {
+  const ProfileScope scope("add_half_products", a.bytes() + b.bytes(), 2 * a.numel(), Peak::f32);
   dispatch_real("add_half_products", a.dtype(), [&](auto typed) {
     using T = decltype(typed);
     for (int64_t row = 0; row < a.rows(); ++row) {
@@ -38,6 +42,7 @@ void add_half_products(const Tensor& a, const Tensor& b, const Tensor& norms) {
 }
 
 void subtract_norms(const Tensor& norms, const Tensor& scores) {
+  const ProfileScope scope("subtract_norms", 2 * scores.bytes(), scores.numel(), Peak::f32);
   dispatch_real("subtract_norms", scores.dtype(), [&](auto typed) {
     using T = decltype(typed);
     const double* norm = norms.data<double>();

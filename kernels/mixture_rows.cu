@@ -2,6 +2,7 @@
 
 #include "kernels/elementwise_map.cuh"
 #include "kernels/mixture_math.h"
+#include "runtime/profiler.h"
 
 namespace pal::cuda {
 namespace {
@@ -56,18 +57,22 @@ __global__ void __launch_bounds__(kThreads)
 
 void add_weighted_rows(const Tensor& weights, double factor, const Tensor& source,
                        const Tensor& target) {
+  const ProfileScope scope("add_weighted_rows", source.bytes() + 2 * target.bytes(),
+                           2 * target.numel(), Peak::f32);
   const AddWeighted body{weights.data<double>(), factor, Matrix<const float>(source),
                          Matrix<float>(target)};
   map_rows<kVectorWidth<float>>(body, {&target, &source});
 }
 
 void add_half_products(const Tensor& a, const Tensor& b, const Tensor& norms) {
+  const ProfileScope scope("add_half_products", a.bytes() + b.bytes(), 2 * a.numel(), Peak::f32);
   launch(add_half_products_kernel, grid_for(a.rows(), kThreads / 32), kThreads, 0, stream(),
          Matrix<const float>(a), Matrix<const float>(b), a.rows(), a.channels(),
          norms.data<double>());
 }
 
 void subtract_norms(const Tensor& norms, const Tensor& scores) {
+  const ProfileScope scope("subtract_norms", 2 * scores.bytes(), scores.numel(), Peak::f32);
   map_rows<kVectorWidth<float>>(SubtractNorms{norms.data<double>(), Matrix<float>(scores)},
                                 {&scores});
 }

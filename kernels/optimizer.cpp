@@ -28,6 +28,7 @@ void sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer
 void sgd_clip(const Tensor& squared_norms, double clip_norm, const Tensor& controls,
               const Tensor& halted) {
   check_sgd_clip(squared_norms, clip_norm, controls, halted);
+  const ProfileScope scope("sgd_clip", squared_norms.bytes() + controls.bytes());
   optimizer_math::clip(squared_norms.data<double>(), clip_norm, controls.data<double>(),
                        halted.data<double>());
 }

@@ -113,6 +113,7 @@ void cross_entropy_backward(const Tensor& scores, const Tensor& targets, double 
 void soft_targets(const Tensor& labels, double smoothing, const Tensor& targets) {
   check_soft_targets(labels, smoothing, targets);
   check_labels("soft_targets", labels, targets.channels());
+  const ProfileScope scope("soft_targets", targets.bytes());
   const int32_t* label = labels.data<int32_t>();
   dispatch_real("soft_targets", targets.dtype(), [&](auto typed) {
     using T = decltype(typed);
@@ -126,6 +127,7 @@ void soft_targets(const Tensor& labels, double smoothing, const Tensor& targets)
 
 void argmax(const Tensor& scores, const Tensor& labels) {
   check_argmax(scores, labels);
+  const ProfileScope scope("argmax", scores.bytes());
   dispatch_real("argmax", scores.dtype(), [&](auto typed) {
     using T = decltype(typed);
     for (int64_t n = 0; n < scores.rows(); ++n) {
@@ -141,6 +143,7 @@ void argmax(const Tensor& scores, const Tensor& labels) {
 void count_top_k(const Tensor& scores, const Tensor& labels, int64_t k, const Tensor& count) {
   check_count_top_k(scores, labels, k, count);
   check_labels("count_top_k", labels, scores.channels());
+  const ProfileScope scope("count_top_k", scores.bytes());
   int64_t hits = 0;
   dispatch_real("count_top_k", scores.dtype(), [&](auto typed) {
     using T = decltype(typed);

@@ -168,6 +168,7 @@ void cross_entropy_backward(const Tensor& scores, const Tensor& targets, double 
 void soft_targets(const Tensor& labels, double smoothing, const Tensor& targets) {
   check_soft_targets(labels, smoothing, targets);
   expect_gpu_stream("soft_targets", targets.dtype());
+  const ProfileScope scope("soft_targets", targets.bytes());
   const SoftTargets body{labels.data<int32_t>(), smoothing, targets.channels(),
                          Matrix<float>(targets)};
   map_rows<kVectorWidth<float>>(body, {&targets});
@@ -176,12 +177,14 @@ void soft_targets(const Tensor& labels, double smoothing, const Tensor& targets)
 void argmax(const Tensor& scores, const Tensor& labels) {
   check_argmax(scores, labels);
   expect_gpu_stream("argmax", scores.dtype());
+  const ProfileScope scope("argmax", scores.bytes());
   launch_rows(argmax_kernel, scores, labels.data<int32_t>());
 }
 
 void count_top_k(const Tensor& scores, const Tensor& labels, int64_t k, const Tensor& count) {
   check_count_top_k(scores, labels, k, count);
   expect_gpu_stream("count_top_k", scores.dtype());
+  const ProfileScope scope("count_top_k", scores.bytes());
   const Tensor hits = Tensor::empty({scores.rows()}, DType::f64, Tag::workspace, scores.device());
   launch_rows(top_k_kernel, scores, labels.data<int32_t>(), k, hits.data<double>());
   sum_parts(hits, 1, scores.rows(), 1.0, count.data<double>());

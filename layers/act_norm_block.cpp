@@ -37,9 +37,8 @@ Tensor ActNormBlock::inverse(const Tensor& y, const Tensor& log_det) {
   return x;
 }
 
-BlockBackward ActNormBlock::backward(const Tensor& y, const Tensor& grad_y,
-                                     const Tensor& grad_log_det, BlockMemory& memory,
-                                     bool want_grad_x) {
+BlockBackward ActNormBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
+                                     BlockMemory& memory, bool want_grad_x) {
   const ActNorm::Values values = act_norm_.evaluate();
   BlockBackward result;
   result.x = memory.input.defined() ? memory.input : inverse(y, {});

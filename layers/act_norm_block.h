@@ -16,7 +16,7 @@ class ActNormBlock : public InvertibleBlock {
   void collect(const std::string& prefix, StateList& state) override;
   Tensor forward(const Tensor& x, const Tensor& log_det, Phase phase, BlockMemory* memory) override;
   Tensor inverse(const Tensor& y, const Tensor& log_det) override;
-  BlockBackward backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
+  BlockBackward backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                          BlockMemory& memory, bool want_grad_x) override;
 
   /// Sets scale and offset so that the output for x has mean 0 and variance 1 in every dimension;

@@ -106,25 +106,20 @@ Tensor CouplingBlock::inverse(const Tensor& y, const Tensor& log_det) {
   return spec_.welling ? mix(x, false) : x;
 }
 
-BlockBackward CouplingBlock::backward(const Tensor& y, const Tensor& grad_y,
-                                      const Tensor& grad_log_det, BlockMemory& memory,
-                                      bool want_grad_x) {
+BlockBackward CouplingBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
+                                      BlockMemory& memory, bool want_grad_x) {
   const ActNorm::Values values = act_norm_.evaluate();
   const int64_t pixels = pixels_of(grad_y);
-  const bool stored = memory.input.defined();
-  Tensor unmixed;
-  Tensor grad = grad_y;
-  if (mixing_.is_index()) {
-    unmixed = y;
-  } else {
-    unmixed = stored ? memory.unmixed : mixing_.unapply(y);
-    grad = mixing_.backward(grad_y, unmixed, grad_log_det, pixels);
+  if (!mixing_.is_index()) {
+    y = memory.input.defined() ? memory.unmixed : mixing_.unapply(y);
+    memory.unmixed = Tensor();
+    grad_y = mixing_.backward(grad_y, y, grad_log_det, pixels);
   }
   CouplingGrads act_norm_grads;
   act_norm_grads.scale = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
   act_norm_grads.offset = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
-  BlockBackward result = couple_backward(unmixed, grad, grad_log_det, make_output(values), memory,
-                                         want_grad_x, act_norm_grads);
+  BlockBackward result = couple_backward(std::move(y), std::move(grad_y), grad_log_det,
+                                         make_output(values), memory, want_grad_x, act_norm_grads);
   act_norm_.backward(act_norm_grads.scale, act_norm_grads.offset, grad_log_det, pixels);
   if (spec_.welling) {
     // x = W entered and W is orthogonal, so its gradient maps like x itself.
@@ -143,6 +138,7 @@ Tensor CouplingBlock::run_subnet(size_t which, const Tensor& half, Phase phase,
   pass.record = &kept.statistics;
   if (memory->policy != ActivationPolicy::store)
     return subnet.forward(Variable(half), pass).value();
+  pass.remade = memory->lean ? Remade::normalised : Remade::nothing;
   const EnableGradGuard grad;
   kept.tape.input = Variable(half, true);
   kept.tape.output = subnet.forward(kept.tape.input, pass);
@@ -156,16 +152,17 @@ LocalTape CouplingBlock::tape_of(size_t which, const Tensor& half, BlockMemory& 
   LocalTape tape;
   tape.input = Variable(half, true);
   tape.output = subnets_[which].subnet->forward(
-      tape.input, {.phase = memory.phase, .replay = &kept.statistics});
+      tape.input, {.phase = memory.phase,
+                   .remade = memory.lean ? Remade::normalised : Remade::stem,
+                   .replay = &kept.statistics});
   return tape;
 }
 
-void CouplingBlock::backward_subnet(LocalTape& tape, const Tensor& grad_a,
-                                    const Tensor& grad_half) {
+void CouplingBlock::backward_subnet(LocalTape tape, Tensor grad_a, const Tensor& grad_half) {
   const TagScope tag(Tag::subnet);
   tape.input.redirect_grad(grad_half);
-  pal::backward({tape.output}, {grad_a});
-  tape = LocalTape();
+  tape.input = Variable();
+  pal::backward_from(std::move(tape.output), std::move(grad_a));
 }
 
 CouplingOutput CouplingBlock::with_shift(const CouplingOutput& output, const Tensor& a) const {
@@ -176,9 +173,9 @@ CouplingOutput CouplingBlock::with_shift(const CouplingOutput& output, const Ten
   return shifted;
 }
 
-CouplingGrads CouplingBlock::half_grads(const Tensor& active, const Tensor& a) const {
+CouplingGrads CouplingBlock::half_grads(const Tensor& grad_active, const Tensor& a) const {
   CouplingGrads grads;
-  grads.active = Tensor::empty(active.shape(), active.dtype());
+  grads.active = grad_active;
   grads.a = Tensor::empty(a.shape(), a.dtype(), Tag::subnet);
   if (spec_.gin) grads.log_s = Tensor::empty({a.size(0)}, DType::f64, Tag::workspace);
   return grads;

@@ -32,7 +32,7 @@ class CouplingBlock : public InvertibleBlock {
   void refresh() override;
   Tensor forward(const Tensor& x, const Tensor& log_det, Phase phase, BlockMemory* memory) override;
   Tensor inverse(const Tensor& y, const Tensor& log_det) override;
-  BlockBackward backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
+  BlockBackward backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                          BlockMemory& memory, bool want_grad_x) override;
 
   /// Data-dependent initialisation (Kingma and Dhariwal 2018, section 3.1): sets the act norm so
@@ -58,10 +58,9 @@ class CouplingBlock : public InvertibleBlock {
                         Phase phase, BlockMemory* memory) = 0;
   virtual Tensor uncouple(const Tensor& y, const CouplingOutput& output, const Tensor& log_det) = 0;
   /// memory.input undefined: rebuild x from y. grads.scale and grads.offset are to be added to.
-  virtual BlockBackward couple_backward(const Tensor& y, const Tensor& grad_y,
-                                        const Tensor& grad_log_det, const CouplingOutput& output,
-                                        BlockMemory& memory, bool want_grad_x,
-                                        const CouplingGrads& grads) = 0;
+  virtual BlockBackward couple_backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
+                                        const CouplingOutput& output, BlockMemory& memory,
+                                        bool want_grad_x, const CouplingGrads& grads) = 0;
 
   void add_subnet(std::string name, int64_t in_channels, const SubnetSpec& spec,
                   Shape (*input_shape)(const Shape&, int64_t));
@@ -71,14 +70,15 @@ class CouplingBlock : public InvertibleBlock {
   /// The subnet on a local tape in the backward pass: the stored run, or a new one.
   LocalTape tape_of(size_t which, const Tensor& half, BlockMemory& memory);
   /// Differentiates a local tape; adds the gradient of its input to grad_half (undefined: none).
-  static void backward_subnet(LocalTape& tape, const Tensor& grad_a, const Tensor& grad_half);
+  static void backward_subnet(LocalTape tape, Tensor grad_a, const Tensor& grad_half);
 
   /// The output description with GIN's shift for one subnet output.
   CouplingOutput with_shift(const CouplingOutput& output, const Tensor& a) const;
   /// Finishes grad_a under GIN; grads.log_s must have been asked for.
   void finish_grad_a(const Tensor& a, const CouplingGrads& grads) const;
-  /// Gradient destinations for one half: new grad_active and grad_a, log_s if GIN needs it.
-  CouplingGrads half_grads(const Tensor& active, const Tensor& a) const;
+  /// Gradient destinations for one half: the given grad_active, a new grad_a, log_s if GIN needs
+  /// it.
+  CouplingGrads half_grads(const Tensor& grad_active, const Tensor& a) const;
 
   CouplingGains gains_;
 

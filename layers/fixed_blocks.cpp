@@ -38,8 +38,8 @@ Tensor HaarBlock::inverse(const Tensor& y, const Tensor& log_det) {
   return x;
 }
 
-BlockBackward HaarBlock::backward(const Tensor& y, const Tensor& grad_y, const Tensor&,
-                                  BlockMemory& memory, bool want_grad_x) {
+BlockBackward HaarBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor&, BlockMemory& memory,
+                                  bool want_grad_x) {
   BlockBackward result;
   result.x = memory.input.defined() ? memory.input : inverse(y, {});
   if (!want_grad_x) return result;
@@ -63,7 +63,7 @@ Tensor SqueezeBlock::inverse(const Tensor& y, const Tensor&) {
   return x;
 }
 
-BlockBackward SqueezeBlock::backward(const Tensor& y, const Tensor& grad_y, const Tensor&,
+BlockBackward SqueezeBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor&,
                                      BlockMemory& memory, bool want_grad_x) {
   return {memory.input.defined() ? memory.input : inverse(y, {}),
           want_grad_x ? inverse(grad_y, {}) : Tensor()};
@@ -95,8 +95,8 @@ Tensor DctBlock::inverse(const Tensor& y, const Tensor& log_det_sum) {
   return x;
 }
 
-BlockBackward DctBlock::backward(const Tensor& y, const Tensor& grad_y, const Tensor&,
-                                 BlockMemory& memory, bool want_grad_x) {
+BlockBackward DctBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor&, BlockMemory& memory,
+                                 bool want_grad_x) {
   BlockBackward result;
   result.x = memory.input.defined() ? memory.input : inverse(y, {});
   if (!want_grad_x) return result;

@@ -12,7 +12,7 @@ class HaarBlock : public InvertibleBlock {
   Shape output_shape(const Shape& input) const override;
   Tensor forward(const Tensor& x, const Tensor& log_det, Phase phase, BlockMemory* memory) override;
   Tensor inverse(const Tensor& y, const Tensor& log_det) override;
-  BlockBackward backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
+  BlockBackward backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                          BlockMemory& memory, bool want_grad_x) override;
 
  private:
@@ -26,7 +26,7 @@ class SqueezeBlock : public InvertibleBlock {
   Shape output_shape(const Shape& input) const override;
   Tensor forward(const Tensor& x, const Tensor& log_det, Phase phase, BlockMemory* memory) override;
   Tensor inverse(const Tensor& y, const Tensor& log_det) override;
-  BlockBackward backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
+  BlockBackward backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                          BlockMemory& memory, bool want_grad_x) override;
 };
 
@@ -41,7 +41,7 @@ class DctBlock : public InvertibleBlock {
   Shape output_shape(const Shape& input) const override;
   Tensor forward(const Tensor& x, const Tensor& log_det, Phase phase, BlockMemory* memory) override;
   Tensor inverse(const Tensor& y, const Tensor& log_det) override;
-  BlockBackward backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
+  BlockBackward backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                          BlockMemory& memory, bool want_grad_x) override;
 
  private:

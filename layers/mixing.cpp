@@ -78,6 +78,12 @@ void Mixing::collect(const std::string& prefix, StateList& state) {
 void Mixing::initialise(DType dtype, uint64_t seed) {
   const Philox random(seed, RandomPurpose::init, random_stream_of(name_));
   const Shape square{channels_, channels_};
+  if (device_of_values().meta) {
+    // Shapes alone, which a large orthogonal matrix would take long to fill.
+    index_ = Tensor::empty({channels_}, DType::i32, Tag::parameters);
+    matrix_ = Tensor::empty(square, dtype, Tag::parameters);
+    return refresh();
+  }
   switch (spec_.kind) {
     case MixingKind::none:
       return;
@@ -112,6 +118,7 @@ void Mixing::refresh() {
 
 Tensor Mixing::matrix() const {
   const Shape square{channels_, channels_};
+  if (is_meta()) return matrix_;
   if (spec_.kind == MixingKind::householder)
     return tensor_of(
         householder_product(host_values(matrix_), host_values(vectors_->value), channels_), square,
@@ -130,7 +137,7 @@ Tensor Mixing::apply(const Tensor& v) const {
 
 Tensor Mixing::unapply(const Tensor& y) const {
   const Tensor v = Tensor::empty(y.shape(), y.dtype());
-  if (spec_.kind == MixingKind::conv1x1) {
+  if (spec_.kind == MixingKind::conv1x1 && !is_meta()) {
     const Tensor inverse = tensor_of(plu_inverse(factors_of(index_, *lower_, *upper_)),
                                      {channels_, channels_}, y.dtype());
     PAL_BACKEND(y, gemm(y, inverse, v, {.transpose_b = true, .exact = true}));
@@ -143,7 +150,9 @@ Tensor Mixing::unapply(const Tensor& y) const {
 
 Tensor Mixing::backward(const Tensor& grad_y, const Tensor& v, const Tensor& grad_log_det,
                         int64_t rows) {
-  if (spec_.kind == MixingKind::householder) {
+  if (is_meta()) {
+    // Learned matrices are differentiated on the host.
+  } else if (spec_.kind == MixingKind::householder) {
     std::vector<double> grad(static_cast<size_t>(vectors_->shape.numel()), 0.0);
     householder_backward(host_values(matrix_), host_values(vectors_->value), channels_,
                          matrix_gradient(grad_y, v), grad);
@@ -165,8 +174,9 @@ Tensor Mixing::backward(const Tensor& grad_y, const Tensor& v, const Tensor& gra
 }
 
 double Mixing::log_det() const {
-  return spec_.kind == MixingKind::conv1x1 ? plu_log_det(factors_of(index_, *lower_, *upper_))
-                                           : 0.0;
+  return spec_.kind == MixingKind::conv1x1 && !is_meta()
+             ? plu_log_det(factors_of(index_, *lower_, *upper_))
+             : 0.0;
 }
 
 }  // namespace pal

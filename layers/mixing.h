@@ -48,6 +48,9 @@ class Mixing {
   double log_det() const;
 
  private:
+  /// Of a model without memory.
+  bool is_meta() const { return matrix_.defined() && matrix_.device().meta; }
+
   Tensor matrix() const;
 
   int64_t channels_;

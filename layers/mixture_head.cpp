@@ -44,6 +44,7 @@ void MixtureHead::initialise(DType dtype) {
     permutation_ = index_tensor(numpy_permutation(spec_.mean_dims));
     refresh();
   }
+  if (device_of_values().meta) return;
   // r copies of g I side by side: every pair of classes is mu_init apart.
   const int64_t copies = spec_.mean_dims / spec_.classes;
   const double g = spec_.mu_init / std::sqrt(2.0 * static_cast<double>(copies));

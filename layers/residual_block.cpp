@@ -69,10 +69,11 @@ void ResidualBlock::set_average_count(int64_t batches) {
   if (shortcut_) shortcut_->set_average_count(batches);
 }
 
-Variable ResidualBlock::run(const Variable& x, Phase phase, Statistics* record,
+Variable ResidualBlock::run(const Variable& x, Phase phase, bool lean, Statistics* record,
                             const Statistics* replay) {
   const auto pass = [=](std::vector<Tensor> Statistics::*which) {
     return SubnetPass{.phase = phase,
+                      .remade = lean ? Remade::normalised : Remade::nothing,
                       .record = record != nullptr ? &(record->*which) : nullptr,
                       .replay = replay != nullptr ? &(replay->*which) : nullptr};
   };
@@ -81,20 +82,22 @@ Variable ResidualBlock::run(const Variable& x, Phase phase, Statistics* record,
   return add_relu(branch, shortcut_->forward(x, pass(&Statistics::shortcut)));
 }
 
-Variable ResidualBlock::forward(const Variable& x, Phase phase, ActivationPolicy policy) {
-  expect(policy != ActivationPolicy::invert,
+Variable ResidualBlock::forward(const Variable& x, Phase phase, BlockPolicy policy) {
+  expect(policy.policy != ActivationPolicy::invert,
          "residual block: expected policy store or recompute; it cannot be inverted");
-  if (policy == ActivationPolicy::store || !grad_enabled()) return run(x, phase, nullptr, nullptr);
+  const bool lean = policy.lean;
+  if (policy.policy == ActivationPolicy::store || !grad_enabled())
+    return run(x, phase, lean, nullptr, nullptr);
   const auto statistics = std::make_shared<Statistics>();
   Tensor y;
   {
     const NoGradGuard no_grad;
-    y = run(Variable(x.value()), phase, statistics.get(), nullptr).value();
+    y = run(Variable(x.value()), phase, lean, statistics.get(), nullptr).value();
   }
-  return record({x}, {y}, true, [this, x, phase, statistics](const Gradients& grads) -> Gradients {
+  return record({x}, {y}, true, [this, x, phase, lean, statistics](Gradients& grads) -> Gradients {
     const EnableGradGuard grad;
     const Variable input(x.value(), x.requires_grad());
-    pal::backward({run(input, phase, nullptr, statistics.get())}, {grads[0]});
+    pal::backward_from(run(input, phase, lean, nullptr, statistics.get()), std::move(grads[0]));
     return {input.grad()};
   })[0];
 }

@@ -32,7 +32,7 @@ class ResidualBlock {
   /// x and the result in the compute dtype (f64 for gradient checks). `recompute` keeps x alone and
   /// runs the block again in the backward pass, with the same batch statistics; `invert` throws
   /// usage.
-  Variable forward(const Variable& x, Phase phase, ActivationPolicy policy);
+  Variable forward(const Variable& x, Phase phase, BlockPolicy policy);
   Shape output_shape(const Shape& input) const { return branch_.output_shape(input); }
   void set_average_count(int64_t batches);
 
@@ -46,7 +46,8 @@ class ResidualBlock {
     std::vector<Tensor> branch;
     std::vector<Tensor> shortcut;
   };
-  Variable run(const Variable& x, Phase phase, Statistics* record, const Statistics* replay);
+  Variable run(const Variable& x, Phase phase, bool lean, Statistics* record,
+               const Statistics* replay);
 
   Subnet branch_;
   std::unique_ptr<Subnet> shortcut_;

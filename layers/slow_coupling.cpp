@@ -39,8 +39,7 @@ Tensor SlowCoupling::uncouple(const Tensor& y, const CouplingOutput& output,
   return x;
 }
 
-BlockBackward SlowCoupling::couple_backward(const Tensor& y, const Tensor& grad_y,
-                                            const Tensor& grad_log_det,
+BlockBackward SlowCoupling::couple_backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                                             const CouplingOutput& output, BlockMemory& memory,
                                             bool want_grad_x, const CouplingGrads& act_norm) {
   const bool stored = memory.input.defined();
@@ -49,21 +48,24 @@ BlockBackward SlowCoupling::couple_backward(const Tensor& y, const Tensor& grad_
   const Tensor x2 = x.slice_channels(passive_, active_);
   if (!stored) PAL_BACKEND(y, coupling_inverse_passive(y, output, x1));
   LocalTape tape = tape_of(0, x1, memory);
-  const Tensor a = tape.output.value();
   const Tensor grad_x = Tensor::empty(x.shape(), x.dtype());
-  CouplingGrads grads = half_grads(x2, a);
-  grads.active = grad_x.slice_channels(passive_, active_);
+  CouplingGrads grads = half_grads(grad_x.slice_channels(passive_, active_), tape.output.value());
   grads.passive = grad_x.slice_channels(0, passive_);
   grads.scale = act_norm.scale;
   grads.offset = act_norm.offset;
-  const CouplingOutput shifted = with_shift(output, a);
-  if (stored)
-    PAL_BACKEND(x, coupling_backward(x2, x1, grad_y, grad_log_det, a, gains_, shifted, grads));
-  else
-    PAL_BACKEND(x,
-                coupling_inverse_backward(y, grad_y, grad_log_det, a, gains_, shifted, x2, grads));
-  finish_grad_a(a, grads);
-  backward_subnet(tape, grads.a, want_grad_x ? grads.passive : Tensor());
+  {
+    const Tensor& a = tape.output.value();
+    const CouplingOutput shifted = with_shift(output, a);
+    if (stored)
+      PAL_BACKEND(x, coupling_backward(x2, x1, grad_y, grad_log_det, a, gains_, shifted, grads));
+    else
+      PAL_BACKEND(
+          x, coupling_inverse_backward(y, grad_y, grad_log_det, a, gains_, shifted, x2, grads));
+    finish_grad_a(a, grads);
+  }
+  y = Tensor();
+  grad_y = Tensor();
+  backward_subnet(std::move(tape), std::move(grads.a), want_grad_x ? grads.passive : Tensor());
   return {x, want_grad_x ? grad_x : Tensor()};
 }
 

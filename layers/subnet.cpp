@@ -3,7 +3,15 @@
 #include <cmath>
 #include <optional>
 
+#include "autograd/norm_conv.h"
+
 namespace pal {
+namespace {
+
+// Input channels of a stem: so few that it costs a small part of the convolution that follows.
+constexpr int64_t kMostStemChannels = 8;
+
+}  // namespace
 
 /// One executed layer.
 class Subnet::Layer {
@@ -39,8 +47,8 @@ class Subnet::Layer {
 
   void initialise(DType dtype) {
     if (spec_.kind != LayerSpec::Kind::batch_norm) return;
-    running_mean_ = Tensor::zeros({in_channels_}, dtype, Tag::parameters, Device());
-    running_var_ = Tensor::empty({in_channels_}, dtype, Tag::parameters, Device());
+    running_mean_ = Tensor::zeros({in_channels_}, dtype, Tag::parameters, device_of_values());
+    running_var_ = Tensor::empty({in_channels_}, dtype, Tag::parameters, device_of_values());
     running_var_.fill(1.0);
   }
 
@@ -51,21 +59,29 @@ class Subnet::Layer {
                                                : input;
   }
 
-  Variable forward(const Variable& x, const SubnetPass& pass, size_t& statistics_at, DType result,
-                   int64_t average_count) {
-    if (spec_.kind == LayerSpec::Kind::relu) return relu(x);
-    if (spec_.kind == LayerSpec::Kind::conv)
-      return conv2d(cast(x, result), *weight_, bias_ ? &*bias_ : nullptr, geometry());
-    BatchNormArgs args;
+  /// A convolution whose result is large for what it costs to make it.
+  bool is_stem() const {
+    return spec_.kind == LayerSpec::Kind::conv && !spec_.bias && in_channels_ <= kMostStemChannels;
+  }
+  Conv conv() { return {&*weight_, bias_ ? &*bias_ : nullptr, geometry()}; }
+  Norm norm() { return {&*weight_, &*bias_, fused_relu_}; }
+
+  /// A batch norm's part in a run.
+  NormRun begin_norm(const SubnetPass& pass, size_t& statistics_at, int64_t average_count) {
+    NormRun run;
+    BatchNormArgs& args = run.args;
     args.weight = weight_->value;
     args.bias = bias_->value;
+    run.batch_statistics_used = pass.phase == Phase::train;
     if (pass.phase == Phase::train && pass.replay != nullptr) {
       expect(statistics_at + 2 <= pass.replay->size(), "subnet: no statistics kept for {}",
              weight_->name);
       args.mean = (*pass.replay)[statistics_at++];
       args.inv_std = (*pass.replay)[statistics_at++];
     } else if (pass.phase == Phase::train) {
-      update_statistics(x.value(), args, average_count);
+      run.measure = to_measure(average_count);
+      args.mean = run.measure.mean;
+      args.inv_std = run.measure.inv_std;
       if (pass.record != nullptr) {
         pass.record->push_back(args.mean);
         pass.record->push_back(args.inv_std);
@@ -75,7 +91,7 @@ class Subnet::Layer {
       args.inv_std = Tensor::empty(running_var_.shape(), running_var_.dtype(), Tag::statistics);
       PAL_BACKEND(running_var_, inverse_deviation(running_var_, kBatchNormEpsilon, args.inv_std));
     }
-    return batch_norm(x, args, *weight_, *bias_, fused_relu_, pass.phase == Phase::train, result);
+    return run;
   }
 
   LayerSummary summary(const Shape& input, int64_t item_bytes) const {
@@ -99,8 +115,8 @@ class Subnet::Layer {
   }
 
  private:
-  /// Measures the batch and moves the running statistics towards it.
-  void update_statistics(const Tensor& x, BatchNormArgs& args, int64_t average_count) {
+  /// Where a batch's statistics go, and the running ones that follow them.
+  BatchStatistics to_measure(int64_t average_count) const {
     BatchStatistics statistics;
     statistics.mean = Tensor::empty({in_channels_}, running_mean_.dtype(), Tag::statistics);
     statistics.inv_std = Tensor::empty({in_channels_}, running_mean_.dtype(), Tag::statistics);
@@ -109,9 +125,7 @@ class Subnet::Layer {
     statistics.epsilon = kBatchNormEpsilon;
     statistics.momentum =
         average_count > 0 ? 1.0 / static_cast<double>(average_count) : spec_.momentum;
-    PAL_BACKEND(x, batch_norm_statistics(x, statistics));
-    args.mean = statistics.mean;
-    args.inv_std = statistics.inv_std;
+    return statistics;
   }
 
   std::string name_;
@@ -153,10 +167,38 @@ void Subnet::initialise(DType dtype) {
 Variable Subnet::forward(const Variable& x, const SubnetPass& pass) {
   const TagScope tag(Tag::subnet);
   const DType result = x.value().dtype() == DType::f64 ? DType::f64 : compute_;
+  using Kind = LayerSpec::Kind;
   Variable current = x;
   size_t statistics_at = 0;
-  for (const auto& layer : layers_)
-    current = layer->forward(current, pass, statistics_at, result, average_count_);
+  const auto kind = [&](size_t i) {
+    return i < layers_.size() ? std::optional(layers_[i]->kind()) : std::nullopt;
+  };
+  const auto measured = [](const Variable& of, NormRun run) {
+    if (run.measure.mean.defined())
+      PAL_BACKEND(of.value(), batch_norm_statistics(of.value(), run.measure));
+    return run;
+  };
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    Layer& layer = *layers_[i];
+    const bool before_conv = kind(i + 1) == Kind::conv;
+    if (i == 0 && pass.remade != Remade::nothing && layer.is_stem() &&
+        kind(1) == Kind::batch_norm && kind(2) == Kind::conv) {
+      const NormRun run = layers_[1]->begin_norm(pass, statistics_at, average_count_);
+      current = stem_norm_conv(current, layer.conv(), layers_[1]->norm(), run, layers_[2]->conv(),
+                               {.lean = pass.remade == Remade::normalised}, result);
+      i = 2;
+    } else if (kind(i) == Kind::relu) {
+      current = relu(current);
+    } else if (kind(i) == Kind::conv) {
+      current = conv2d(cast(current, result), layer.conv());
+    } else {
+      const NormRun run = measured(current, layer.begin_norm(pass, statistics_at, average_count_));
+      if (pass.remade == Remade::normalised && before_conv && grad_enabled())
+        current = norm_conv(current, layer.norm(), run, layers_[++i]->conv(), result);
+      else
+        current = batch_norm(current, run.args, layer.norm(), run.batch_statistics_used, result);
+    }
+  }
   return current;
 }
 

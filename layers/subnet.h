@@ -56,9 +56,20 @@ SubnetSpec entry_low_res_subnet(int64_t width, int64_t out, double gain);
 /// conv1x1(n, bias) ReLU conv1x1(out, bias).
 SubnetSpec pointwise_subnet(int64_t width, int64_t out, double gain);
 
-/// How batch norms behave in one run of a subnet.
+/// What a subnet's tape does not keep but makes anew when its backward pass comes to it.
+enum class Remade {
+  nothing,
+  /// The result of a first convolution that is cheap to make and large (stem_norm_conv).
+  stem,
+  /// That and its gradient, and normalised values (norm_conv).
+  normalised,
+};
+
+/// How one run of a subnet goes.
 struct SubnetPass {
   Phase phase = Phase::evaluate;
+  Remade remade = Remade::stem;
+  // How batch norms behave.
   /// Training phase: where the batch statistics go (and the running ones are updated)...
   std::vector<Tensor>* record = nullptr;
   /// ...or where they come from, in a recomputation.

@@ -4,6 +4,7 @@
 
 #include "kernels/softmax.h"
 #include "layers/models/ib_inn.h"
+#include "runtime/profiler.h"
 
 namespace pal {
 namespace {
@@ -94,7 +95,10 @@ void TrainStep::work(const StepInput& input, const Tensor& images) {
       input.means_only ? dynamic_cast<IbInn&>(model_).train_means_step(images, targets_, input.loss)
                        : model_.train_step(images, targets_, input.loss);
   PAL_BACKEND(result.scores, count_top_k(result.scores, labels_, 1, correct_));
-  sgd_.apply();
+  {
+    const PhaseScope phase("optimizer");
+    sgd_.apply();
+  }
   numbers_.view_at(kSummary, {3}).copy_from(result.summary);
   numbers_.view_at(kCorrect, {1}).copy_from(correct_);
   numbers_.view_at(kSquaredNorms, {2}).copy_from(sgd_.squared_norms());

@@ -92,7 +92,7 @@ Tensor TwoSidedCoupling::uncouple(const Tensor& y, const CouplingOutput& output,
   return x;
 }
 
-BlockBackward TwoSidedCoupling::couple_backward(const Tensor& y, const Tensor& grad_y,
+BlockBackward TwoSidedCoupling::couple_backward(Tensor&& y, Tensor&& grad_y,
                                                 const Tensor& grad_log_det,
                                                 const CouplingOutput& output, BlockMemory& memory,
                                                 bool want_grad_x, const CouplingGrads& act_norm) {
@@ -100,13 +100,11 @@ BlockBackward TwoSidedCoupling::couple_backward(const Tensor& y, const Tensor& g
   const bool stored = memory.input.defined();
   const int64_t scale = downsample_ ? 2 : 1;
   const int64_t factor = scale * scale;
-  const Tensor x = stored ? memory.input
-                          : Tensor::empty({grad_y.size(0), grad_y.size(1) * scale,
-                                           grad_y.size(2) * scale, first_ + second_},
-                                          grad_y.dtype());
-  const Tensor x1 = x.slice_channels(0, first_);
-  const Tensor x2 = x.slice_channels(first_, second_);
+  const Shape low1 = grad_y.shape().with_last(factor * first_);
   const Shape low2 = grad_y.shape().with_last(factor * second_);
+  const Shape x_shape = {grad_y.size(0), grad_y.size(1) * scale, grad_y.size(2) * scale,
+                         first_ + second_};
+  Tensor x = memory.input;
   const bool rerun = !memory.subnets[1].tape.output.defined();
 
   // The second coupling: y1 from x1, conditioned on y2.
@@ -119,56 +117,71 @@ BlockBackward TwoSidedCoupling::couple_backward(const Tensor& y, const Tensor& g
     y2 = memory.subnets[1].tape.input.value();
   } else {
     // Only x is kept: run the first coupling forward again.
-    first_tape = tape_of(0, x1, memory);
+    first_tape = tape_of(0, x.slice_channels(0, first_), memory);
     const Tensor a_first = first_tape.output.value();
     y2 = Tensor::empty(low2, grad_y.dtype());
     const Tensor unused = Tensor::zeros({grad_y.size(0)}, DType::f64, Tag::workspace);
-    PAL_BACKEND(
-        x, coupling_forward(lower(x2), {}, a_first, gains_, with_shift({}, a_first), y2, unused));
+    PAL_BACKEND(x, coupling_forward(lower(x.slice_channels(first_, second_)), {}, a_first, gains_,
+                                    with_shift({}, a_first), y2, unused));
   }
-  LocalTape second_tape = tape_of(1, y2, memory);
-  const Tensor a_second = second_tape.output.value();
-  const Tensor x1_low =
-      stored ? lower(x1) : Tensor::empty(grad_y.shape().with_last(factor * first_), grad_y.dtype());
-  CouplingGrads second_grads = half_grads(x1_low, a_second);
-  second_grads.passive = Tensor::empty(low2, grad_y.dtype());
-  second_grads.scale = act_norm.scale;
-  second_grads.offset = act_norm.offset;
-  const CouplingOutput both_shifted = with_shift(both, a_second);
-  if (stored)
-    PAL_BACKEND(x, coupling_backward(x1_low, y2, grad_y, grad_log_det, a_second, gains_,
-                                     both_shifted, second_grads));
-  else
-    PAL_BACKEND(x, coupling_inverse_backward(y, grad_y, grad_log_det, a_second, gains_,
-                                             both_shifted, x1_low, second_grads));
-  finish_grad_a(a_second, second_grads);
-  const Tensor grad_y2 = second_grads.passive;
-  backward_subnet(second_tape, second_grads.a, grad_y2);
-  if (!stored) raise(x1_low, x1);
+  Tensor x1_low;
+  Tensor grad_x1_low;
+  Tensor grad_y2;
+  {
+    LocalTape tape = tape_of(1, y2, memory);
+    x1_low = stored ? lower(x.slice_channels(0, first_)) : Tensor::empty(low1, grad_y.dtype());
+    CouplingGrads grads = half_grads(Tensor::empty(low1, grad_y.dtype()), tape.output.value());
+    grads.passive = Tensor::empty(low2, grad_y.dtype());
+    grads.scale = act_norm.scale;
+    grads.offset = act_norm.offset;
+    {
+      const Tensor& a = tape.output.value();
+      const CouplingOutput shifted = with_shift(both, a);
+      if (stored)
+        PAL_BACKEND(x,
+                    coupling_backward(x1_low, y2, grad_y, grad_log_det, a, gains_, shifted, grads));
+      else
+        PAL_BACKEND(y, coupling_inverse_backward(y, grad_y, grad_log_det, a, gains_, shifted,
+                                                 x1_low, grads));
+      finish_grad_a(a, grads);
+    }
+    y = Tensor();
+    grad_y = Tensor();
+    grad_x1_low = grads.active;
+    grad_y2 = grads.passive;
+    backward_subnet(std::move(tape), std::move(grads.a), grad_y2);
+  }
 
   // The first coupling: y2 from x2, conditioned on x1.
-  if (!first_tape.output.defined()) first_tape = tape_of(0, x1, memory);
-  const Tensor a_first = first_tape.output.value();
-  const CouplingOutput alone = with_shift({}, a_first);
-  const Tensor x2_low = stored ? lower(x2) : Tensor::empty(low2, grad_y.dtype());
-  CouplingGrads first_grads = half_grads(x2_low, a_first);
-  if (stored)
-    PAL_BACKEND(x, coupling_backward(x2_low, {}, grad_y2, grad_log_det, a_first, gains_, alone,
-                                     first_grads));
-  else
-    PAL_BACKEND(x, coupling_inverse_backward(y2, grad_y2, grad_log_det, a_first, gains_, alone,
-                                             x2_low, first_grads));
-  finish_grad_a(a_first, first_grads);
-  if (!stored) raise(x2_low, x2);
-  if (!want_grad_x) {
-    backward_subnet(first_tape, first_grads.a, {});
-    return {x, {}};
+  if (!stored) {
+    x = Tensor::empty(x_shape, y2.dtype());
+    raise(x1_low, x.slice_channels(0, first_));
   }
-  const Tensor grad_x = Tensor::empty(x.shape(), x.dtype());
-  const Tensor grad_x1 = grad_x.slice_channels(0, first_);
-  raise(second_grads.active, grad_x1);
-  raise(first_grads.active, grad_x.slice_channels(first_, second_));
-  backward_subnet(first_tape, first_grads.a, grad_x1);
+  x1_low = Tensor();
+  const Tensor grad_x = want_grad_x ? Tensor::empty(x_shape, x.dtype()) : Tensor();
+  const Tensor grad_x1 = want_grad_x ? grad_x.slice_channels(0, first_) : Tensor();
+  if (want_grad_x) raise(grad_x1_low, grad_x1);
+  grad_x1_low = Tensor();
+  const Tensor x2 = x.slice_channels(first_, second_);
+  if (!first_tape.output.defined()) first_tape = tape_of(0, x.slice_channels(0, first_), memory);
+  CouplingGrads grads = half_grads(Tensor::empty(low2, x.dtype()), first_tape.output.value());
+  {
+    const Tensor& a = first_tape.output.value();
+    const CouplingOutput alone = with_shift({}, a);
+    const Tensor x2_low = stored ? lower(x2) : Tensor::empty(low2, x.dtype());
+    if (stored)
+      PAL_BACKEND(x, coupling_backward(x2_low, {}, grad_y2, grad_log_det, a, gains_, alone, grads));
+    else
+      PAL_BACKEND(
+          x, coupling_inverse_backward(y2, grad_y2, grad_log_det, a, gains_, alone, x2_low, grads));
+    finish_grad_a(a, grads);
+    if (!stored) raise(x2_low, x2);
+  }
+  y2 = Tensor();
+  grad_y2 = Tensor();
+  if (want_grad_x) raise(grads.active, grad_x.slice_channels(first_, second_));
+  grads.active = Tensor();
+  backward_subnet(std::move(first_tape), std::move(grads.a), grad_x1);
   return {x, grad_x};
 }
 

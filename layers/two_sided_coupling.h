@@ -28,7 +28,7 @@ class TwoSidedCoupling : public CouplingBlock {
   Tensor couple(const Tensor& x, const CouplingOutput& output, const Tensor& log_det, Phase phase,
                 BlockMemory* memory) override;
   Tensor uncouple(const Tensor& y, const CouplingOutput& output, const Tensor& log_det) override;
-  BlockBackward couple_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
+  BlockBackward couple_backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                                 const CouplingOutput& output, BlockMemory& memory, bool want_grad_x,
                                 const CouplingGrads& act_norm) override;
 

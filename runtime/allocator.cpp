@@ -1,6 +1,7 @@
 #include "runtime/allocator.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -20,6 +21,13 @@ int64_t round_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit
 
 void* allocate_host(int64_t bytes) { return std::aligned_alloc(64, static_cast<size_t>(bytes)); }
 void release_host(void* pointer) noexcept { std::free(pointer); }
+
+/// Addresses that nobody may use, for a meta device: unlike each other and never null.
+void* number_block(int64_t bytes) {
+  static std::atomic<uintptr_t> next{4096};
+  return reinterpret_cast<void*>(next.fetch_add(static_cast<uintptr_t>(bytes)));
+}
+void forget_block(void*) noexcept {}
 
 bool is_activation(Tag tag) {
   return tag == Tag::stream || tag == Tag::subnet || tag == Tag::workspace;
@@ -120,6 +128,10 @@ Allocator& Allocator::cpu() {
 }
 
 Allocator& Allocator::of(Device device) {
+  if (device.meta) {
+    static auto* counter = new Allocator({"meta device", number_block, forget_block, 64, false});
+    return *counter;
+  }
   if (device.is_cpu()) return cpu();
   // The emulator watches the borders of each block, so it gets every single request.
   static auto* allocator = new Allocator({"GPU", cuda::allocate, cuda::release,

@@ -46,7 +46,7 @@ struct MemoryStats {
 class Allocator {
  public:
   static Allocator& cpu();
-  /// The CPU's, or that of the GPU in use.
+  /// The CPU's, that of the GPU in use, or that which counts for meta devices.
   static Allocator& of(Device device);
 
   /// Throws environment with the table by tag when the limit would be exceeded or memory is out.

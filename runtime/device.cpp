@@ -12,7 +12,9 @@ thread_local Device current_device;
 
 }  // namespace
 
-std::string Device::str() const { return is_cpu() ? "cpu" : "cuda:" + std::to_string(index); }
+std::string Device::str() const {
+  return (meta ? "meta " : "") + (is_cpu() ? "cpu" : "cuda:" + std::to_string(index));
+}
 
 Device parse_device(const std::string& text) {
   if (text == "cpu") return {};
@@ -38,5 +40,7 @@ Device parse_device(const std::string& text) {
 DeviceScope::DeviceScope(Device device) : previous_(current_device) { current_device = device; }
 DeviceScope::~DeviceScope() { current_device = previous_; }
 Device DeviceScope::current() { return current_device; }
+
+Device device_of_values() { return current_device.meta ? current_device : Device(); }
 
 }  // namespace pal

@@ -10,12 +10,16 @@ enum class DeviceType : uint8_t { cpu, cuda };
 struct Device {
   DeviceType type = DeviceType::cpu;
   int index = 0;
+  /// Tensors there have a shape but no memory, and kernels do nothing: what a program would
+  /// allocate on the device is counted without running it (as on PyTorch's device of that name).
+  bool meta = false;
 
   static Device cuda(int index = 0) { return {DeviceType::cuda, index}; }
+  Device as_meta() const { return {type, index, true}; }
   bool is_cpu() const { return type == DeviceType::cpu; }
   bool is_cuda() const { return type == DeviceType::cuda; }
   bool operator==(const Device&) const = default;
-  /// "cpu" or "cuda:0".
+  /// "cpu" or "cuda:0", with "meta " before it.
   std::string str() const;
 };
 
@@ -37,5 +41,9 @@ class DeviceScope {
  private:
   Device previous_;
 };
+
+/// Where values are made before they move to their device: the CPU, but in a meta device's scope
+/// that device, which has no values.
+Device device_of_values();
 
 }  // namespace pal

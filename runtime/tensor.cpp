@@ -171,6 +171,7 @@ void Tensor::copy_from(const Tensor& source) const {
   expect(source.shape() == shape_ && source.dtype() == dtype_,
          "copy_from: expected {} of {}, got {} of {}", shape_.str(), name_of(dtype_),
          source.shape().str(), name_of(source.dtype()));
+  if (device().meta || source.device().meta) return;
   const int64_t item = size_of(dtype_);
   const auto* from = static_cast<const char*>(source.raw());
   auto* to = static_cast<char*>(raw());
@@ -226,13 +227,15 @@ Tensor Tensor::to(Device device, Tag tag) const {
 double Tensor::item(int64_t i) const {
   const double* values = data<double>();
   expect(is_dense() && i >= 0 && i < numel(), "item: no element {} in {}", i, shape_.str());
-  if (device().is_cpu()) return values[i];
   double value = 0.0;
+  if (device().meta) return value;
+  if (device().is_cpu()) return values[i];
   cuda::copy_to_host(&value, sizeof value, values + i, sizeof value, sizeof value, 1);
   return value;
 }
 
 void Tensor::fill(double value) const {
+  if (device().meta) return;
   const auto write = [&](auto typed) {
     using T = decltype(typed);
     T* to = data<T>();

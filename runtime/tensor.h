@@ -72,7 +72,7 @@ class Tensor {
   Tensor to(DType dtype) const;
   /// This tensor if it is there already, else a dense copy on that device with the given tag.
   Tensor to(Device device, Tag tag = Tag::workspace) const;
-  /// Element i of a dense f64 tensor; waits for the device.
+  /// Element i of a dense f64 tensor; waits for the device. 0 on a meta device.
   double item(int64_t i = 0) const;
   void fill(double value) const;
   void zero() const { fill(0.0); }

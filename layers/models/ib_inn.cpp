@@ -7,6 +7,7 @@
 #include "layers/fixed_blocks.h"
 #include "layers/slow_coupling.h"
 #include "layers/two_sided_coupling.h"
+#include "runtime/profiler.h"
 
 namespace pal {
 namespace {
@@ -162,18 +163,26 @@ void IbInn::derive() {
   head_->refresh();
 }
 
-void IbInn::set_policy(ActivationPolicy policy) {
-  chain_.set_options({.policies = {policy}, .anchors = {}});
+void IbInn::set_policies(const std::vector<BlockPolicy>& policies) {
+  chain_.set_options({.policies = policies, .anchors = {}});
 }
 
 MixtureResult IbInn::train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                                 Phase phase, Tensor* grad_x) {
   const Variable input(x, grad_x != nullptr);
-  const auto latent = forward(input, phase);
   MixtureResult result;
-  const MixtureHead::Gradients grads =
-      head_->evaluate_backward(latent.y.value(), latent.log_det.value(), targets, loss, result);
-  pal::backward({latent.y, latent.log_det}, {grads.z, grads.log_det});
+  std::vector<Variable> roots(2);
+  Gradients grad_roots(2);
+  {
+    const PhaseScope forward_phase("forward");
+    const auto latent = forward(input, phase);
+    const MixtureHead::Gradients grads =
+        head_->evaluate_backward(latent.y.value(), latent.log_det.value(), targets, loss, result);
+    roots = {latent.y, latent.log_det};
+    grad_roots = {grads.z, grads.log_det};
+  }
+  const PhaseScope backward_phase("backward");
+  pal::backward(std::move(roots), std::move(grad_roots));
   if (grad_x != nullptr) *grad_x = input.grad();
   return result;
 }

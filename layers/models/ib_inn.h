@@ -33,7 +33,8 @@ class IbInn : public Model {
   }
 
   /// Without anchors; `chain().set_options` says more.
-  void set_policy(ActivationPolicy policy) override;
+  int policy_blocks() const override { return chain_.size(); }
+  void set_policies(const std::vector<BlockPolicy>& policies) override;
   MixtureResult train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                            Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
   MixtureResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;

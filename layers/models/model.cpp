@@ -11,6 +11,11 @@ void Model::materialise(uint64_t seed, DType dtype) {
   initialise(seed, dtype);
 }
 
+void Model::materialise_meta(Device device) {
+  const DeviceScope scope(device.as_meta());
+  materialise(0);
+}
+
 void Model::to(Device device) {
   if (this->device() == device) return;
   store_.to(device);

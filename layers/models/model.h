@@ -26,6 +26,9 @@ class Model {
   /// Gives the parameters and buffers their memory and draws their values from `seed`. dtype f64
   /// serves gradient checks.
   void materialise(uint64_t seed, DType dtype = DType::f32);
+  /// Gives everything a shape, but no memory: on the meta device of `device`, to count what steps
+  /// there would allocate.
+  void materialise_meta(Device device);
   ParameterStore& parameters() { return store_; }
   const ParameterStore& parameters() const { return store_; }
   DType dtype() const { return store_.dtype(); }
@@ -37,9 +40,12 @@ class Model {
   /// from them.
   void refresh();
 
-  /// What all blocks keep for the backward pass. Throws usage for `invert` if they cannot be
-  /// inverted.
-  virtual void set_policy(ActivationPolicy policy) = 0;
+  /// Blocks that have a policy, in the order of execution.
+  virtual int policy_blocks() const = 0;
+  /// What blocks keep for the backward pass: one policy for each, or one for all. Throws usage for
+  /// another number, and for `invert` if they cannot be inverted.
+  virtual void set_policies(const std::vector<BlockPolicy>& policies) = 0;
+  void set_policy(BlockPolicy policy) { set_policies({policy}); }
 
   /// Forward, loss and backward for normalised images x [n, h, w, c] and soft targets [n, classes]:
   /// gradients are added to the parameters'. If grad_x is not null, the gradient of the images goes

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "runtime/profiler.h"
+
 namespace pal {
 namespace {
 
@@ -63,6 +65,7 @@ ResNet::ResNet(const ModelConfig& config) : Model(config) {
   fc_weight_.init = linear_init(features_);
   fc_bias_.shape = {config.classes};
   fc_bias_.init = linear_init(features_);
+  set_policy(ActivationPolicy::store);
   stem_->collect("", state_);
   for (const NamedBlock& each : blocks_) each.block->collect(each.name + ".", state_);
   state_.add("fc.weight", fc_weight_);
@@ -78,18 +81,22 @@ void ResNet::initialise(uint64_t, DType dtype) {
   for (const NamedBlock& each : blocks_) each.block->initialise(dtype);
 }
 
-void ResNet::set_policy(ActivationPolicy policy) {
-  expect(policy != ActivationPolicy::invert,
-         "ResNet: expected policy store or recompute; a residual network cannot be inverted");
-  policy_ = policy;
+void ResNet::set_policies(const std::vector<BlockPolicy>& policies) {
+  expect(policies.size() == 1 || policies.size() == blocks_.size(),
+         "ResNet: expected 1 or {} policies, got {}", blocks_.size(), policies.size());
+  for (const BlockPolicy& each : policies)
+    expect(each.policy != ActivationPolicy::invert,
+           "ResNet: expected policy store or recompute; a residual network cannot be inverted");
+  policies_ = policies.size() == 1 ? std::vector(blocks_.size(), policies[0]) : policies;
 }
 
 Variable ResNet::forward(const Variable& x, Phase phase) {
   const TagScope tag(Tag::stream);
   const DeviceScope device(x.value().device());
-  Variable current = stem_->forward(x, {.phase = phase});
+  Variable current = stem_->forward(x, {.phase = phase, .remade = Remade::nothing});
   if (config_.entry == EntryKind::entry) current = max_pool(current, kStemPool);
-  for (const NamedBlock& each : blocks_) current = each.block->forward(current, phase, policy_);
+  for (size_t i = 0; i < blocks_.size(); ++i)
+    current = blocks_[i].block->forward(current, phase, policies_[i]);
   return linear(cast(average_pool(current), dtype()), fc_weight_, fc_bias_);
 }
 
@@ -98,10 +105,17 @@ MixtureResult ResNet::train_step(const Tensor& x, const Tensor& targets, const L
   const TagScope tag(Tag::stream);
   const DeviceScope device(x.device());
   const Variable input(x, grad_x != nullptr);
-  const Variable scores = forward(input, phase);
-  const Tensor grad_scores = Tensor::empty(scores.value().shape(), scores.value().dtype());
-  MixtureResult result = class_losses(scores.value(), targets, loss, grad_scores);
-  pal::backward({scores}, {grad_scores});
+  Variable scores;
+  Tensor grad_scores;
+  MixtureResult result;
+  {
+    const PhaseScope forward_phase("forward");
+    scores = forward(input, phase);
+    grad_scores = Tensor::empty(scores.value().shape(), scores.value().dtype());
+    result = class_losses(scores.value(), targets, loss, grad_scores);
+  }
+  const PhaseScope backward_phase("backward");
+  backward_from(std::move(scores), std::move(grad_scores));
   if (grad_x != nullptr) *grad_x = input.grad();
   return result;
 }

@@ -24,8 +24,8 @@ class ResNet : public Model {
 
   /// What residual blocks keep for the backward pass: `store` (the start) or `recompute`; `invert`
   /// throws usage. The stem always keeps everything.
-  void set_policy(ActivationPolicy policy) override;
-  ActivationPolicy policy() const { return policy_; }
+  int policy_blocks() const override { return static_cast<int>(blocks_.size()); }
+  void set_policies(const std::vector<BlockPolicy>& policies) override;
 
   /// Logits [n, classes], in the dtype of the parameters, of normalised images [n, h, w, c].
   Variable forward(const Variable& x, Phase phase);
@@ -56,7 +56,7 @@ class ResNet : public Model {
   int64_t features_ = 0;
   Parameter fc_weight_;  // [classes, features]
   Parameter fc_bias_;
-  ActivationPolicy policy_ = ActivationPolicy::store;
+  std::vector<BlockPolicy> policies_;  // one per block
 };
 
 /// The max pool behind the 7x7 convolution.

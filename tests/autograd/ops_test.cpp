@@ -58,7 +58,10 @@ TEST(Ops, ConvolutionGradients) {
         std::vector<CheckedTensor> parameters = {{"weight", weight.value, weight.grad}};
         if (biased) parameters.push_back({"bias", bias.value, bias.grad});
         check(
-            x, [&](const Variable& v) { return conv2d(v, weight, biased ? &bias : nullptr, g); },
+            x,
+            [&](const Variable& v) {
+              return conv2d(v, {&weight, biased ? &bias : nullptr, g});
+            },
             parameters);
       }
 }
@@ -82,7 +85,7 @@ TEST(Ops, BatchNormGradients) {
           args.mean.fill(0.2);
           args.inv_std.fill(1.3);
         }
-        return batch_norm(v, args, weight, bias, relu_too, batch, DType::f64);
+        return batch_norm(v, args, {&weight, &bias, relu_too}, batch, DType::f64);
       };
       check(x, op, {{"weight", weight.value, weight.grad}, {"bias", bias.value, bias.grad}});
     }
@@ -147,7 +150,7 @@ TEST(Ops, AddReluGradients) {
   Owned weight({5, 1, 1, 5}, DType::f64, 1);
   // Of the branch, of the shortcut, and of one variable that is both: the identity shortcut.
   const Tensor x = random_tensor({2, 3, 4, 5}, DType::f64, 3);
-  const auto branch = [&](const Variable& v) { return conv2d(v, weight, nullptr, {1, 1, 0}); };
+  const auto branch = [&](const Variable& v) { return conv2d(v, {&weight, nullptr, {1, 1, 0}}); };
   const std::vector<CheckedTensor> parameters = {{"weight", weight.value, weight.grad}};
   check(
       x, [&](const Variable& v) { return add_relu(branch(v), Variable(other)); }, parameters);
@@ -162,7 +165,7 @@ TEST(Ops, ASmallSubnetOnOneTape) {
   Owned second({3, 1, 1, 4}, DType::f64, 2);
   Owned bias({3}, DType::f64, 3);
   const auto op = [&](const Variable& v) {
-    return conv2d(relu(conv2d(v, first, nullptr, {3, 1, 1})), second, &bias, {1, 1, 0});
+    return conv2d(relu(conv2d(v, {&first, nullptr, {3, 1, 1}})), {&second, &bias, {1, 1, 0}});
   };
   check(random_tensor({2, 4, 3, 2}, DType::f64, 4), op,
         {{"first", first.value, first.grad},
@@ -176,7 +179,7 @@ TEST(Ops, ParameterGradientsAddUpWithoutAnInputGradient) {
   const Tensor grad_y = random_tensor({2, 4, 3, 3}, DType::f64, 5);
   const auto run = [&](bool want) {
     const Variable input(x, want);
-    backward({conv2d(input, weight, nullptr, {1, 1, 0})}, {grad_y});
+    backward({conv2d(input, {&weight, nullptr, {1, 1, 0}})}, {grad_y});
     EXPECT_EQ(input.grad().defined(), want);
     return values_of(weight.grad);
   };
@@ -193,7 +196,7 @@ TEST(Ops, BatchNormAddsToARedirectedGradient) {
   const BatchNormArgs args = {random_tensor({3}, DType::f64, 5), random_tensor({3}, DType::f64, 6),
                               weight.value, bias.value};
   const auto op = [&](const Variable& v) {
-    return batch_norm(v, args, weight, bias, true, false, DType::f64);
+    return batch_norm(v, args, {&weight, &bias, true}, false, DType::f64);
   };
   const Variable plain(x, true);
   backward({op(plain)}, {grad_y});
@@ -229,7 +232,7 @@ TEST(Ops, Bf16SubnetsKeepFloatParameters) {
   const auto run = [&](DType compute) {
     weight.grad.zero();
     const Variable input(x, true);
-    const Variable y = conv2d(cast(input, compute), weight, &bias, {3, 1, 1});
+    const Variable y = conv2d(cast(input, compute), {&weight, &bias, {3, 1, 1}});
     backward({y}, {random_tensor(y.value().shape(), DType::f32, 4).to(compute)});
     return std::pair{input.grad().to(DType::f64), weight.grad.to(DType::f64)};
   };

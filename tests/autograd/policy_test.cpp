@@ -21,7 +21,7 @@ ChainCase plain_chain(int count, double act_norm_init, double subnet_gain, DType
   return {plain_blocks(count, kChannels, act_norm_init, subnet_gain), kInput, dtype, false};
 }
 
-std::vector<double> gradients_under(ChainCase& c, ActivationPolicy policy,
+std::vector<double> gradients_under(ChainCase& c, BlockPolicy policy,
                                     std::vector<int> anchors = {}) {
   c.chain.set_options({{policy}, std::move(anchors)});
   c.zero_grad();
@@ -43,6 +43,21 @@ TEST(Policies, FiftyBlocksInDoubleGiveEqualGradients) {
   const auto stored = gradients_under(c, ActivationPolicy::store);
   EXPECT_LT(relative_difference(gradients_under(c, ActivationPolicy::recompute), stored), 1e-12);
   EXPECT_LT(relative_difference(gradients_under(c, ActivationPolicy::invert), stored), 1e-9);
+  const auto lean = [&](ActivationPolicy policy) { return gradients_under(c, {policy, true}); };
+  EXPECT_LT(relative_difference(lean(ActivationPolicy::store), stored), 1e-12);
+  EXPECT_LT(relative_difference(lean(ActivationPolicy::recompute), stored), 1e-12);
+  EXPECT_LT(relative_difference(lean(ActivationPolicy::invert), stored), 1e-9);
+}
+
+TEST(Policies, BlocksMayHaveDifferentPolicies) {
+  ChainCase c = plain_chain(6, 1.0, 0.1, DType::f64);
+  const auto stored = gradients_under(c, ActivationPolicy::store);
+  using enum ActivationPolicy;
+  c.chain.set_options(
+      {{invert, {store, true}, {invert, true}, store, {recompute, true}, invert}, {}});
+  c.zero_grad();
+  c.backward(Phase::train);
+  EXPECT_LT(relative_difference(c.gradients(), stored), 1e-9);
 }
 
 TEST(Policies, FiftyBlocksInFloatGiveGradientsWithinTheirRounding) {

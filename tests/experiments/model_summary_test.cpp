@@ -2,11 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/planned.h"
 #include "layers/models/ib_inn.h"
-#include "layers/models/resnet.h"
 #include "runtime/allocator.h"
-#include "tests/support/numeric.h"
 
 namespace pal {
 namespace {
@@ -77,9 +74,6 @@ TEST(ModelSummary, CountsWhatAModelHas) {
 TEST(ModelSummary, PoliciesFollowTheFamily) {
   EXPECT_EQ(policies_of(ModelFamily::flow).size(), 3U);
   EXPECT_EQ(policies_of(ModelFamily::resnet).size(), 2U);
-  testing::expect_error(ErrorKind::usage, "a ResNet cannot be inverted", [] {
-    (void)activation_bytes(summarize_model(preset("resnet-small")), ActivationPolicy::invert, 1);
-  });
 }
 
 TEST(ModelSummary, NeedsNoMemoryForParameters) {
@@ -98,110 +92,6 @@ TEST(ModelSummary, CountsMixingMatricesThatAreMultiplied) {
   const ModelSummary multiplied = summarize_model(config);
   EXPECT_EQ(multiplied.multiply_adds - permuted.multiply_adds, permuted.multiply_adds_dense_mixing);
 }
-
-/// The published network, shrunk: entry coupling, pointwise coupling, two stages.
-ModelConfig with_entry() {
-  ModelConfig config = preset("ibinn-imagenet");
-  config.image_size = 64;
-  config.classes = 10;
-  config.blocks = {2, 2};
-  config.strides = {1, 2};
-  config.widths = {64, 64};
-  config.act_norm_init = 1.0;
-  config.rank = 0;
-  return config;
-}
-ModelConfig with_matrices() {
-  ModelConfig config = preset("ibinn-mnist");
-  config.mixing = MixingKind::orthogonal;
-  return config;
-}
-ModelConfig plain_mnist() { return preset("ibinn-mnist"); }
-ModelConfig plain_small() { return preset("ibinn-small"); }
-
-ModelConfig residual() { return preset("resnet-small"); }
-/// ResNet-50, shrunk: two stages behind the pooling stem.
-ModelConfig bottlenecks() {
-  ModelConfig config = preset("resnet50");
-  config.image_size = 64;
-  config.classes = 10;
-  config.blocks = {2, 2};
-  config.strides = {1, 2};
-  config.widths = {32, 64};
-  config.entry_width = 32;
-  return config;
-}
-ModelConfig bottlenecks_in_bf16() {
-  ModelConfig config = bottlenecks();
-  config.compute = DType::bf16;
-  return config;
-}
-
-struct MemoryCase {
-  const char* name;
-  ModelConfig (*config)();
-  ActivationPolicy policy;
-};
-
-class ActivationBytes : public ::testing::TestWithParam<MemoryCase> {};
-
-/// Peak activations of one training step.
-int64_t measured_peak(Model& model, ActivationPolicy policy, int64_t batch) {
-  const ModelConfig& config = model.config();
-  ChainOptions options;
-  options.policies = {policy};
-  if (auto* flow = dynamic_cast<IbInn*>(&model)) flow->chain().set_options(options);
-  if (auto* net = dynamic_cast<ResNet*>(&model)) net->set_policy(policy);
-  const Tensor x = Tensor::empty({batch, config.image_size, config.image_size, config.channels},
-                                 DType::f32, Tag::data);
-  for (int64_t i = 0; i < x.numel() / 4; ++i) {
-    const auto values = Philox(5, RandomPurpose::test).normal4(static_cast<uint32_t>(i));
-    std::copy(values.begin(), values.end(), x.data<float>() + 4 * i);
-  }
-  const Tensor targets = Tensor::empty({batch, config.classes}, DType::f32, Tag::data);
-  targets.fill(0.1);
-  model.train_step(x, targets, {});  // plans and shadows are made
-  Allocator::cpu().reset_peaks();
-  model.train_step(x, targets, {});
-  return Allocator::cpu().stats().peak_activations;
-}
-
-TEST_P(ActivationBytes, AgreeWithTheAllocator) {
-  constexpr int64_t kBatch = 32;
-  const ModelConfig config = GetParam().config();
-  if (config.compute == DType::bf16 && !cpu_has_bf16())
-    GTEST_SKIP() << "SKIPPED: this processor has no bf16";
-  const auto model = build_model(config);
-  model->materialise(1);
-  const auto measured = static_cast<double>(measured_peak(*model, GetParam().policy, kBatch));
-  const auto expected =
-      static_cast<double>(activation_bytes(summarize_model(config), GetParam().policy, kBatch));
-  // What the formula leaves out: scratch of oneDNN and of reductions.
-  EXPECT_NEAR(measured / expected, 1.0, 0.1)
-      << format_bytes(static_cast<int64_t>(measured)) << " measured, "
-      << format_bytes(static_cast<int64_t>(expected)) << " expected";
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Policies, ActivationBytes,
-    ::testing::Values(MemoryCase{"mnist", plain_mnist, ActivationPolicy::store},
-                      MemoryCase{"mnist", plain_mnist, ActivationPolicy::recompute},
-                      MemoryCase{"mnist", plain_mnist, ActivationPolicy::invert},
-                      MemoryCase{"small", plain_small, ActivationPolicy::store},
-                      MemoryCase{"small", plain_small, ActivationPolicy::invert},
-                      MemoryCase{"entry", with_entry, ActivationPolicy::store},
-                      MemoryCase{"entry", with_entry, ActivationPolicy::recompute},
-                      MemoryCase{"entry", with_entry, ActivationPolicy::invert},
-                      MemoryCase{"matrices", with_matrices, ActivationPolicy::invert},
-                      MemoryCase{"residual", residual, ActivationPolicy::store},
-                      MemoryCase{"residual", residual, ActivationPolicy::recompute},
-                      MemoryCase{"bottlenecks", bottlenecks, ActivationPolicy::store},
-                      MemoryCase{"bottlenecks", bottlenecks, ActivationPolicy::recompute},
-                      MemoryCase{"bf16", bottlenecks_in_bf16, ActivationPolicy::store},
-                      MemoryCase{"bf16", bottlenecks_in_bf16, ActivationPolicy::recompute}),
-    [](const auto& each) {
-      return std::string(each.param.name) + "_" + name_of(each.param.policy);
-    });
 
 }  // namespace
 }  // namespace pal

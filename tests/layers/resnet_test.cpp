@@ -349,7 +349,8 @@ TEST(ResNet, RefusesWhatItIsNot) {
   ResNet model(tiny_resnet(), 1);
   expect_error(ErrorKind::usage, "cannot be inverted",
                [&] { model.set_policy(ActivationPolicy::invert); });
-  EXPECT_EQ(model.policy(), ActivationPolicy::store);
+  expect_error(ErrorKind::usage, "policies, got 7",
+               [&] { model.set_policies(std::vector<BlockPolicy>(7, ActivationPolicy::store)); });
   expect_error(ErrorKind::usage, "ibinn-mnist is a flow", [] { ResNet flow(ModelConfig{}); });
   const NoGradGuard no_grad;
   EXPECT_THROW(model.forward(Variable(Tensor::zeros({2, 19, 19, 1})), Phase::evaluate), Error);

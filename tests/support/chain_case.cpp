@@ -231,17 +231,4 @@ std::vector<std::unique_ptr<InvertibleBlock>> plain_blocks(int count, int64_t ch
   return blocks;
 }
 
-double relative_difference(const std::vector<double>& a, const std::vector<double>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double difference = 0.0;
-  double largest = 0.0;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    // NaN is the largest difference of all.
-    const double d = std::abs(a[i] - b[i]);
-    difference = d <= difference ? difference : d;
-    largest = std::max(largest, std::abs(b[i]));
-  }
-  return difference == 0.0 ? 0.0 : difference / largest;
-}
-
 }  // namespace pal::testing

@@ -55,7 +55,4 @@ std::vector<std::unique_ptr<InvertibleBlock>> plain_blocks(int count, int64_t ch
                                                            double act_norm_init,
                                                            double subnet_gain);
 
-/// Largest |a - b| over the largest |b|.
-double relative_difference(const std::vector<double>& a, const std::vector<double>& b);
-
 }  // namespace pal::testing

@@ -59,6 +59,20 @@ inline std::vector<double> values_of(const Tensor& tensor) {
   return values;
 }
 
+/// Largest |a - b| over the largest |b|.
+inline double relative_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double difference = 0.0;
+  double largest = 0.0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    // NaN is the largest difference of all.
+    const double d = std::abs(a[i] - b[i]);
+    difference = d <= difference ? difference : d;
+    largest = std::max(largest, std::abs(b[i]));
+  }
+  return difference == 0.0 ? 0.0 : difference / largest;
+}
+
 inline Tensor tensor_with(const Shape& shape, DType dtype, const std::vector<double>& values) {
   EXPECT_EQ(shape.numel(), static_cast<int64_t>(values.size()));
   const Tensor tensor = Tensor::empty(shape, dtype);

@@ -1,5 +1,6 @@
 #pragma once
 #include "autograd/ops.h"
+#include "kernels/conv_gemm.h"
 
 // The passes of a convolution of dense x, for the ops that contain one.
 namespace pal {
@@ -22,10 +23,9 @@ inline Tensor conv_pass(const Tensor& x, const Conv& conv) {
 
 /// Adds to the gradients of weight and bias.
 inline void conv_weight_pass(const Tensor& x, const Tensor& grad_y, const Conv& conv) {
-  // What a plan must know of the kernel: on a CPU the library makes the gradient in a layout of its
-  // own first.
+  // What a plan must know of the kernel.
   if (x.device().meta && x.device().is_cpu())
-    Tensor::empty(conv.weight->shape, DType::f32, Tag::workspace, x.device());
+    Tensor::empty({cpu::conv_weight_scratch(x, grad_y, conv.geometry)}, DType::u8, Tag::workspace);
   PAL_BACKEND(x, conv_backward_weight(x, grad_y, conv.geometry, conv.weight->grad,
                                       conv.bias != nullptr ? conv.bias->grad : Tensor()));
 }

@@ -1,7 +1,10 @@
 #include "kernels/conv_check.h"
+#include "kernels/conv_gemm.h"
+#include "kernels/gemm_bias.h"
 #include "kernels/onednn.h"
 #include "kernels/plan_cache.h"
 #include "kernels/planned.h"
+#include "kernels/reduce.h"
 #include "kernels/weight_shadow.h"
 #include "runtime/profiler.h"
 
@@ -42,6 +45,12 @@ Memory::desc image(const Tensor& t) {
                          {s[1] * s[2] * s[3], 1, s[2] * s[3], s[3]});
 }
 
+/// The same tensor in a layout of the library's choice.
+Memory::desc any_layout(const Memory::desc& desc) {
+  return {desc.dims(), static_cast<Memory::data_type>(desc.data.data_type),
+          Memory::format_tag::any};
+}
+
 /// Our plain weights [out, k, k, in] in oneDNN's logical order out, in, k, k.
 Memory::desc plain_weight(int64_t out, int64_t in, int64_t k, DType dtype) {
   return onednn::strided({out, in, k, k}, dtype, {k * k * in, 1, k * in, in});
@@ -71,8 +80,10 @@ ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool h
     return (out - 1) * g.stride + g.kernel - in - g.padding;
   };
   const Memory::dims padding_r = {right(x.size(1), y.size(1)), right(x.size(2), y.size(2))};
-  const Memory::desc x_desc = image(x);
-  const Memory::desc y_desc = image(y);
+  const bool blocks =
+      direction == Direction::weight && conv_gradient_in_blocks(x.dtype(), x.channels(), g);
+  const Memory::desc x_desc = blocks ? any_layout(image(x)) : image(x);
+  const Memory::desc y_desc = blocks ? any_layout(image(y)) : image(y);
   const Memory::desc w_any = any_weight(y.channels(), x.channels(), g.kernel, x.dtype());
   const Memory::desc bias({y.channels()}, Memory::data_type::f32, Memory::format_tag::a);
   auto& engine = onednn::engine();
@@ -111,6 +122,8 @@ ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool h
                                                           strides, padding, padding_r);
   const dnnl::convolution_backward_weights::primitive_desc backward(
       backward_desc, onednn::attributes(), engine, forward);
+  plan.x = backward.src_desc();
+  plan.y = backward.diff_dst_desc();
   plan.weight = backward.diff_weights_desc();
   plan.primitive = dnnl::convolution_backward_weights(backward);
   finish_plan(plan, backward, "conv_backward_weight", x, y, g);
@@ -165,6 +178,35 @@ Memory shadowed(const Tensor& weight, WeightShadow& shadow, const Memory::desc& 
   return target;
 }
 
+// 1x1 convolutions as products of matrices.
+
+Tensor as_matrix(const Tensor& t) { return t.reshape({t.rows(), t.channels()}); }
+
+/// The weights as a matrix [out, in] of the given dtype.
+Tensor weight_matrix(const Tensor& weight, WeightShadow& shadow, DType dtype,
+                     const ConvGeometry& g) {
+  const Shape shape = {weight.size(0), weight.channels()};
+  const Memory memory =
+      shadowed(weight, shadow, plain_weight(shape[0], shape[1], g.kernel, dtype), g);
+  return Tensor::borrowed(memory.get_data_handle(), shape, dtype, Device());
+}
+
+ConvByGemm by_gemm(const Tensor& x, const Tensor& y, const ConvGeometry& g) {
+  return conv_by_gemm(x.rows(), x.channels(), y.channels(), g);
+}
+
+/// An image in the layout of a plan: itself or a copy, which lives in `storage`.
+Memory image_as(const Memory::desc& wanted, const Tensor& t, Tensor& storage) {
+  auto& engine = onednn::engine();
+  const Memory own(image(t), engine, t.raw());
+  if (own.get_desc() == wanted) return own;
+  storage =
+      Tensor::empty({static_cast<int64_t>(wanted.get_size())}, DType::u8, Tag::workspace, Device());
+  const Memory copy(wanted, engine, storage.raw());
+  reorder(own, copy, false);
+  return copy;
+}
+
 }  // namespace
 
 void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
@@ -177,6 +219,9 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
     expect(double_reference().conv_forward != nullptr, "conv_forward: f64 is for test builds only");
     return double_reference().conv_forward(x, weight, bias, g, y);
   }
+  if (by_gemm(x, y, g).passes)
+    return gemm_bias(as_matrix(x), weight_matrix(weight, shadow, x.dtype(), g), bias, as_matrix(y),
+                     {.transpose_b = true});
   onednn::wrapped("conv_forward", [&] {
     const ConvPlan& plan = plan_of(Direction::forward, x, y, bias.defined(), g);
     auto& engine = onednn::engine();
@@ -200,6 +245,9 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
            "conv_backward_data: f64 is for test builds only");
     return double_reference().conv_backward_data(grad_y, weight, g, grad_x);
   }
+  if (by_gemm(grad_x, grad_y, g).passes)
+    return gemm_bias(as_matrix(grad_y), weight_matrix(weight, shadow, grad_x.dtype(), g), {},
+                     as_matrix(grad_x), {});
   onednn::wrapped("conv_backward_data", [&] {
     const ConvPlan& plan = plan_of(Direction::data, grad_x, grad_y, false, g);
     auto& engine = onednn::engine();
@@ -221,15 +269,24 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
            "conv_backward_weight: f64 is for test builds only");
     return double_reference().conv_backward_weight(x, grad_y, g, grad_weight, grad_bias);
   }
+  if (by_gemm(x, grad_y, g).weight_gradient) {
+    gemm_bias(as_matrix(grad_y), as_matrix(x), {},
+              grad_weight.reshape({grad_weight.size(0), grad_weight.channels()}),
+              {.transpose_a = true, .accumulate = true});
+    if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
+    return;
+  }
   onednn::wrapped("conv_backward_weight", [&] {
     const ConvPlan& plan = plan_of(Direction::weight, x, grad_y, grad_bias.defined(), g);
     auto& engine = onednn::engine();
     const Tensor local = Tensor::empty({static_cast<int64_t>(plan.weight.get_size())}, DType::u8,
                                        Tag::workspace, Device());
     const Memory local_weight(plan.weight, engine, local.raw());
+    Tensor x_copy;
+    Tensor grad_y_copy;
     std::unordered_map<int, Memory> arguments = {
-        {DNNL_ARG_SRC, Memory(plan.x, engine, x.raw())},
-        {DNNL_ARG_DIFF_DST, Memory(plan.y, engine, grad_y.raw())},
+        {DNNL_ARG_SRC, image_as(plan.x, x, x_copy)},
+        {DNNL_ARG_DIFF_DST, image_as(plan.y, grad_y, grad_y_copy)},
         {DNNL_ARG_DIFF_WEIGHTS, local_weight}};
     Tensor local_bias;
     if (grad_bias.defined()) {

@@ -1,0 +1,43 @@
+#pragma once
+#include "kernels/conv.h"
+
+// Which convolutions the CPU runs as matrix products on plain weights: measured in
+// bench/NOTES.md, "1x1 convolutions as matrix products".
+namespace pal::cpu {
+
+/// A 1x1 convolution is the product of x as a matrix [rows, in], rows = batch x height x width,
+/// with the weights.
+struct ConvByGemm {
+  /// The forward pass and the gradient of x. The library's convolutions are somewhat faster, but
+  /// want the weights in two layouts, made anew in each step: with few rows that costs more.
+  bool passes = false;
+  /// The gradient of the weights, for which the library's convolutions are slower and need another
+  /// layout in the end.
+  bool weight_gradient = false;
+};
+
+inline ConvByGemm conv_by_gemm(int64_t rows, int64_t in, int64_t out, const ConvGeometry& g) {
+  constexpr int64_t kFewestChannels = 256;
+  constexpr int64_t kMostRows = 1024;
+  const bool pointwise = g.kernel == 1 && g.stride == 1 && g.padding == 0;
+  const bool wide = in >= kFewestChannels && out >= kFewestChannels;
+  return {pointwise && wide && rows <= kMostRows, pointwise && wide};
+}
+
+/// The library's gradient of the weights of strided float32 convolutions wants its images in blocks
+/// of channels: there it is two to four times as fast as on ours, more than the copies cost.
+inline bool conv_gradient_in_blocks(DType dtype, int64_t in, const ConvGeometry& g) {
+  return dtype == DType::f32 && g.kernel > 1 && g.stride > 1 && in >= 64;
+}
+
+/// Bytes that conv_backward_weight takes for itself, from the shapes alone: the gradient in the
+/// library's layout and, in blocks, both images. The library's own scratch is left out.
+inline int64_t conv_weight_scratch(const Tensor& x, const Tensor& grad_y, const ConvGeometry& g) {
+  const int64_t in = x.channels();
+  const int64_t out = grad_y.channels();
+  if (conv_by_gemm(x.rows(), in, out, g).weight_gradient) return 0;
+  const int64_t images = conv_gradient_in_blocks(x.dtype(), in, g) ? x.bytes() + grad_y.bytes() : 0;
+  return 4 * out * g.kernel * g.kernel * in + images;
+}
+
+}  // namespace pal::cpu

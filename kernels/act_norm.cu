@@ -82,15 +82,6 @@ struct BackwardSums {
   bool aligned;
 };
 
-struct AddSums {
-  __device__ void operator()(int channel, double sum_gx, double sum_g) const {
-    grad_scale[channel] += sum_gx;
-    grad_offset[channel] += sum_g;
-  }
-  double* grad_scale;
-  double* grad_offset;
-};
-
 /// One block.
 __global__ void __launch_bounds__(kThreads)
     scale_kernel(const float* gamma, int64_t channels, ActNormKind kind, float* scale,

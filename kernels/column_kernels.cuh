@@ -154,10 +154,12 @@ void sum_columns(const ColumnLayout& layout, Device device, const MakeSums& make
          channels, finish);
 }
 
-/// A finish of sum_columns that adds to sums [2, channels] f64.
+/// A finish of sum_columns that adds to two sums by channel.
 struct AddSums {
+  AddSums(double* to_first, double* to_second) : first(to_first), second(to_second) {}
+  /// To sums [2, channels] f64.
   explicit AddSums(const Tensor& sums)
-      : first(sums.data<double>()), second(first + sums.channels()) {}
+      : AddSums(sums.data<double>(), sums.data<double>() + sums.channels()) {}
   __device__ void operator()(int channel, double a, double b) const {
     first[channel] += a;
     second[channel] += b;

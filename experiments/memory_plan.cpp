@@ -25,11 +25,12 @@ constexpr int kRebuild = 1;
 constexpr int kStoreLean = 2;
 constexpr int kStore = 3;
 
-BlockPolicy policy_of(int level, ModelFamily family) {
+/// A block without batch norms has nothing to be lean about.
+BlockPolicy policy_of(int level, ModelFamily family, bool has_norms) {
   const auto rebuilt =
       family == ModelFamily::flow ? ActivationPolicy::invert : ActivationPolicy::recompute;
   return {level >= kStoreLean ? ActivationPolicy::store : rebuilt,
-          level == kRebuildLean || level == kStoreLean};
+          has_norms && (level == kRebuildLean || level == kStoreLean)};
 }
 
 /// Multiply-adds in the time of moving one byte: the rates of convolutions and of memory in
@@ -40,6 +41,7 @@ double multiply_adds_per_byte(Device device) { return device.is_cpu() ? 8.0 : 90
 struct BlockCost {
   double of[kLevels] = {};
   int64_t multiply_adds = 0;
+  bool has_norms = false;
   /// About what a lean tape keeps.
   int64_t lean_bytes = 0;
 };
@@ -53,7 +55,10 @@ BlockCost cost_of(const BlockSummary& block, double per_byte) {
   for (const SubnetSummary& subnet : block.subnets) {
     for (const LayerSummary& layer : subnet.layers) {
       cost.multiply_adds += layer.multiply_adds;
-      if (is_norm(layer)) normalised += layer.kept_bytes;
+      if (is_norm(layer)) {
+        normalised += layer.kept_bytes;
+        cost.has_norms = true;
+      }
     }
     cost.lean_bytes += subnet.output_bytes;
   }
@@ -133,7 +138,8 @@ class Planner {
 
   std::vector<BlockPolicy> policies() const {
     std::vector<BlockPolicy> policies;
-    for (const int level : levels_) policies.push_back(policy_of(level, summary_.config.family));
+    for (size_t i = 0; i < levels_.size(); ++i)
+      policies.push_back(policy_of(levels_[i], summary_.config.family, costs_[i].has_norms));
     return policies;
   }
   int64_t peak() { return memory_.peak(policies()); }

@@ -22,11 +22,11 @@ struct StatisticsSums {
   __device__ Line load(int64_t line, int element) const {
     return load_vector<kWidth>(x.line(line) + element);
   }
-  __device__ void add(int64_t, int, const Channels& shift, const Line& values, float* sum,
+  __device__ void add(int64_t, int, const Channels& base, const Line& values, float* sum,
                       float* squares) const {
 #pragma unroll
     for (int k = 0; k < kWidth; ++k) {
-      const float d = static_cast<float>(values.at[k]) - shift.at[k];
+      const float d = static_cast<float>(values.at[k]) - base.at[k];
       sum[k] += d;
       squares[k] += d * d;
     }

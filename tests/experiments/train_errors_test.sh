@@ -157,6 +157,24 @@ run $tiny --dry-run -o dry
 expect_code 0 "--dry-run"
 [ ! -e dry ] || fail "--dry-run made a folder"
 grep -q "network parameters" out || fail "--dry-run: no plan"
+grep -q "activations: about .* KiB (of 5 blocks" out || fail "--dry-run: no plan of the memory"
+run $tiny --dry-run --activation-memory max -o dry
+grep -q "all blocks stored" out || fail "--activation-memory max: $(cat out)"
+refuse 2 "expected auto, min, max or bytes" $tiny --activation-memory some
+refuse 4 "not even one image fits" $tiny --activation-memory 64
+refuse 4 "the least is" $tiny --activation-memory 64 --dry-run
+
+# Plans are kept: the peak of a step is what was promised.
+peak_of() { sed -n 's/.*"peak_activation_bytes": \([0-9]*\).*/\1/p' "$1/summary.json"; }
+for memory in min max; do
+  run $tiny --max-steps 3 --validate-every 0 --activation-memory $memory -o plan_$memory
+  expect_code 0 "--activation-memory $memory"
+done
+limit=$((($(peak_of plan_min) + $(peak_of plan_max)) / 2))
+run $tiny --max-steps 3 --validate-every 0 --activation-memory $limit -o plan_bytes
+expect_code 0 "--activation-memory BYTES"
+[ "$(peak_of plan_bytes)" -le $((limit + limit / 20)) ] ||
+  fail "--activation-memory $limit: $(peak_of plan_bytes) bytes"
 if [ -w /dev/full ]; then
   timeout 60 "$train" $tiny --checkpoint-every 20 -o full >/dev/full 2>err
   code=$?

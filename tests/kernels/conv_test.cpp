@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/conv_gemm.h"
 #include "kernels/planned.h"
 #include "tests/support/numeric.h"
 
@@ -85,6 +86,13 @@ std::vector<Case> odd_cases() {
         cases.emplace_back(Shape{batch, batch == 1 ? 5 : 8, batch == 1 ? 9 : 7, in}, out, g);
   cases.emplace_back(Shape{1, 1, 1, 3}, 5, ConvGeometry{3, 1, 1});
   cases.emplace_back(Shape{2, 1, 7, 3}, 5, ConvGeometry{3, 2, 1});
+  // What runs as a product of matrices: all passes, or with many rows the gradient of the weights.
+  cases.emplace_back(Shape{1, 1, 1, 256}, 257, ConvGeometry{1, 1, 0});
+  cases.emplace_back(Shape{3, 3, 5, 263}, 256, ConvGeometry{1, 1, 0});
+  cases.emplace_back(Shape{1, 33, 32, 256}, 256, ConvGeometry{1, 1, 0});
+  // Whose gradient of the weights is made in blocks of channels.
+  cases.emplace_back(Shape{2, 9, 8, 64}, 5, ConvGeometry{3, 2, 1});
+  cases.emplace_back(Shape{1, 7, 7, 67}, 33, ConvGeometry{3, 2, 1});
   return cases;
 }
 
@@ -120,6 +128,33 @@ TEST(Conv, WeightGradientsAddUp) {
     EXPECT_NEAR(testing::value_at(thrice, i), 3 * testing::value_at(once, i), 1e-4);
   for (int64_t i = 0; i < bias_once.numel(); ++i)
     EXPECT_NEAR(testing::value_at(bias_thrice, i), 3 * testing::value_at(bias_once, i), 1e-4);
+}
+
+TEST(Conv, ChoosesByShapesAlone) {
+  const ConvGeometry pointwise;
+  EXPECT_TRUE(cpu::conv_by_gemm(1024, 256, 256, pointwise).passes);
+  EXPECT_FALSE(cpu::conv_by_gemm(1025, 256, 256, pointwise).passes);
+  EXPECT_TRUE(cpu::conv_by_gemm(1025, 256, 256, pointwise).weight_gradient);
+  EXPECT_FALSE(cpu::conv_by_gemm(49, 255, 4096, pointwise).weight_gradient);
+  EXPECT_FALSE(cpu::conv_by_gemm(49, 512, 512, {3, 1, 1}).weight_gradient);
+  EXPECT_FALSE(cpu::conv_by_gemm(49, 512, 512, {1, 2, 0}).passes);
+  EXPECT_TRUE(cpu::conv_gradient_in_blocks(DType::f32, 64, {3, 2, 1}));
+  EXPECT_FALSE(cpu::conv_gradient_in_blocks(DType::bf16, 64, {3, 2, 1}));
+}
+
+/// The memory that a plan expects of the kernel is what it takes.
+TEST(Conv, WeightGradientsTakeTheScratchTheySay) {
+  for (const Case& c : {Case({2, 8, 8, 256}, 256, {1, 1, 0}), Case({2, 16, 16, 64}, 32, {3, 2, 1}),
+                        Case({2, 16, 16, 32}, 32, {3, 1, 1})}) {
+    const Tensor grad = Tensor::zeros(c.weight.shape());
+    cpu::conv_backward_weight(c.x, c.grad_y, c.geometry, grad, {});
+    Allocator& allocator = Allocator::cpu();
+    allocator.reset_peaks();
+    const int64_t before = allocator.stats().peak_of(Tag::workspace);
+    cpu::conv_backward_weight(c.x, c.grad_y, c.geometry, grad, {});
+    const int64_t expected = cpu::conv_weight_scratch(c.x, c.grad_y, c.geometry);
+    EXPECT_GE(allocator.stats().peak_of(Tag::workspace) - before, expected) << c.name();
+  }
 }
 
 TEST(Conv, ShadowsFollowTheVersionOfTheWeights) {

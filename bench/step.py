@@ -24,6 +24,8 @@ from step_check import TOLERANCES, check
 from step_tables import case_table, summary_of
 from workers import Worker, WorkerError, is_program, relative
 
+# The rate at which steps are timed: the workers' own.
+TIMED_RATE = 1e-6
 PARITY_STEPS = 2
 # For the threads of the program that has just answered to stop spinning: libgomp's spin for some
 # milliseconds after a step before they sleep.
@@ -113,27 +115,27 @@ def parity(ours, policies, rivals, precision):
     """Differences of the first losses and gradient norms: the rivals' and, as a network that cannot be
     inverted in its precision would be timed for nothing, those under the engine's other policies.
     Raises if they are too large."""
-    wanted = ours.ask("train", policy="store", steps=PARITY_STEPS)
     allowed = TOLERANCES[precision]
     found = {}
 
-    def compare(name, answer, steps):
+    def compare(name, wanted, answer):
         if None in answer["loss"] + answer["grad_norm"]:
             raise WorkerError(f"{name}: gradients are not finite; nothing was timed")
-        loss, norm = (max(map(relative, wanted[key][:steps], answer[key][:steps]))
-                      for key in ("loss", "grad_norm"))
+        loss, norm = (max(map(relative, wanted[key], answer[key])) for key in ("loss", "grad_norm"))
         if loss > allowed[0] or norm > allowed[1]:
             raise WorkerError(f"{name}: losses {answer['loss']} and gradient norms "
                               f"{answer['grad_norm']} where the engine, storing everything, has "
                               f"{wanted['loss']} and {wanted['grad_norm']}; nothing was timed")
         found[name] = {"loss": loss, "grad_norm": norm, "allowed": allowed}
 
+    wanted = ours.ask("train", policy="store", steps=PARITY_STEPS)
     for rival in rivals:
-        compare(rival.label, rival.ask("train", policy="store", steps=PARITY_STEPS), PARITY_STEPS)
+        compare(rival.label, wanted, rival.ask("train", policy="store", steps=PARITY_STEPS))
+    # A rate of zero leaves the weights where they are for the next policy.
+    wanted = ours.ask("train", policy="store", steps=1, lr=0.0)
     for policy in policies:
-        if policy != "store":
-            # Its weights are some steps ahead, by the tiny rate that timing uses.
-            compare(f"{ours.label} {policy}", ours.ask("train", policy=policy, steps=1), 1)
+        compare(f"{ours.label} {policy}", wanted, ours.ask("train", policy=policy, steps=1, lr=0.0))
+    ours.ask("train", policy="store", steps=1, lr=TIMED_RATE)
     return found
 
 

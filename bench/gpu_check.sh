@@ -83,7 +83,7 @@ do_step() {
   for precision in bf16 tf32 fp32; do
     peaks=$(python3 bench/gpu_report.py --fact "$out" "peak ${precision/fp32/f32} TFLOP/s")
     limited "$build/bin/bench_train_step" --device cuda -a ibinn-imagenet -b 8,64,256 --steps 20 \
-      --policy store,invert --cuda-graph on,off --precision "$precision" \
+      --policy store,invert,auto --cuda-graph on,off --precision "$precision" \
       ${peaks:+--gemm-peak "$peaks"} --json "$@" >"$work/$precision.json"
     code=$?
     # Without a single row it is no lack of memory.

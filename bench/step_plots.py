@@ -21,6 +21,7 @@ except ImportError:
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.ticker  # noqa: E402
 
 MIB = 1 << 20
 
@@ -53,36 +54,58 @@ def plot_depth(axes, cases, study):
     lines = collections.defaultdict(list)
     for case in cases:
         for row in memory_rows(case):
-            name = f"{case['arch']}, {row['name']}, {case['precision']}"
-            lines[name].append((coupling_blocks(case),
-                                row["peak_activation_bytes"] / case["batch"] / MIB))
+            lines[row["name"]].append((coupling_blocks(case),
+                                       row["peak_activation_bytes"] / case["batch"] / MIB))
     for row in study:
         if row["network"] == "ibinn-imagenet":
-            lines[f"activation_memory {row['policy']}, {row['precision']}"].append(
-                (row["blocks"], row["peak_activation_bytes"] / row["batch"] / MIB))
-    for name, points in lines.items():
-        axes.plot(*zip(*sorted(points)), marker="o", label=name)
+            point = row["blocks"], row["peak_activation_bytes"] / row["batch"] / MIB
+            known = lines[f"ours {row['policy']}"]
+            if point[0] not in (blocks for blocks, _ in known):
+                known.append(point)
+    for name, points in sorted(lines.items()):
+        points.sort()
+        color = axes.plot(*zip(*points), marker="o", markersize=4)[0].get_color()
+        axes.annotate(name, points[-1], textcoords="offset points", xytext=(6, -3), color=color,
+                      fontsize="small")
+    axes.margins(x=0.02)
+    axes.set_xlim(right=1.25 * axes.get_xlim()[1])  # for the names
     axes.set_xlabel("coupling blocks")
     axes.set_ylabel("peak activations, MiB per image")
+    axes.set_title("{arch}, {precision}, batch {batch}".format(**cases[0]), fontsize="medium")
+
+
+def is_plan(policy):
+    """Plans of the engine form a line; what every block does alike is a point beside it."""
+    return policy in ("min", "auto", "max") or policy[0].isdigit()
 
 
 def plot_budget(axes, cases):
     for case in cases:
-        by_engine = collections.defaultdict(list)
-        for row in memory_rows(case):
-            if "seconds" in row:
-                by_engine[row["engine"]].append(
-                    (row["peak_activation_bytes"] / MIB, 1e3 * row["seconds_median"],
-                     row["policy"]))
-        for engine, points in by_engine.items():
-            points.sort()
-            label = f"{case['arch']}, {engine}, {case['precision']}, batch {case['batch']}"
-            axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", label=label)
-            for memory, time, policy in points:
-                axes.annotate(policy, (memory, time), textcoords="offset points", xytext=(4, 4),
-                              fontsize="x-small")
+        rows = [row for row in memory_rows(case) if "seconds" in row]
+        reference = next(row["seconds_median"] for row in rows if row["name"] == "ours store")
+        for engine in sorted({row["engine"] for row in rows}):
+            plans, alone = [], []
+            for row in rows:
+                if row["engine"] != engine:
+                    continue
+                point = row["peak_activation_bytes"] / MIB, row["seconds_median"] / reference
+                planned = engine == "ours" and is_plan(row["policy"])
+                stored = engine == "ours" and row["policy"] == "store"
+                (plans if planned or stored else alone).append(point)
+                below = planned and row["policy"] not in ("min", "auto")
+                axes.annotate(row["policy"] if planned or stored else row["name"], point, textcoords="offset points",
+                              xytext=(0, -12) if below else (6, 5), fontsize="x-small")
+            label = f"{engine}, {case['arch']}, {case['precision']}, batch {case['batch']}"
+            if plans:
+                axes.plot(*zip(*sorted(plans)), marker="o", label=label + ", plans")
+            if alone:
+                axes.plot(*zip(*alone), "s", label=label)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
+    axes.set_ylim(bottom=0.9)
+    axes.margins(x=0.08, y=0.1)
     axes.set_xlabel("peak activations, MiB")
-    axes.set_ylabel("time of a step, ms")
+    axes.set_ylabel("time of a step / storing everything")
 
 
 def main():
@@ -93,9 +116,11 @@ def main():
         plot_depth(axes, cases, read(args.study) if args.study else [])
     else:
         plot_budget(axes, cases)
-    axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    if args.kind == "depth":
+        axes.set_ylim(bottom=0)
+    else:
+        axes.legend(fontsize="small", loc="lower left")
     # The same figures give the same file.
     plt.rcParams["svg.hashsalt"] = "palindrome"
     figure.savefig(args.out, metadata={"Date": None})

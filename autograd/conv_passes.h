@@ -9,7 +9,16 @@ inline Tensor bias_of(const Conv& conv) {
   return conv.bias != nullptr ? conv.bias->value : Tensor();
 }
 
+/// On a meta device: takes what the kernel of a pass would take, for plans to count.
+inline void count_scratch(cpu::ConvPass pass, const Tensor& x, const Tensor& y, const Conv& conv) {
+  if (!x.device().meta || !x.device().is_cpu()) return;
+  const bool has_bias = conv.bias != nullptr && pass != cpu::ConvPass::data;
+  const int64_t bytes = cpu::conv_scratch(pass, x, y, has_bias, conv.geometry);
+  if (bytes > 0) Tensor::empty({bytes}, DType::u8, Tag::workspace);
+}
+
 inline void conv_pass(const Tensor& x, const Conv& conv, const Tensor& y) {
+  count_scratch(cpu::ConvPass::forward, x, y, conv);
   PAL_BACKEND(
       x, conv_forward(x, conv.weight->value, bias_of(conv), conv.geometry, conv.weight->shadow, y));
 }
@@ -23,15 +32,14 @@ inline Tensor conv_pass(const Tensor& x, const Conv& conv) {
 
 /// Adds to the gradients of weight and bias.
 inline void conv_weight_pass(const Tensor& x, const Tensor& grad_y, const Conv& conv) {
-  // What a plan must know of the kernel.
-  if (x.device().meta && x.device().is_cpu())
-    Tensor::empty({cpu::conv_weight_scratch(x, grad_y, conv.geometry)}, DType::u8, Tag::workspace);
+  count_scratch(cpu::ConvPass::weight, x, grad_y, conv);
   PAL_BACKEND(x, conv_backward_weight(x, grad_y, conv.geometry, conv.weight->grad,
                                       conv.bias != nullptr ? conv.bias->grad : Tensor()));
 }
 
 /// Overwrites grad_x.
 inline void conv_data_pass(const Tensor& grad_y, const Conv& conv, const Tensor& grad_x) {
+  count_scratch(cpu::ConvPass::data, grad_x, grad_y, conv);
   PAL_BACKEND(grad_x, conv_backward_data(grad_y, conv.weight->value, conv.geometry,
                                          conv.weight->shadow, grad_x));
 }

@@ -162,7 +162,7 @@ def draw(results, path):
     left.set_title("Roofline")
     for level, rate in bandwidths(context).items():
         right.axhline(rate, ls=LEVEL_STYLES[level], color="0.35", lw=1.3)
-        beside(right, rate, f"{level}\n{rate:.0f} GB/s")
+        beside(right, rate, f"{level} {rate:.0f} GB/s")
     right.set_xlabel("bytes that one call moves at least")
     right.set_ylabel("GB/s")
     right.set_title("Kernels that are bound by memory")

@@ -20,8 +20,9 @@ bin=build/release/bin
 mkdir -p bench/results
 
 if [ -n "${PALINDROME_PYTHON:-}" ]; then
-  bench/kernels.py --python "$PALINDROME_PYTHON" --json "$results-kernels.json" \
-    --plot "$results-roofline.png"
+  # 77: no matplotlib for the picture
+  "$PALINDROME_PYTHON" bench/kernels.py --python "$PALINDROME_PYTHON" \
+    --json "$results-kernels.json" --plot "$results-roofline.png" || [ $? -eq 77 ]
 else
   "$bin/bench_kernels" --summary "$results-kernels.json"
 fi

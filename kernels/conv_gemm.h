@@ -30,14 +30,13 @@ inline bool conv_gradient_in_blocks(DType dtype, int64_t in, const ConvGeometry&
   return dtype == DType::f32 && g.kernel > 1 && g.stride > 1 && in >= 64;
 }
 
-/// Bytes that conv_backward_weight takes for itself, from the shapes alone: the gradient in the
-/// library's layout and, in blocks, both images. The library's own scratch is left out.
-inline int64_t conv_weight_scratch(const Tensor& x, const Tensor& grad_y, const ConvGeometry& g) {
-  const int64_t in = x.channels();
-  const int64_t out = grad_y.channels();
-  if (conv_by_gemm(x.rows(), in, out, g).weight_gradient) return 0;
-  const int64_t images = conv_gradient_in_blocks(x.dtype(), in, g) ? x.bytes() + grad_y.bytes() : 0;
-  return 4 * out * g.kernel * g.kernel * in + images;
-}
+enum class ConvPass { forward, data, weight };
+
+/// Bytes that a pass takes for itself: what the library asks for; in the gradient of the weights
+/// also that gradient in the library's layout and, in blocks, both images. Plans the pass, from
+/// shapes alone, so x and y (or their gradients) may be on a meta device. 0 for f64 and for what
+/// the processor cannot do.
+int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
+                     const ConvGeometry& g);
 
 }  // namespace pal::cpu

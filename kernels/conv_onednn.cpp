@@ -32,8 +32,6 @@ struct LayoutCopies final : WeightShadow::Impl {
 
 Peak peak_of(DType dtype) { return dtype == DType::bf16 ? Peak::bf16 : Peak::f32; }
 
-enum class Direction : int64_t { forward, data, weight };
-
 struct ConvPlan {
   dnnl::primitive primitive;
   Memory::desc x, weight, y, bias, scratchpad;
@@ -69,7 +67,7 @@ void finish_plan(ConvPlan& plan, const Descriptor& descriptor, const char* what,
                       descriptor.impl_info_str());
 }
 
-ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool has_bias,
+ConvPlan make_plan(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
                    const ConvGeometry& g) {
   using Prop = dnnl::prop_kind;
   constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
@@ -81,7 +79,7 @@ ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool h
   };
   const Memory::dims padding_r = {right(x.size(1), y.size(1)), right(x.size(2), y.size(2))};
   const bool blocks =
-      direction == Direction::weight && conv_gradient_in_blocks(x.dtype(), x.channels(), g);
+      pass == ConvPass::weight && conv_gradient_in_blocks(x.dtype(), x.channels(), g);
   const Memory::desc x_desc = blocks ? any_layout(image(x)) : image(x);
   const Memory::desc y_desc = blocks ? any_layout(image(y)) : image(y);
   const Memory::desc w_any = any_weight(y.channels(), x.channels(), g.kernel, x.dtype());
@@ -98,13 +96,13 @@ ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool h
   plan.x = x_desc;
   plan.y = y_desc;
   plan.bias = bias;
-  if (direction == Direction::forward) {
+  if (pass == ConvPass::forward) {
     plan.weight = forward.weights_desc();
     plan.primitive = dnnl::convolution_forward(forward);
     finish_plan(plan, forward, "conv_forward", x, y, g);
     return plan;
   }
-  if (direction == Direction::data) {
+  if (pass == ConvPass::data) {
     const dnnl::convolution_backward_data::primitive_desc backward(
         dnnl::convolution_backward_data::desc(kAlgorithm, x_desc, w_any, y_desc, strides, padding,
                                               padding_r),
@@ -130,13 +128,13 @@ ConvPlan make_plan(Direction direction, const Tensor& x, const Tensor& y, bool h
   return plan;
 }
 
-const ConvPlan& plan_of(Direction direction, const Tensor& x, const Tensor& y, bool has_bias,
+const ConvPlan& plan_of(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
                         const ConvGeometry& g) {
   static PlanCache<ConvPlan> plans;
   return plans.get(
-      {static_cast<int64_t>(direction), x.size(0), x.size(1), x.size(2), x.size(3), y.size(3),
-       g.kernel, g.stride, g.padding, has_bias, static_cast<int64_t>(x.dtype())},
-      [&] { return make_plan(direction, x, y, has_bias, g); });
+      {static_cast<int64_t>(pass), x.size(0), x.size(1), x.size(2), x.size(3), y.size(3), g.kernel,
+       g.stride, g.padding, has_bias, static_cast<int64_t>(x.dtype())},
+      [&] { return make_plan(pass, x, y, has_bias, g); });
 }
 
 /// Reorders between two layouts, adding to the target if asked.
@@ -209,6 +207,24 @@ Memory image_as(const Memory::desc& wanted, const Tensor& t, Tensor& storage) {
 
 }  // namespace
 
+int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
+                     const ConvGeometry& g) {
+  const ConvByGemm gemm = by_gemm(x, y, g);
+  if (x.dtype() == DType::f64 || (pass == ConvPass::weight ? gemm.weight_gradient : gemm.passes))
+    return 0;
+  try {
+    const ConvPlan& plan = plan_of(pass, x, y, has_bias, g);
+    auto bytes = static_cast<int64_t>(plan.scratchpad.get_size());
+    if (pass != ConvPass::weight) return bytes;
+    bytes += static_cast<int64_t>(plan.weight.get_size());
+    if (plan.x != image(x)) bytes += static_cast<int64_t>(plan.x.get_size());
+    if (plan.y != image(y)) bytes += static_cast<int64_t>(plan.y.get_size());
+    return bytes;
+  } catch (const dnnl::error&) {
+    return 0;
+  }
+}
+
 void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
                   WeightShadow& shadow, const Tensor& y) {
   check_convolution("conv_forward", x, weight, bias, y, g);
@@ -223,7 +239,7 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
     return gemm_bias(as_matrix(x), weight_matrix(weight, shadow, x.dtype(), g), bias, as_matrix(y),
                      {.transpose_b = true});
   onednn::wrapped("conv_forward", [&] {
-    const ConvPlan& plan = plan_of(Direction::forward, x, y, bias.defined(), g);
+    const ConvPlan& plan = plan_of(ConvPass::forward, x, y, bias.defined(), g);
     auto& engine = onednn::engine();
     std::unordered_map<int, Memory> arguments = {
         {DNNL_ARG_SRC, Memory(plan.x, engine, x.raw())},
@@ -249,7 +265,7 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
     return gemm_bias(as_matrix(grad_y), weight_matrix(weight, shadow, grad_x.dtype(), g), {},
                      as_matrix(grad_x), {});
   onednn::wrapped("conv_backward_data", [&] {
-    const ConvPlan& plan = plan_of(Direction::data, grad_x, grad_y, false, g);
+    const ConvPlan& plan = plan_of(ConvPass::data, grad_x, grad_y, false, g);
     auto& engine = onednn::engine();
     onednn::execute(plan.primitive, plan.scratchpad,
                     {{DNNL_ARG_DIFF_DST, Memory(plan.y, engine, grad_y.raw())},
@@ -277,7 +293,7 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
     return;
   }
   onednn::wrapped("conv_backward_weight", [&] {
-    const ConvPlan& plan = plan_of(Direction::weight, x, grad_y, grad_bias.defined(), g);
+    const ConvPlan& plan = plan_of(ConvPass::weight, x, grad_y, grad_bias.defined(), g);
     auto& engine = onednn::engine();
     const Tensor local = Tensor::empty({static_cast<int64_t>(plan.weight.get_size())}, DType::u8,
                                        Tag::workspace, Device());

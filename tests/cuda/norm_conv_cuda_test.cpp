@@ -23,9 +23,14 @@ struct Net {
     running_mean = Tensor::zeros({kInner}, DType::f32, Tag::data, device);
     running_var = Tensor::zeros({kInner}, DType::f32, Tag::data, device);
   }
+  /// Made on the CPU whatever the scope.
+  Tensor values(const Shape& shape, DType dtype, uint64_t key, double scale = 1.0) const {
+    const DeviceScope scope{Device()};
+    return random_tensor(shape, dtype, key, scale).to(device, Tag::data);
+  }
   void give(Parameter& p, const Shape& shape, uint64_t key) const {
     p.shape = shape;
-    p.value = random_tensor(shape, DType::f32, key, 0.5).to(device, Tag::data);
+    p.value = values(shape, DType::f32, key, 0.5);
     p.grad = Tensor::zeros(shape, DType::f32, Tag::data, device);
   }
 
@@ -41,12 +46,12 @@ struct Net {
     run.measure.inv_std = run.args.inv_std;
     run.measure.running_mean = running_mean;
     run.measure.running_var = running_var;
-    const Variable x(random_tensor(kInput, DType::f32, 3).to(device, Tag::data), true);
+    const Variable x(values(kInput, DType::f32, 3), true);
     const Variable y =
         stem_norm_conv(x, {&stem, nullptr, {3, 1, 1}}, {&norm_weight, &norm_bias, true}, run,
                        {&conv, nullptr, {3, 2, 1}}, memory, compute);
     std::vector<Tensor> all = {y.value()};
-    backward_from(y, random_tensor(y.value().shape(), compute, 21).to(device, Tag::data));
+    backward_from(y, values(y.value().shape(), compute, 21));
     for (const Tensor& t : {x.grad(), stem.grad, norm_weight.grad, norm_bias.grad, conv.grad,
                             running_mean, running_var})
       all.push_back(t.clone());

@@ -142,19 +142,39 @@ TEST(Conv, ChoosesByShapesAlone) {
   EXPECT_FALSE(cpu::conv_gradient_in_blocks(DType::bf16, 64, {3, 2, 1}));
 }
 
-/// The memory that a plan expects of the kernel is what it takes.
-TEST(Conv, WeightGradientsTakeTheScratchTheySay) {
-  for (const Case& c : {Case({2, 8, 8, 256}, 256, {1, 1, 0}), Case({2, 16, 16, 64}, 32, {3, 2, 1}),
-                        Case({2, 16, 16, 32}, 32, {3, 1, 1})}) {
-    const Tensor grad = Tensor::zeros(c.weight.shape());
-    cpu::conv_backward_weight(c.x, c.grad_y, c.geometry, grad, {});
-    Allocator& allocator = Allocator::cpu();
+/// The memory that a plan expects of the kernels is what they take.
+TEST(Conv, PassesTakeTheScratchTheySay) {
+  Allocator& allocator = Allocator::cpu();
+  const auto taken = [&](const auto& pass) {
+    pass();  // shadows are made
     allocator.reset_peaks();
     const int64_t before = allocator.stats().peak_of(Tag::workspace);
-    cpu::conv_backward_weight(c.x, c.grad_y, c.geometry, grad, {});
-    const int64_t expected = cpu::conv_weight_scratch(c.x, c.grad_y, c.geometry);
-    EXPECT_GE(allocator.stats().peak_of(Tag::workspace) - before, expected) << c.name();
-  }
+    pass();
+    return allocator.stats().peak_of(Tag::workspace) - before;
+  };
+  for (const DType dtype : {DType::f32, DType::bf16})
+    for (const Case& c :
+         {Case({2, 8, 8, 256}, 256, {1, 1, 0}), Case({2, 16, 16, 64}, 32, {3, 2, 1}),
+          Case({1, 56, 56, 64}, 64, {3, 2, 1}), Case({2, 16, 16, 32}, 32, {3, 1, 1})}) {
+      if (dtype == DType::bf16 && !cpu_has_bf16()) continue;
+      const Tensor x = c.x.to(dtype);
+      const Tensor grad_y = c.grad_y.to(dtype);
+      const Tensor grad_x = Tensor::empty(x.shape(), dtype);
+      const Tensor grad = Tensor::zeros(c.weight.shape());
+      WeightShadow shadow;
+      const auto expected = [&](cpu::ConvPass pass) {
+        return static_cast<double>(cpu::conv_scratch(pass, x, grad_y, false, c.geometry));
+      };
+      const auto expect_taken = [&](int64_t bytes, cpu::ConvPass pass) {
+        EXPECT_NEAR(static_cast<double>(bytes), expected(pass), 0.01 * expected(pass) + 131072.0)
+            << c.name() << " " << name_of(dtype) << " pass " << static_cast<int>(pass);
+      };
+      expect_taken(taken([&] { cpu::conv_backward_weight(x, grad_y, c.geometry, grad, {}); }),
+                   cpu::ConvPass::weight);
+      expect_taken(
+          taken([&] { cpu::conv_backward_data(grad_y, c.weight, c.geometry, shadow, grad_x); }),
+          cpu::ConvPass::data);
+    }
 }
 
 TEST(Conv, ShadowsFollowTheVersionOfTheWeights) {

@@ -166,7 +166,9 @@ TEST(Conv, PassesTakeTheScratchTheySay) {
         return static_cast<double>(cpu::conv_scratch(pass, x, grad_y, false, c.geometry));
       };
       const auto expect_taken = [&](int64_t bytes, cpu::ConvPass pass) {
-        EXPECT_NEAR(static_cast<double>(bytes), expected(pass), 0.01 * expected(pass) + 131072.0)
+        // Products of matrices take a little, too, whatever their size, which no plan counts.
+        const double least = expected(pass) == 0.0 ? 1048576.0 : 8192.0;
+        EXPECT_NEAR(static_cast<double>(bytes), expected(pass), 0.01 * expected(pass) + least)
             << c.name() << " " << name_of(dtype) << " pass " << static_cast<int>(pass);
       };
       expect_taken(taken([&] { cpu::conv_backward_weight(x, grad_y, c.geometry, grad, {}); }),

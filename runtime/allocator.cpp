@@ -25,6 +25,7 @@ void release_host(void* pointer) noexcept { std::free(pointer); }
 /// Addresses that nobody may use, for a meta device: unlike each other and never null.
 void* number_block(int64_t bytes) {
   static std::atomic<uintptr_t> next{4096};
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a name, which nobody follows
   return reinterpret_cast<void*>(next.fetch_add(static_cast<uintptr_t>(bytes)));
 }
 void forget_block(void*) noexcept {}

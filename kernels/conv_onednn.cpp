@@ -79,7 +79,7 @@ ConvPlan make_plan(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bia
   };
   const Memory::dims padding_r = {right(x.size(1), y.size(1)), right(x.size(2), y.size(2))};
   const bool blocks =
-      pass == ConvPass::weight && conv_gradient_in_blocks(x.dtype(), x.channels(), g);
+      pass == ConvPass::weight && conv_gradient_in_blocks(x.dtype(), x.size(1), x.channels(), g);
   const Memory::desc x_desc = blocks ? any_layout(image(x)) : image(x);
   const Memory::desc y_desc = blocks ? any_layout(image(y)) : image(y);
   const Memory::desc w_any = any_weight(y.channels(), x.channels(), g.kernel, x.dtype());

@@ -91,8 +91,8 @@ std::vector<Case> odd_cases() {
   cases.emplace_back(Shape{3, 3, 5, 263}, 256, ConvGeometry{1, 1, 0});
   cases.emplace_back(Shape{1, 33, 32, 256}, 256, ConvGeometry{1, 1, 0});
   // Whose gradient of the weights is made in blocks of channels.
-  cases.emplace_back(Shape{2, 9, 8, 64}, 5, ConvGeometry{3, 2, 1});
-  cases.emplace_back(Shape{1, 7, 7, 67}, 33, ConvGeometry{3, 2, 1});
+  cases.emplace_back(Shape{2, 57, 8, 64}, 5, ConvGeometry{3, 2, 1});
+  cases.emplace_back(Shape{1, 56, 7, 67}, 33, ConvGeometry{3, 2, 1});
   return cases;
 }
 
@@ -138,8 +138,9 @@ TEST(Conv, ChoosesByShapesAlone) {
   EXPECT_FALSE(cpu::conv_by_gemm(49, 255, 4096, pointwise).weight_gradient);
   EXPECT_FALSE(cpu::conv_by_gemm(49, 512, 512, {3, 1, 1}).weight_gradient);
   EXPECT_FALSE(cpu::conv_by_gemm(49, 512, 512, {1, 2, 0}).passes);
-  EXPECT_TRUE(cpu::conv_gradient_in_blocks(DType::f32, 64, {3, 2, 1}));
-  EXPECT_FALSE(cpu::conv_gradient_in_blocks(DType::bf16, 64, {3, 2, 1}));
+  EXPECT_TRUE(cpu::conv_gradient_in_blocks(DType::f32, 56, 64, {3, 2, 1}));
+  EXPECT_FALSE(cpu::conv_gradient_in_blocks(DType::bf16, 56, 64, {3, 2, 1}));
+  EXPECT_FALSE(cpu::conv_gradient_in_blocks(DType::f32, 55, 64, {3, 2, 1}));
 }
 
 /// The memory that a plan expects of the kernels is what they take.

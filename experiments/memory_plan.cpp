@@ -75,10 +75,8 @@ BlockCost cost_of(const BlockSummary& block, double per_byte) {
 /// The blocks of the summary that have a policy.
 std::vector<BlockCost> block_costs(const ModelSummary& summary, Device device) {
   std::vector<BlockCost> costs;
-  const bool flow = summary.config.family == ModelFamily::flow;
   for (const BlockSummary& block : summary.blocks)
-    if (flow || block.is_residual())
-      costs.push_back(cost_of(block, multiply_adds_per_byte(device)));
+    if (block.has_policy) costs.push_back(cost_of(block, multiply_adds_per_byte(device)));
   return costs;
 }
 
@@ -155,7 +153,8 @@ int64_t largest_batch(const ModelConfig& config, int64_t batch, Device device, i
   int64_t fits = 0;
   while (batch - fits > 1) {
     const int64_t middle = fits + (batch - fits) / 2;
-    if (Planner(config, middle, device).peak_of_all(kRebuildLean) <= budget)
+    if (StepMemory(config, middle, device).peak({policy_of(kRebuildLean, config.family, true)}) <=
+        budget)
       fits = middle;
     else
       batch = middle;

@@ -37,8 +37,6 @@ void add_coupling(const CouplingBlock& block, const ModelConfig& config, BlockSu
 
 }  // namespace
 
-bool BlockSummary::is_residual() const { return kind == "bottleneck" || kind == "basic"; }
-
 std::vector<ActivationPolicy> policies_of(ModelFamily family) {
   std::vector<ActivationPolicy> policies = {ActivationPolicy::store, ActivationPolicy::recompute};
   if (family == ModelFamily::flow) policies.push_back(ActivationPolicy::invert);
@@ -56,6 +54,7 @@ ModelSummary summarize_model(const ModelConfig& config) {
     BlockSummary block;
     block.name = chain.name(i);
     block.kind = chain.block(i).kind();
+    block.has_policy = true;
     block.input = shape;
     block.output = chain.block(i).output_shape(shape);
     StateList state;

@@ -26,8 +26,8 @@ struct BlockSummary {
   int64_t dense_mixing = 0;   ///< what a dense channel mixing costs: channels^2 x pixels
   std::vector<SubnetSummary> subnets;
 
-  /// A block of a ResNet that has a policy: not the stem, the pooling or the linear layer.
-  bool is_residual() const;
+  /// Whether it is one of Model::policy_blocks(): all of a flow, the residual ones of a ResNet.
+  bool has_policy = false;
 };
 
 struct ModelSummary {

@@ -54,6 +54,7 @@ ModelSummary summarize_resnet(const ModelConfig& config) {
     BlockSummary block =
         begin(name, config.subnet == SubnetKind::bottleneck ? "bottleneck" : "basic",
               residual->output_shape(shape));
+    block.has_policy = true;
     add_subnet("branch", residual->branch(), config.compute, config.compute, block);
     if (residual->shortcut() != nullptr)
       add_subnet("downsample", *residual->shortcut(), config.compute, config.compute, block);

@@ -25,10 +25,9 @@ void Trainer::print_plan() const {
       summary.blocks.size(), summary.parameters_network, summary.parameters_total));
   size_t next = 0;
   for (const BlockSummary& block : summary.blocks) {
-    const bool planned = flow_ != nullptr || block.is_residual();
     print_result(fmt::format("  {:<12} {:<22} {:>20} -> {:<20} {}", block.name, block.kind,
                              block.input.str(), block.output.str(),
-                             planned ? name_of(plan_.policies[next++]) : ""));
+                             block.has_policy ? name_of(plan_.policies[next++]) : ""));
   }
   print_result(fmt::format("parameters, gradients and momentum: {}; activations: about {} ({})",
                            format_bytes(3 * store.all_values().bytes()),

@@ -8,8 +8,8 @@
 
 #include "bench/memory_report.h"
 #include "bench/memory_study.h"
-#include "experiments/compute_options.h"
-#include "experiments/program.h"
+#include "experiments/command_line/compute_options.h"
+#include "experiments/command_line/program.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/log.h"

@@ -11,8 +11,8 @@
 
 #include "bench/kernel_case.h"
 #include "bench/kernel_report.h"
-#include "experiments/compute_options.h"
-#include "experiments/program.h"
+#include "experiments/command_line/compute_options.h"
+#include "experiments/command_line/program.h"
 #include "kernels/planned.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"

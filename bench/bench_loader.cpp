@@ -9,8 +9,8 @@
 
 #include "data/encoded_loader.h"
 #include "data/image_folder.h"
-#include "experiments/command.h"
-#include "experiments/program.h"
+#include "experiments/command_line/program.h"
+#include "experiments/datasets/command.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"
 

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/random_images.h"
-#include "experiments/compute_options.h"
-#include "experiments/program.h"
+#include "experiments/command_line/compute_options.h"
+#include "experiments/command_line/program.h"
 #include "kernels/reduce.h"
 #include "layers/slow_coupling.h"
 #include "runtime/error.h"

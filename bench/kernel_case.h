@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bench/stopwatch.h"
-#include "experiments/roofs.h"
+#include "experiments/planning/roofs.h"
 #include "runtime/tensor.h"
 
 namespace pal::bench {

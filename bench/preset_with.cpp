@@ -1,6 +1,6 @@
 #include "bench/preset_with.h"
 
-#include "experiments/program.h"
+#include "experiments/command_line/program.h"
 #include "runtime/error.h"
 
 namespace pal::bench {

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "bench/random_images.h"
-#include "experiments/memory_plan.h"
+#include "experiments/planning/memory_plan.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 

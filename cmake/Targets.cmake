@@ -17,12 +17,10 @@ function(pal_library folder)
   pal_cuda_sources(pal_${folder} ${folder})
 endfunction()
 
-# pal_program(name LINK libraries): an executable from name.cpp (dashes become underscores).
+# pal_program(name sources... LINK libraries): an executable in bin/, installed.
 function(pal_program name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
-  string(REPLACE "-" "_" source ${name})
-  string(REPLACE "pal_" "" source ${source})
-  add_executable(${name} ${source}.cpp)
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
   install(TARGETS ${name} RUNTIME DESTINATION bin)

@@ -9,7 +9,7 @@ namespace pal {
 /// The arithmetic whose peak bounds a kernel: the run's (inside subnets), f32 or bf16.
 enum class Peak : uint8_t { run, f32, bf16 };
 
-/// What a device can do at most, as measured in this run (experiments/roofs.h).
+/// What a device can do at most, as measured in this run (experiments/planning/roofs.h).
 struct Roofs {
   /// Bytes per nanosecond (GB/s) that tensors of at most `bytes` together can be moved at.
   struct Bandwidth {

@@ -1,4 +1,4 @@
-#include "experiments/calibration.h"
+#include "experiments/measures/calibration.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "experiments/compose.h"
+#include "experiments/datasets/compose.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <set>
 
-#include "experiments/source_split.h"
+#include "experiments/datasets/source_split.h"
 #include "runtime/error.h"
 
 namespace pal {

@@ -7,11 +7,11 @@
 #include <set>
 
 #include "data/tar_shards.h"
-#include "experiments/command.h"
-#include "experiments/data_check.h"
-#include "experiments/data_pack.h"
-#include "experiments/data_statistics.h"
-#include "experiments/jobs.h"
+#include "experiments/datasets/command.h"
+#include "experiments/datasets/data_check.h"
+#include "experiments/datasets/data_pack.h"
+#include "experiments/datasets/data_statistics.h"
+#include "experiments/datasets/jobs.h"
 #include "runtime/file.h"
 #include "tests/data/image_writers.h"
 

@@ -1,11 +1,11 @@
-#include "experiments/evaluation_report.h"
+#include "experiments/report/evaluation_report.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "experiments/text_table.h"
-#include "experiments/training_recipe.h"
+#include "experiments/report/text_table.h"
+#include "experiments/training/training_recipe.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "tests/support/temporary_folder.h"

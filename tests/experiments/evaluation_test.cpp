@@ -1,4 +1,4 @@
-#include "experiments/evaluation.h"
+#include "experiments/measures/evaluation.h"
 
 #include <gtest/gtest.h>
 

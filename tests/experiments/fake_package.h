@@ -2,8 +2,8 @@
 #include <filesystem>
 #include <string>
 
-#include "experiments/command.h"
-#include "experiments/stamp_sources.h"
+#include "experiments/datasets/command.h"
+#include "experiments/datasets/stamp_sources.h"
 #include "tests/data/image_writers.h"
 
 namespace pal::testing {

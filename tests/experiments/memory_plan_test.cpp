@@ -1,5 +1,5 @@
 // What a plan promises is what a step then needs; limits are kept; impossible ones are refused.
-#include "experiments/memory_plan.h"
+#include "experiments/planning/memory_plan.h"
 
 #include <gtest/gtest.h>
 

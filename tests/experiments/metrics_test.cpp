@@ -1,4 +1,4 @@
-#include "experiments/metrics.h"
+#include "experiments/measures/metrics.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "experiments/model_summary.h"
+#include "experiments/planning/model_summary.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "experiments/ood_score.h"
+#include "experiments/measures/ood_score.h"
 
 #include <gtest/gtest.h>
 

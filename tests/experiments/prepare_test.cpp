@@ -1,4 +1,4 @@
-#include "experiments/prepare.h"
+#include "experiments/datasets/prepare.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "experiments/sampling.h"
+#include "experiments/measures/sampling.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,67 @@
+#include "experiments/command_line/compute_options.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include "kernels/cuda_settings.h"
+#include "kernels/planned.h"
+#include "runtime/cuda.h"
+#include "runtime/error.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+
+void add_compute_options(CLI::App& app, ComputeOptions& o, const std::string& group) {
+  app.add_option("--device", o.device, "auto (a GPU if there is one), cpu or cuda[:N]")
+      ->group(group)
+      ->capture_default_str();
+  app.add_option("--threads", o.threads, "Threads; default: all processors")->group(group);
+  app.add_option("--precision", o.precision,
+                 o.precision.empty()
+                     ? "fp32, tf32 (GPU) or bf16 inside subnets; default: as the checkpoint says"
+                     : "fp32, tf32 (GPU) or bf16 inside subnets; the stream stays fp32")
+      ->group(group)
+      ->capture_default_str();
+  app.add_flag("--autotune", o.autotune,
+               "GPU: time the convolution algorithms and keep the fastest, for later runs too")
+      ->group(group);
+  app.add_flag("--allow-nondeterministic", o.allow_nondeterministic,
+               "GPU: also algorithms whose sums come in no fixed order")
+      ->group(group);
+}
+
+Device apply_compute_options(const ComputeOptions& o) {
+  expect(o.threads >= 0, "--threads: expected at least 1, got {}", o.threads);
+  const std::string& precision = o.precision;
+  expect(precision.empty() || precision == "fp32" || precision == "tf32" || precision == "bf16",
+         "--precision: expected fp32, tf32 or bf16, got '{}'", precision);
+  if (o.threads > 0) set_thread_count(o.threads);
+  const Device device = parse_device(o.device);
+  if (device.is_cpu()) {
+    if (precision == "tf32")
+      fail(ErrorKind::usage, "--precision: tf32 needs a GPU; use fp32 or bf16");
+    if (precision == "bf16" && !cpu_has_bf16())
+      fail(ErrorKind::environment,
+           "--precision: bf16 needs AVX-512, which this processor lacks; use fp32");
+  }
+  cuda_math().tf32 = precision == "tf32";
+  cuda_math().autotune = o.autotune;
+  cuda_math().allow_nondeterministic = o.allow_nondeterministic;
+  return device;
+}
+
+std::string describe_device(Device device) {
+  if (device.is_cpu()) return "cpu";
+  return fmt::format("{} ({})", device.str(), cuda::device_info().name);
+}
+
+std::string describe_libraries(Device device) {
+  if (device.is_cpu()) return cpu_library_version();
+  const cuda::DeviceInfo info = cuda::device_info();
+  const std::string libraries = cuda_library_versions();
+  return fmt::format("driver for CUDA {}, CUDA {}{}{}", info.driver, info.runtime,
+                     libraries.empty() ? "" : ", ", libraries);
+}
+
+}  // namespace pal

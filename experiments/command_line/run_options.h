@@ -1,0 +1,32 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "experiments/command_line/compute_options.h"
+#include "layers/models/config.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pal {
+
+/// Options of every program that runs a trained model.
+struct RunOptions {
+  ComputeOptions compute;
+  uint64_t seed = 0;
+  int64_t memory_limit = 0;  ///< bytes; 0: none
+  bool json = false;
+  bool quiet = false;
+};
+
+void add_run_options(CLI::App& app, RunOptions& options);
+
+/// After parsing: sets threads, precision, memory limit and log level, and returns the device.
+/// Throws usage or environment for what this machine cannot do.
+Device apply_run_options(const RunOptions& options);
+
+/// The compute type that --precision asks for, into a checkpoint's configuration.
+void set_precision(const RunOptions& options, ModelConfig& config);
+
+}  // namespace pal

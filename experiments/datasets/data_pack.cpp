@@ -1,0 +1,112 @@
+#include "experiments/datasets/data_pack.h"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "data/class_names.h"
+#include "data/image_file.h"
+#include "data/image_folder.h"
+#include "data/order.h"
+#include "data/tar_writer.h"
+#include "experiments/datasets/jobs.h"
+#include "experiments/datasets/set_folder.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+#include "runtime/text.h"
+
+namespace pal {
+namespace {
+
+constexpr int64_t kMostShards = 1'000'000;
+constexpr int64_t kMostBytes = 1 << 30;
+
+/// KEY.jpg and KEY.cls. The key is the picture's place in the shuffled order.
+void add_sample(TarWriter& tar, const ImageSource& source, int64_t index, int64_t place,
+                std::vector<uint8_t>& bytes) {
+  source.read(index, bytes, kMostBytes);
+  const ImageFormat format = sniff_format(bytes);
+  if (format == ImageFormat::unknown)
+    fail(ErrorKind::data, "{}: neither PNG nor JPEG; find all such files with pal-data check",
+         source.item_name(index));
+  const std::string key = fmt::format("{:08}", place);
+  tar.add(key + (format == ImageFormat::png ? ".png" : ".jpg"), bytes);
+  const std::string label = std::to_string(source.label(index));
+  tar.add(key + ".cls", {reinterpret_cast<const uint8_t*>(label.data()), label.size()});
+}
+
+void write_part(const std::string& name, const ImageSource& source, int64_t shards,
+                const std::string& folder, const PackOptions& o) {
+  const int64_t count = source.count();
+  const std::vector<int64_t> order = epoch_order(count, o.seed, 0);
+  const JobClock clock;
+  std::atomic<int64_t> written = 0;
+  run_jobs(
+      shards, std::min(o.workers, shards),
+      [&](int64_t shard) {
+        std::vector<uint8_t> bytes;
+        write_atomic(fmt::format("{}/{}-{:06}.tar", folder, name, shard),
+                     [&](const ByteSink& sink) {
+                       TarWriter tar(sink);
+                       const int64_t end = count * (shard + 1) / shards;
+                       for (int64_t place = count * shard / shards; place < end; ++place) {
+                         add_sample(tar, source, order[static_cast<size_t>(place)], place, bytes);
+                         ++written;
+                       }
+                       tar.finish();
+                     });
+      },
+      [&](int64_t) { o.show(clock.text(name, written, count)); });
+}
+
+std::string class_lines(const std::vector<std::string>& names) {
+  std::string lines;
+  for (const std::string& name : names) {
+    expect(one_line(name) == name, "{}: a class of this name does not fit in classes.txt",
+           one_line(name));
+    lines += name + "\n";
+  }
+  return lines;
+}
+
+std::unique_ptr<ImageSource> open_val(const std::string& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored)) return nullptr;
+  return image_folder(folder);
+}
+
+}  // namespace
+
+PackResult pack_shards(const PackOptions& o) {
+  const std::unique_ptr<ImageSource> train = image_folder(o.folder + "/train");
+  const std::unique_ptr<ImageSource> val = open_val(o.folder + "/val");
+  if (val) expect_same_classes(*train, *val);
+  expect(o.shards >= 1 && o.shards <= std::min(kMostShards, train->count()),
+         "--shards: expected 1 to {}, got {}", std::min(kMostShards, train->count()), o.shards);
+  const std::string classes = class_lines(train->class_names());
+  SetFolder set(o.output,
+                fmt::format("pack --seed {} --shards {} of {:016x} and {:016x}", o.seed, o.shards,
+                            train->fingerprint(), val ? val->fingerprint() : uint64_t{0}));
+  if (set.ready()) return {set.folder()};
+  PackResult made{set.folder(), true, train->count(), o.shards};
+  write_part("train", *train, o.shards, set.files(), o);
+  if (val) {
+    const int64_t shards = std::clamp<int64_t>(
+        (o.shards * val->count() + train->count() / 2) / train->count(), 1, val->count());
+    write_part("val", *val, shards, set.files(), o);
+    made.pictures += val->count();
+    made.shards += shards;
+  }
+  write_atomic(fmt::format("{}/{}", set.files(), kClassFile), classes);
+  set.finish(
+      fmt::format("Shards of labelled pictures in WebDataset's convention: KEY.jpg or KEY.png, and "
+                  "KEY.cls with\n"
+                  "the label, a line of classes.txt counted from 0. {} pictures in {} classes.\n",
+                  made.pictures, train->class_names().size()));
+  return made;
+}
+
+}  // namespace pal

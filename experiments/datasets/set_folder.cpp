@@ -1,0 +1,99 @@
+#include "experiments/datasets/set_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "runtime/error.h"
+#include "runtime/file.h"
+
+namespace pal {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kReadme = "README.txt";
+constexpr const char* kSettings = "Settings: ";
+
+bool is_empty(const std::string& folder) {
+  std::error_code ignored;
+  return !fs::exists(folder, ignored) || fs::is_empty(folder, ignored);
+}
+
+/// The last line of a set's README.txt; empty if there is none.
+std::string settings_of(const std::string& folder) {
+  const std::string path = folder + "/" + kReadme;
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return "";
+  const std::vector<uint8_t> bytes = read_file(path, 1 << 20);
+  const std::string text(bytes.begin(), bytes.end());
+  const size_t at = text.rfind(kSettings);
+  if (at == std::string::npos) return "";
+  return text.substr(at + std::strlen(kSettings),
+                     text.find('\n', at) - at - std::strlen(kSettings));
+}
+
+}  // namespace
+
+SetFolder::SetFolder(const std::string& folder, std::string settings)
+    : folder_(folder), settings_(std::move(settings)) {
+  while (folder_.size() > 1 && folder_.ends_with('/')) folder_.pop_back();
+  partial_ = folder_ + ".partial";
+  if (!is_empty(folder_)) {
+    ready_ = settings_of(folder_) == settings_;
+    expect(ready_, "{}: holds something else; remove it, or choose another folder with --output",
+           folder_);
+    return;
+  }
+  lock();
+  // A killed run may have left its work.
+  for (const std::string& part : {packages(), files()}) {
+    std::error_code ignored;
+    fs::remove_all(part, ignored);
+    make_folders(part);
+  }
+}
+
+SetFolder::~SetFolder() {
+  if (lock_ < 0) return;
+  std::error_code ignored;
+  fs::remove_all(partial_, ignored);
+  ::close(lock_);
+}
+
+void SetFolder::lock() {
+  make_folders(partial_);
+  lock_ = ::open(partial_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ < 0)
+    fail(ErrorKind::environment, "{}: cannot open the folder: {}", partial_, std::strerror(errno));
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  ::close(lock_);
+  lock_ = -1;
+  fail(ErrorKind::environment, "{}: another process is making this set; wait for it", partial_);
+}
+
+void SetFolder::finish(const std::string& readme) {
+  write_atomic(files() + "/" + kReadme, readme + "\n" + kSettings + settings_ + "\n");
+  if (std::rename(files().c_str(), folder_.c_str()) != 0)
+    fail(ErrorKind::environment, "{}: cannot put the set into its place: {}", folder_,
+         std::strerror(errno));
+}
+
+void write_plain(const std::string& path, std::span<const uint8_t> bytes) {
+  const auto fail_write = [&](int reason) {
+    fail(ErrorKind::environment, "{}: cannot write: {}", path, std::strerror(reason));
+  };
+  std::FILE* file = std::fopen(path.c_str(), "wbe");
+  if (file == nullptr) fail_write(errno);
+  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  const int reason = errno;
+  const bool closed = std::fclose(file) == 0;
+  if (!written) fail_write(reason);
+  if (!closed) fail_write(errno);
+}
+
+}  // namespace pal

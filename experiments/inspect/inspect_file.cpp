@@ -1,0 +1,252 @@
+#include "experiments/inspect/inspect_file.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "data/byte_source.h"
+#include "data/idx.h"
+#include "data/tar_samples.h"
+#include "layers/checkpoint/checkpoint.h"
+#include "layers/checkpoint/digest.h"
+#include "layers/checkpoint/safetensors.h"
+#include "layers/checkpoint/torch_file.h"
+#include "runtime/file.h"
+#include "runtime/random_reader.h"
+
+namespace pal {
+namespace {
+
+enum class Format { image, safetensors, torch, tar, idx, unknown };
+
+/// Enough of a file's beginning to tell what it is.
+constexpr int64_t kHeadBytes = 512;
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+Format format_by_name(const std::string& path) {
+  const std::string name = lower_case(std::filesystem::path(path).filename().string());
+  if (has_picture_suffix(name)) return Format::image;
+  if (name.ends_with(".safetensors")) return Format::safetensors;
+  for (const char* suffix : {".pt", ".pth"})
+    if (name.ends_with(suffix)) return Format::torch;
+  if (name.ends_with(".tar")) return Format::tar;
+  for (const char* suffix : {"-ubyte", "-ubyte.gz", ".idx", ".idx.gz"})
+    if (name.ends_with(suffix)) return Format::idx;
+  return Format::unknown;
+}
+
+bool is_tar(std::span<const uint8_t> bytes) {
+  constexpr std::string_view kMark = "ustar";
+  constexpr size_t kPlace = 257;
+  return bytes.size() >= kPlace + kMark.size() &&
+         std::ranges::equal(bytes.subspan(kPlace, kMark.size()), kMark);
+}
+
+/// Zip files are many things; PyTorch writes the entry with the pickle first.
+bool is_other_zip(std::span<const uint8_t> head) {
+  const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+  return text.starts_with("PK") && text.find("/data.pkl") == std::string_view::npos;
+}
+
+/// Whether a gzip file begins like IDX inside; false as well if too little of it is there to tell.
+bool is_packed_idx(std::span<const uint8_t> head) {
+  constexpr std::array<uint8_t, 3> kMark = {0, 0, 8};
+  std::array<uint8_t, 3> inside{};
+  try {
+    return open_bytes(head, "")->read(inside) == inside.size() && inside == kMark;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+Format format_of(std::span<const uint8_t> bytes, const std::string& path) {
+  if (sniff_format(bytes) != ImageFormat::unknown) return Format::image;
+  if (is_torch_file(bytes) && !is_other_zip(bytes)) return Format::torch;
+  if (is_tar(bytes)) return Format::tar;
+  if (bytes.size() > 8 && bytes[8] == '{') return Format::safetensors;
+  const auto begins_with = [&](std::initializer_list<uint8_t> magic) {
+    return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), bytes.begin());
+  };
+  if (begins_with({0, 0, 8}) || is_packed_idx(bytes)) return Format::idx;
+  return format_by_name(path);
+}
+
+void inspect_image(FileReport& report, std::span<const uint8_t> bytes, const ImageLimits& limits) {
+  const ImageFormat format = sniff_format(bytes);
+  if (format != ImageFormat::unknown) report.kind = format == ImageFormat::png ? "png" : "jpeg";
+  const Image image = decode_image(bytes, report.file, limits);
+  report.messages = image.warnings;
+  report.width = image.width;
+  report.height = image.height;
+  const int64_t columns = std::max<int64_t>(1, image.width / 2);
+  const int64_t rows = std::max<int64_t>(1, image.height / 2);
+  for (int64_t y = 0; y < rows; ++y)
+    for (int64_t x = 0; x < columns; ++x)
+      for (int64_t c = 0; c < 3; ++c) {
+        const int64_t channel = std::min(c, image.channels - 1);
+        const int64_t at = y * image.row() + x * image.channels + channel;
+        report.top_left[static_cast<size_t>(c)] += image.pixels[static_cast<size_t>(at)];
+      }
+  for (double& mean : report.top_left)
+    mean = std::round(10.0 * mean / static_cast<double>(rows * columns)) / 10.0;
+}
+
+bool is_digest(const std::string& text) {
+  return text.size() == Digest::kDigits &&
+         text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+void add_values(FileReport& report, const std::string& tensor, const std::string& dtype_name,
+                const std::optional<ValueSummary>& summary) {
+  if (!summary) {
+    report.messages.push_back(
+        fmt::format("tensor {} of dtype {} is not in the sum", printable(tensor), dtype_name));
+    return;
+  }
+  report.sum += summary->sum;
+  if (!summary->finite)
+    report.messages.push_back(
+        fmt::format("tensor {} has values that are not finite", printable(tensor)));
+}
+
+void inspect_tensors(FileReport& report, std::vector<uint8_t> bytes) {
+  report.kind = "safetensors";
+  const SafetensorsFile file = SafetensorsFile::parse(std::move(bytes), report.file);
+  report.names = file.names();
+  report.metadata = file.metadata();
+  if (is_checkpoint(file.metadata())) {
+    report.kind = "checkpoint";
+    check_checkpoint(file);
+  } else if (const auto noted = file.metadata().find("digest");
+             noted != file.metadata().end() && is_digest(noted->second) && !file.verify_digest()) {
+    fail(ErrorKind::data, "{}:8: the file does not match its digest; use another copy",
+         report.file);
+  }
+  for (const TensorInfo& tensor : file.tensors())
+    add_values(report, tensor.name, tensor.dtype_name, file.summarize(tensor));
+}
+
+void inspect_torch(FileReport& report) {
+  report.kind = "pt";
+  const TorchFile file(report.file);
+  file.verify();
+  for (const SourceTensor& tensor : file.tensors()) {
+    report.names.push_back(tensor.name);
+    add_values(report, tensor.name, tensor.dtype_name,
+               summarize_values(tensor.dtype_name, file.read(tensor)));
+  }
+}
+
+void inspect_tar_file(FileReport& report) {
+  report.kind = "tar";
+  const TarSamples tar = parse_tar(FileReader(report.file, report.file));
+  report.samples = tar.count();
+  report.messages = tar.warnings;
+}
+
+std::vector<uint8_t> head_of(const std::string& path) {
+  const auto file = std::make_unique<FileReader>(path, path);
+  std::vector<uint8_t> head(static_cast<size_t>(std::min(file->size(), kHeadBytes)));
+  file->read(0, head);
+  return head;
+}
+
+void inspect(FileReport& report, const ImageLimits& limits) {
+  switch (format_of(head_of(report.file), report.file)) {
+    case Format::image:
+      return inspect_image(report, read_file(report.file), limits);
+    case Format::safetensors:
+      return inspect_tensors(report, read_file(report.file));
+    case Format::torch:
+      return inspect_torch(report);
+    case Format::tar:
+      return inspect_tar_file(report);
+    case Format::idx:
+      report.kind = "idx";
+      report.shape = parse_idx(read_file(report.file), report.file).shape;
+      return;
+    case Format::unknown:
+      fail(ErrorKind::data, "{}:0: neither JPEG, PNG, safetensors, PyTorch, tar nor IDX",
+           report.file);
+  }
+}
+
+const char* name_of(FileReport::Verdict verdict) {
+  if (verdict == FileReport::Verdict::ok) return "ok";
+  return verdict == FileReport::Verdict::warning ? "warning" : "error";
+}
+
+bool is_image(const FileReport& report) { return report.kind == "jpeg" || report.kind == "png"; }
+bool has_tensors(const FileReport& report) {
+  return report.kind == "safetensors" || report.kind == "checkpoint" || report.kind == "pt";
+}
+
+}  // namespace
+
+FileReport inspect_file(const std::string& path, const ImageLimits& limits) {
+  FileReport report;
+  report.file = path;
+  try {
+    inspect(report, limits);
+    if (!report.messages.empty()) report.verdict = FileReport::Verdict::warning;
+  } catch (const Error& error) {
+    report.verdict = FileReport::Verdict::error;
+    report.error_kind = error.kind();
+    report.messages.emplace_back(error.what());
+  }
+  return report;
+}
+
+bool has_known_suffix(const std::string& path) { return format_by_name(path) != Format::unknown; }
+
+std::string to_json(const FileReport& report) {
+  nlohmann::ordered_json json = {{"file", report.file},
+                                 {"kind", report.kind},
+                                 {"verdict", name_of(report.verdict)},
+                                 {"messages", report.messages}};
+  if (report.verdict != FileReport::Verdict::error) {
+    if (is_image(report)) {
+      json["width"] = report.width;
+      json["height"] = report.height;
+      json["top_left"] = report.top_left;
+    }
+    if (has_tensors(report)) {
+      json["tensors"] = report.names.size();
+      json["names"] = report.names;
+      // JSON has no infinities: they are written as words.
+      if (std::isfinite(report.sum))
+        json["sum"] = report.sum;
+      else
+        json["sum"] = fmt::format("{}", report.sum);
+      if (report.kind != "pt") json["metadata"] = report.metadata;
+    }
+    if (report.kind == "tar") json["samples"] = report.samples;
+    if (report.kind == "idx") json["shape"] = report.shape;
+  }
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::string to_text(const FileReport& report) {
+  std::string text = fmt::format("{}: {}, {}", report.file, report.kind, name_of(report.verdict));
+  if (report.verdict == FileReport::Verdict::error) return text;
+  if (is_image(report)) text += fmt::format(": {} x {} pixels", report.width, report.height);
+  if (has_tensors(report))
+    text += fmt::format(": {} tensors, sum {}", report.names.size(), report.sum);
+  if (report.kind == "checkpoint")
+    text += fmt::format(", architecture {}, step {}", printable(report.metadata.at("architecture")),
+                        printable(report.metadata.at("step")));
+  if (report.kind == "tar") text += fmt::format(": {} samples", report.samples);
+  if (report.kind == "idx") text += fmt::format(": {}", fmt::join(report.shape, " x "));
+  return text;
+}
+
+}  // namespace pal

@@ -1,0 +1,63 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "experiments/measures/metrics.h"
+
+// How far a classifier's confidences are from its hit rates (experiments.md, 1.5). All in
+// [0, 1] but the overconfidence, which is a ratio.
+namespace pal {
+
+/// One bin of confidences, [low, high).
+struct CalibrationBin {
+  double low = 0.0;
+  double high = 0.0;
+  int64_t entries = 0;
+  int64_t positives = 0;
+
+  double middle() const { return 0.5 * (low + high); }
+  /// Share of positives; 0 for an empty bin.
+  double rate() const;
+  /// Error bar of the rate.
+  double rate_error() const;
+  /// Only fuller bins count.
+  bool kept() const { return entries > 20; }
+};
+
+/// The one-versus-all view: every pair of image and class is a binary event with confidence
+/// q(y|x). Seventeen bins, narrow at both ends.
+class OneVersusAll {
+ public:
+  OneVersusAll();
+  /// The classes of one image.
+  void add(std::span<const double> probabilities, int32_t label);
+  const std::vector<CalibrationBin>& bins() const { return bins_; }
+  /// Mean over the entries of kept bins of |bin middle - hit rate|.
+  double ece() const;
+  /// Largest of a kept bin.
+  double mce() const;
+
+ private:
+  std::vector<CalibrationBin> bins_;
+};
+
+/// Overconfidence: the error rate of predictions above a threshold over what the threshold allows.
+struct Overconfidence {
+  double threshold = 0.997;
+  int64_t confident = 0;
+  int64_t errors = 0;
+
+  /// errors / confident / (1 - threshold); 0 if there are no confident images.
+  double value() const;
+  double standard_error() const;
+  /// Whether enough images are confident for the number to mean something.
+  bool sufficient() const { return confident >= 200; }
+};
+Overconfidence overconfidence(const std::vector<ImageResult>& results, double threshold);
+
+/// The usual expected calibration error: predictions only, 15 equal bins, mean confidence against
+/// accuracy.
+double top_label_ece(const std::vector<ImageResult>& results);
+
+}  // namespace pal

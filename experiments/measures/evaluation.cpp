@@ -1,0 +1,204 @@
+#include "experiments/measures/evaluation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <span>
+#include <utility>
+
+#include "kernels/softmax.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+LoaderOptions loader_options(const InputSpec& input, const EvaluationSpec& spec, Device device) {
+  LoaderOptions options;
+  options.batch_size = spec.batch_size;
+  options.seed = spec.seed;
+  options.noise = spec.noise;
+  options.mean = input.mean;
+  options.std = input.std;
+  options.device = device;
+  options.transform = spec.transform;
+  options.workers = spec.workers;
+  options.bad_images = spec.bad_images;
+  return evaluation_options(options);
+}
+
+/// Row i of a matrix of scores, in double.
+void copy_row(const Tensor& scores, int64_t i, std::vector<double>& row) {
+  dispatch_real("evaluate_model", scores.dtype(), [&](auto typed) {
+    const auto* values = scores.data<decltype(typed)>() + i * scores.pitch();
+    row.assign(values, values + scores.channels());
+  });
+}
+
+/// Targets of a batch, each repeated for every view of its image.
+Tensor repeated_targets(const Batch& batch, int64_t classes, double smoothing, DType dtype) {
+  const int64_t images = batch.labels.numel();
+  const Tensor labels = Tensor::empty({images * batch.views}, DType::i32, Tag::data, Device());
+  for (int64_t i = 0; i < labels.numel(); ++i)
+    labels.data<int32_t>()[i] = batch.labels.data<int32_t>()[i / batch.views];
+  const Tensor targets = Tensor::empty({labels.numel(), classes}, dtype, Tag::data, Device());
+  cpu::soft_targets(labels, smoothing, targets);
+  return targets;
+}
+
+double mean_of(const Tensor& values, int64_t first, int64_t count) {
+  const double* const begin = values.data<double>() + first;
+  return std::accumulate(begin, begin + count, 0.0) / static_cast<double>(count);
+}
+
+/// A text as one field of a CSV line (RFC 4180).
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+double log_sum_exp(std::span<const double> values) {
+  const double most = std::ranges::max(values);
+  double sum = 0.0;
+  for (const double value : values) sum += std::exp(value - most);
+  return most + std::log(sum);
+}
+
+/// The scores of an image: those of its only view, or the logarithm of the mean softmax vector of
+/// its views. In logarithms throughout, as a class may have a probability below the smallest
+/// double.
+std::vector<double> scores_of(const Tensor& all, int64_t image, int64_t views) {
+  std::vector<double> row;
+  copy_row(all, image * views, row);
+  if (views == 1) return row;
+  const size_t classes = row.size();
+  std::vector<double> by_class(classes * static_cast<size_t>(views));
+  for (size_t v = 0; v < static_cast<size_t>(views); ++v) {
+    copy_row(all, image * views + static_cast<int64_t>(v), row);
+    const double total = log_sum_exp(row);
+    for (size_t y = 0; y < classes; ++y)
+      by_class[y * static_cast<size_t>(views) + v] = row[y] - total;
+  }
+  for (size_t y = 0; y < classes; ++y)
+    row[y] = log_sum_exp(
+        std::span(by_class).subspan(y * static_cast<size_t>(views), static_cast<size_t>(views)));
+  return row;
+}
+
+}  // namespace
+
+EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Dataset& set,
+                                const EvaluationSpec& spec) {
+  const auto start = std::chrono::steady_clock::now();
+  const LoaderOptions options = loader_options(input, spec, model.device());
+  const auto loader =
+      spec.indices.empty() ? set.batches(options) : set.batches(spec.indices, options);
+  const int64_t classes = model.config().classes;
+  LossSpec loss;
+  loss.beta = spec.beta;
+  EvaluationResult result;
+  result.has_density = model.has_density();
+  result.images.reserve(static_cast<size_t>(loader->count()));
+  std::vector<double> probabilities(static_cast<size_t>(classes));
+  for (int64_t step = 0; step < loader->steps(); ++step) {
+    const Batch batch = loader->batch(0, step);
+    const Tensor images =
+        model.dtype() == DType::f32 ? batch.images : batch.images.to(model.dtype());
+    if (spec.foreign) std::fill_n(batch.labels.data<int32_t>(), batch.labels.numel(), 0);
+    const Tensor targets = repeated_targets(batch, classes, spec.smoothing, model.dtype());
+    const MixtureResult mixture =
+        model.evaluate(images, targets.to(model.device(), Tag::data), loss);
+    const Tensor all_scores = mixture.scores.to(Device());
+    const Tensor nll_joint = mixture.nll_joint.to(Device());
+    const Tensor nll_class = mixture.nll_class.to(Device());
+    for (int64_t i = 0; i < batch.labels.numel(); ++i) {
+      ImageResult image =
+          judge_scores(scores_of(all_scores, i, batch.views), batch.labels.data<int32_t>()[i],
+                       spec.smoothing, probabilities);
+      image.index = batch.indices[static_cast<size_t>(i)];
+      image.loss_x = mean_of(nll_joint, i * batch.views, batch.views);
+      image.loss_class = mean_of(nll_class, i * batch.views, batch.views);
+      image.log_density = log_density(image.loss_x, classes, model.dims());
+      if (!std::isfinite(image.loss_x) || !std::isfinite(image.cross_entropy))
+        fail(ErrorKind::numerics,
+             "{}: the loss of image {} is not finite (L_X {}, CE {}); the model has diverged",
+             set.info().name, image.index, image.loss_x, image.cross_entropy);
+      result.calibration.add(probabilities, image.label);
+      result.images.push_back(image);
+    }
+  }
+  result.summary = summarize(result.images);
+  result.summary.bits_per_dim =
+      bits_per_dim(result.summary.loss_x, classes, model.dims(), input.std);
+  const MixtureWeights weights = loss.weights();
+  result.loss = result.has_density ? weights.density * result.summary.loss_x +
+                                         weights.classes * result.summary.loss_y
+                                   : result.summary.loss_y;
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  result.images_per_s = static_cast<double>(result.images.size()) / elapsed.count();
+  return result;
+}
+
+std::vector<double> log_densities(const EvaluationResult& result) {
+  std::vector<double> values;
+  values.reserve(result.images.size());
+  for (const ImageResult& image : result.images) values.push_back(image.log_density);
+  return values;
+}
+
+void expect_images_fit(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set) {
+  const ModelConfig& config = loaded.model->config();
+  expect(set.channels == config.channels && set.height == config.image_size &&
+             set.width == config.image_size,
+         "{}: made for images of {}x{} with {} channel(s), but {} has {}x{} with {}", path,
+         config.image_size, config.image_size, config.channels, set.name, set.width, set.height,
+         set.channels);
+  const auto channels = static_cast<size_t>(config.channels);
+  if (loaded.input.mean.size() != channels || loaded.input.std.size() != channels)
+    fail(ErrorKind::data, "{}: {} means and {} deviations for {} channel(s)", path,
+         loaded.input.mean.size(), loaded.input.std.size(), config.channels);
+  for (const float s : loaded.input.std)
+    if (!(s > 0.0F)) fail(ErrorKind::data, "{}: std: expected numbers above 0, got {}", path, s);
+}
+
+void expect_classes_fit(const LoadedModel& loaded, const std::string& path,
+                        const DatasetInfo& set) {
+  const int64_t classes = loaded.model->config().classes;
+  if (set.classes() == classes) return;
+  const bool more = set.classes() > classes;
+  const auto& names = more ? set.class_names : loaded.input.class_names;
+  const auto first = static_cast<size_t>(std::min(set.classes(), classes));
+  fail(ErrorKind::usage, "{}: a model of {} classes, but {} has {} (the first extra one is '{}')",
+       path, classes, set.name, set.classes(), first < names.size() ? names[first] : "?");
+}
+
+void reaverage_batch_norm(Model& model, Batches& loader, int64_t batches) {
+  expect(batches >= 1, "reaverage_batch_norm: expected at least one batch, got {}", batches);
+  for (int64_t k = 0; k < batches; ++k) {
+    model.set_average_count(k + 1);
+    model.update_statistics(loader.batch(k / loader.steps(), k % loader.steps()).images);
+  }
+  model.set_average_count(0);
+}
+
+std::string to_csv(const EvaluationResult& result, const Dataset& set) {
+  std::string text =
+      "index,name,label,predicted,rank,confidence,entropy,ce,loss_y,loss_x,loss_class,"
+      "log_density\n";
+  for (const ImageResult& r : result.images) {
+    fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{},{},{},{},", r.index,
+                   csv_field(set.item_name(r.index)), r.label, r.predicted, r.rank, r.confidence,
+                   r.entropy, r.cross_entropy, r.loss_y);
+    if (result.has_density)
+      fmt::format_to(std::back_inserter(text), "{},{},{}\n", r.loss_x, r.loss_class, r.log_density);
+    else
+      text += ",,\n";
+  }
+  return text;
+}
+
+}  // namespace pal

@@ -1,0 +1,141 @@
+#include "experiments/measures/sampling.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/loader.h"
+#include "kernels/backend.h"
+#include "kernels/reduce.h"
+#include "runtime/error.h"
+#include "runtime/parallel.h"
+#include "runtime/philox.h"
+
+namespace pal {
+namespace {
+
+constexpr int64_t kBatch = 100;
+constexpr float kLevels = 255.0F;
+
+/// One stream per class and sample.
+uint64_t sample_stream(int64_t y, int64_t i) {
+  return static_cast<uint64_t>(y) << 32 | static_cast<uint64_t>(i);
+}
+
+}  // namespace
+
+Tensor class_latents(const IbInn& model, int64_t y, int64_t first, int64_t count,
+                     double temperature, uint64_t seed) {
+  const int64_t dims = model.dims();
+  const Tensor mean = model.head().class_mean(y).to(DType::f32);
+  Tensor z = Tensor::empty({count, dims}, DType::f32, Tag::data);
+  const auto scale = static_cast<float>(temperature);
+  parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const Philox random(seed, RandomPurpose::sample, sample_stream(y, first + i));
+      float* row = z.data<float>() + i * dims;
+      for (int64_t d = 0; d < dims; d += 4) {
+        const auto normal = random.normal4(static_cast<uint32_t>(d / 4));
+        for (int64_t k = 0; k < std::min<int64_t>(4, dims - d); ++k)
+          row[d + k] = mean.data<float>()[d + k] + scale * normal[static_cast<size_t>(k)];
+      }
+    }
+  });
+  return z;
+}
+
+Tensor interpolate_latents(const Tensor& z, int64_t steps) {
+  expect(steps >= 2, "interpolate_latents: expected at least 2 steps, got {}", steps);
+  expect(z.rank() == 2 && z.size(0) == 2, "interpolate_latents: expected [2, d], got {}",
+         z.shape().str());
+  const Tensor ends = z.dense();
+  const int64_t dims = z.size(1);
+  Tensor line = Tensor::empty({steps, dims}, DType::f32, Tag::data);
+  for (int64_t i = 0; i < steps; ++i) {
+    const float t = static_cast<float>(i) / static_cast<float>(steps - 1);
+    for (int64_t d = 0; d < dims; ++d)
+      line.data<float>()[i * dims + d] =
+          (1.0F - t) * ends.data<float>()[d] + t * ends.data<float>()[dims + d];
+  }
+  return line;
+}
+
+Tensor network_images(const Dataset& set, const InputSpec& input,
+                      const std::vector<int64_t>& indices) {
+  LoaderOptions options;
+  options.batch_size = static_cast<int64_t>(indices.size());
+  options.noise = false;
+  options.mean = input.mean;
+  options.std = input.std;
+  return set.batches(indices, evaluation_options(options))->batch(0, 0).images;
+}
+
+Tensor encode(IbInn& model, const Tensor& images) {
+  const NoGradGuard no_grad;
+  Tensor z = Tensor::empty({images.size(0), model.dims()}, DType::f32, Tag::data);
+  for (int64_t first = 0; first < z.size(0); first += kBatch) {
+    const int64_t count = std::min(kBatch, z.size(0) - first);
+    const Variable batch(images.slice_batch(first, count).to(model.device(), Tag::data));
+    z.slice_batch(first, count).copy_from(model.forward(batch, Phase::evaluate).y.value());
+  }
+  return z;
+}
+
+Tensor decode(const IbInn& model, const Tensor& z) {
+  const ModelConfig& config = model.config();
+  Tensor images = Tensor::empty({z.size(0), config.image_size, config.image_size, config.channels},
+                                DType::f32, Tag::data);
+  for (int64_t first = 0; first < z.size(0); first += kBatch) {
+    const int64_t count = std::min(kBatch, z.size(0) - first);
+    images.slice_batch(first, count)
+        .copy_from(model.inverse(z.slice_batch(first, count).to(model.device(), Tag::data)));
+  }
+  if (!PAL_BACKEND(images, all_finite(images)))
+    fail(ErrorKind::numerics,
+         "inverse: a value is not finite; the network cannot be inverted there");
+  return images;
+}
+
+std::vector<Image> to_pictures(const Tensor& images, const InputSpec& input) {
+  const int64_t channels = images.channels();
+  expect(
+      static_cast<int64_t>(input.mean.size()) == channels && input.std.size() == input.mean.size(),
+      "to_pictures: {} means and {} deviations for {} channels", input.mean.size(),
+      input.std.size(), channels);
+  const Tensor dense = images.dense();
+  const int64_t values = dense.numel() / dense.size(0);
+  std::vector<Image> pictures;
+  for (int64_t i = 0; i < dense.size(0); ++i) {
+    Image picture;
+    picture.height = dense.size(1);
+    picture.width = dense.size(2);
+    picture.channels = channels;
+    picture.pixels.reserve(static_cast<size_t>(values));
+    const float* x = dense.data<float>() + i * values;
+    for (int64_t k = 0; k < values; ++k) {
+      const auto c = static_cast<size_t>(k % channels);
+      const float level = std::clamp(x[k] * input.std[c] + input.mean[c], 0.0F, 1.0F) * kLevels;
+      picture.pixels.push_back(static_cast<uint8_t>(std::lround(level)));
+    }
+    pictures.push_back(std::move(picture));
+  }
+  return pictures;
+}
+
+InversionError inversion_error(const Tensor& original, const Tensor& rebuilt) {
+  expect(original.shape() == rebuilt.shape(), "inversion_error: {} and {}", original.shape().str(),
+         rebuilt.shape().str());
+  const Tensor a = original.dense();
+  const Tensor b = rebuilt.dense();
+  InversionError error;
+  double sum = 0.0;
+  for (int64_t i = 0; i < a.numel(); ++i) {
+    const double difference =
+        std::abs(static_cast<double>(a.data<float>()[i]) - static_cast<double>(b.data<float>()[i]));
+    error.largest = std::max(error.largest, difference);
+    sum += difference;
+  }
+  error.mean = sum / static_cast<double>(a.numel());
+  return error;
+}
+
+}  // namespace pal

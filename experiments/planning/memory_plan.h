@@ -1,0 +1,66 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "autograd/invertible.h"
+#include "experiments/planning/model_summary.h"
+
+namespace pal {
+
+class Model;
+
+/// Counts what training steps would allocate, by running them on a meta device: the very calls of a
+/// real step, but no kernels. Scratch memory of libraries is left out, but for the copy of a weight
+/// gradient on the CPU.
+class StepMemory {
+ public:
+  StepMemory(const ModelConfig& config, int64_t batch, Device device);
+  ~StepMemory();
+  int blocks() const;
+  /// Peak of a step's activations (tags stream, subnet and workspace) in bytes. Throws usage for
+  /// policies that the network does not have.
+  int64_t peak(const std::vector<BlockPolicy>& policies);
+
+ private:
+  std::unique_ptr<Model> model_;
+  Tensor images_;
+  Tensor targets_;
+};
+
+/// What --activation-memory asks for.
+struct MemoryRequest {
+  enum class Kind {
+    min,        ///< the lowest peak
+    max,        ///< everything is stored
+    automatic,  ///< the fastest plan within 1.5 times what rebuilding every block needs
+    bytes,      ///< the fastest plan within `bytes`
+  } kind = Kind::automatic;
+  int64_t bytes = 0;
+
+  /// "auto", "min", "max" or bytes such as "512MiB". Throws usage naming `flag`.
+  static MemoryRequest parse(const std::string& text, const std::string& flag);
+};
+
+/// What each block keeps for the backward pass, chosen for one network, batch and device.
+struct MemoryPlan {
+  /// One for each of Model::policy_blocks().
+  std::vector<BlockPolicy> policies;
+  int64_t batch = 0;
+  /// Expected peak of a step's activations.
+  int64_t peak_bytes = 0;
+  /// Multiply-adds of the forward pass that run again in the backward pass, as a share of it.
+  double recomputed = 0.0;
+
+  bool rebuilds() const;
+  /// "5 of 21 blocks stored, 12 stored lean, 4 inverted; 34 % of the forward pass run again".
+  std::string summary() const;
+};
+
+/// Follows from its arguments alone: costs are multiply-adds and bytes moved, weighed by the rates
+/// of common processors, never measured. Throws environment if `bytes` do not suffice, saying what
+/// would, and the largest batch that fits.
+MemoryPlan plan_memory(const ModelConfig& config, int64_t batch, Device device,
+                       const MemoryRequest& request);
+
+}  // namespace pal

@@ -1,0 +1,10 @@
+#pragma once
+#include "experiments/planning/model_summary.h"
+
+namespace pal {
+
+/// summarize_model for a ResNet: stem, max pool, residual blocks (subnets `branch` and
+/// `downsample`), linear layer.
+ModelSummary summarize_resnet(const ModelConfig& config);
+
+}  // namespace pal

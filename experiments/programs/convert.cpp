@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "data/class_names.h"
+#include "experiments/command_line/data_options.h"
+#include "experiments/command_line/program.h"
+#include "experiments/report/text_table.h"
+#include "layers/checkpoint/safetensors.h"
+#include "layers/checkpoint/torch_file.h"
+#include "layers/models/import_model.h"
+#include "runtime/error.h"
+#include "runtime/random_reader.h"
+
+namespace {
+
+using namespace pal;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kName = "pal-convert";
+
+struct Options {
+  std::string input;
+  std::string output;
+  std::string class_names;
+  std::vector<float> mean;
+  std::vector<float> std;
+  bool tensors = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+void add_options(CLI::App& app, Options& o) {
+  app.add_option("INPUT", o.input, "a PyTorch (.pt, .pth) or safetensors file")->required();
+  app.add_option("OUTPUT", o.output, "the safetensors file to write")->required();
+  app.add_option("--class-names", o.class_names,
+                 "names of the classes: a line each, or JSON (default: 0, 1, ...)")
+      ->type_name("FILE");
+  app.add_option("--mean", o.mean, "of the input images, per channel (default: ImageNet's)")
+      ->delimiter(',');
+  app.add_option("--std", o.std, "of the input images, per channel (default: ImageNet's)")
+      ->delimiter(',');
+  app.add_flag("--tensors", o.tensors,
+               "write the tensors as they are, whatever network they belong to");
+  app.add_flag("--json", o.json, "answer in JSON");
+  app.add_flag("-q,--quiet", o.quiet, "no answer on stdout");
+}
+
+/// What a run did, in both kinds of answer.
+struct Answer {
+  std::string layout;
+  std::string container;
+  int64_t tensors = 0;
+  /// Empty if the tensors were written as they are.
+  std::optional<ModelConfig> config;
+  int64_t parameters = 0;
+  std::map<std::string, int64_t> ignored;
+};
+
+std::string container_of(const TensorSource& source) {
+  const auto* torch = dynamic_cast<const TorchFile*>(&source);
+  if (torch == nullptr) return "safetensors";
+  return torch->is_legacy() ? "pytorch-legacy" : "pytorch-zip";
+}
+
+Answer convert_tensors(const TensorSource& source, const std::string& output) {
+  std::vector<StoredTensor> stored;
+  for (const SourceTensor& tensor : source.tensors())
+    stored.push_back({tensor.name, tensor.dtype_name, tensor.shape, tensor.bytes(),
+                      [&](const ByteSink& sink) { sink(source.read(tensor)); }});
+  write_safetensors(output, {}, stored);
+  Answer answer;
+  answer.layout = "tensors";
+  answer.tensors = static_cast<int64_t>(stored.size());
+  return answer;
+}
+
+Answer convert_model(const TensorSource& source, const Options& o) {
+  InputSpec input;
+  if (!o.class_names.empty()) input.class_names = read_class_names(o.class_names);
+  ImportedModel imported = import_model(source, input);
+  const InputSpec scaled = input_spec(o.mean, o.std, imported.config.channels);
+  imported.checkpoint.metadata["mean"] = Json(scaled.mean).dump();
+  imported.checkpoint.metadata["std"] = Json(scaled.std).dump();
+  save_checkpoint(o.output, imported.checkpoint);
+  if (!imported.non_finite.empty())
+    print_warning(fmt::format("{}: {} tensors have values that are not finite, {} first",
+                              source.file(), imported.non_finite.size(),
+                              printable(imported.non_finite.front())));
+  Answer answer;
+  answer.layout =
+      imported.config.family == ModelFamily::resnet ? "torchvision ResNet" : "published IB-INN";
+  answer.tensors = static_cast<int64_t>(imported.checkpoint.tensors.size());
+  answer.config = imported.config;
+  answer.parameters = imported.parameters;
+  answer.ignored = imported.ignored;
+  return answer;
+}
+
+std::string to_json(const Options& o, const Answer& answer) {
+  Json json = {{"file", o.input},
+               {"output", o.output},
+               {"container", answer.container},
+               {"layout", answer.layout},
+               {"tensors", answer.tensors}};
+  if (answer.config) {
+    json["architecture"] = answer.config->arch;
+    json["configuration"] = Json::parse(pal::to_json(*answer.config));
+    json["parameters"] = answer.parameters;
+    json["ignored"] = answer.ignored;
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string to_text(const Options& o, const Answer& answer) {
+  std::string text = fmt::format("{}: {} ({})\n", o.input, answer.layout, answer.container);
+  if (answer.config) {
+    // The fields that names and shapes tell.
+    TextTable table({"inferred", answer.config->arch});
+    std::vector<std::string> fields = {"image-size", "channels", "classes", "entry", "entry-width",
+                                       "blocks",     "strides",  "widths",  "subnet"};
+    if (answer.config->family == ModelFamily::flow)
+      fields.insert(fields.end(), {"coupling", "mixing", "rank"});
+    for (const std::string& field : fields) table.add({field, field_text(*answer.config, field)});
+    table.add({"parameters", grouped(answer.parameters)});
+    text += table.text() + "\n";
+    for (const auto& [kind, count] : answer.ignored)
+      text += fmt::format("not needed: {} ({} tensors)\n", kind, count);
+  }
+  return text + fmt::format("{}: {} tensors", o.output, answer.tensors);
+}
+
+void convert(const Options& o) {
+  const auto source = open_tensor_source(o.input);
+  if (!o.tensors && import_layout(*source) == ImportLayout::unknown)
+    fail(ErrorKind::data,
+         "{}: neither a published IB-INN ('inn' with module_list.*, 'mu', 'mu_t', 'mu_m') nor a "
+         "torchvision ResNet (conv1.weight, layer1.0.conv1.weight, ..., fc.weight); --tensors "
+         "converts it tensor by tensor",
+         o.input);
+  Answer answer = o.tensors ? convert_tensors(*source, o.output) : convert_model(*source, o);
+  answer.container = container_of(*source);
+  if (!o.quiet) print_result(o.json ? to_json(o, answer) : to_text(o, answer));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program(kName, [&] {
+    CLI::App app(
+        "Converts published IB-INN checkpoints and torchvision ResNets to checkpoints of ours.",
+        kName);
+    Options options;
+    add_options(app, options);
+    if (!parse_options(app, argc, argv)) return 0;
+    convert(options);
+    return 0;
+  });
+}

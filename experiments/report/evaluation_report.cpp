@@ -1,0 +1,208 @@
+#include "experiments/report/evaluation_report.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "experiments/report/text_table.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+
+namespace pal {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string percent(double share) { return fmt::format("{:.2f}", 100.0 * share); }
+
+std::string main_table(const std::vector<CheckpointReport>& reports) {
+  bool released = false;
+  bool paper = false;
+  for (const auto& report : reports) {
+    released = released || report.loss_x_released.has_value();
+    paper = paper || report.bits_paper.has_value();
+  }
+  std::vector<std::string> header = {"checkpoint", "noise", "images", "top-1 %", "top-5 %",
+                                     "L_X",        "L_Y",   "CE",     "entropy", "bits/dim"};
+  if (released) header.emplace_back("L_X released");
+  if (paper) header.emplace_back("bits paper");
+  TextTable table(header);
+  for (const auto& report : reports)
+    for (const bool noise : {true, false}) {
+      const EvaluationResult& result = noise ? report.noisy : report.clean;
+      const EvaluationSummary& s = result.summary;
+      const auto density = [&](double value) {
+        return result.has_density ? fmt::format("{:.4f}", value) : std::string("-");
+      };
+      std::vector<std::string> row = {noise ? report.checkpoint : "",
+                                      noise ? "yes" : "no",
+                                      std::to_string(s.images),
+                                      percent(s.acc1),
+                                      percent(s.acc5),
+                                      density(s.loss_x),
+                                      fmt::format("{:.4f}", s.loss_y),
+                                      fmt::format("{:.4f}", s.ce),
+                                      fmt::format("{:.4f}", s.entropy),
+                                      density(s.bits_per_dim)};
+      // The published numbers are noise-free.
+      if (released)
+        row.push_back(
+            !noise && report.loss_x_released ? fmt::format("{:.4f}", *report.loss_x_released) : "");
+      if (paper)
+        row.push_back(!noise && report.bits_paper ? fmt::format("{:.4f}", *report.bits_paper) : "");
+      table.add(row);
+    }
+  return table.text();
+}
+
+std::string calibration_table(const std::vector<CheckpointReport>& reports) {
+  std::vector<std::string> header = {"calibration", "ECE %", "MCE %", "top-label ECE %"};
+  for (const double threshold : kConfidenceThresholds)
+    header.push_back(fmt::format("OCE {}", threshold));
+  TextTable table(header);
+  for (const auto& report : reports) {
+    const EvaluationResult& result = report.noisy;
+    std::vector<std::string> row = {report.checkpoint, percent(result.calibration.ece()),
+                                    percent(result.calibration.mce()),
+                                    percent(top_label_ece(result.images))};
+    for (const double threshold : kConfidenceThresholds) {
+      const Overconfidence oce = overconfidence(result.images, threshold);
+      row.push_back(oce.sufficient() ? fmt::format("{:.2f} +- {:.2f} ({})", oce.value(),
+                                                   oce.standard_error(), oce.confident)
+                                     : fmt::format("insufficient ({})", oce.confident));
+    }
+    table.add(row);
+  }
+  return table.text();
+}
+
+std::string ood_table(const std::vector<CheckpointReport>& reports) {
+  TextTable table(
+      {"outliers, AUC %", "set", "images", "against", "one-tailed", "typicality", "quantile"});
+  for (const auto& report : reports) {
+    if (!report.ood) continue;
+    for (const bool clean : {true, false}) {
+      std::vector<std::string> row = {
+          clean ? report.checkpoint : "", report.ood->set, std::to_string(report.ood->images),
+          clean ? fmt::format("{} {}", report.dataset, report.split)
+                : fmt::format("{} training images", report.ood->reference)};
+      for (const auto& each : report.ood->rows)
+        row.push_back(percent(clean ? each.against_clean : each.against_reference));
+      table.add(row);
+    }
+  }
+  return table.text();
+}
+
+Json summary_json(const EvaluationResult& result) {
+  const EvaluationSummary& s = result.summary;
+  const auto density = [&](double value) { return result.has_density ? Json(value) : Json(); };
+  return {{"images", s.images},   {"acc1", s.acc1},
+          {"acc5", s.acc5},       {"loss_x", density(s.loss_x)},
+          {"loss_y", s.loss_y},   {"loss_class", density(s.loss_class)},
+          {"ce", s.ce},           {"bits_per_dim", density(s.bits_per_dim)},
+          {"entropy", s.entropy}, {"confidence", s.confidence},
+          {"loss", result.loss},  {"images_per_s", result.images_per_s}};
+}
+
+Json calibration_json(const EvaluationResult& result) {
+  Json json = {{"ece", result.calibration.ece()},
+               {"mce", result.calibration.mce()},
+               {"ece_top_label", top_label_ece(result.images)}};
+  for (const double threshold : kConfidenceThresholds) {
+    const Overconfidence oce = overconfidence(result.images, threshold);
+    json["oce"].push_back({{"threshold", threshold},
+                           {"value", oce.value()},
+                           {"standard_error", oce.standard_error()},
+                           {"confident", oce.confident},
+                           {"errors", oce.errors},
+                           {"sufficient", oce.sufficient()}});
+  }
+  for (const CalibrationBin& bin : result.calibration.bins())
+    json["bins"].push_back({{"low", bin.low},
+                            {"high", bin.high},
+                            {"entries", bin.entries},
+                            {"positives", bin.positives},
+                            {"rate", bin.rate()},
+                            {"rate_error", bin.rate_error()}});
+  return json;
+}
+
+Json ood_json(const OodReport& report) {
+  Json json = {{"set", report.set}, {"images", report.images}, {"reference", report.reference}};
+  for (const auto& row : report.rows)
+    json["tests"].push_back({{"test", name_of(row.test)},
+                             {"auc", row.against_clean},
+                             {"auc_reference", row.against_reference}});
+  return json;
+}
+
+}  // namespace
+
+const OodReport::Row& OodReport::row(OodTest test) const {
+  for (const Row& each : rows)
+    if (each.test == test) return each;
+  fail(ErrorKind::failure, "OodReport: no row {}", name_of(test));
+}
+
+OodReport compare_densities(const std::string& set, const OodReference& reference,
+                            const std::vector<double>& clean, const std::vector<double>& foreign) {
+  OodReport report;
+  report.set = set;
+  report.images = static_cast<int64_t>(foreign.size());
+  report.reference = static_cast<int64_t>(reference.scores().size());
+  for (const OodTest test : {OodTest::one_tailed, OodTest::typicality, OodTest::quantile}) {
+    const std::vector<double> positives = reference.unfamiliarity(test, foreign);
+    report.rows.push_back({test, rank_auc(positives, reference.unfamiliarity(test, clean)),
+                           rank_auc(positives, reference.unfamiliarity(test, reference.scores()))});
+  }
+  return report;
+}
+
+std::string to_text(const std::vector<CheckpointReport>& reports) {
+  std::string text = main_table(reports) + "\n\n" + calibration_table(reports);
+  bool ood = false;
+  std::string notes;
+  for (const auto& report : reports) {
+    ood = ood || report.ood.has_value();
+    if (report.bits_gaussian)
+      notes = fmt::format("\n\nindependent Gaussians per pixel: {:.4f} bits/dim",
+                          *report.bits_gaussian);
+  }
+  if (ood) text += "\n\n" + ood_table(reports);
+  return text + notes;
+}
+
+std::string to_json(const CheckpointReport& report) {
+  Json json = {{"checkpoint", report.checkpoint},
+               {"dataset", report.dataset},
+               {"split", report.split},
+               {"crops", report.crops},
+               {"bad_images", report.bad_images.size()}};
+  json.update(summary_json(report.noisy));
+  json.update(calibration_json(report.noisy));
+  json["noise_free"] = summary_json(report.clean);
+  if (report.loss_x_released) json["noise_free"]["loss_x_released"] = *report.loss_x_released;
+  if (report.bits_paper) json["noise_free"]["bits_paper"] = *report.bits_paper;
+  if (report.bits_gaussian) json["bits_per_dim_gaussian"] = *report.bits_gaussian;
+  if (report.ood) {
+    json["ood_auc"] = report.ood->row(OodTest::quantile).against_clean;
+    json["ood"] = ood_json(*report.ood);
+  }
+  json["peak_bytes"] = report.peak_bytes;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void merge_summary(const std::string& path, const CheckpointReport& report) {
+  Json summary = Json::object();
+  if (std::filesystem::exists(path)) {
+    const auto bytes = read_file(path, int64_t{1} << 24);
+    summary = Json::parse(bytes.begin(), bytes.end(), nullptr, false);
+    if (!summary.is_object()) fail(ErrorKind::data, "{}: expected a JSON object", path);
+  }
+  summary.update(Json::parse(to_json(report)));
+  write_atomic(path, summary.dump(2) + "\n");
+}
+
+}  // namespace pal

@@ -1,0 +1,61 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/measures/evaluation.h"
+#include "experiments/measures/ood_score.h"
+
+namespace pal {
+
+/// How well one model tells a foreign image set by its densities (areas under ROC curves).
+struct OodReport {
+  std::string set;
+  int64_t images = 0;
+  int64_t reference = 0;  ///< training images that the tests know
+  struct Row {
+    OodTest test;
+    double against_clean = 0.5;      ///< the negatives are the evaluated images
+    double against_reference = 0.5;  ///< the negatives are the reference itself
+  };
+  std::vector<Row> rows;
+
+  const Row& row(OodTest test) const;
+};
+
+/// Compares noise-free densities: `clean` of the evaluated images, `foreign` of the other set.
+OodReport compare_densities(const std::string& set, const OodReference& reference,
+                            const std::vector<double>& clean, const std::vector<double>& foreign);
+
+/// All that pal-evaluate says about one checkpoint.
+struct CheckpointReport {
+  std::string checkpoint;
+  std::string dataset;
+  std::string split;
+  int64_t crops = 1;
+  /// Messages about pictures that were left out, by index.
+  std::map<int64_t, std::string> bad_images;
+  EvaluationResult noisy;  ///< with dequantisation noise: the numbers to quote
+  EvaluationResult clean;  ///< without, like the published evaluation
+  /// L_X with the log-determinant that the published implementation reports, where that differs.
+  std::optional<double> loss_x_released;
+  /// Only for models of the published table of ImageNet results.
+  std::optional<double> bits_paper;
+  std::optional<double> bits_gaussian;
+  std::optional<OodReport> ood;
+  int64_t peak_bytes = 0;
+};
+
+/// Thresholds at which overconfidence is reported.
+inline constexpr double kConfidenceThresholds[] = {0.997, 0.99, 0.95};
+
+/// Tables for people; shares in percent.
+std::string to_text(const std::vector<CheckpointReport>& reports);
+/// One object; shares in [0, 1].
+std::string to_json(const CheckpointReport& report);
+/// Puts the keys of to_json into a JSON file, keeping its other keys; makes the file if there is
+/// none. Throws data if it holds no JSON object.
+void merge_summary(const std::string& path, const CheckpointReport& report);
+
+}  // namespace pal

@@ -1,0 +1,41 @@
+#include "experiments/training/stop_signal.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <initializer_list>
+
+namespace pal {
+namespace {
+
+volatile std::sig_atomic_t caught_signal = 0;
+
+int code_of(int signal) { return signal == 0 ? 0 : (signal == SIGINT ? 130 : 143); }
+
+void handle(int signal) {
+  if (caught_signal != 0) _exit(code_of(signal));
+  caught_signal = signal;
+}
+
+void install(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  sigemptyset(&action.sa_mask);
+  // Interrupted system calls go on: a save in progress must not see EINTR.
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+StopSignal::StopSignal() {
+  caught_signal = 0;
+  install(handle);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+StopSignal::~StopSignal() { install(SIG_DFL); }
+
+int StopSignal::caught() const { return caught_signal; }
+int StopSignal::exit_code() const { return code_of(caught_signal); }
+
+}  // namespace pal

@@ -1,0 +1,53 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/bad_images.h"
+#include "data/dataset.h"
+#include "experiments/training/train_options.h"
+#include "layers/models/model_io.h"
+
+namespace pal {
+
+/// For messages: the first class that two sets do not share.
+std::string class_difference(const std::vector<std::string>& before,
+                             const std::vector<std::string>& now);
+
+/// The images of a training run: those that train and those that choose checkpoints, which are the
+/// set's own validation part or are held out of the training images (interfaces.md, "Validation").
+class TrainData {
+ public:
+  /// Opens the sets. Throws as `open_dataset`, and usage if the parts have other classes or sizes.
+  TrainData(const TrainOptions& options, Device device);
+
+  const DatasetInfo& info() const { return train_->info(); }
+  /// Of both parts.
+  uint64_t fingerprint() const;
+  const InputSpec& input() const { return input_; }
+  Batches& training() { return *loader_; }
+  const Batches& training() const { return *loader_; }
+
+  const Dataset& validation_set() const { return validation_ ? *validation_ : *train_; }
+  /// Images of validation_set() that choose checkpoints.
+  const std::vector<int64_t>& validation() const { return chosen_; }
+  /// At most `most` of them: the same random ones at any time.
+  std::vector<int64_t> validation_sample(int64_t most) const;
+  /// Of the validation set; null: a bad picture is an error.
+  BadImageLog* validation_log() const;
+
+  int64_t bad_images() const;
+  /// One line for each picture that was left out, by name.
+  std::string bad_image_list() const;
+
+ private:
+  std::unique_ptr<Dataset> train_;
+  std::unique_ptr<Dataset> validation_;  // null: held out of train_
+  std::vector<int64_t> chosen_;
+  InputSpec input_;
+  uint64_t seed_;
+  std::unique_ptr<BadImageLog> train_log_, validation_log_;
+  std::unique_ptr<Batches> loader_;
+};
+
+}  // namespace pal

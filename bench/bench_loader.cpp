@@ -7,8 +7,8 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "data/encoded_loader.h"
-#include "data/image_folder.h"
+#include "data/batches/encoded_loader.h"
+#include "data/sources/image_folder.h"
 #include "experiments/command_line/program.h"
 #include "experiments/datasets/command.h"
 #include "runtime/error.h"

@@ -1,7 +1,7 @@
 #pragma once
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/sets/dataset.h"
 
 namespace pal {
 

@@ -94,8 +94,8 @@ def complaints(root):
 
 PLANTS = [
     ("runtime/tensor.h", '#include "kernels/gemm.h"', "runtime may not see kernels"),
-    ("data/idx.h", '#include "layers/sgd.h"', "data may not see layers"),
-    ("layers/sgd.cpp", '#include "data/idx.h"', "layers may not see data"),
+    ("data/archives/idx.h", '#include "layers/sgd.h"', "data may not see layers"),
+    ("layers/sgd.cpp", '#include "data/archives/idx.h"', "layers may not see data"),
     ("layers/sgd.cpp", '#include "experiments/measures/metrics.h"', "layers may not see experiments"),
     ("experiments/measures/metrics.cpp", '#include "tests/support/numeric.h"', "may not see tests"),
     ("kernels/gemm.h", "#include <dnnl.hpp>", "<dnnl.hpp> in a header"),

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "data/bad_images.h"
+#include "data/batches/bad_images.h"
 #include "runtime/error.h"
 
 namespace pal {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "data/open_dataset.h"
+#include "data/sets/open_dataset.h"
 #include "layers/models/model_io.h"
 
 namespace CLI {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/resize.h"
+#include "data/pictures/resize.h"
 
 namespace pal {
 namespace {

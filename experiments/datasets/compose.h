@@ -1,9 +1,9 @@
 #pragma once
 #include <cstdint>
 
-#include "data/cutout.h"
-#include "data/image_file.h"
-#include "data/jpeg_encoder.h"
+#include "data/pictures/cutout.h"
+#include "data/pictures/image_file.h"
+#include "data/pictures/jpeg_encoder.h"
 #include "runtime/philox.h"
 
 namespace pal {

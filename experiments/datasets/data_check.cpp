@@ -5,7 +5,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "data/image_file.h"
+#include "data/pictures/image_file.h"
 #include "experiments/datasets/jobs.h"
 #include "runtime/error.h"
 

@@ -7,11 +7,11 @@
 #include <span>
 #include <vector>
 
-#include "data/class_names.h"
-#include "data/image_file.h"
-#include "data/image_folder.h"
-#include "data/order.h"
-#include "data/tar_writer.h"
+#include "data/archives/tar_writer.h"
+#include "data/batches/order.h"
+#include "data/pictures/image_file.h"
+#include "data/sources/class_names.h"
+#include "data/sources/image_folder.h"
 #include "experiments/datasets/jobs.h"
 #include "experiments/datasets/set_folder.h"
 #include "runtime/error.h"

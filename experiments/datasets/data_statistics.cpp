@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
-#include "data/image_file.h"
+#include "data/pictures/image_file.h"
 #include "experiments/datasets/jobs.h"
 #include "experiments/report/text_table.h"
 #include "runtime/error.h"

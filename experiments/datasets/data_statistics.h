@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/transforms.h"
+#include "data/pictures/transforms.h"
 #include "experiments/datasets/picture_parts.h"
 
 namespace pal {

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "data/brace_pattern.h"
-#include "data/class_names.h"
-#include "data/hasher.h"
-#include "data/image_file.h"
-#include "data/image_folder.h"
-#include "data/tar_shards.h"
+#include "data/pictures/image_file.h"
+#include "data/sources/brace_pattern.h"
+#include "data/sources/class_names.h"
+#include "data/sources/hasher.h"
+#include "data/sources/image_folder.h"
+#include "data/sources/tar_shards.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/text.h"

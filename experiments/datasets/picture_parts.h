@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "data/image_source.h"
+#include "data/sources/image_source.h"
 
 namespace pal {
 

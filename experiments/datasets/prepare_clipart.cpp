@@ -3,7 +3,7 @@
 #include <map>
 #include <string_view>
 
-#include "data/image_file.h"
+#include "data/pictures/image_file.h"
 #include "experiments/datasets/debian_package.h"
 #include "experiments/datasets/prepare.h"
 #include "experiments/datasets/set_folder.h"

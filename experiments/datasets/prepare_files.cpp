@@ -1,7 +1,7 @@
 #include <filesystem>
 
-#include "data/image_set.h"
-#include "data/places.h"
+#include "data/sources/image_set.h"
+#include "data/sources/places.h"
 #include "experiments/datasets/debian_package.h"
 #include "experiments/datasets/prepare.h"
 #include "experiments/datasets/set_folder.h"

@@ -3,7 +3,7 @@
 #include <cctype>
 #include <filesystem>
 
-#include "data/cutout.h"
+#include "data/pictures/cutout.h"
 #include "experiments/datasets/compose.h"
 #include "experiments/datasets/jobs.h"
 #include "experiments/datasets/prepare.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/order.h"
+#include "data/batches/order.h"
 #include "runtime/error.h"
 
 namespace pal {

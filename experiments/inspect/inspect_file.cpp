@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
-#include "data/byte_source.h"
-#include "data/idx.h"
-#include "data/tar_samples.h"
+#include "data/archives/byte_source.h"
+#include "data/archives/idx.h"
+#include "data/sources/tar_samples.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/checkpoint/digest.h"
 #include "layers/checkpoint/safetensors.h"

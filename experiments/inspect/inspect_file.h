@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "data/image_file.h"
+#include "data/pictures/image_file.h"
 #include "runtime/error.h"
 
 namespace pal {

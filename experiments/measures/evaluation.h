@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/sets/dataset.h"
 #include "experiments/measures/calibration.h"
 #include "experiments/measures/metrics.h"
 #include "layers/models/model_io.h"

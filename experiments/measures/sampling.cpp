@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/loader.h"
+#include "data/batches/loader.h"
 #include "kernels/backend.h"
 #include "kernels/reduce.h"
 #include "runtime/error.h"

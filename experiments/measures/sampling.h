@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/dataset.h"
-#include "data/image_file.h"
+#include "data/pictures/image_file.h"
+#include "data/sets/dataset.h"
 #include "layers/models/ib_inn.h"
 #include "layers/models/model_io.h"
 

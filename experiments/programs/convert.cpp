@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "data/class_names.h"
+#include "data/sources/class_names.h"
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/report/text_table.h"

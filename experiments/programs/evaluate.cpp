@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "data/bad_images.h"
+#include "data/batches/bad_images.h"
 #include "data/gaussian_baseline.h"
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/program.h"

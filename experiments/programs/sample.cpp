@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "data/image_grid.h"
+#include "data/pictures/image_grid.h"
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/command_line/run_options.h"

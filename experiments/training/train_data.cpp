@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "data/order.h"
+#include "data/batches/order.h"
 #include "runtime/error.h"
 
 namespace pal {

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "data/bad_images.h"
-#include "data/dataset.h"
+#include "data/batches/bad_images.h"
+#include "data/sets/dataset.h"
 #include "experiments/training/train_options.h"
 #include "layers/models/model_io.h"
 

@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <string>
 
-#include "data/batches.h"
+#include "data/batches/batches.h"
 #include "layers/checkpoint/checkpoint.h"
 
 namespace pal {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "data/encoded_loader.h"
+#include "data/batches/encoded_loader.h"
 #include "tests/cuda/parity.h"
 #include "tests/data/memory_source.h"
 

@@ -1,4 +1,4 @@
-#include "data/bad_images.h"
+#include "data/batches/bad_images.h"
 
 #include <gtest/gtest.h>
 

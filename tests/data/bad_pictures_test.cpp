@@ -5,8 +5,8 @@
 #include <cstring>
 #include <numeric>
 
-#include "data/bad_images.h"
-#include "data/encoded_loader.h"
+#include "data/batches/bad_images.h"
+#include "data/batches/encoded_loader.h"
 #include "tests/data/memory_source.h"
 
 namespace pal {

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "data/image_file.h"
+#include "data/pictures/image_file.h"
 #include "tests/data/byte_builder.h"
 
 namespace pal {

@@ -1,4 +1,4 @@
-#include "data/brace_pattern.h"
+#include "data/sources/brace_pattern.h"
 
 #include <gtest/gtest.h>
 

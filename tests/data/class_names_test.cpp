@@ -1,4 +1,4 @@
-#include "data/class_names.h"
+#include "data/sources/class_names.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "data/crops.h"
+#include "data/pictures/crops.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "data/cutout.h"
+#include "data/pictures/cutout.h"
 
 #include <gtest/gtest.h>
 

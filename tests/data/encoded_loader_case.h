@@ -2,7 +2,7 @@
 #include <numeric>
 #include <vector>
 
-#include "data/encoded_loader.h"
+#include "data/batches/encoded_loader.h"
 #include "tests/data/memory_source.h"
 
 // What the tests of the loader of encoded pictures share.

@@ -1,11 +1,11 @@
-#include "data/encoded_loader.h"
+#include "data/batches/encoded_loader.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "data/dataset.h"
+#include "data/sets/dataset.h"
 #include "runtime/error.h"
 #include "tests/data/encoded_loader_case.h"
 

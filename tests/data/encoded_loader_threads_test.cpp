@@ -6,7 +6,7 @@
 #include <csignal>
 #include <thread>
 
-#include "data/bad_images.h"
+#include "data/batches/bad_images.h"
 #include "runtime/error.h"
 #include "tests/data/encoded_loader_case.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "data/synthetic.h"
+#include "data/sets/synthetic.h"
 #include "runtime/error.h"
 #include "runtime/philox.h"
 

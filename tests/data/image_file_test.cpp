@@ -1,12 +1,12 @@
-#include "data/image_file.h"
+#include "data/pictures/image_file.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
 
-#include "data/exif.h"
-#include "data/image_grid.h"
+#include "data/pictures/exif.h"
+#include "data/pictures/image_grid.h"
 #include "runtime/file.h"
 #include "runtime/philox.h"
 #include "tests/data/image_writers.h"

@@ -1,4 +1,4 @@
-#include "data/image_set.h"
+#include "data/sources/image_set.h"
 
 #include <gtest/gtest.h>
 
@@ -9,9 +9,9 @@
 #include <numeric>
 #include <set>
 
-#include "data/image_file.h"
-#include "data/order.h"
-#include "data/synthetic.h"
+#include "data/batches/order.h"
+#include "data/pictures/image_file.h"
+#include "data/sets/synthetic.h"
 #include "runtime/parallel.h"
 #include "tests/data/byte_builder.h"
 

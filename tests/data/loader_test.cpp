@@ -1,11 +1,11 @@
-#include "data/loader.h"
+#include "data/batches/loader.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <set>
 
-#include "data/synthetic.h"
+#include "data/sets/synthetic.h"
 #include "runtime/error.h"
 
 namespace pal {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "data/image_source.h"
+#include "data/sources/image_source.h"
 #include "runtime/philox.h"
 #include "tests/data/image_writers.h"
 

@@ -1,4 +1,4 @@
-#include "data/parallel_io.h"
+#include "data/sources/parallel_io.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "data/prefetcher.h"
+#include "data/batches/prefetcher.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "data/tar_format.h"
+#include "data/archives/tar_format.h"
 #include "tests/data/byte_builder.h"
 
 namespace pal::testing {

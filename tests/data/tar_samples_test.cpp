@@ -1,11 +1,11 @@
-#include "data/tar_samples.h"
+#include "data/sources/tar_samples.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <sstream>
 
-#include "data/tar_labels.h"
+#include "data/sources/tar_labels.h"
 #include "runtime/file.h"
 #include "runtime/philox.h"
 #include "tests/data/tar_builder.h"

@@ -1,4 +1,4 @@
-#include "data/tar_shards.h"
+#include "data/sources/tar_shards.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

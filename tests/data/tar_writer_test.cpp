@@ -1,10 +1,10 @@
-#include "data/tar_writer.h"
+#include "data/archives/tar_writer.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
-#include "data/tar_reader.h"
+#include "data/archives/tar_reader.h"
 #include "tests/data/tar_builder.h"
 
 namespace pal {

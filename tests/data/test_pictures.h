@@ -3,7 +3,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "data/image_decoders.h"
+#include "data/pictures/image_decoders.h"
 #include "runtime/philox.h"
 #include "tests/data/byte_builder.h"
 

@@ -1,11 +1,11 @@
-#include "data/transforms.h"
+#include "data/pictures/transforms.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "data/crops.h"
-#include "data/resize.h"
+#include "data/pictures/crops.h"
+#include "data/pictures/resize.h"
 #include "runtime/file.h"
 #include "tests/data/image_writers.h"
 #include "tests/data/test_pictures.h"

@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "data/tar_shards.h"
+#include "data/sources/tar_shards.h"
 #include "experiments/datasets/command.h"
 #include "experiments/datasets/data_check.h"
 #include "experiments/datasets/data_pack.h"

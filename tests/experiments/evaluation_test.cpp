@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "data/loader.h"
-#include "data/synthetic.h"
+#include "data/batches/loader.h"
+#include "data/sets/synthetic.h"
 #include "layers/models/ib_inn.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <string>
 
-#include "data/jpeg_encoder.h"
-#include "data/synthetic.h"
+#include "data/pictures/jpeg_encoder.h"
+#include "data/sets/synthetic.h"
 #include "runtime/file.h"
 
 namespace {

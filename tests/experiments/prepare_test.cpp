@@ -6,8 +6,8 @@
 #include <map>
 #include <set>
 
-#include "data/image_file.h"
-#include "data/image_folder.h"
+#include "data/pictures/image_file.h"
+#include "data/sources/image_folder.h"
 #include "runtime/file.h"
 #include "tests/experiments/fake_package.h"
 

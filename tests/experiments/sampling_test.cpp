@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "data/synthetic.h"
+#include "data/sets/synthetic.h"
 #include "runtime/error.h"
 
 namespace pal {

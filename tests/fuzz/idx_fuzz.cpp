@@ -1,4 +1,4 @@
-#include "data/idx.h"
+#include "data/archives/idx.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {

@@ -1,7 +1,7 @@
 #pragma once
 #include <vector>
 
-#include "data/transforms.h"
+#include "data/pictures/transforms.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace pal::fuzz {

@@ -1,4 +1,4 @@
-#include "data/tar_samples.h"
+#include "data/sources/tar_samples.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {

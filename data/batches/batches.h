@@ -1,0 +1,69 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/pictures/transforms.h"
+#include "runtime/tensor.h"
+
+namespace pal {
+
+class BadImageLog;
+
+struct LoaderOptions {
+  int64_t batch_size = 128;
+  uint64_t seed = 0;
+  bool shuffle = true;    ///< a new order each epoch; else the order of the index list
+  bool drop_last = true;  ///< leaves out the last, short batch (training); else it comes short
+  bool flip = false;      ///< mirrors half of the images left to right
+  int64_t shift = 0;   ///< moves each image by up to so many pixels both ways, filling with level 0
+  bool noise = true;   ///< uniform dequantisation noise of one level
+  bool clamp = false;  ///< clamps to 1 after the noise
+  std::vector<float> mean;  ///< one per channel, in [0, 1] space
+  std::vector<float> std;   ///< one per channel
+  Device device;            ///< where images are wanted
+
+  // For encoded pictures only.
+  TransformSpec transform;
+  int64_t workers = 1;   ///< threads that decode ahead
+  int64_t prefetch = 3;  ///< batches decoded ahead, at most
+  /// Null: a picture that cannot be read is an error. Else it is noted there and, in training
+  /// (drop_last), replaced by the next readable one of the index list, or left out of its batch.
+  BadImageLog* bad_images = nullptr;
+};
+
+/// Options of evaluation: every image once, in order, the noise of a fixed seed, no augmentation
+/// (a random crop becomes the center crop).
+LoaderOptions evaluation_options(LoaderOptions training);
+
+struct Batch {
+  /// f32 [n * views, height, width, channels], normalised, on the wanted device; the views of one
+  /// image lie side by side.
+  Tensor images;
+  Tensor labels;                 ///< i32 [n], on the CPU
+  std::vector<int64_t> indices;  ///< [n], of the images in their set
+  int64_t first = 0;             ///< place of the first image in the epoch
+  int64_t views = 1;             ///< 10 under ten crops
+};
+
+/// Batches of some images of a set. What a batch holds is a pure function of (options, epoch,
+/// step): augmentation and noise are keyed by (seed, epoch, index of the image in the set), so
+/// nothing needs to be kept for a resumed run, the number of workers changes nothing, and
+/// evaluation noise does not depend on the batch size. One thread uses an object at a time.
+class Batches {
+ public:
+  virtual ~Batches() = default;
+
+  virtual const LoaderOptions& options() const = 0;
+  /// Images that one epoch delivers.
+  virtual int64_t count() const = 0;
+  /// Makes one batch; memory has the tag data. Throws usage for a step outside [0, steps()).
+  virtual Batch batch(int64_t epoch, int64_t step) = 0;
+  /// Seconds for which batch() has had nothing to do but wait for pictures.
+  virtual double stall_seconds() const { return 0.0; }
+
+  /// Batches of an epoch.
+  int64_t steps() const { return (count() + options().batch_size - 1) / options().batch_size; }
+};
+
+}  // namespace pal

@@ -1,0 +1,51 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/batches/batches.h"
+#include "kernels/image.h"
+
+namespace pal {
+
+/// Which images make up which batch of an epoch.
+class EpochPlan {
+ public:
+  /// `name` is the set's, in messages; `count` its images. Throws usage if an index lies outside
+  /// the set or there is no whole batch.
+  EpochPlan(const std::string& name, int64_t count, std::vector<int64_t> indices,
+            const LoaderOptions& options);
+
+  /// Images that one epoch delivers.
+  int64_t count() const;
+  int64_t steps() const;
+  /// Indices of the images of a batch. Throws usage for a step outside [0, steps()).
+  std::vector<int64_t> indices(int64_t epoch, int64_t step);
+  /// All images, in the order of the list.
+  const std::vector<int64_t>& all() const { return indices_; }
+
+ private:
+  std::string name_;
+  std::vector<int64_t> indices_;
+  int64_t batch_size_;
+  uint64_t seed_;
+  bool shuffle_, drop_last_;
+  int64_t order_epoch_ = -1;
+  std::vector<int64_t> order_;  ///< places in `indices_`, of epoch `order_epoch_`
+};
+
+/// The stream of random numbers of one image in one epoch, for augmentation and for noise.
+uint64_t image_stream(int64_t epoch, int64_t index);
+
+/// How an image is mirrored and moved in one epoch, and the stream of its noise; `source` is its
+/// place in the pixels that normalize_images gets.
+ImagePlacement placement_of(const LoaderOptions& options, int64_t epoch, int64_t index,
+                            int64_t source);
+
+/// What normalize_images needs of the options.
+ImageNormalization normalization_of(const LoaderOptions& options);
+
+/// Throws usage unless there is one mean and one deviation for each channel; `name` is the set's.
+void check_normalization(const LoaderOptions& options, const std::string& name, int64_t channels);
+
+}  // namespace pal

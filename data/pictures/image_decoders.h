@@ -1,0 +1,38 @@
+#pragma once
+#include "data/pictures/image_file.h"
+
+namespace pal {
+
+/// A part of a picture, in whole pixels.
+struct Region {
+  int64_t x = 0;
+  int64_t y = 0;
+  int64_t width = 0;
+  int64_t height = 0;
+};
+
+/// The two decoders behind `decode_image`, for bytes that begin like their format.
+Image decode_png(std::span<const uint8_t> bytes, const std::string& name, const ImageLimits& limits,
+                 bool exif);
+Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name,
+                  const ImageLimits& limits, bool exif);
+
+/// Their headers alone.
+ImageHeader read_png_header(std::span<const uint8_t> bytes, const std::string& name,
+                            const ImageLimits& limits);
+ImageHeader read_jpeg_header(std::span<const uint8_t> bytes, const std::string& name,
+                             const ImageLimits& limits);
+
+/// Decodes a part of a JPEG as it is stored (no EXIF), reduced by `shrink` (1, 2, 4 or 8; by
+/// libjpeg, on the coefficients): the picture is then ceil(width / shrink) wide and `region` is in
+/// its pixels. They equal those of a full decode. A file that ends in an end marker is not read
+/// beyond the region, so damage there goes unseen; any other may be cut and is read to its end and
+/// judged as by `decode_image`. Throws usage for a region outside the picture.
+Image decode_jpeg_region(std::span<const uint8_t> bytes, const std::string& name,
+                         const ImageLimits& limits, const Region& region, int shrink = 1);
+
+/// Throws data if a header's size is empty or beyond the limit.
+void check_image_size(int64_t width, int64_t height, const std::string& name,
+                      const ImageLimits& limits);
+
+}  // namespace pal

@@ -1,0 +1,115 @@
+#include "data/sources/class_names.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "data/sources/class_list.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+#include "runtime/text.h"
+
+namespace pal {
+namespace {
+
+constexpr int64_t kMostBytes = 16 << 20;
+
+struct ClassList {
+  std::vector<ClassEntry> entries;
+  bool json = false;
+};
+
+ClassList read_list(const std::string& path) {
+  const auto bytes = read_file(path, kMostBytes);
+  const auto first = std::ranges::find_if(bytes, [](uint8_t byte) {
+    return byte != ' ' && byte != '\t' && byte != '\r' && byte != '\n';
+  });
+  const bool json = first != bytes.end() && (*first == '{' || *first == '[');
+  const std::string name = one_line(path);
+  ClassList list{json ? parse_class_json(bytes, name) : parse_class_lines(bytes, name), json};
+  if (list.entries.empty()) fail(ErrorKind::data, "{}:0: no class names", name);
+  return list;
+}
+
+/// Names that several classes share get a mark of their own in brackets.
+void tell_apart(std::vector<std::string>& names, const std::vector<std::string>& marks) {
+  std::unordered_map<std::string, int> uses;
+  for (const std::string& name : names) ++uses[name];
+  for (size_t i = 0; i < names.size(); ++i)
+    if (uses[names[i]] > 1) names[i] += " (" + marks[i] + ")";
+}
+
+std::vector<std::string> names_in_order(const ClassList& list) {
+  std::vector<std::string> names;
+  std::vector<std::string> marks;
+  for (const ClassEntry& entry : list.entries) {
+    names.push_back(entry.name);
+    marks.push_back(list.json && !entry.id.empty() ? entry.id : std::to_string(marks.size()));
+  }
+  tell_apart(names, marks);
+  return names;
+}
+
+std::string only_in(const std::vector<std::string>& mine, const std::vector<std::string>& others,
+                    const std::string& whose) {
+  const std::unordered_set<std::string> known(others.begin(), others.end());
+  const auto alone =
+      std::ranges::find_if(mine, [&](const std::string& name) { return !known.contains(name); });
+  return alone == mine.end() ? "" : "; only " + whose + " has " + one_line(*alone);
+}
+
+}  // namespace
+
+std::vector<std::string> read_class_names(const std::string& path) {
+  return names_in_order(read_list(path));
+}
+
+std::vector<std::string> class_names_for(const std::vector<std::string>& folder_names,
+                                         const std::string& path) {
+  const ClassList list = read_list(path);
+  std::unordered_map<std::string, std::string> by_id;
+  for (const ClassEntry& entry : list.entries) {
+    if (!entry.id.empty()) by_id.emplace(entry.id, entry.rest);
+    // A list of the folders themselves, perhaps in another order.
+    by_id.emplace(entry.name, entry.name);
+  }
+  const auto missing = std::ranges::find_if(
+      folder_names, [&](const std::string& folder) { return !by_id.contains(folder); });
+  if (missing == folder_names.end()) {
+    std::vector<std::string> names;
+    names.reserve(folder_names.size());
+    for (const std::string& folder : folder_names) names.push_back(by_id.at(folder));
+    tell_apart(names, folder_names);
+    return names;
+  }
+  const std::unordered_set<std::string> folders(folder_names.begin(), folder_names.end());
+  expect(std::ranges::any_of(list.entries,
+                             [&](const ClassEntry& entry) { return !folders.contains(entry.id); }),
+         "{}: {} lines for {} class folders; none begins with {}", one_line(path),
+         list.entries.size(), folder_names.size(), one_line(*missing));
+  expect(list.entries.size() == folder_names.size(), "{}: {} class names for {} class folders",
+         one_line(path), list.entries.size(), folder_names.size());
+  return names_in_order(list);
+}
+
+void expect_same_classes(const ImageSource& a, const ImageSource& b) {
+  const auto& left = a.class_names();
+  const auto& right = b.class_names();
+  if (left == right) return;
+  std::string difference = only_in(left, right, a.name());
+  if (difference.empty()) difference = only_in(right, left, b.name());
+  if (difference.empty()) difference = "; the order differs";
+  fail(ErrorKind::usage, "{} has {} classes, {} has {}{}; expected the same", a.name(), left.size(),
+       b.name(), right.size(), difference);
+}
+
+std::vector<std::string> class_names_in(const std::string& folder) {
+  const std::filesystem::path path = std::filesystem::path(folder) / kClassFile;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return {};
+  return read_class_names(path.string());
+}
+
+}  // namespace pal

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/elementwise.h"
-#include "kernels/reduce.h"
+#include "kernels/arrays/elementwise.h"
+#include "kernels/arrays/reduce.h"
 
 namespace pal {
 

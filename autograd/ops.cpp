@@ -1,7 +1,7 @@
 #include "autograd/ops.h"
 
 #include "autograd/conv_passes.h"
-#include "kernels/elementwise.h"
+#include "kernels/arrays/elementwise.h"
 
 namespace pal {
 

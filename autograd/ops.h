@@ -1,9 +1,9 @@
 #pragma once
 #include "autograd/parameter.h"
 #include "autograd/variable.h"
-#include "kernels/batch_norm.h"
-#include "kernels/conv.h"
-#include "kernels/pool.h"
+#include "kernels/library/conv.h"
+#include "kernels/norm/batch_norm.h"
+#include "kernels/pool/pool.h"
 
 // Differentiable wrappers of the kernels that subnets and residual networks are made of. Each picks
 // the backend from its input's device, checks shapes through the kernel, and adds gradients of

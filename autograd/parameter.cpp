@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "kernels/elementwise.h"
+#include "kernels/arrays/elementwise.h"
 #include "runtime/error.h"
 #include "runtime/philox.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv.h"
+#include "kernels/library/conv.h"
 #include "runtime/tensor.h"
 
 namespace pal {

@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "kernels/elementwise.h"
+#include "kernels/arrays/elementwise.h"
 #include "runtime/error.h"
 
 namespace pal {

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "kernels/onednn.h"
+#include "kernels/library/onednn.h"
 
 namespace pal::bench {
 namespace {

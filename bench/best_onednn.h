@@ -2,7 +2,7 @@
 #include <cstdint>
 
 #include "bench/kernel_case.h"
-#include "kernels/conv.h"
+#include "kernels/library/conv.h"
 
 namespace pal::bench {
 

@@ -10,7 +10,7 @@
 #include "bench/random_images.h"
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/program.h"
-#include "kernels/reduce.h"
+#include "kernels/arrays/reduce.h"
 #include "layers/slow_coupling.h"
 #include "runtime/error.h"
 

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <map>
 
-#include "kernels/cuda_settings.h"
-#include "kernels/gemm.h"
+#include "kernels/library/cuda_settings.h"
+#include "kernels/library/gemm.h"
 #include "runtime/parallel.h"
 #include "runtime/philox.h"
 

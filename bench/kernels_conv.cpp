@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "bench/best_onednn.h"
-#include "kernels/conv.h"
+#include "kernels/library/conv.h"
 
 namespace pal::bench {
 namespace {

@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include "bench/kernel_case.h"
-#include "kernels/coupling.h"
-#include "kernels/permutation.h"
+#include "kernels/coupling/coupling.h"
+#include "kernels/mixing/permutation.h"
 
 namespace pal::bench {
 namespace {

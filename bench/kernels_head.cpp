@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include "bench/kernel_case.h"
-#include "kernels/mixture.h"
-#include "kernels/softmax.h"
+#include "kernels/loss/mixture.h"
+#include "kernels/loss/softmax.h"
 
 namespace pal::bench {
 namespace {

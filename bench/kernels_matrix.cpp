@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "bench/best_onednn.h"
-#include "kernels/gemm.h"
+#include "kernels/library/gemm.h"
 
 namespace pal::bench {
 namespace {

@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include "bench/kernel_case.h"
-#include "kernels/act_norm.h"
-#include "kernels/batch_norm.h"
+#include "kernels/coupling/act_norm.h"
+#include "kernels/norm/batch_norm.h"
 
 namespace pal::bench {
 namespace {

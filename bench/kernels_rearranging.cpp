@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 
 #include "bench/kernel_case.h"
-#include "kernels/dct.h"
-#include "kernels/haar.h"
-#include "kernels/permutation.h"
-#include "kernels/pool.h"
-#include "kernels/squeeze.h"
+#include "kernels/mixing/permutation.h"
+#include "kernels/pool/pool.h"
+#include "kernels/resample/dct.h"
+#include "kernels/resample/haar.h"
+#include "kernels/resample/squeeze.h"
 
 namespace pal::bench {
 namespace {

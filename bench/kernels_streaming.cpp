@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "bench/kernel_case.h"
-#include "kernels/elementwise.h"
-#include "kernels/image.h"
-#include "kernels/optimizer.h"
-#include "kernels/reduce.h"
+#include "kernels/arrays/elementwise.h"
+#include "kernels/arrays/reduce.h"
+#include "kernels/image/image.h"
+#include "kernels/optimizer/optimizer.h"
 
 namespace pal::bench {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/mixing.h"
+#include "kernels/mixing/mixing.h"
 
 namespace pal {
 namespace {

@@ -2,7 +2,7 @@
 #include <string>
 
 #include "autograd/parameter.h"
-#include "kernels/act_norm.h"
+#include "kernels/coupling/act_norm.h"
 
 namespace pal {
 

@@ -1,7 +1,7 @@
 #include "layers/act_norm_block.h"
 
-#include "kernels/act_norm.h"
-#include "kernels/batch_norm.h"
+#include "kernels/coupling/act_norm.h"
+#include "kernels/norm/batch_norm.h"
 
 namespace pal {
 namespace {

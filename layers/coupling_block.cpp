@@ -2,8 +2,8 @@
 
 #include <limits>
 
-#include "kernels/batch_norm.h"
-#include "kernels/permutation.h"
+#include "kernels/mixing/permutation.h"
+#include "kernels/norm/batch_norm.h"
 
 namespace pal {
 namespace {

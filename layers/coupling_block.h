@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "autograd/invertible.h"
-#include "kernels/coupling.h"
+#include "kernels/coupling/coupling.h"
 #include "layers/act_norm.h"
 #include "layers/mixing.h"
 #include "layers/subnet.h"

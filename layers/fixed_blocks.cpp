@@ -1,7 +1,7 @@
 #include "layers/fixed_blocks.h"
 
-#include "kernels/haar.h"
-#include "kernels/squeeze.h"
+#include "kernels/resample/haar.h"
+#include "kernels/resample/squeeze.h"
 
 namespace pal {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 #include "autograd/invertible.h"
-#include "kernels/dct.h"
+#include "kernels/resample/dct.h"
 
 namespace pal {
 

@@ -2,10 +2,10 @@
 
 #include <numeric>
 
-#include "kernels/elementwise.h"
-#include "kernels/gemm.h"
-#include "kernels/mixing.h"
-#include "kernels/permutation.h"
+#include "kernels/arrays/elementwise.h"
+#include "kernels/library/gemm.h"
+#include "kernels/mixing/mixing.h"
+#include "kernels/mixing/permutation.h"
 #include "runtime/philox.h"
 
 namespace pal {

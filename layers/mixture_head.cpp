@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/gemm.h"
-#include "kernels/mixing.h"
-#include "kernels/permutation.h"
-#include "kernels/reduce.h"
+#include "kernels/arrays/reduce.h"
+#include "kernels/library/gemm.h"
+#include "kernels/mixing/mixing.h"
+#include "kernels/mixing/permutation.h"
 
 namespace pal {
 

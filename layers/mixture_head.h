@@ -3,7 +3,7 @@
 
 #include "autograd/parameter.h"
 #include "autograd/variable.h"
-#include "kernels/mixture.h"
+#include "kernels/loss/mixture.h"
 
 namespace pal {
 

@@ -3,8 +3,8 @@
 #include <array>
 #include <cmath>
 
-#include "kernels/optimizer.h"
-#include "kernels/reduce.h"
+#include "kernels/arrays/reduce.h"
+#include "kernels/optimizer/optimizer.h"
 
 namespace pal {
 

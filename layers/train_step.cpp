@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/softmax.h"
+#include "kernels/loss/softmax.h"
 #include "layers/models/ib_inn.h"
 #include "runtime/profiler.h"
 

@@ -1,6 +1,6 @@
 #include "layers/two_sided_coupling.h"
 
-#include "kernels/squeeze.h"
+#include "kernels/resample/squeeze.h"
 
 namespace pal {
 namespace {

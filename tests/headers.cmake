@@ -6,7 +6,7 @@ if(Python3_FOUND)
            COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/include_check.py ${CMAKE_SOURCE_DIR})
 endif()
 
-set(patterns runtime/*.h kernels/*.h autograd/*.h layers/*.h layers/*/*.h data/*.h data/*/*.h experiments/*/*.h)
+set(patterns runtime/*.h kernels/*/*.h autograd/*.h layers/*.h layers/*/*.h data/*.h data/*/*.h experiments/*/*.h)
 list(TRANSFORM patterns PREPEND ${CMAKE_SOURCE_DIR}/)
 file(GLOB headers RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${patterns})
 set(sources)

@@ -5,7 +5,7 @@ Usage: include_check.py SOURCE_FOLDER
 
 Allowed: experiments -> layers, data -> autograd -> kernels -> runtime, each also all that lies
 below; layers and data do not see each other; tests and bench see everything, and nothing sees them.
-Library headers of oneDNN and CUDA stay out of headers but kernels/onednn.h (headers of device code
+Library headers of oneDNN and CUDA stay out of headers but kernels/library/onednn.h (headers of device code
 are .cuh). The launch header alone may see the tests: their kernel emulator. No cycles. After the
 tree itself, faults planted in a copy must all be found.
 """
@@ -33,7 +33,7 @@ MAY_SEE = {
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 DEVICE_LIBRARY = re.compile(r"(oneapi/)?dnnl|cuda|cudnn|cublas|nccl|cub/|mma\.h")
-MAY_NAME_LIBRARIES = {"kernels/onednn.h"}
+MAY_NAME_LIBRARIES = {"kernels/library/onednn.h"}
 EXEMPT = {("runtime/launch.cuh", "tests/emulator/cuda_emulator.h")}
 
 
@@ -93,13 +93,13 @@ def complaints(root):
 
 
 PLANTS = [
-    ("runtime/tensor.h", '#include "kernels/gemm.h"', "runtime may not see kernels"),
+    ("runtime/tensor.h", '#include "kernels/library/gemm.h"', "runtime may not see kernels"),
     ("data/archives/idx.h", '#include "layers/sgd.h"', "data may not see layers"),
     ("layers/sgd.cpp", '#include "data/archives/idx.h"', "layers may not see data"),
     ("layers/sgd.cpp", '#include "experiments/measures/metrics.h"', "layers may not see experiments"),
     ("experiments/measures/metrics.cpp", '#include "tests/support/numeric.h"', "may not see tests"),
-    ("kernels/gemm.h", "#include <dnnl.hpp>", "<dnnl.hpp> in a header"),
-    ("kernels/gemm.h", "  #  include <cuda_runtime.h>", "<cuda_runtime.h> in a header"),
+    ("kernels/library/gemm.h", "#include <dnnl.hpp>", "<dnnl.hpp> in a header"),
+    ("kernels/library/gemm.h", "  #  include <cuda_runtime.h>", "<cuda_runtime.h> in a header"),
     ("layers/sgd.cpp", '#include "sgd.h"', "no file of the tree"),
     ("runtime/memory.cu", '#include "tests/emulator/cuda_emulator.h"', "may not see tests"),
     ("runtime/shape.h", '#include "runtime/tensor.h"', "circular: "),

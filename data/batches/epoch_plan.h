@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "data/batches/batches.h"
-#include "kernels/image.h"
+#include "kernels/image/image.h"
 
 namespace pal {
 

@@ -4,8 +4,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include "kernels/cuda_settings.h"
-#include "kernels/planned.h"
+#include "kernels/library/cuda_settings.h"
+#include "kernels/library/planned.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"

@@ -9,7 +9,7 @@
 #include <span>
 #include <utility>
 
-#include "kernels/softmax.h"
+#include "kernels/loss/softmax.h"
 #include "runtime/error.h"
 
 namespace pal {

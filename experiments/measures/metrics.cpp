@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/softmax_math.h"
+#include "kernels/loss/softmax_math.h"
 #include "runtime/error.h"
 
 namespace pal {

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "data/batches/loader.h"
-#include "kernels/backend.h"
-#include "kernels/reduce.h"
+#include "kernels/arrays/reduce.h"
+#include "kernels/common/backend.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"
 #include "runtime/philox.h"

@@ -9,9 +9,9 @@
 #include <fstream>
 #include <functional>
 
-#include "kernels/elementwise.h"
-#include "kernels/gemm.h"
-#include "kernels/planned.h"
+#include "kernels/arrays/elementwise.h"
+#include "kernels/library/gemm.h"
+#include "kernels/library/planned.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"

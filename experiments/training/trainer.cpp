@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "experiments/command_line/program.h"
-#include "kernels/softmax.h"
+#include "kernels/loss/softmax.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/training/trainer.h"
-#include "kernels/cuda_settings.h"
+#include "kernels/library/cuda_settings.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 #include "runtime/file.h"

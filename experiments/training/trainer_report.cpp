@@ -6,7 +6,7 @@
 #include "experiments/planning/model_summary.h"
 #include "experiments/report/text_table.h"
 #include "experiments/training/trainer.h"
-#include "kernels/planned.h"
+#include "kernels/library/planned.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"

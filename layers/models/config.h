@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/dct.h"
+#include "kernels/resample/dct.h"
 #include "layers/coupling_block.h"
 #include "layers/mixture_head.h"
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/reduce.h"
+#include "kernels/arrays/reduce.h"
 #include "layers/act_norm_block.h"
 #include "layers/fixed_blocks.h"
 #include "layers/slow_coupling.h"

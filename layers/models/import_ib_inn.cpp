@@ -2,8 +2,8 @@
 #include <cmath>
 #include <optional>
 
-#include "kernels/mixing.h"
-#include "kernels/permutation.h"
+#include "kernels/mixing/mixing.h"
+#include "kernels/mixing/permutation.h"
 #include "layers/models/import_flow_config.h"
 #include "layers/models/import_tensors.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/reduce.h"
+#include "kernels/arrays/reduce.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/models/import_tensors.h"
 

@@ -1,6 +1,6 @@
 #include "layers/models/model.h"
 
-#include "kernels/reduce.h"
+#include "kernels/arrays/reduce.h"
 #include "layers/models/ib_inn.h"
 #include "layers/models/resnet.h"
 

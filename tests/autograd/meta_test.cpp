@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "autograd/ops.h"
-#include "kernels/reduce.h"
+#include "kernels/arrays/reduce.h"
 #include "runtime/allocator.h"
 
 namespace pal {

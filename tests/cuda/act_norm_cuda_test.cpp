@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/act_norm.h"
+#include "kernels/coupling/act_norm.h"
 #include "tests/cuda/parity.h"
 
 namespace pal::test {

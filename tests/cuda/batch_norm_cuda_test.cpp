@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/batch_norm.h"
+#include "kernels/norm/batch_norm.h"
 #include "tests/cuda/parity.h"
 
 namespace pal::test {

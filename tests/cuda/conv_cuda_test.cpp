@@ -1,4 +1,4 @@
-#include "kernels/conv.h"
+#include "kernels/library/conv.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "kernels/bias.h"
+#include "kernels/library/bias.h"
 #include "runtime/cuda_graph.h"
 #include "tests/cuda/libraries.h"
 #include "tests/cuda/parity.h"

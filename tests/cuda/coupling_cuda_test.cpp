@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/coupling.h"
-#include "kernels/permutation.h"
+#include "kernels/coupling/coupling.h"
+#include "kernels/mixing/permutation.h"
 #include "runtime/philox.h"
 #include "tests/cuda/parity.h"
 #include "tests/support/numeric.h"

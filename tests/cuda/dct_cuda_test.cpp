@@ -1,4 +1,4 @@
-#include "kernels/dct.h"
+#include "kernels/resample/dct.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "kernels/haar.h"
+#include "kernels/resample/haar.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "kernels/image.h"
+#include "kernels/image/image.h"
 
 #include <gtest/gtest.h>
 

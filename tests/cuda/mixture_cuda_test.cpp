@@ -1,10 +1,10 @@
-#include "kernels/mixture.h"
+#include "kernels/loss/mixture.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/permutation.h"
-#include "kernels/reduce.h"
-#include "kernels/softmax.h"
+#include "kernels/arrays/reduce.h"
+#include "kernels/loss/softmax.h"
+#include "kernels/mixing/permutation.h"
 #include "tests/cuda/guarded_output.h"
 #include "tests/support/numeric.h"
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/elementwise.h"
+#include "kernels/arrays/elementwise.h"
 #include "layers/models/model_io.h"
 #include "layers/train_step.h"
 #include "tests/cuda/parity.h"

@@ -1,4 +1,4 @@
-#include "kernels/permutation.h"
+#include "kernels/mixing/permutation.h"
 
 #include <gtest/gtest.h>
 

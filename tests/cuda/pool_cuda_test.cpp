@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/pool.h"
+#include "kernels/pool/pool.h"
 #include "tests/cuda/parity.h"
 
 namespace pal::test {

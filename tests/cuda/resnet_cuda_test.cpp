@@ -2,7 +2,7 @@
 // ones.
 #include <gtest/gtest.h>
 
-#include "kernels/elementwise.h"
+#include "kernels/arrays/elementwise.h"
 #include "layers/models/resnet.h"
 #include "layers/train_step.h"
 #include "tests/cuda/parity.h"

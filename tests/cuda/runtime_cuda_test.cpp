@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "kernels/elementwise.h"
+#include "kernels/arrays/elementwise.h"
 #include "runtime/cuda.h"
 #include "runtime/cuda_graph.h"
 #include "runtime/readback.h"

@@ -1,6 +1,6 @@
 // Which engines cuDNN offers for our convolutions on GPUs that are not here: it plans for a
 // described device as for a real one, and so far no GPU is needed.
-#include "kernels/cudnn_plans.cuh"
+#include "kernels/library/cudnn_plans.cuh"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // What stands in for cuDNN and cuBLASLt in the emulated build: the CPU's library, which works on
 // device memory, here heap memory, either at once or when a recorded graph is launched.
-#include "kernels/conv_check.h"
-#include "kernels/gemm_check.h"
+#include "kernels/library/conv_check.h"
+#include "kernels/library/gemm_check.h"
 #include "tests/emulator/cuda_emulator.h"
 
 namespace pal::cuda {

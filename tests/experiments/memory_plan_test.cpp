@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "kernels/planned.h"
+#include "kernels/library/planned.h"
 #include "layers/models/model.h"
 #include "runtime/allocator.h"
 #include "tests/support/numeric.h"

@@ -1,4 +1,4 @@
-#include "kernels/act_norm.h"
+#include "kernels/coupling/act_norm.h"
 
 #include <gtest/gtest.h>
 

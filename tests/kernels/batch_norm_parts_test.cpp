@@ -1,8 +1,8 @@
 // Batch norms of rows that come in parts: the same as in one piece.
 #include <gtest/gtest.h>
 
-#include "kernels/batch_norm.h"
-#include "kernels/planned.h"
+#include "kernels/library/planned.h"
+#include "kernels/norm/batch_norm.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

@@ -1,4 +1,4 @@
-#include "kernels/batch_norm.h"
+#include "kernels/norm/batch_norm.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "autograd/gradient_check.h"
-#include "kernels/planned.h"
+#include "kernels/library/planned.h"
 #include "runtime/parallel.h"
 #include "tests/support/numeric.h"
 

@@ -1,10 +1,10 @@
-#include "kernels/conv_choices.h"
+#include "kernels/library/conv_choices.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
-#include "kernels/cuda_settings.h"
+#include "kernels/library/cuda_settings.h"
 #include "runtime/file.h"
 #include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"

@@ -1,9 +1,9 @@
-#include "kernels/conv.h"
+#include "kernels/library/conv.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/conv_gemm.h"
-#include "kernels/planned.h"
+#include "kernels/library/conv_gemm.h"
+#include "kernels/library/planned.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

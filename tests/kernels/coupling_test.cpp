@@ -1,4 +1,4 @@
-#include "kernels/coupling.h"
+#include "kernels/coupling/coupling.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "autograd/gradient_check.h"
-#include "kernels/permutation.h"
-#include "kernels/planned.h"
+#include "kernels/library/planned.h"
+#include "kernels/mixing/permutation.h"
 #include "runtime/parallel.h"
 #include "tests/support/jacobian.h"
 #include "tests/support/numeric.h"

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/dct.h"
+#include "kernels/resample/dct.h"
 #include "tests/support/golden.h"
 #include "tests/support/numeric.h"
 

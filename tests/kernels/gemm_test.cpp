@@ -1,11 +1,11 @@
-#include "kernels/gemm.h"
+#include "kernels/library/gemm.h"
 
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cstring>
 
-#include "kernels/planned.h"
+#include "kernels/library/planned.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

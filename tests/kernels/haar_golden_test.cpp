@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "kernels/haar.h"
+#include "kernels/resample/haar.h"
 #include "tests/support/golden.h"
 #include "tests/support/numeric.h"
 

@@ -1,4 +1,4 @@
-#include "kernels/items.h"
+#include "kernels/common/items.h"
 
 #include <gtest/gtest.h>
 

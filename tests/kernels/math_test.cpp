@@ -1,4 +1,4 @@
-#include "kernels/math.h"
+#include "kernels/common/math.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "kernels/mixing.h"
+#include "kernels/mixing/mixing.h"
 
 #include <gtest/gtest.h>
 

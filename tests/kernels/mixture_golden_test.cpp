@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "kernels/mixture.h"
-#include "kernels/reduce.h"
-#include "kernels/softmax.h"
+#include "kernels/arrays/reduce.h"
+#include "kernels/loss/mixture.h"
+#include "kernels/loss/softmax.h"
 #include "tests/support/golden.h"
 #include "tests/support/numeric.h"
 

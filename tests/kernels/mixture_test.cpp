@@ -1,12 +1,12 @@
-#include "kernels/mixture.h"
+#include "kernels/loss/mixture.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "kernels/permutation.h"
-#include "kernels/reduce.h"
-#include "kernels/softmax.h"
+#include "kernels/arrays/reduce.h"
+#include "kernels/loss/softmax.h"
+#include "kernels/mixing/permutation.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

@@ -1,11 +1,11 @@
-#include "kernels/optimizer.h"
+#include "kernels/optimizer/optimizer.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "kernels/optimizer_math.h"
+#include "kernels/optimizer/optimizer_math.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

@@ -1,4 +1,4 @@
-#include "kernels/squeeze.h"
+#include "kernels/resample/squeeze.h"
 
 #include <gtest/gtest.h>
 

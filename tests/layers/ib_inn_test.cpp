@@ -7,7 +7,7 @@
 #include <set>
 
 #include "autograd/gradient_check.h"
-#include "kernels/planned.h"
+#include "kernels/library/planned.h"
 #include "layers/sgd.h"
 #include "runtime/allocator.h"
 #include "runtime/parallel.h"

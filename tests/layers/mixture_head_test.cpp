@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "autograd/gradient_check.h"
-#include "kernels/permutation.h"
+#include "kernels/mixing/permutation.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

@@ -1,4 +1,4 @@
-#include "kernels/planned.h"
+#include "kernels/library/planned.h"
 
 #include <gtest/gtest.h>
 

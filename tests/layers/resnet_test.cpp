@@ -7,9 +7,9 @@
 #include <set>
 
 #include "autograd/gradient_check.h"
-#include "kernels/elementwise.h"
-#include "kernels/planned.h"
-#include "kernels/softmax.h"
+#include "kernels/arrays/elementwise.h"
+#include "kernels/library/planned.h"
+#include "kernels/loss/softmax.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/models/model_io.h"
 #include "layers/train_step.h"

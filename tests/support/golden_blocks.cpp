@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "kernels/elementwise.h"
+#include "kernels/arrays/elementwise.h"
 #include "layers/slow_coupling.h"
 #include "layers/two_sided_coupling.h"
 

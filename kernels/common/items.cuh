@@ -1,0 +1,11 @@
+#pragma once
+#include "kernels/common/block.cuh"
+#include "kernels/common/items.h"
+
+namespace pal::cuda {
+
+/// The thread's first work item, and the distance to its next ones.
+__device__ inline uint32_t first_item() { return blockIdx.x * blockDim.x + threadIdx.x; }
+__device__ inline uint32_t item_step() { return gridDim.x * blockDim.x; }
+
+}  // namespace pal::cuda

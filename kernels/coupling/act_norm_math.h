@@ -1,0 +1,67 @@
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "kernels/common/backend.h"
+
+namespace pal {
+
+/// How act norm's scale follows from its parameter gamma (model.md, section 1): softplus
+/// 0.1 softplus_0.5(gamma) (the published implementation), paper 0.1 softplus_1(gamma), sigmoid
+/// 10 sigmoid(gamma - 2), exp exp(gamma).
+enum class ActNormKind { softplus, paper, sigmoid, exponential };
+
+namespace act_norm_math {
+
+struct ScaleAndSlope {
+  double scale;
+  double slope;  ///< d scale / d gamma
+};
+
+/// 0.1 softplus_b(gamma) and its derivative.
+PAL_HD ScaleAndSlope softplus(double gamma, double b) {
+  const double z = b * gamma;
+  // log(1 + e^z) without overflow.
+  const double soft = (z > 0 ? z + log1p(exp(-z)) : log1p(exp(z))) / b;
+  return {0.1 * soft, 0.1 / (1.0 + exp(-z))};
+}
+
+PAL_HD ScaleAndSlope scale_of(double gamma, ActNormKind kind) {
+  switch (kind) {
+    case ActNormKind::softplus:
+      return softplus(gamma, 0.5);
+    case ActNormKind::paper:
+      return softplus(gamma, 1.0);
+    case ActNormKind::sigmoid: {
+      const double sigmoid = 1.0 / (1.0 + exp(2.0 - gamma));
+      return {10.0 * sigmoid, 10.0 * sigmoid * (1.0 - sigmoid)};
+    }
+    case ActNormKind::exponential:
+      break;
+  }
+  return {exp(gamma), exp(gamma)};
+}
+
+/// log of a scale that is stored as `stored`; not finite if that is not positive or not finite.
+PAL_HD double log_scale(double scale, double stored) {
+  return log(stored > 0.0 && stored <= std::numeric_limits<double>::max() ? scale : stored);
+}
+
+/// Gradient with respect to gamma: `grad_scale` comes by the stream, `grad_log_scale` by the
+/// log-determinants.
+PAL_HD double gamma_gradient(const ScaleAndSlope& at, double grad_scale, double grad_log_scale) {
+  return (grad_scale + grad_log_scale / at.scale) * at.slope;
+}
+
+template <typename Real>
+PAL_HD Real forward(Real x, Real scale, Real offset) {
+  return x * scale + offset;
+}
+
+template <typename Real>
+PAL_HD Real inverse(Real y, Real scale, Real offset) {
+  return (y - offset) / scale;
+}
+
+}  // namespace act_norm_math
+}  // namespace pal

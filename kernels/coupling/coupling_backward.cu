@@ -1,0 +1,274 @@
+#include <algorithm>
+
+#include "kernels/coupling/coupling_channel_sums.cuh"
+#include "kernels/coupling/coupling_launch.cuh"
+#include "runtime/profiler.h"
+
+namespace pal::cuda {
+namespace {
+
+using namespace coupling;
+
+/// Operands of both backward passes. With kInverse, `active` is written from y; else the halves are
+/// read and y is not.
+struct Job {
+  Geometry geometry;
+  Mix mix;
+  Gains gains;
+  Rows<const float> y;
+  Rows<const float> grad_y;
+  Rows<float> active;
+  Rows<const float> passive;
+  Rows<float> grad_active;
+  Rows<float> grad_passive;  ///< null: not wanted
+  const double* grad_log_det = nullptr;
+  double* log_partial = nullptr;  ///< one sum of grad log_s per warp of each tile; null: not wanted
+  /// f32 [groups, 2 channels]: sums of grad v and of grad v * v before the act norm; null: not
+  /// wanted.
+  float* channel_partial = nullptr;
+  /// The threads' running sums of each group, if they do not fit into shared memory.
+  float* running = nullptr;
+  int groups = 0;
+  int tiles_per_group = 1;
+};
+
+/// A subnet output and where its gradient goes.
+template <typename A>
+struct Subnet {
+  Rows<const A> a;
+  Rows<A> grad;
+};
+
+/// Returns the thread's sum of the gradients of log_s.
+template <typename A, int kWidth, bool kInverse>
+__device__ inline double active_half(const Job& job, const Subnet<A>& subnet, const Tile& tile,
+                                     bool permuted, const TileRows<const float>& y,
+                                     const TileRows<const float>& grad_y, const ChannelSums& sums) {
+  const Geometry& g = job.geometry;
+  const Gains& gains = job.gains;
+  const TileRows<float> active = job.active.of(tile);
+  const TileRows<float> grad_active = job.grad_active.of(tile);
+  const TileRows<const A> factors = subnet.a.of(tile);
+  const TileRows<A> grad_factors = subnet.grad.of(tile);
+  const float shift = job.mix.shift_of(tile.sample);
+  const auto grad_log_det = static_cast<float>(job.grad_log_det[tile.sample]);
+  double log_s_sum = 0.0;
+  const Share share(g.active_split);
+  share.for_each([&](int item) {
+    const int c = item * kWidth;
+    const Channels<kWidth> channels(job.mix, g.active_at + c);
+    Vec<float, kWidth> sum_g = {};
+    Vec<float, kWidth> sum_gv = {};
+    for (int p = share.lane; p < tile.count; p += share.split.lanes) {
+      auto s = load_wide<kWidth>(factors.row(p) + c);
+      auto t = load_wide<kWidth>(factors.row(p) + g.active + c);
+      auto grad = take<kWidth>(grad_y.row(p), permuted, g.active_at + c, channels.place);
+      Vec<float, kWidth> x;
+      if constexpr (kInverse)
+        x = take<kWidth>(y.row(p), permuted, g.active_at + c, channels.place);
+      else
+        x = load_vector<kWidth>(active.row(p) + c);
+#pragma unroll
+      for (int k = 0; k < kWidth; ++k) {
+        const SoftClamp<float> soft = soft_clamp(s.at[k], gains.clamp, gains.s_gain);
+        const float exp_log_s = fast_exp(soft.log_s - shift);
+        const float moved = gains.t_gain * t.at[k];
+        if constexpr (kInverse)
+          x.at[k] = scaled_affine_inverse(x.at[k], exp_log_s, moved, channels.scale.at[k],
+                                          channels.offset.at[k]);
+        sum_g.at[k] += grad.at[k];
+        sum_gv.at[k] += grad.at[k] * affine(x.at[k], exp_log_s, moved);
+        const AffineGrads<float> grads =
+            affine_backward(grad.at[k] * channels.scale.at[k], grad_log_det, x.at[k], exp_log_s,
+                            soft.tanh, gains.clamp, gains.s_gain, gains.t_gain);
+        log_s_sum += static_cast<double>(grads.log_s);
+        grad.at[k] = grads.x;
+        s.at[k] = grads.s;
+        t.at[k] = grads.t;
+      }
+      if constexpr (kInverse) store_vector<kWidth>(active.row(p) + c, x);
+      store_vector<kWidth>(grad_active.row(p) + c, grad);
+      store_narrow<kWidth>(grad_factors.row(p) + c, s);
+      store_narrow<kWidth>(grad_factors.row(p) + g.active + c, t);
+    }
+    sums.add(share, g.active, c, sum_g, sum_gv);
+  });
+  return log_s_sum;
+}
+
+template <int kWidth, bool kInverse>
+__device__ inline void passive_half(const Job& job, const Tile& tile, bool permuted,
+                                    const TileRows<const float>& y,
+                                    const TileRows<const float>& grad_y, const ChannelSums& sums) {
+  const Geometry& g = job.geometry;
+  const TileRows<const float> passive = job.passive.of(tile);
+  const TileRows<float> grad_passive = job.grad_passive.of(tile);
+  const Share share(g.passive_split);
+  share.for_each([&](int item) {
+    const int c = item * kWidth;
+    const Channels<kWidth> channels(job.mix, g.passive_at + c);
+    Vec<float, kWidth> sum_g = {};
+    Vec<float, kWidth> sum_gv = {};
+    for (int p = share.lane; p < tile.count; p += share.split.lanes) {
+      auto grad = take<kWidth>(grad_y.row(p), permuted, g.passive_at + c, channels.place);
+      if (sums.wanted()) {
+        Vec<float, kWidth> v;
+        if constexpr (kInverse)
+          v = take<kWidth>(y.row(p), permuted, g.passive_at + c, channels.place);
+        else
+          v = load_vector<kWidth>(passive.row(p) + c);
+#pragma unroll
+        for (int k = 0; k < kWidth; ++k) {
+          if constexpr (kInverse)
+            v.at[k] = affine_inverse(v.at[k], channels.scale.at[k], channels.offset.at[k]);
+          sum_g.at[k] += grad.at[k];
+          sum_gv.at[k] += grad.at[k] * v.at[k];
+        }
+      }
+      if (grad_passive.at == nullptr) continue;
+#pragma unroll
+      for (int k = 0; k < kWidth; ++k) grad.at[k] *= channels.scale.at[k];
+      store_vector<kWidth>(grad_passive.row(p) + c, grad);
+    }
+    sums.add(share, g.passive, c, sum_g, sum_gv);
+  });
+}
+
+template <typename A, int kWidth, bool kInverse, bool kStaged>
+__global__ __launch_bounds__(kThreads,
+                             kWidth == 4 ? 3 : 4) void backward_kernel(const Job job,
+                                                                       const Subnet<A> subnet) {
+  const Geometry& g = job.geometry;
+  const SumLayout layout(g);
+  const bool sums_in_shared = job.channel_partial != nullptr && job.running == nullptr;
+  // Gradient of y, y, running sums.
+  float* staged_grad = shared_floats(kStaged || sums_in_shared);
+  float* staged_y = staged_grad + (kStaged ? g.tile * g.channels() : 0);
+  float* in_shared = staged_y + (kStaged && kInverse ? g.tile * g.channels() : 0);
+  const bool permuted = kStaged || job.mix.index != nullptr;
+  const bool passive_wanted = job.grad_passive.at != nullptr || job.channel_partial != nullptr;
+  for (int group = static_cast<int>(blockIdx.x); group < job.groups;
+       group += static_cast<int>(gridDim.x)) {
+    const int begin = group * job.tiles_per_group;
+    const int left = g.tiles - begin;
+    const int count = left < job.tiles_per_group ? left : job.tiles_per_group;
+    float* running = job.channel_partial == nullptr ? nullptr : in_shared;
+    if constexpr (!kStaged)
+      if (job.running != nullptr)
+        running = job.running + static_cast<int64_t>(group) * layout.floats();
+    float* passive_running = running == nullptr ? nullptr : running + layout.active_floats();
+    for (int i = 0; i < count; ++i) {
+      const Tile tile = tile_at(g, begin + i);
+      const TileRows<const float> grad_y = stage<kStaged>(job.grad_y, tile, g, staged_grad);
+      TileRows<const float> y = {};
+      if constexpr (kInverse) y = stage<kStaged>(job.y, tile, g, staged_y);
+      if constexpr (kStaged) __syncthreads();
+      const double log_s_sum = active_half<A, kWidth, kInverse>(
+          job, subnet, tile, permuted, y, grad_y, ChannelSums(running, i == 0));
+      if (passive_wanted)
+        passive_half<kWidth, kInverse>(job, tile, permuted, y, grad_y,
+                                       ChannelSums(passive_running, i == 0));
+      if (job.log_partial != nullptr) put_warp_sum(log_s_sum, begin + i, job.log_partial);
+      if constexpr (kStaged) __syncthreads();
+    }
+    if (job.channel_partial == nullptr) continue;
+    __syncthreads();
+    float* to = job.channel_partial + static_cast<int64_t>(group) * 2 * g.channels();
+    fold(running, layout.active_lanes, g.active, to + g.active_at, g.channels());
+    fold(passive_running, layout.passive_lanes, g.passive, to + g.passive_at, g.channels());
+    __syncthreads();
+  }
+}
+
+/// Tiles whose sums of channels are added up before they are written: few enough to fill the GPU
+/// with groups, enough that the sums are small beside the images.
+int tiles_per_group(const Geometry& geometry) {
+  constexpr int kEnoughGroups = 512;
+  constexpr int kEnoughPixels = 8;
+  const int tiles = geometry.tiles;
+  const int wanted = (kEnoughPixels + geometry.tile - 1) / geometry.tile;
+  return std::max({1, std::min(wanted, tiles / kEnoughGroups), tiles / (2 * kEnoughGroups)});
+}
+
+template <typename A, bool kInverse>
+void backward(const Tensor& y, const Tensor& active, const Tensor& passive, const Tensor& grad_y,
+              const Tensor& grad_log_det, const Tensor& a, const CouplingGains& gains,
+              const CouplingOutput& output, const CouplingGrads& grads) {
+  const Layout layout(halves_of(a, grad_y.channels(), output.active_first), output, {y, grad_y},
+                      {active, passive, grads.active, grads.passive, s_of(a), t_of(a),
+                       s_of(grads.a), t_of(grads.a)});
+  const Geometry& geometry = layout.geometry;
+  Job job;
+  job.geometry = geometry;
+  job.mix = mix_of(output);
+  job.gains = gains_of(gains);
+  if (kInverse) job.y = rows_of<const float>(y);
+  job.grad_y = rows_of<const float>(grad_y);
+  job.active = rows_of<float>(active);
+  if (!kInverse && geometry.passive > 0) job.passive = rows_of<const float>(passive);
+  job.grad_active = rows_of<float>(grads.active);
+  if (grads.passive.defined()) job.grad_passive = rows_of<float>(grads.passive);
+  job.grad_log_det = grad_log_det.data<double>();
+  Tensor log_partial;
+  if (grads.log_s.defined()) {
+    log_partial = warp_sums(layout, a.device());
+    job.log_partial = log_partial.data<double>();
+  }
+  const bool act_norm = grads.scale.defined();
+  if (act_norm) job.tiles_per_group = tiles_per_group(geometry);
+  job.groups = (geometry.tiles + job.tiles_per_group - 1) / job.tiles_per_group;
+
+  const SumLayout sums(geometry);
+  const int64_t sum_floats = act_norm ? sums.floats() : 0;
+  const int64_t staged_floats = (kInverse ? 2 : 1) * geometry.tile_values() + sum_floats;
+  const bool staged = output.index.defined() && staged_floats <= kSharedFloats;
+  const bool sums_fit = sum_floats <= kSharedFloats;
+  Tensor channel_partial;
+  Tensor running;
+  if (act_norm) {
+    channel_partial = Tensor::empty({job.groups, 2 * geometry.channels()}, DType::f32,
+                                    Tag::workspace, a.device());
+    job.channel_partial = channel_partial.data<float>();
+    if (!sums_fit) {
+      running = Tensor::empty({job.groups, sum_floats}, DType::f32, Tag::workspace, a.device());
+      job.running = running.data<float>();
+    }
+  }
+  const Subnet<A> subnet = {rows_of<const A>(a), rows_of<A>(grads.a)};
+  const int64_t shared_floats = staged ? staged_floats : sums_fit ? sum_floats : 0;
+  dispatch_bool(staged, [&](auto is_staged) {
+    dispatch_width(layout.width, [&](auto width) {
+      launch_blocks(backward_kernel<A, width(), kInverse, is_staged()>, job.groups, layout,
+                    shared_floats, job, subnet);
+    });
+  });
+  if (grads.log_s.defined()) finish_sample_sums(log_partial, geometry, 1.0, false, grads.log_s);
+  if (act_norm) finish_channel_sums(channel_partial, grads.offset, grads.scale);
+}
+
+}  // namespace
+
+void coupling_inverse_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
+                               const Tensor& a, const CouplingGains& gains,
+                               const CouplingOutput& output, const Tensor& active,
+                               const CouplingGrads& grads) {
+  pal::coupling::check_inverse_backward(y, grad_y, grad_log_det, a, output, active, grads);
+  const ProfileScope profile("coupling_inverse_backward",
+                             3 * y.bytes() + active.bytes() + 2 * a.bytes());
+  dispatch_subnet("coupling_inverse_backward", y.dtype(), a.dtype(), [&](auto typed) {
+    backward<decltype(typed), true>(y, active, {}, grad_y, grad_log_det, a, gains, output, grads);
+  });
+}
+
+void coupling_backward(const Tensor& active, const Tensor& passive, const Tensor& grad_y,
+                       const Tensor& grad_log_det, const Tensor& a, const CouplingGains& gains,
+                       const CouplingOutput& output, const CouplingGrads& grads) {
+  pal::coupling::check_backward(active, passive, grad_y, grad_log_det, a, output, grads);
+  const ProfileScope profile("coupling_backward", 3 * grad_y.bytes() + 2 * a.bytes());
+  dispatch_subnet("coupling_backward", grad_y.dtype(), a.dtype(), [&](auto typed) {
+    backward<decltype(typed), false>({}, active, passive, grad_y, grad_log_det, a, gains, output,
+                                     grads);
+  });
+}
+
+}  // namespace pal::cuda

@@ -1,0 +1,95 @@
+#pragma once
+#include <initializer_list>
+#include <type_traits>
+
+#include "kernels/common/gpu_dtypes.h"
+#include "kernels/coupling/coupling_check.h"
+#include "kernels/coupling/coupling_tile.cuh"
+
+// How the host lays out a call of the CUDA coupling kernels.
+namespace pal::cuda::coupling {
+
+/// Most values of y in a tile: some sixteen per thread.
+constexpr int64_t kTileValues = 4096;
+/// What a block gets without asking.
+constexpr int64_t kSharedFloats = 48 * 1024 / 4;
+
+Halves halves_of(int64_t samples, int64_t pixels, int64_t active, int64_t passive,
+                 bool active_first);
+inline Halves halves_of(const Tensor& a, int64_t channels, bool active_first) {
+  const int64_t half = a.channels() / 2;
+  return halves_of(a.size(0), a.rows() / a.size(0), half, channels - half, active_first);
+}
+
+Mix mix_of(const CouplingOutput& output);
+Gains gains_of(const CouplingGains& gains);
+
+/// Throws usage unless the tensor is defined and of type T.
+template <typename T>
+Rows<T> rows_of(const Tensor& tensor) {
+  return {tensor.data<std::remove_const_t<T>>(), tensor.pitch()};
+}
+
+/// The halves of a subnet output, or of its gradient.
+inline Tensor s_of(const Tensor& a) { return a.slice_channels(0, a.channels() / 2); }
+inline Tensor t_of(const Tensor& a) { return a.slice_channels(a.channels() / 2, a.channels() / 2); }
+
+/// How a call is cut into tiles and its threads are laid out over one.
+struct Layout {
+  /// `whole`: y and its gradient; `halves`: the other tensors, of one half's channels each.
+  /// Undefined ones do not matter.
+  Layout(const Halves& image, const CouplingOutput& output, std::initializer_list<Tensor> whole,
+         std::initializer_list<Tensor> halves);
+
+  Geometry geometry;
+  /// Channels of an item: the widest accesses, 4, 2 or 1 elements, that suit all tensors.
+  int width = 4;
+  /// Threads of a block: as many as share the larger half of a tile evenly.
+  int threads = kThreads;
+};
+
+/// One partial sum of each warp of each tile, f64.
+Tensor warp_sums(const Layout& layout, Device device);
+/// sums[n] = (add ? sums[n] : 0) + factor * the sum of the sample's partial sums. One launch.
+void finish_sample_sums(const Tensor& partial, const Geometry& geometry, double factor, bool add,
+                        const Tensor& sums);
+/// Adds the column sums of partial, f32 [groups, 2 c], to f64 [c] each. One launch.
+void finish_channel_sums(const Tensor& partial, const Tensor& first, const Tensor& second);
+
+/// Launches a kernel that shares `items`, tiles or groups of them, among its blocks.
+template <typename Kernel, typename... Arguments>
+void launch_blocks(Kernel* kernel, int64_t items, const Layout& layout, int64_t shared_floats,
+                   const Arguments&... arguments) {
+  if (items == 0) return;
+  launch(kernel, grid_for(items, 1), static_cast<unsigned>(layout.threads),
+         static_cast<size_t>(shared_floats) * sizeof(float), stream(), arguments...);
+}
+
+template <typename Body>
+void dispatch_width(int width, Body&& body) {
+  if (width == 4) return body(std::integral_constant<int, 4>{});
+  if (width == 2) return body(std::integral_constant<int, 2>{});
+  return body(std::integral_constant<int, 1>{});
+}
+
+template <typename Body>
+void dispatch_bool(bool value, Body&& body) {
+  if (value) return body(std::true_type{});
+  return body(std::false_type{});
+}
+
+inline void expect_stream(const char* op, DType stream) {
+  refuse_f64(op, stream);
+  expect(stream == DType::f32, "{}: expected f32, got {}", op, name_of(stream));
+}
+
+/// Calls body with the subnet output's type.
+template <typename Body>
+void dispatch_subnet(const char* op, DType stream, DType a, Body&& body) {
+  refuse_f64(op, stream);
+  if (stream == DType::f32 && a == DType::f32) return body(float{});
+  if (stream == DType::f32 && a == DType::bf16) return body(bfloat16{});
+  pal::coupling::fail_pair(op, stream, a);
+}
+
+}  // namespace pal::cuda::coupling

@@ -1,0 +1,10 @@
+#pragma once
+#include "kernels/common/backend.h"
+
+namespace pal::cuda {
+
+/// y[.., c] += bias[c], for libraries that cannot do it on the way: y f32 or bf16, perhaps a
+/// channel slice; bias f32 [channels].
+void add_bias(const Tensor& bias, const Tensor& y);
+
+}  // namespace pal::cuda

@@ -1,0 +1,43 @@
+#pragma once
+#include "kernels/library/conv.h"
+
+// Which convolutions the CPU runs as matrix products on plain weights: measured in
+// bench/NOTES.md, "1x1 convolutions as matrix products".
+namespace pal::cpu {
+
+/// A 1x1 convolution is the product of x as a matrix [rows, in], rows = batch x height x width,
+/// with the weights.
+struct ConvByGemm {
+  /// The forward pass and the gradient of x. The library's convolutions are somewhat faster, but
+  /// want the weights in two layouts, made anew in each step: with few rows that costs more.
+  bool passes = false;
+  /// The gradient of the weights, for which the library's convolutions are slower and need another
+  /// layout in the end.
+  bool weight_gradient = false;
+};
+
+inline ConvByGemm conv_by_gemm(int64_t rows, int64_t in, int64_t out, const ConvGeometry& g) {
+  constexpr int64_t kFewestChannels = 256;
+  constexpr int64_t kMostRows = 1024;
+  const bool pointwise = g.kernel == 1 && g.stride == 1 && g.padding == 0;
+  const bool wide = in >= kFewestChannels && out >= kFewestChannels;
+  return {pointwise && wide && rows <= kMostRows, pointwise && wide};
+}
+
+/// The library's gradient of the weights of strided float32 convolutions wants large images in
+/// blocks of channels: there it is up to four times as fast as on ours, more than the copies cost.
+inline bool conv_gradient_in_blocks(DType dtype, int64_t height, int64_t in,
+                                    const ConvGeometry& g) {
+  return dtype == DType::f32 && g.kernel > 1 && g.stride > 1 && height >= 56 && in >= 64;
+}
+
+enum class ConvPass { forward, data, weight };
+
+/// Bytes that a pass takes for itself: what the library asks for; in the gradient of the weights
+/// also that gradient in the library's layout and, in blocks, both images. Plans the pass, from
+/// shapes alone, so x and y (or their gradients) may be on a meta device. 0 for f64 and for what
+/// the processor cannot do.
+int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
+                     const ConvGeometry& g);
+
+}  // namespace pal::cpu

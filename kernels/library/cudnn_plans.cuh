@@ -1,0 +1,68 @@
+#pragma once
+// From a convolution to the plans by which cuDNN can compute it.
+#include <optional>
+
+#include "kernels/library/conv.h"
+#include "kernels/library/cudnn_graph.cuh"
+
+namespace pal::cudnn {
+
+/// cuDNN's pointers must be aligned to this; its fast engines read 16 bytes at a time.
+inline constexpr int64_t kAlignment = 16;
+/// Most scratch memory of a convolution.
+inline constexpr int64_t kMostWorkspace = int64_t{256} << 20;
+
+enum class Pass : int64_t { forward, backward_data, backward_weight };
+
+/// All that the choice of an engine depends on, but the device.
+struct Problem {
+  Pass pass = Pass::forward;
+  Shape x, y;  ///< [n, h, w, channels]
+  ConvGeometry geometry;
+  DType dtype = DType::f32;   ///< of what is read
+  DType result = DType::f32;  ///< of what is written
+  bool tf32 = false;
+  bool allow_nondeterministic = false;
+
+  std::vector<int64_t> key() const;
+  /// "conv_forward f32 [8, 56, 56, 64] k3 s1 p1 64->64".
+  std::string text() const;
+};
+
+struct Plan {
+  Descriptor descriptor;
+  int64_t workspace = 0;  ///< bytes
+  std::string engine;     ///< "engine 67 2=5 13=0": its number and its settings
+};
+
+/// For what GPU plans are made: that of a handle, or one that is only described (cuDNN 9.8).
+struct Target {
+  cudnnHandle_t handle = nullptr;
+  const Descriptor* device = nullptr;
+};
+
+/// Which plans are asked for.
+struct Wanted {
+  size_t most = 1;
+  std::optional<std::string> only = {};  ///< the name of the one engine that will do
+};
+
+/// Plans in the order of the library's estimates, without engines that compute less exactly than
+/// the problem says or, if not allowed, in no fixed order. If there is none, `why` says what was
+/// wrong with the last.
+std::vector<Plan> make_plans(const Problem& problem, const Target& target, const Wanted& wanted,
+                             std::string* why);
+
+/// How many images are to be computed at a time. Less than all if the engine proposed first would
+/// need too much scratch memory for that: fewer at a time by a good engine are faster than all by a
+/// frugal one.
+int64_t images_at_a_time(const Problem& problem, const Target& target);
+/// The same convolution of fewer images.
+Problem with_images(const Problem& problem, int64_t count);
+
+/// Names of the tensors in a plan.
+inline constexpr int64_t kX = 1;
+inline constexpr int64_t kWeight = 2;
+inline constexpr int64_t kY = 3;
+
+}  // namespace pal::cudnn

@@ -1,0 +1,39 @@
+#pragma once
+// Shared by the oneDNN-backed families; not included by any public header.
+#include <dnnl.hpp>
+#include <unordered_map>
+
+#include "kernels/common/backend.h"
+
+namespace pal::onednn {
+
+using Memory = dnnl::memory;
+
+dnnl::engine& engine();
+dnnl::stream& stream();
+
+/// oneDNN's name of a dtype; throws usage for f64.
+Memory::data_type data_type(DType dtype);
+
+/// A descriptor of `dims` (in oneDNN's logical order) with the given strides in elements.
+Memory::desc strided(const Memory::dims& dims, DType dtype, const Memory::dims& strides);
+
+/// Attributes of all our primitives: scratch memory comes from our allocator.
+dnnl::primitive_attr attributes();
+
+/// Executes a primitive with scratch memory of its descriptor's size.
+void execute(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
+             std::unordered_map<int, Memory> arguments);
+
+/// Runs `body`, turning a oneDNN error into an Error that names the op.
+template <typename Body>
+auto wrapped(const char* op, Body&& body) {
+  try {
+    return body();
+  } catch (const dnnl::error& error) {
+    fail(ErrorKind::failure, "{}: oneDNN: {} (status {})", op, error.message,
+         static_cast<int>(error.status));
+  }
+}
+
+}  // namespace pal::onednn

@@ -1,0 +1,175 @@
+#include "kernels/loss/mixture.h"
+
+#include "kernels/arrays/elementwise.h"
+#include "kernels/arrays/reduce.h"
+#include "kernels/common/gpu_dtypes.h"
+#include "kernels/library/gemm.h"
+#include "kernels/loss/mixture_check.h"
+#include "kernels/loss/mixture_rows.h"
+#include "kernels/mixing/permutation.h"
+#include "runtime/profiler.h"
+
+// Both backends compute scores and gradients by the same matrix products; kernels of their own do
+// the rest.
+namespace pal {
+namespace {
+
+/// Gives `tensor` this shape on the device of z, keeping its memory if it has it already.
+void prepare(Tensor& tensor, const Shape& shape, DType dtype, const Tensor& z) {
+  if (!tensor.defined() || tensor.shape() != shape || tensor.dtype() != dtype ||
+      tensor.device() != z.device())
+    tensor = Tensor::empty(shape, dtype, Tag::workspace, z.device());
+}
+
+/// For what is needed within a call.
+Tensor temporary(const Shape& shape, const Tensor& z) {
+  return Tensor::empty(shape, z.dtype(), Tag::workspace, z.device());
+}
+
+Tensor rest_of(const Tensor& z, const MixtureMeans& means) {
+  return z.slice_channels(means.mean_size(), z.channels() - means.mean_size());
+}
+
+/// to = from with the first channels in the order of `index`; the others stay where they are.
+void permute_head(const Tensor& from, const Tensor& index, const Tensor& to) {
+  const int64_t head = index.numel();
+  PAL_BACKEND(from,
+              permute_channels(from.slice_channels(0, head), index, to.slice_channels(0, head)));
+  const int64_t tail = from.channels() - head;
+  if (tail > 0) to.slice_channels(head, tail).copy_from(from.slice_channels(head, tail));
+}
+
+/// The scores' part over the low-rank dimensions, and that of the norms.
+void add_rest_scores(const Tensor& z, const MixtureMeans& means, const Tensor& scores,
+                     MixtureState& state) {
+  const int64_t rank = means.alpha.channels();
+  prepare(state.projection, {z.size(0), rank}, z.dtype(), z);
+  prepare(state.gram, {rank, rank}, z.dtype(), z);
+  prepare(state.alpha_gram, {means.classes(), rank}, z.dtype(), z);
+  PAL_BACKEND(z, gemm(rest_of(z, means), means.prototypes, state.projection,
+                      {.transpose_b = true, .exact = true}));
+  PAL_BACKEND(z, gemm(means.prototypes, means.prototypes, state.gram,
+                      {.transpose_b = true, .exact = true}));
+  PAL_BACKEND(z, gemm(means.alpha, state.gram, state.alpha_gram, {.exact = true}));
+  PAL_BACKEND(z, gemm(state.projection, means.alpha, scores,
+                      {.transpose_b = true, .accumulate = true, .exact = true}));
+  PAL_BACKEND(z, add_half_products(means.alpha, state.alpha_gram, state.half_norms));
+}
+
+template <typename Scope>
+void compute_scores(const Tensor& z, const MixtureMeans& means, const Tensor& scores,
+                    MixtureState& state) {
+  const char* op = "mixture_scores";
+  check_mixture(op, z, means);
+  expect_tensor(op, "scores", scores, {z.size(0), means.classes()}, z.dtype());
+  const Scope scope(op);  // a group: its parts have the costs
+  const Tensor mean_part = z.slice_channels(0, means.mean_size());
+  if (means.permutation.defined()) {
+    // New memory: with other means the state's tensor may be a view of z.
+    state.z_mean = temporary(mean_part.shape(), z);
+    permute_head(mean_part, means.permutation, state.z_mean);
+  } else {
+    state.z_mean = mean_part;
+  }
+  PAL_BACKEND(z, gemm(state.z_mean, means.mean, scores, {.transpose_b = true, .exact = true}));
+  prepare(state.half_norms, {means.classes()}, DType::f64, z);
+  PAL_BACKEND(z, half_squared_norm(means.mean, state.half_norms));
+  if (means.low_rank()) add_rest_scores(z, means, scores, state);
+  PAL_BACKEND(z, subtract_norms(state.half_norms, scores));
+}
+
+/// Gradients of alpha and the prototypes, and the rest part of grad_z. `weights` are the column
+/// sums of grad_scores: the weight that each class's squared norm has in the loss.
+void backward_rest(const Tensor& z, const MixtureMeans& means, const MixtureState& state,
+                   const Tensor& grad_scores, const Tensor& weights, const Tensor& grad_z,
+                   const MixtureGrads& grads) {
+  const Tensor grad_projection = temporary(state.projection.shape(), z);
+  PAL_BACKEND(z, gemm(grad_scores, means.alpha, grad_projection));
+  PAL_BACKEND(z, gemm(grad_projection, means.prototypes, rest_of(grad_z, means)));
+  if (grads.alpha.defined()) {
+    PAL_BACKEND(z, gemm(grad_scores, state.projection, grads.alpha,
+                        {.transpose_a = true, .accumulate = true}));
+    PAL_BACKEND(z, add_weighted_rows(weights, -1.0, state.alpha_gram, grads.alpha));
+  }
+  if (!grads.prototypes.defined()) return;
+  PAL_BACKEND(z, gemm(grad_projection, rest_of(z, means), grads.prototypes,
+                      {.transpose_a = true, .accumulate = true}));
+  // d/dP of -sum_y weight_y alpha_y^T P P^T alpha_y / 2 is -(alpha^T diag(weight) alpha) P.
+  const Tensor weighted = Tensor::zeros(means.alpha.shape(), z.dtype(), Tag::workspace, z.device());
+  PAL_BACKEND(z, add_weighted_rows(weights, -1.0, means.alpha, weighted));
+  const Tensor mixed = temporary(state.gram.shape(), z);
+  PAL_BACKEND(z, gemm(means.alpha, weighted, mixed, {.transpose_a = true}));
+  PAL_BACKEND(z, gemm(mixed, means.prototypes, grads.prototypes, {.accumulate = true}));
+}
+
+template <typename Scope>
+void compute_backward(const Tensor& z, const MixtureMeans& means, const MixtureState& state,
+                      const Tensor& grad_scores, double norm_gradient, const Tensor& grad_z,
+                      const MixtureGrads& grads) {
+  const char* op = "mixture_backward";
+  check_mixture(op, z, means);
+  expect_shape(op, "state", state.z_mean, {z.size(0), means.mean_size()});
+  expect_tensor(op, "grad_scores", grad_scores, {z.size(0), means.classes()}, z.dtype());
+  expect_tensor(op, "grad_z", grad_z, z.shape(), z.dtype());
+  if (grads.mean.defined())
+    expect_tensor(op, "gradient of mean", grads.mean, means.mean.shape(), z.dtype());
+  const Scope scope(op);  // a group, as above
+  const Tensor weights = Tensor::zeros({means.classes()}, DType::f64, Tag::workspace, z.device());
+  PAL_BACKEND(z, channel_sums(grad_scores, weights));
+  const Tensor grad_mean_part = grad_z.slice_channels(0, means.mean_size());
+  if (means.permutation.defined()) {
+    const Tensor ordered = temporary(grad_mean_part.shape(), z);
+    PAL_BACKEND(z, gemm(grad_scores, means.mean, ordered));
+    permute_head(ordered, means.inverse_permutation, grad_mean_part);
+  } else {
+    PAL_BACKEND(z, gemm(grad_scores, means.mean, grad_mean_part));
+  }
+  if (grads.mean.defined()) {
+    PAL_BACKEND(
+        z, gemm(grad_scores, state.z_mean, grads.mean, {.transpose_a = true, .accumulate = true}));
+    PAL_BACKEND(z, add_weighted_rows(weights, -1.0, means.mean, grads.mean));
+  }
+  if (means.low_rank()) backward_rest(z, means, state, grad_scores, weights, grad_z, grads);
+  if (norm_gradient != 0.0) PAL_BACKEND(z, axpy(norm_gradient, z, grad_z));
+}
+
+}  // namespace
+
+double mixture_density_gradient(const MixtureWeights& weights, int64_t batch, int64_t dims) {
+  return weights.density / (static_cast<double>(batch) * static_cast<double>(dims));
+}
+
+namespace cpu {
+
+void mixture_scores(const Tensor& z, const MixtureMeans& means, const Tensor& scores,
+                    MixtureState& state) {
+  compute_scores<ProfileScope>(z, means, scores, state);
+}
+
+void mixture_backward(const Tensor& z, const MixtureMeans& means, const MixtureState& state,
+                      const Tensor& grad_scores, double norm_gradient, const Tensor& grad_z,
+                      const MixtureGrads& grads) {
+  compute_backward<ProfileScope>(z, means, state, grad_scores, norm_gradient, grad_z, grads);
+}
+
+}  // namespace cpu
+
+#ifdef PAL_CUDA
+namespace cuda {
+
+void mixture_scores(const Tensor& z, const MixtureMeans& means, const Tensor& scores,
+                    MixtureState& state) {
+  expect_gpu_stream("mixture_scores", z.dtype());
+  compute_scores<ProfileScope>(z, means, scores, state);
+}
+
+void mixture_backward(const Tensor& z, const MixtureMeans& means, const MixtureState& state,
+                      const Tensor& grad_scores, double norm_gradient, const Tensor& grad_z,
+                      const MixtureGrads& grads) {
+  expect_gpu_stream("mixture_backward", z.dtype());
+  compute_backward<ProfileScope>(z, means, state, grad_scores, norm_gradient, grad_z, grads);
+}
+
+}  // namespace cuda
+#endif
+}  // namespace pal

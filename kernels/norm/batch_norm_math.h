@@ -1,0 +1,66 @@
+#pragma once
+#include <cmath>
+
+#include "kernels/common/backend.h"
+
+// Formulas of batch norm for one channel. `floor` is the least result: 0 with a ReLU, -infinity
+// without one.
+namespace pal::batch_norm_math {
+
+struct Moments {
+  double mean;
+  double variance;  ///< biased
+};
+
+/// From the sums of x - shift and of its squares over `rows` values.
+PAL_HD Moments moments(double shift, double sum, double squares, double rows) {
+  const double d = sum / rows;
+  const double variance = squares / rows - d * d;
+  return {shift + d, variance > 0.0 ? variance : 0.0};
+}
+
+PAL_HD double inverse_deviation(double variance, double epsilon) {
+  return 1.0 / sqrt(variance + epsilon);
+}
+
+/// The unbiased variance; of a single row, which has none, the biased one.
+PAL_HD double unbiased(double variance, double rows) {
+  return rows > 1.0 ? rows / (rows - 1.0) * variance : variance;
+}
+
+/// A running average after a batch.
+PAL_HD double moved(double running, double batch, double momentum) {
+  return (1.0 - momentum) * running + momentum * batch;
+}
+
+/// Of x - mean, with slope = inv_std * weight.
+template <typename Real>
+PAL_HD Real normalised(Real centred, Real slope, Real bias) {
+  return centred * slope + bias;
+}
+
+/// A NaN passes the ReLU, so that it is seen.
+template <typename Real>
+PAL_HD Real rectified(Real value, Real floor) {
+  return value < floor ? floor : value;
+}
+
+/// What passes the ReLU of the gradient with respect to the result.
+template <typename Real>
+PAL_HD Real passed(Real grad, Real centred, Real slope, Real bias, Real floor) {
+  return normalised(centred, slope, bias) > floor ? grad : Real(0);
+}
+
+/// Gradient with respect to x, from what passed the ReLU. Batch statistics bring mean_g, the mean
+/// of what passed, and slope_gx = sum(passed * centred) * inv_std^2 / rows; constants zeros.
+template <typename Real>
+PAL_HD Real input_gradient(Real passed, Real centred, Real slope, Real mean_g, Real slope_gx) {
+  return slope * (passed - mean_g - centred * slope_gx);
+}
+
+/// The factor slope_gx above.
+PAL_HD double gradient_slope(double sum_gx, double inv_std, double rows) {
+  return sum_gx * inv_std * inv_std / rows;
+}
+
+}  // namespace pal::batch_norm_math

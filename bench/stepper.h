@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "layers/models/config.h"
-#include "layers/train_step.h"
+#include "layers/training/train_step.h"
 #include "runtime/allocator.h"
 
 namespace pal::bench {

@@ -94,13 +94,13 @@ def complaints(root):
 
 PLANTS = [
     ("runtime/tensor.h", '#include "kernels/library/gemm.h"', "runtime may not see kernels"),
-    ("data/archives/idx.h", '#include "layers/sgd.h"', "data may not see layers"),
-    ("layers/sgd.cpp", '#include "data/archives/idx.h"', "layers may not see data"),
-    ("layers/sgd.cpp", '#include "experiments/measures/metrics.h"', "layers may not see experiments"),
+    ("data/archives/idx.h", '#include "layers/training/sgd.h"', "data may not see layers"),
+    ("layers/training/sgd.cpp", '#include "data/archives/idx.h"', "layers may not see data"),
+    ("layers/training/sgd.cpp", '#include "experiments/measures/metrics.h"', "layers may not see experiments"),
     ("experiments/measures/metrics.cpp", '#include "tests/support/numeric.h"', "may not see tests"),
     ("kernels/library/gemm.h", "#include <dnnl.hpp>", "<dnnl.hpp> in a header"),
     ("kernels/library/gemm.h", "  #  include <cuda_runtime.h>", "<cuda_runtime.h> in a header"),
-    ("layers/sgd.cpp", '#include "sgd.h"', "no file of the tree"),
+    ("layers/training/sgd.cpp", '#include "sgd.h"', "no file of the tree"),
     ("runtime/memory.cu", '#include "tests/emulator/cuda_emulator.h"', "may not see tests"),
     ("runtime/shape.h", '#include "runtime/tensor.h"', "circular: "),
 ]

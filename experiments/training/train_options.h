@@ -7,8 +7,8 @@
 #include "experiments/command_line/data_options.h"
 #include "experiments/planning/memory_plan.h"
 #include "layers/models/config.h"
-#include "layers/schedule.h"
-#include "layers/sgd.h"
+#include "layers/training/schedule.h"
+#include "layers/training/sgd.h"
 
 namespace CLI {
 class App;

@@ -11,7 +11,7 @@
 #include "experiments/training/train_data.h"
 #include "layers/checkpoint/run_folder.h"
 #include "layers/models/model_io.h"
-#include "layers/train_step.h"
+#include "layers/training/train_step.h"
 
 namespace pal {
 

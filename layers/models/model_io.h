@@ -7,7 +7,7 @@
 
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/models/ib_inn.h"
-#include "layers/sgd.h"
+#include "layers/training/sgd.h"
 
 namespace pal {
 

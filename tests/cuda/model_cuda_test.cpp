@@ -6,7 +6,7 @@
 
 #include "kernels/arrays/elementwise.h"
 #include "layers/models/model_io.h"
-#include "layers/train_step.h"
+#include "layers/training/train_step.h"
 #include "tests/cuda/parity.h"
 #include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"

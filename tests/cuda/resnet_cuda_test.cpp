@@ -4,7 +4,7 @@
 
 #include "kernels/arrays/elementwise.h"
 #include "layers/models/resnet.h"
-#include "layers/train_step.h"
+#include "layers/training/train_step.h"
 #include "tests/cuda/parity.h"
 #include "tests/support/numeric.h"
 #include "tests/support/tiny_resnet.h"

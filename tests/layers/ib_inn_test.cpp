@@ -8,7 +8,7 @@
 
 #include "autograd/gradient_check.h"
 #include "kernels/library/planned.h"
-#include "layers/sgd.h"
+#include "layers/training/sgd.h"
 #include "runtime/allocator.h"
 #include "runtime/parallel.h"
 #include "tests/support/numeric.h"

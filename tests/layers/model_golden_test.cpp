@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "layers/models/ib_inn.h"
-#include "layers/sgd.h"
+#include "layers/training/sgd.h"
 #include "tests/support/golden_blocks.h"
 #include "tests/support/numeric.h"
 

@@ -12,7 +12,7 @@
 #include "kernels/loss/softmax.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/models/model_io.h"
-#include "layers/train_step.h"
+#include "layers/training/train_step.h"
 #include "runtime/allocator.h"
 #include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"

@@ -1,11 +1,11 @@
-#include "layers/sgd.h"
+#include "layers/training/sgd.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "layers/schedule.h"
+#include "layers/training/schedule.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

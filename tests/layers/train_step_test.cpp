@@ -1,4 +1,4 @@
-#include "layers/train_step.h"
+#include "layers/training/train_step.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "layers/schedule.h"
+#include "layers/training/schedule.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "layers/sgd.h"
+#include "layers/training/sgd.h"
 
 #include <array>
 #include <cmath>

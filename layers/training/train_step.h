@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "layers/models/model.h"
-#include "layers/sgd.h"
+#include "layers/training/sgd.h"
 #include "runtime/cuda_graph.h"
 #include "runtime/readback.h"
 

@@ -19,7 +19,7 @@
 # would have done is reported as SKIPPED.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-source bench/gpu_functions.sh
+source bench/gpu/gpu_functions.sh
 
 do_build() {
   # Our warnings are for our compilers; those of nvcc stay errors.
@@ -40,7 +40,7 @@ do_test() {
   # The programs on the GPU.
   limited ctest --test-dir "$build" -L cuda -R '^experiments\.' --output-on-failure
   note_exit programs $? || failed=1
-  summary=$(python3 bench/gpu_report.py --tests "$work" "$work/figures.json")
+  summary=$(python3 bench/gpu/gpu_report.py --tests "$work" "$work/figures.json")
   return "$failed"
 }
 
@@ -74,14 +74,14 @@ do_kernels() {
 do_memory() {
   limited "$build/bin/activation_memory" --device cuda --json -b 16 "$@" >"$work/rows.json"
   local code=$?
-  python3 bench/gpu_report.py --wrap "$work/figures.json" rows="$work/rows.json"
+  python3 bench/gpu/gpu_report.py --wrap "$work/figures.json" rows="$work/rows.json"
   return "$code"
 }
 
 do_step() {
   local precision failed=0 files=() peaks code
   for precision in bf16 tf32 fp32; do
-    peaks=$(python3 bench/gpu_report.py --fact "$out" "peak ${precision/fp32/f32} TFLOP/s")
+    peaks=$(python3 bench/gpu/gpu_report.py --fact "$out" "peak ${precision/fp32/f32} TFLOP/s")
     limited "$build/bin/bench_train_step" --device cuda -a ibinn-imagenet -b 8,64,256 --steps 20 \
       --policy store,invert,auto --cuda-graph on,off --precision "$precision" \
       ${peaks:+--gemm-peak "$peaks"} --json "$@" >"$work/$precision.json"
@@ -92,7 +92,7 @@ do_step() {
     files+=(palindrome="$work/$precision.json")
   done
   torch_steps --modes store,checkpoint,graph --precisions bf16,tf32,fp32
-  python3 bench/gpu_report.py --wrap "$work/figures.json" "${files[@]}" torch="$work/torch.json"
+  python3 bench/gpu/gpu_report.py --wrap "$work/figures.json" "${files[@]}" torch="$work/torch.json"
   # Where the time goes.
   limited "$build/bin/bench_train_step" --device cuda -a ibinn-imagenet -b 64 --precision bf16 \
     --steps 5 --profile
@@ -102,7 +102,7 @@ do_step() {
 do_compile() {
   torch_steps --modes compile,compile-graph --precisions bf16 "$@"
   local code=$?
-  python3 bench/gpu_report.py --wrap "$work/figures.json" torch="$work/torch.json"
+  python3 bench/gpu/gpu_report.py --wrap "$work/figures.json" torch="$work/torch.json"
   return "$code"
 }
 
@@ -130,7 +130,7 @@ if [ ${#parts[@]} -gt 0 ]; then
     [ "$part" != build ] || [ "$status" = ok ] || break
   done
 fi
-python3 bench/gpu_report.py "$out"
+python3 bench/gpu/gpu_report.py "$out"
 code=$?
 # Of parts that ran earlier their own calls have told.
 [ ${#parts[@]} -eq 0 ] || code=$([ -z "${broken:-}" ]; echo $?)

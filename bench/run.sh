@@ -21,7 +21,7 @@ mkdir -p bench/results
 
 if [ -n "${PALINDROME_PYTHON:-}" ]; then
   # 77: no matplotlib for the picture
-  "$PALINDROME_PYTHON" bench/kernels.py --python "$PALINDROME_PYTHON" \
+  "$PALINDROME_PYTHON" bench/kernels/kernels.py --python "$PALINDROME_PYTHON" \
     --json "$results-kernels.json" --plot "$results-roofline.png" || [ $? -eq 77 ]
 else
   "$bin/bench_kernels" --summary "$results-kernels.json"
@@ -35,7 +35,7 @@ if [ -n "${PALINDROME_LIBTORCH:-}" ]; then
       resnet50) set -- --batches 8 ;;
       *) set -- --batches 128 ;;
     esac
-    bench/step.py --ours "$bin/step_worker" --torch "$bin/torch_step" --arch $arch "$@" \
+    bench/steps/step.py --ours "$bin/step_worker" --torch "$bin/torch_step" --arch $arch "$@" \
       --precisions fp32,bf16 --policies store,invert,auto --json "$results-steps-$arch.json"
   done
 else

@@ -1,4 +1,4 @@
-// The LibTorch side of bench/step.py: commands as JSON lines on stdin, answers on stdout.
+// The LibTorch side of bench/steps/step.py: commands as JSON lines on stdin, answers on stdout.
 #include <c10/util/Exception.h>
 
 #include <iostream>
@@ -11,7 +11,8 @@ namespace {
 
 constexpr const char* kHelp =
     "Usage: torch_step [--untuned]\n"
-    "Trains networks of the engine's checkpoints with LibTorch, for bench/step.py: reads a JSON\n"
+    "Trains networks of the engine's checkpoints with LibTorch, for bench/steps/step.py: reads a "
+    "JSON\n"
     "object per line from stdin and answers each with one on stdout (bench/README.md).\n"
     "  --untuned  as the published code runs: NCHW, permutations as matrices, class means spelled\n"
     "             out\n";

@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 #include "bench/libtorch/counting_allocator.h"
-#include "bench/resident_memory.h"
+#include "bench/support/resident_memory.h"
 
 namespace rival {
 namespace {

@@ -6,7 +6,7 @@
 
 namespace rival {
 
-/// Answers the commands of bench/step.py (bench/README.md, "Worker protocol").
+/// Answers the commands of bench/steps/step.py (bench/README.md, "Worker protocol").
 class Worker {
  public:
   explicit Worker(bool untuned) : untuned_(untuned) {}

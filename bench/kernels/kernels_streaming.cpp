@@ -1,0 +1,115 @@
+// Elementwise work, sums, the optimizer and image normalisation.
+#include <fmt/format.h>
+
+#include "bench/kernels/kernel_case.h"
+#include "kernels/arrays/elementwise.h"
+#include "kernels/arrays/reduce.h"
+#include "kernels/image/image.h"
+#include "kernels/optimizer/optimizer.h"
+
+namespace pal::bench {
+namespace {
+
+void add_elementwise_cases(const Size& size) {
+  const auto name = [&](const char* op, DType dtype) {
+    return fmt::format("{}/{}/{}", op, size.name, name_of(dtype));
+  };
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    add_case(name("add_into", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      const Tensor y = random_tensor({size.elements}, dtype);
+      against_copy(state, {x.bytes() + 2 * y.bytes(), x.numel()},
+                   [&] { PAL_BACKEND(x, add_into(x, y)); });
+    });
+    add_case(name("relu_forward", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      const Tensor y = Tensor::empty(x.shape(), dtype);
+      against_copy(state, {x.bytes() + y.bytes()}, [&] { PAL_BACKEND(x, relu_forward(x, y)); });
+    });
+    add_case(name("relu_backward", dtype), [=](benchmark::State& state) {
+      const Tensor y = random_tensor({size.elements}, dtype);
+      const Tensor grad_y = random_tensor({size.elements}, dtype);
+      const Tensor grad_x = Tensor::empty(y.shape(), dtype);
+      against_copy(state, {3 * y.bytes()},
+                   [&] { PAL_BACKEND(y, relu_backward(y, grad_y, grad_x)); });
+    });
+    add_case(name("add_relu", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      const Tensor y = random_tensor({size.elements}, dtype);
+      against_copy(state, {x.bytes() + 2 * y.bytes(), x.numel()},
+                   [&] { PAL_BACKEND(x, add_relu(x, y)); });
+    });
+    add_case(name("copy_convert_from", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      const Tensor y = Tensor::empty(x.shape(), dtype == DType::f32 ? DType::bf16 : DType::f32);
+      against_copy(state, {x.bytes() + y.bytes()}, [&] { PAL_BACKEND(x, copy_convert(x, y)); });
+    });
+    add_case(name("squared_norm", dtype), [=](benchmark::State& state) {
+      const Tensor x = random_tensor({size.elements}, dtype);
+      const Tensor sum = Tensor::empty({1}, DType::f64);
+      against_copy(state, {x.bytes(), 2 * x.numel()},
+                   [&] { PAL_BACKEND(x, squared_norm(x, sum)); });
+    });
+    for (const int64_t channels : {16, 48, 3072}) {
+      if (!thorough() && !size.in_cache && channels != 48) continue;
+      add_case(fmt::format("{}/c{}", name("channel_sums", dtype), channels), [=](benchmark::State&
+                                                                                     state) {
+        const Tensor x = random_tensor(image_shape(size.elements, channels), dtype);
+        const Tensor sums = Tensor::zeros({channels});
+        against_copy(state, {x.bytes(), x.numel()}, [&] { PAL_BACKEND(x, channel_sums(x, sums)); });
+      });
+    }
+  }
+  add_case(name("sgd_step", DType::f32), [=](benchmark::State& state) {
+    const Tensor values = random_tensor({size.elements});
+    const Tensor grad = random_tensor({size.elements});
+    const Tensor buffer = random_tensor({size.elements});
+    const Tensor controls = Tensor::zeros({kSgdControls}, DType::f64);
+    controls.view_at(kLearningRate, {1}).fill(1e-6);
+    controls.view_at(kMomentum, {1}).fill(0.9);
+    controls.view_at(kGradScale, {1}).fill(1.0);
+    // Reads all three, writes two.
+    against_copy(state, {5 * values.bytes(), 6 * values.numel()},
+                 [&] { PAL_BACKEND(values, sgd_step(values, grad, buffer, controls)); });
+  });
+}
+
+void add_image_cases(const Size& size) {
+  for (const bool noise : {false, true})
+    for (const int64_t channels : {1, 3})
+      add_case(
+          fmt::format("normalize_images/{}/c{}/{}", size.name, channels, noise ? "noise" : "plain"),
+          [=](benchmark::State& state) {
+            const int64_t side = channels == 1 ? 28 : 224;
+            const int64_t batch =
+                std::max<int64_t>(1, size.elements / 4 / (side * side * channels));
+            const Tensor out = Tensor::empty({batch, side, side, channels});
+            const std::vector<uint8_t> pixels(static_cast<size_t>(out.numel()), 100);
+            std::vector<ImagePlacement> placements(static_cast<size_t>(batch));
+            for (size_t i = 0; i < placements.size(); ++i) {
+              placements[i].source = static_cast<int64_t>(i);
+              placements[i].flip = i % 2 == 1;
+              placements[i].noise_stream = i;
+            }
+            ImageNormalization normalization;
+            normalization.mean.assign(static_cast<size_t>(channels), 0.5F);
+            normalization.std.assign(static_cast<size_t>(channels), 0.25F);
+            normalization.noise = noise;
+            // On a GPU the pixels come over the bus, so of_copy is small there.
+            against_copy(
+                state, {out.bytes() + out.numel(), 4 * out.numel()},
+                [&] { PAL_BACKEND(out, normalize_images(pixels, placements, normalization, out)); },
+                Calls::direct);
+          });
+}
+
+}  // namespace
+
+void add_streaming_cases() {
+  for (const Size& size : sizes()) {
+    add_elementwise_cases(size);
+    add_image_cases(size);
+  }
+}
+
+}  // namespace pal::bench

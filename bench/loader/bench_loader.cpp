@@ -1,0 +1,238 @@
+// Speed of reading, decoding and augmenting the pictures of a folder, beside that of torchvision.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "data/batches/encoded_loader.h"
+#include "data/sources/image_folder.h"
+#include "experiments/command_line/program.h"
+#include "experiments/datasets/command.h"
+#include "runtime/error.h"
+#include "runtime/parallel.h"
+
+namespace {
+
+constexpr int64_t kChannels = 3;
+
+struct Options {
+  std::string folder;
+  int64_t size = 224;
+  std::vector<int64_t> workers = {1, 2};
+  std::string crop = "random";
+  int64_t batch_size = 64;
+  int64_t prefetch = 3;
+  int threads = 1;
+  double seconds = 10.0;
+  std::string torch;
+  int64_t pairs = 3;
+  bool fast_decode = false;
+  bool json = false;
+};
+
+void add_options(CLI::App& app, Options& options) {
+  app.add_option("folder", options.folder, "class folders of JPEGs, as make_photos.py makes them")
+      ->required();
+  app.add_option("--size", options.size, "side of the images")->capture_default_str();
+  app.add_option("--workers", options.workers,
+                 "threads that decode, one number after the other; 0: the one that asks")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--crop", options.crop, "random or center")
+      ->check(CLI::IsMember({"random", "center"}))
+      ->capture_default_str();
+  app.add_option("--batch-size", options.batch_size)->capture_default_str();
+  app.add_option("--prefetch", options.prefetch, "batches decoded ahead")->capture_default_str();
+  app.add_option("--threads", options.threads, "that normalise, beside the workers")
+      ->capture_default_str();
+  app.add_option("--seconds", options.seconds, "of each measurement")->capture_default_str();
+  app.add_option(
+      "--torch", options.torch,
+      "a Python with torchvision: measures torch_loader.py in turns and prints the ratio");
+  app.add_option("--pairs", options.pairs, "turns with --torch")->capture_default_str();
+  app.add_flag("--fast-decode", options.fast_decode, "lets the decoder scale down");
+  app.add_flag("--json", options.json, "figures as a JSON array on stdout");
+}
+
+struct Figures {
+  double images_per_s = 0.0;
+  double images_per_cpu_s = 0.0;  ///< for each second of a processor
+  double stall_share = 0.0;       ///< of the time, of the thread that asks
+};
+
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t n = values.size();
+  return 0.5 * (values[(n - 1) / 2] + values[n / 2]);
+}
+
+/// Of each pair: both saw the same machine.
+std::vector<double> ratios(const std::vector<double>& ours, const std::vector<double>& theirs) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < ours.size(); ++i) ratios.push_back(ours[i] / theirs[i]);
+  return ratios;
+}
+
+class Bench {
+ public:
+  explicit Bench(const Options& options)
+      : options_(options), source_(pal::image_folder(options.folder, "")) {
+    pal::expect(options.seconds > 0.0, "--seconds: expected a positive number, got {}",
+                options.seconds);
+    pal::expect(options.pairs >= 1, "--pairs: expected at least 1, got {}", options.pairs);
+    pal::set_thread_count(options.threads);
+    // All files are in the page cache from here on, for both rivals.
+    std::vector<uint8_t> bytes;
+    for (int64_t i = 0; i < source_->count(); ++i) {
+      source_->read(i, bytes, int64_t{1} << 30);
+      mean_bytes_ += static_cast<double>(bytes.size()) / static_cast<double>(source_->count());
+    }
+  }
+
+  void run() {
+    for (const int64_t workers : options_.workers) {
+      std::vector<double> rates, cpu_rates, stalls, torch_rates, torch_cpu_rates;
+      for (int64_t turn = 0; turn < (options_.torch.empty() ? 1 : options_.pairs); ++turn) {
+        const Figures ours = measure(workers);
+        rates.push_back(ours.images_per_s);
+        cpu_rates.push_back(ours.images_per_cpu_s);
+        stalls.push_back(ours.stall_share);
+        if (options_.torch.empty()) continue;
+        const auto theirs = measure_torch(workers);
+        torch_rates.push_back(theirs.at("images_per_s").get<double>());
+        torch_cpu_rates.push_back(theirs.at("images_per_cpu_s").get<double>());
+        torch_name_ = theirs.at("framework").get<std::string>();
+      }
+      report(workers, {median(rates), median(cpu_rates), median(stalls)});
+      if (!options_.torch.empty())
+        report_torch(torch_rates, torch_cpu_rates, ratios(rates, torch_rates),
+                     ratios(cpu_rates, torch_cpu_rates));
+    }
+    if (options_.json) pal::print_result(rows_.dump(1));
+  }
+
+ private:
+  Figures measure(int64_t workers) const {
+    const pal::LoaderOptions loader_options = options_of(workers);
+    std::vector<int64_t> indices(static_cast<size_t>(source_->count()));
+    for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(i);
+    pal::EncodedLoader loader(*source_, options_.size, kChannels, indices, loader_options);
+    int64_t batches = 0;
+    const auto next = [&] {
+      loader.batch(batches / loader.steps(), batches % loader.steps());
+      ++batches;
+    };
+    // Until the batches that were decoded before anybody asked are used up.
+    for (int64_t i = 0; i < 2 + options_.prefetch; ++i) next();
+    const int64_t warm_up = batches;
+    const double start = wall_seconds();
+    const double cpu_start = cpu_seconds();
+    const double stall_start = loader.stall_seconds();
+    while (wall_seconds() - start < options_.seconds) next();
+    const double seconds = wall_seconds() - start;
+    const auto images = static_cast<double>((batches - warm_up) * options_.batch_size);
+    return {images / seconds, images / (cpu_seconds() - cpu_start),
+            (loader.stall_seconds() - stall_start) / seconds};
+  }
+
+  pal::LoaderOptions options_of(int64_t workers) const {
+    pal::LoaderOptions loader;
+    loader.batch_size = options_.batch_size;
+    loader.flip = options_.crop == "random";
+    loader.noise = false;  // torchvision has none either
+    loader.mean = {0.485F, 0.456F, 0.406F};
+    loader.std = {0.229F, 0.224F, 0.225F};
+    loader.transform.crop =
+        options_.crop == "random" ? pal::CropKind::random_resized : pal::CropKind::center;
+    loader.transform.fast_decode = options_.fast_decode;
+    loader.workers = workers;
+    loader.prefetch = options_.prefetch;
+    return loader;
+  }
+
+  nlohmann::json measure_torch(int64_t workers) const {
+    const std::string script = std::string(PAL_BENCH_DIR) + "/loader/torch_loader.py";
+    const pal::CommandResult result = pal::run_command(
+        {options_.torch, script, options_.folder, "--json", "--size", std::to_string(options_.size),
+         "--crop", options_.crop, "--workers", std::to_string(workers), "--batch-size",
+         std::to_string(options_.batch_size), "--prefetch", std::to_string(options_.prefetch),
+         "--seconds", fmt::format("{}", options_.seconds)});
+    if (result.code != 0)
+      pal::fail(pal::ErrorKind::environment, "torch_loader.py: exit code {}: {}", result.code,
+                pal::last_line(result.errors));
+    return nlohmann::json::parse(result.output);
+  }
+
+  void report(int64_t workers, const Figures& figures) {
+    const double megabytes = 1e-6 * figures.images_per_s * mean_bytes_;
+    rows_.push_back({{"workers", workers},
+                     {"crop", options_.crop},
+                     {"size", options_.size},
+                     {"fast_decode", options_.fast_decode},
+                     {"mean_file_bytes", mean_bytes_},
+                     {"images_per_s", figures.images_per_s},
+                     {"images_per_cpu_s", figures.images_per_cpu_s},
+                     {"mb_per_s", megabytes},
+                     {"stall_share", figures.stall_share}});
+    if (options_.json) return;
+    pal::print_result(fmt::format(
+        "{} workers  {} crop {}{}: {:8.1f} images/s  {:7.1f} per core  {:6.1f} MB/s of files of "
+        "{:.0f} kB  waiting {:3.0f} % of the time",
+        workers, options_.crop, options_.size, options_.fast_decode ? " fast" : "",
+        figures.images_per_s, figures.images_per_cpu_s, megabytes, 1e-3 * mean_bytes_,
+        100.0 * figures.stall_share));
+  }
+
+  void report_torch(const std::vector<double>& rates, const std::vector<double>& cpu_rates,
+                    const std::vector<double>& rate_ratios,
+                    const std::vector<double>& cpu_rate_ratios) {
+    rows_.back()["torch"] = {{"framework", torch_name_},
+                             {"images_per_s", median(rates)},
+                             {"images_per_cpu_s", median(cpu_rates)},
+                             {"ratios", rate_ratios},
+                             {"ratio", median(rate_ratios)},
+                             {"ratios_per_cpu_s", cpu_rate_ratios},
+                             {"ratio_per_cpu_s", median(cpu_rate_ratios)}};
+    if (options_.json) return;
+    const auto [least, most] = std::minmax_element(rate_ratios.begin(), rate_ratios.end());
+    pal::print_result(
+        fmt::format("{}: {:.1f} images/s, {:.1f} per core; we make {:.2f} ({:.2f} to {:.2f}) times "
+                    "as many, {:.2f} "
+                    "times per core",
+                    torch_name_, median(rates), median(cpu_rates), median(rate_ratios), *least,
+                    *most, median(cpu_rate_ratios)));
+  }
+
+  const Options& options_;
+  std::unique_ptr<pal::ImageFolder> source_;
+  double mean_bytes_ = 0.0;
+  std::string torch_name_;
+  nlohmann::ordered_json rows_ = nlohmann::ordered_json::array();
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return pal::run_program("bench_loader", [&] {
+    CLI::App app("Measures how fast the loader makes batches of the pictures of a folder.",
+                 "bench_loader");
+    Options options;
+    add_options(app, options);
+    if (!pal::parse_options(app, argc, argv)) return 0;
+    Bench(options).run();
+    return 0;
+  });
+}

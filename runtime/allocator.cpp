@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "runtime/byte_count.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 
@@ -242,13 +243,5 @@ std::string MemoryStats::table() const {
 TagScope::TagScope(Tag tag) : previous_(current_tag) { current_tag = tag; }
 TagScope::~TagScope() { current_tag = previous_; }
 Tag TagScope::current() { return current_tag; }
-
-std::string format_bytes(int64_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  if (bytes >= int64_t{1} << 30) return fmt::format("{:.2f} GiB", value / (1 << 30));
-  if (bytes >= int64_t{1} << 20) return fmt::format("{:.1f} MiB", value / (1 << 20));
-  if (bytes >= int64_t{1} << 10) return fmt::format("{:.1f} KiB", value / (1 << 10));
-  return fmt::format("{} B", bytes);
-}
 
 }  // namespace pal

@@ -118,7 +118,4 @@ class TagScope {
   Tag previous_;
 };
 
-/// "1.50 GiB", "12.0 MiB", "768 B".
-std::string format_bytes(int64_t bytes);
-
 }  // namespace pal

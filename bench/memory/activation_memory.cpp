@@ -10,6 +10,7 @@
 #include "bench/support/memory_report.h"
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/program.h"
+#include "runtime/byte_count.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/log.h"

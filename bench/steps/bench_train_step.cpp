@@ -9,6 +9,7 @@
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/planning/model_summary.h"
+#include "runtime/byte_count.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
 #include "runtime/parallel.h"

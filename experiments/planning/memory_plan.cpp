@@ -6,8 +6,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "experiments/byte_count.h"
 #include "layers/models/model.h"
+#include "runtime/byte_count.h"
 #include "runtime/error.h"
 
 namespace pal {

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "data/batches/bad_images.h"
-#include "data/gaussian_baseline.h"
+#include "experiments/measures/gaussian_baseline.h"
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/command_line/run_options.h"

@@ -11,6 +11,7 @@
 #include "layers/checkpoint/safetensors.h"
 #include "layers/models/model_io.h"
 #include "runtime/allocator.h"
+#include "runtime/byte_count.h"
 #include "runtime/error.h"
 
 namespace {

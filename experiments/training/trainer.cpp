@@ -1,5 +1,5 @@
 #include "experiments/training/trainer.h"
-#include "experiments/byte_count.h"
+#include "runtime/byte_count.h"
 
 #include <algorithm>
 #include <charconv>

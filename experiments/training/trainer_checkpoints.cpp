@@ -109,7 +109,7 @@ void Trainer::resume() {
   }
   const Checkpoint checkpoint = load_checkpoint(path);
   check_resume(checkpoint, path);
-  load_state(checkpoint, path, *model_, sgd_.get());
+  load_state(checkpoint, path, *model_, &sgd_->momentum());
   const auto choices = checkpoint.metadata.find("convolution_choices");
   if (device_.is_cuda() && choices != checkpoint.metadata.end())
     set_convolution_choices(choices->second);
@@ -157,7 +157,7 @@ void Trainer::check_sample() {
 
 void Trainer::load_best() {
   const std::string path = folder_->checkpoints() + "/best";
-  load_state(load_checkpoint(path), path, *model_, sgd_.get());
+  load_state(load_checkpoint(path), path, *model_, &sgd_->momentum());
 }
 
 void Trainer::start_finetune() {
@@ -207,8 +207,8 @@ void Trainer::validate_and_choose() {
 void Trainer::save(const std::string& path) {
   // The checkpoint before a numerical failure must stay the newest.
   model_->check_finite(fmt::format("step {}", progress_.step));
-  save_checkpoint(path,
-                  to_checkpoint(*model_, data_.input(), progress_, sgd_.get(), extra_metadata()));
+  save_checkpoint(
+      path, to_checkpoint(*model_, data_.input(), progress_, &sgd_->momentum(), extra_metadata()));
 }
 
 void Trainer::save_step() {

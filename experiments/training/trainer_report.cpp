@@ -7,6 +7,7 @@
 #include "experiments/report/text_table.h"
 #include "experiments/training/trainer.h"
 #include "kernels/library/planned.h"
+#include "runtime/byte_count.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"

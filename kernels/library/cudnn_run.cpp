@@ -11,6 +11,7 @@
 #include "kernels/library/cuda_settings.h"
 #include "kernels/library/plan_cache.h"
 #include "kernels/library/planned.h"
+#include "runtime/byte_count.h"
 #include "runtime/cuda.h"
 #include "runtime/log.h"
 

@@ -10,6 +10,7 @@
 #include "kernels/library/gemm_check.h"
 #include "kernels/library/plan_cache.h"
 #include "kernels/library/planned.h"
+#include "runtime/byte_count.h"
 #include "runtime/launch.cuh"
 #include "runtime/log.h"
 #include "runtime/profiler.h"

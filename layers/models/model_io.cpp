@@ -9,18 +9,17 @@ namespace pal {
 namespace {
 
 /// All tensors of a model that a checkpoint holds, under their file names.
-std::vector<std::pair<std::string, Tensor>> named_tensors(const Model& model, const Sgd* sgd) {
+std::vector<std::pair<std::string, Tensor>> named_tensors(const Model& model,
+                                                          const Tensor* momentum) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const Parameter* p : model.state().parameters)
     tensors.emplace_back("model." + p->name, p->value);
   for (const Buffer& b : model.state().buffers)
     if (b.tensor->defined()) tensors.emplace_back("model." + b.name, *b.tensor);
-  if (sgd == nullptr) return tensors;
-  // The store's order is the momentum's.
+  if (momentum == nullptr) return tensors;
   int64_t offset = 0;
   for (const Parameter* p : model.parameters().parameters()) {
-    tensors.emplace_back("optimizer.momentum." + p->name,
-                         sgd->momentum().view_at(offset, p->shape));
+    tensors.emplace_back("optimizer.momentum." + p->name, momentum->view_at(offset, p->shape));
     offset += p->shape.numel();
   }
   return tensors;
@@ -68,7 +67,7 @@ std::vector<T> list_of(const Checkpoint& checkpoint, const std::string& path, co
 }  // namespace
 
 Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progress& progress,
-                         const Sgd* sgd, const std::map<std::string, std::string>& extra) {
+                         const Tensor* momentum, const std::map<std::string, std::string>& extra) {
   Checkpoint checkpoint;
   checkpoint.metadata = extra;
   checkpoint.metadata["architecture"] = model.config().arch;
@@ -79,12 +78,13 @@ Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progr
   checkpoint.metadata["class_names"] = nlohmann::json(input.class_names).dump();
   checkpoint.metadata["mean"] = nlohmann::json(input.mean).dump();
   checkpoint.metadata["std"] = nlohmann::json(input.std).dump();
-  checkpoint.tensors = named_tensors(model, sgd);
+  checkpoint.tensors = named_tensors(model, momentum);
   return checkpoint;
 }
 
-void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model, Sgd* sgd) {
-  const auto targets = named_tensors(model, sgd);
+void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model,
+                const Tensor* momentum) {
+  const auto targets = named_tensors(model, momentum);
   std::set<std::string> known;
   for (const auto& [name, target] : targets) {
     known.insert(name);

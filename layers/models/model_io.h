@@ -7,7 +7,6 @@
 
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/models/ib_inn.h"
-#include "layers/training/sgd.h"
 
 namespace pal {
 
@@ -27,14 +26,17 @@ struct Progress {
 };
 
 /// A model, its inputs and its progress as a checkpoint: `model.<name>` for every parameter and
-/// buffer; with `sgd`, `optimizer.momentum.<name>` too. `extra` metadata is added as it is.
+/// buffer; with `momentum`, the optimizer's, which has an element per value of the parameter store
+/// in its order, `optimizer.momentum.<name>` too. `extra` metadata is added as it is.
 Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progress& progress,
-                         const Sgd* sgd, const std::map<std::string, std::string>& extra = {});
+                         const Tensor* momentum,
+                         const std::map<std::string, std::string>& extra = {});
 
-/// Copies `model.*` (and, with `sgd`, the momentum) into an existing model. Every tensor is checked
-/// before the first is copied: a missing, unknown or ill-shaped one throws data naming `path`, the
-/// tensor, what was wanted and what was found.
-void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model, Sgd* sgd);
+/// Copies `model.*` (and, into `momentum` unless null, the optimizer's) into an existing model.
+/// Every tensor is checked before the first is copied: a missing, unknown or ill-shaped one throws
+/// data naming `path`, the tensor, what was wanted and what was found.
+void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model,
+                const Tensor* momentum);
 
 /// The configuration, inputs and progress that a checkpoint records. Throw data naming `path`.
 ModelConfig checkpoint_config(const Checkpoint& checkpoint, const std::string& path);

@@ -8,6 +8,7 @@
 #include "kernels/library/planned.h"
 #include "layers/models/model.h"
 #include "runtime/allocator.h"
+#include "runtime/byte_count.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

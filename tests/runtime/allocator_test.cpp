@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/byte_count.h"
 #include "runtime/tensor.h"
 #include "tests/support/numeric.h"
 

@@ -1,4 +1,4 @@
-#include "data/gaussian_baseline.h"
+#include "experiments/measures/gaussian_baseline.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "experiments/byte_count.h"
+#include "runtime/byte_count.h"
 
 #include <charconv>
 #include <utility>
@@ -7,6 +7,14 @@
 #include "runtime/error.h"
 
 namespace pal {
+
+std::string format_bytes(int64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes >= int64_t{1} << 30) return fmt::format("{:.2f} GiB", value / (1 << 30));
+  if (bytes >= int64_t{1} << 20) return fmt::format("{:.1f} MiB", value / (1 << 20));
+  if (bytes >= int64_t{1} << 10) return fmt::format("{:.1f} KiB", value / (1 << 10));
+  return fmt::format("{} B", bytes);
+}
 
 int64_t parse_bytes(const std::string& text, const std::string& flag) {
   static const std::vector<std::pair<std::string, double>> units = {

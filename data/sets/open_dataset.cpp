@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/sets/known_sets.h"
 #include "data/sources/brace_pattern.h"
 #include "data/sources/class_names.h"
 #include "data/sources/image_folder.h"

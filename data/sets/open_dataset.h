@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "data/batches/validation_split.h"
 #include "data/sets/dataset.h"
 
 namespace pal {

@@ -1,6 +1,6 @@
 #include <filesystem>
 
-#include "data/sources/image_set.h"
+#include "data/sets/known_sets.h"
 #include "data/sources/places.h"
 #include "experiments/datasets/debian_package.h"
 #include "experiments/datasets/prepare.h"

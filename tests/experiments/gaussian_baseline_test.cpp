@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "data/sets/known_sets.h"
 #include "data/sets/synthetic.h"
 #include "runtime/error.h"
 #include "runtime/philox.h"

@@ -1,0 +1,103 @@
+#include "data/sources/idx_set.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+#include "data/archives/idx.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+int64_t label_limit(const std::vector<uint8_t>& labels) {
+  return int64_t{1} + *std::max_element(labels.begin(), labels.end());
+}
+
+IdxArray read_labels(const std::string& path) {
+  IdxArray labels = read_idx(path);
+  if (labels.shape.size() != 1)
+    fail(ErrorKind::data, "{}:3: expected labels with 1 extent, got {}", path, labels.shape);
+  return labels;
+}
+
+/// `folder`/`name` or the same with .gz; empty if neither exists.
+std::string find_idx(const std::string& folder, const std::string& name) {
+  for (const char* suffix : {"", ".gz"}) {
+    std::string path = (std::filesystem::path(folder) / (name + suffix)).string();
+    if (std::filesystem::exists(path)) return path;
+  }
+  return {};
+}
+
+struct FamilyFiles {
+  std::string images, labels, other_labels;
+};
+
+/// The files of one part in a folder of the MNIST family. Throws data if one is missing.
+FamilyFiles family_files(const std::string& folder, Split split) {
+  const char* part = split == Split::train ? "train" : "t10k";
+  const char* other = split == Split::train ? "t10k" : "train";
+  const auto find = [&](const char* prefix, const char* kind) {
+    const std::string name = std::string(prefix) + kind;
+    std::string path = find_idx(folder, name);
+    if (path.empty())
+      fail(ErrorKind::data,
+           "{}: holds neither {} nor {}.gz; expected the four IDX files of the MNIST family",
+           folder, name, name);
+    return path;
+  };
+  return {find(part, "-images-idx3-ubyte"), find(part, "-labels-idx1-ubyte"),
+          find(other, "-labels-idx1-ubyte")};
+}
+
+}  // namespace
+
+ImageSet load_idx_set(const std::string& images_path, const std::string& labels_path,
+                      int64_t classes) {
+  IdxArray images = read_idx(images_path);
+  const IdxArray labels = read_labels(labels_path);
+  const size_t extents = images.shape.size();
+  if (extents != 3 && !(extents == 4 && (images.shape[3] == 1 || images.shape[3] == 3)))
+    fail(
+        ErrorKind::data,
+        "{}:3: expected images as [count, height, width] or [count, height, width, 1 or 3], got {}",
+        images_path, images.shape);
+  if (images.shape[0] != labels.shape[0])
+    fail(ErrorKind::data, "{}:4: {} labels for {} images of {}", labels_path, labels.shape[0],
+         images.shape[0], images_path);
+  if (classes == 0) classes = label_limit(labels.values);
+  ImageSet set;
+  set.name = images_path;
+  set.count = images.shape[0];
+  set.height = images.shape[1];
+  set.width = images.shape[2];
+  set.channels = extents == 4 ? images.shape[3] : 1;
+  set.classes = classes;
+  for (int64_t c = 0; c < classes; ++c) set.class_names.push_back(std::to_string(c));
+  set.pixels = std::move(images.values);
+  constexpr size_t kLabelHeader = 8;
+  for (size_t i = 0; i < labels.values.size(); ++i)
+    if (labels.values[i] >= classes)
+      fail(ErrorKind::data, "{}:{}: label {} of image {}, expected 0 to {}", labels_path,
+           kLabelHeader + i, labels.values[i], i, classes - 1);
+  set.labels.assign(labels.values.begin(), labels.values.end());
+  set_fingerprint(set);
+  return set;
+}
+
+bool is_idx_folder(const std::string& folder) {
+  return !find_idx(folder, "train-images-idx3-ubyte").empty();
+}
+
+ImageSet load_idx_folder(const std::string& folder, Split split, int64_t classes) {
+  const FamilyFiles files = family_files(folder, split);
+  if (classes == 0)
+    classes = std::max(label_limit(read_labels(files.labels).values),
+                       label_limit(read_labels(files.other_labels).values));
+  return load_idx_set(files.images, files.labels, classes);
+}
+
+}  // namespace pal

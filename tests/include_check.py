@@ -5,9 +5,13 @@ Usage: include_check.py SOURCE_FOLDER
 
 Allowed: experiments -> layers, data -> autograd -> kernels -> runtime, each also all that lies
 below; layers and data do not see each other; tests and bench see everything, and nothing sees them.
-Library headers of oneDNN and CUDA stay out of headers but kernels/library/onednn.h (headers of device code
-are .cuh). The launch header alone may see the tests: their kernel emulator. No cycles. After the
-tree itself, faults planted in a copy must all be found.
+Within a folder its rooms stand in one line (ROOMS): a room sees itself and those named before it.
+Library headers of oneDNN and CUDA stay out of headers but kernels/library/onednn.h (headers of
+device code are .cuh). The launch header alone may see the tests: their kernel emulator. No cycles.
+
+X.cpp includes its own X.h first and a header begins with #pragma once, so that compiling X.cpp
+shows that X.h compiles alone, and twice; headers.cmake compiles the headers that have no such
+source. After the tree itself, faults planted in a copy must all be found.
 """
 
 import pathlib
@@ -30,6 +34,16 @@ MAY_SEE = {
     "tests": EXPERIMENTS | {"tests", "bench"},
     "bench": EXPERIMENTS | {"bench"},
 }
+# The rooms of each folder, lowest first; "" is the folder itself.
+ROOMS = {
+    "kernels": ["common", "arrays", "library", "norm", "coupling", "resample", "mixing", "pool",
+                "image", "optimizer", "loss"],
+    "layers": ["", "checkpoint", "models", "training"],
+    "data": ["pictures", "archives", "sources", "batches", "sets"],
+    "experiments": ["command_line", "measures", "planning", "report", "inspect", "training",
+                    "datasets", "programs"],
+    "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
+}
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 DEVICE_LIBRARY = re.compile(r"(oneapi/)?dnnl|cuda|cudnn|cublas|nccl|cub/|mma\.h")
@@ -38,14 +52,35 @@ EXEMPT = {("runtime/launch.cuh", "tests/emulator/cuda_emulator.h")}
 
 
 def read_tree(root):
-    """The includes of every source file: {path: [(is_quoted, target)]}."""
-    tree = {}
+    """The includes of every source file, {path: [(is_quoted, target)]}, and the headers that do
+    not begin with #pragma once."""
+    tree, unguarded = {}, []
     for folder in MAY_SEE:
         for path in sorted((root / folder).rglob("*")):
             if path.suffix in SUFFIXES:
-                found = INCLUDE.findall(path.read_text())
-                tree[path.relative_to(root).as_posix()] = [(q == '"', t) for q, t in found]
-    return tree
+                name, text = path.relative_to(root).as_posix(), path.read_text()
+                tree[name] = [(q == '"', t) for q, t in INCLUDE.findall(text)]
+                if path.suffix in {".h", ".cuh"} and not text.startswith("#pragma once\n"):
+                    unguarded.append(name)
+    return tree, unguarded
+
+
+def room_of(path):
+    """(folder, room) of a file: ("kernels", "loss"); ("runtime", "") where there are no rooms."""
+    parts = path.split("/")
+    return parts[0], "/".join(parts[1:-1])
+
+
+def room_complaint(path, target):
+    """What is wrong with an include between rooms of one folder, or None."""
+    folder, room = room_of(path)
+    other_folder, other = room_of(target)
+    if folder != other_folder or folder not in ROOMS or room == other:
+        return None
+    line = ROOMS[folder]
+    if other in line and room in line and line.index(other) < line.index(room):
+        return None
+    return f'{path}: includes "{target}", but {folder}/{room} may not see {folder}/{other}'
 
 
 def find_cycle(tree):
@@ -73,16 +108,23 @@ def find_cycle(tree):
 
 
 def complaints(root):
-    tree = read_tree(root)
-    found = []
+    tree, unguarded = read_tree(root)
+    found = [f"{path}: does not begin with #pragma once" for path in unguarded]
     for path, includes in tree.items():
-        folder = path.split("/")[0]
+        folder, room = room_of(path)
+        if room not in ROOMS.get(folder, [room]):
+            found.append(f"{path}: {folder}/{room} is no room that include_check.py knows")
+        own = path.removesuffix(".cpp") + ".h"
+        if path.endswith(".cpp") and own in tree and (True, own) not in includes[:1]:
+            found.append(f'{path}: does not include "{own}" first')
         for quoted, target in includes:
             other = target.split("/")[0]
             if quoted and target not in tree:
                 found.append(f'{path}: "{target}" is no file of the tree; write FOLDER/FILE.h')
             elif quoted and other not in MAY_SEE[folder] and (path, target) not in EXEMPT:
                 found.append(f'{path}: includes "{target}", but {folder} may not see {other}')
+            elif quoted and room_complaint(path, target):
+                found.append(room_complaint(path, target))
             is_library = not quoted and DEVICE_LIBRARY.match(target)
             if is_library and path.endswith(".h") and path not in MAY_NAME_LIBRARIES:
                 found.append(f"{path}: includes <{target}> in a header")
@@ -92,6 +134,8 @@ def complaints(root):
     return tree, found
 
 
+# (file, line to add, complaint that must follow); a line for the top is marked so.
+TOP = "top: "
 PLANTS = [
     ("runtime/tensor.h", '#include "kernels/library/gemm.h"', "runtime may not see kernels"),
     ("data/archives/idx.h", '#include "layers/training/sgd.h"', "data may not see layers"),
@@ -103,6 +147,18 @@ PLANTS = [
     ("layers/training/sgd.cpp", '#include "sgd.h"', "no file of the tree"),
     ("runtime/memory.cu", '#include "tests/emulator/cuda_emulator.h"', "may not see tests"),
     ("runtime/shape.h", '#include "runtime/tensor.h"', "circular: "),
+    ("kernels/common/tile.h", '#include "kernels/arrays/reduce.h"', "may not see kernels/arrays"),
+    ("kernels/library/conv.h", '#include "kernels/loss/softmax.h"', "may not see kernels/loss"),
+    ("layers/subnet.h", '#include "layers/models/config.h"', "layers/ may not see layers/models"),
+    ("layers/models/model.h", '#include "layers/training/sgd.h"', "may not see layers/training"),
+    ("data/sources/places.h", '#include "data/sets/digits.h"', "may not see data/sets"),
+    ("experiments/report/text_table.cpp", '#include "experiments/training/trainer.h"',
+     "may not see experiments/training"),
+    ("bench/support/stopwatch.h", '#include "bench/kernels/kernel_case.h"',
+     "may not see bench/kernels"),
+    ("data/attic/idle.h", "#pragma once", "data/attic is no room"),
+    ("data/archives/idx.cpp", TOP + '#include "runtime/error.h"', "idx.h\" first"),
+    ("runtime/shape.h", TOP + "int early();", "does not begin with #pragma once"),
 ]
 
 
@@ -115,11 +171,18 @@ def missed_plants(root):
             shutil.copytree(root / folder, copy / folder)
         for name, line, expected in PLANTS:
             path = copy / name
-            before = path.read_text()
-            path.write_text(before + line + "\n")
+            before = path.read_text() if path.exists() else None
+            path.parent.mkdir(exist_ok=True)
+            if line.startswith(TOP):
+                path.write_text(line.removeprefix(TOP) + "\n" + before)
+            else:
+                path.write_text((before or "") + line + "\n")
             if not any(expected in complaint for complaint in complaints(copy)[1]):
                 missed.append(f"planted fault not found: {line} in {name}")
-            path.write_text(before)
+            if before is None:
+                path.unlink()
+            else:
+                path.write_text(before)
     return missed
 
 

@@ -25,7 +25,7 @@ Shape HaarBlock::output_shape(const Shape& input) const { return halved("Haar", 
 
 Tensor HaarBlock::forward(const Tensor& x, const Tensor& log_det, Phase, BlockMemory* memory) {
   const Tensor y = Tensor::empty(output_shape(x.shape()), x.dtype());
-  PAL_BACKEND(x, haar_forward(x, y, rebalance_));
+  haar_forward(x, y, rebalance_);
   add_to_log_det(log_det, haar_log_det(x.shape(), rebalance_));
   keep(memory, x);
   return y;
@@ -33,7 +33,7 @@ Tensor HaarBlock::forward(const Tensor& x, const Tensor& log_det, Phase, BlockMe
 
 Tensor HaarBlock::inverse(const Tensor& y, const Tensor& log_det) {
   const Tensor x = Tensor::empty(doubled(y.shape()), y.dtype());
-  PAL_BACKEND(y, haar_inverse(y, x, rebalance_));
+  haar_inverse(y, x, rebalance_);
   add_to_log_det(log_det, -haar_log_det(x.shape(), rebalance_));
   return x;
 }
@@ -44,7 +44,7 @@ BlockBackward HaarBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor&, Bl
   result.x = memory.input.defined() ? memory.input : inverse(y, {});
   if (!want_grad_x) return result;
   result.grad_x = Tensor::empty(doubled(grad_y.shape()), grad_y.dtype());
-  PAL_BACKEND(grad_y, haar_backward(grad_y, result.grad_x, rebalance_));
+  haar_backward(grad_y, result.grad_x, rebalance_);
   return result;
 }
 

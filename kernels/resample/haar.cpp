@@ -2,65 +2,24 @@
 
 #include <cmath>
 
-#include "kernels/resample/haar_check.h"
+#include "kernels/resample/haar_backend.h"
 #include "kernels/resample/haar_math.h"
-#include "runtime/parallel.h"
+#include "kernels/resample/patch_check.h"
 #include "runtime/profiler.h"
 
 namespace pal {
 namespace {
 
-/// Calls body(pixel of the left upper corner, coarse pixel) for all patches.
-template <typename Body>
-void for_each_patch(const Shape& coarse, Body&& body) {
-  const int64_t width = coarse[2];
-  parallel_for(coarse.rows(), row_grain(coarse.last()), [&](int64_t begin, int64_t end) {
-    for (int64_t pixel = begin; pixel < end; ++pixel)
-      body(2 * (pixel / width) * 2 * width + 2 * (pixel % width), pixel);
-  });
-}
-
-template <typename T>
-void analyse(const Tensor& fine, const Tensor& coarse, T factor) {
-  const int64_t channels = fine.channels();
-  const int64_t pitch = fine.pitch();
-  const int64_t down = fine.size(2) * pitch;
-  const T* from = fine.data<T>();
-  T* to = coarse.data<T>();
-  for_each_patch(coarse.shape(), [&](int64_t corner, int64_t pixel) {
-    const T* __restrict in = from + corner * pitch;
-    T* __restrict out = to + pixel * coarse.pitch();
-    for (int64_t c = 0; c < channels; ++c) {
-      T parts[4];
-      haar_math::butterfly(in[c], in[pitch + c], in[down + c], in[down + pitch + c], factor, parts);
-      out[c] = parts[0];
-      out[channels + c] = parts[1];
-      out[2 * channels + c] = parts[2];
-      out[3 * channels + c] = parts[3];
-    }
-  });
-}
-
-template <typename T>
-void synthesise(const Tensor& coarse, const Tensor& fine, T factor) {
-  const int64_t channels = fine.channels();
-  const int64_t pitch = fine.pitch();
-  const int64_t down = fine.size(2) * pitch;
-  const T* from = coarse.data<T>();
-  T* to = fine.data<T>();
-  for_each_patch(coarse.shape(), [&](int64_t corner, int64_t pixel) {
-    const T* __restrict in = from + pixel * coarse.pitch();
-    T* __restrict out = to + corner * pitch;
-    for (int64_t c = 0; c < channels; ++c) {
-      T parts[4];
-      haar_math::butterfly(in[c], in[channels + c], in[2 * channels + c], in[3 * channels + c],
-                           factor, parts);
-      out[c] = parts[0];
-      out[pitch + c] = parts[1];
-      out[down + c] = parts[2];
-      out[down + pitch + c] = parts[3];
-    }
-  });
+/// The door of all three: checks, counts and passes on to the backend that holds the tensors.
+template <typename Kernel>
+void run(const char* op, const Tensor& fine, const Tensor& coarse, double rebalance,
+         Kernel&& kernel) {
+  check_patches(op, "transform", fine, coarse);
+  if (!(rebalance > 0.0) || !std::isfinite(rebalance))
+    fail(ErrorKind::usage, "{}: expected a positive rebalance, got {}", op, rebalance);
+  if (fine.device().meta) return;
+  const ProfileScope scope(op, fine.bytes() + coarse.bytes(), 3 * fine.numel());
+  kernel();
 }
 
 }  // namespace
@@ -72,34 +31,20 @@ double haar_log_det(const Shape& x, double rebalance) {
   return static_cast<double>(x[1] * x[2] * x[3]) * std::log(rebalance);
 }
 
-namespace cpu {
-
 void haar_forward(const Tensor& x, const Tensor& y, double rebalance) {
-  check_haar("haar_forward", x, y, rebalance);
-  const ProfileScope scope("haar_forward", x.bytes() + y.bytes(), 3 * x.numel());
-  dispatch_real("haar_forward", x.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    analyse<T>(x, y, static_cast<T>(haar_math::forward_factor(rebalance)));
-  });
+  run("haar_forward", x, y, rebalance,
+      [&] { PAL_BACKEND(x, haar_analyse(x, y, haar_math::forward_factor(rebalance))); });
 }
 
 void haar_inverse(const Tensor& y, const Tensor& x, double rebalance) {
-  check_haar("haar_inverse", x, y, rebalance);
-  const ProfileScope scope("haar_inverse", x.bytes() + y.bytes(), 3 * x.numel());
-  dispatch_real("haar_inverse", x.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    synthesise<T>(y, x, static_cast<T>(haar_math::inverse_factor(rebalance)));
-  });
+  run("haar_inverse", x, y, rebalance,
+      [&] { PAL_BACKEND(y, haar_synthesise(y, x, haar_math::inverse_factor(rebalance))); });
 }
 
 void haar_backward(const Tensor& grad_y, const Tensor& grad_x, double rebalance) {
-  check_haar("haar_backward", grad_x, grad_y, rebalance);
-  const ProfileScope scope("haar_backward", grad_x.bytes() + grad_y.bytes(), 3 * grad_x.numel());
-  dispatch_real("haar_backward", grad_x.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    synthesise<T>(grad_y, grad_x, static_cast<T>(haar_math::forward_factor(rebalance)));
+  run("haar_backward", grad_x, grad_y, rebalance, [&] {
+    PAL_BACKEND(grad_y, haar_synthesise(grad_y, grad_x, haar_math::forward_factor(rebalance)));
   });
 }
 
-}  // namespace cpu
 }  // namespace pal

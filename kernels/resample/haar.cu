@@ -1,9 +1,6 @@
-#include "kernels/resample/haar.h"
-
-#include "kernels/resample/haar_check.h"
+#include "kernels/resample/haar_backend.h"
 #include "kernels/resample/haar_math.h"
 #include "kernels/resample/patches.cuh"
-#include "runtime/profiler.h"
 
 namespace pal::cuda {
 namespace {
@@ -101,9 +98,10 @@ bool is_vectorised(const Tensor& fine, const Tensor& coarse) {
   return vector_rows<kWidth>(fine) && vector_rows<kWidth>(coarse);
 }
 
-void analyse(const char* op, const Tensor& fine, const Tensor& coarse, double factor) {
-  expect_float(op, fine);
-  const ProfileScope scope(op, fine.bytes() + coarse.bytes(), 3 * fine.numel());
+}  // namespace
+
+void haar_analyse(const Tensor& fine, const Tensor& coarse, double factor) {
+  expect_float("haar_analyse", fine);
   const bool vectorised = is_vectorised(fine, coarse);
   for_each_patches(fine, coarse, vectorised ? fine.channels() / kWidth : coarse.channels(),
                    [&](const Tensor& from, const Tensor& to, const Patches& patches) {
@@ -114,9 +112,8 @@ void analyse(const char* op, const Tensor& fine, const Tensor& coarse, double fa
                    });
 }
 
-void synthesise(const char* op, const Tensor& coarse, const Tensor& fine, double factor) {
-  expect_float(op, fine);
-  const ProfileScope scope(op, fine.bytes() + coarse.bytes(), 3 * fine.numel());
+void haar_synthesise(const Tensor& coarse, const Tensor& fine, double factor) {
+  expect_float("haar_synthesise", fine);
   if (is_vectorised(fine, coarse)) {
     for_each_patches(fine, coarse, fine.channels() / kWidth,
                      [&](const Tensor& to, const Tensor& from, const Patches& patches) {
@@ -134,23 +131,6 @@ void synthesise(const char* op, const Tensor& coarse, const Tensor& fine, double
            static_cast<uint32_t>(to.numel()), Divisor(to.channels()), Divisor(to.size(2)),
            static_cast<uint32_t>(from.size(2)), static_cast<float>(factor));
   });
-}
-
-}  // namespace
-
-void haar_forward(const Tensor& x, const Tensor& y, double rebalance) {
-  check_haar("haar_forward", x, y, rebalance);
-  analyse("haar_forward", x, y, haar_math::forward_factor(rebalance));
-}
-
-void haar_inverse(const Tensor& y, const Tensor& x, double rebalance) {
-  check_haar("haar_inverse", x, y, rebalance);
-  synthesise("haar_inverse", y, x, haar_math::inverse_factor(rebalance));
-}
-
-void haar_backward(const Tensor& grad_y, const Tensor& grad_x, double rebalance) {
-  check_haar("haar_backward", grad_x, grad_y, rebalance);
-  synthesise("haar_backward", grad_y, grad_x, haar_math::forward_factor(rebalance));
 }
 
 }  // namespace pal::cuda

@@ -1,24 +1,25 @@
 #pragma once
-#include "kernels/common/backend.h"
+#include "runtime/tensor.h"
 
 namespace pal {
 
-/// log|det| per sample, in nats, of Haar downsampling of x [n, h, w, c]: h w c ln(rebalance)
-/// (model.md 4: D/4 (ln 16 + 4 ln(rebalance / 2))).
+/// log|det| per sample, in nats, of Haar downsampling of x [n, h, w, c]: h w c ln(rebalance). With
+/// D = h w c it is the D/4 (ln 16 + 4 ln(rebalance / 2)) of layers/models/README.md, 4.
 double haar_log_det(const Shape& x, double rebalance);
 
 // Haar downsampling, [n, h, w, c] <-> [n, h/2, w/2, 4c], h and w even. For a patch [a b; c d] of a
 // channel the outputs are rebalance/2 times a+b+c+d, a-b+c-d, a+b-c-d, a-b-c+d; they lie ordered by
-// wavelet: output channel = wavelet * channels + channel. f32 or f64; arguments may be channel
-// slices but must not overlap. Throws usage when shapes do not fit or rebalance is not positive.
+// wavelet: output channel = wavelet * channels + channel. f32 or f64 (a GPU: f32); arguments may be
+// channel slices but must not overlap. Each runs on the device that holds its tensors, and on a
+// meta device checks alone. Throws usage when shapes do not fit or rebalance is not positive.
 
-/// Overwrites y.
-PAL_KERNEL(void haar_forward(const Tensor& x, const Tensor& y, double rebalance))
+/// Overwrites y with the Haar transform of x.
+void haar_forward(const Tensor& x, const Tensor& y, double rebalance);
 
-/// Overwrites x with the exact inverse.
-PAL_KERNEL(void haar_inverse(const Tensor& y, const Tensor& x, double rebalance))
+/// Overwrites x with the exact inverse of haar_forward.
+void haar_inverse(const Tensor& y, const Tensor& x, double rebalance);
 
 /// Overwrites grad_x with the transposed map of grad_y.
-PAL_KERNEL(void haar_backward(const Tensor& grad_y, const Tensor& grad_x, double rebalance))
+void haar_backward(const Tensor& grad_y, const Tensor& grad_x, double rebalance);
 
 }  // namespace pal

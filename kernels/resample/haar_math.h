@@ -4,7 +4,8 @@
 namespace pal::haar_math {
 
 /// One of the four sums of a 2x2 patch [a b; c d] with the Haar signs, times `factor`: 0 the
-/// average, 1 the horizontal, 2 the vertical, 3 the diagonal difference (model.md 4).
+/// average, 1 the horizontal, 2 the vertical, 3 the diagonal difference (layers/models/README.md,
+/// 4).
 template <typename Real>
 PAL_HD Real wavelet(Real a, Real b, Real c, Real d, Real factor, int which) {
   const Real top = (which & 1) != 0 ? a - b : a + b;

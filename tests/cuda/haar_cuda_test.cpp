@@ -25,22 +25,22 @@ void expect_parity(const Shape& shape, Place from, Place to) {
   const std::string what = shape.str() + " from channel " + std::to_string(from.begin);
   const Tensor x = test::random_tensor(shape, DType::f32, 1);
   const Tensor y = Tensor::empty(coarse_of(shape));
-  cpu::haar_forward(x, y, 0.7);
+  haar_forward(x, y, 0.7);
   const GuardedOutput forward(y.shape(), DType::f32, to.begin, to.after);
-  cuda::haar_forward(gpu_slice(x, from.begin, from.after), forward.slice(), 0.7);
+  haar_forward(gpu_slice(x, from.begin, from.after), forward.slice(), 0.7);
   forward.expect_written(y, "forward " + what);
 
   const Tensor grad_y = test::random_tensor(y.shape(), DType::f32, 2);
   const Tensor device_grad_y = gpu_slice(grad_y, from.begin, from.after);
   const Tensor wanted = Tensor::empty(shape);
-  cpu::haar_backward(grad_y, wanted, 0.7);
+  haar_backward(grad_y, wanted, 0.7);
   const GuardedOutput backward(shape, DType::f32, to.begin, to.after);
-  cuda::haar_backward(device_grad_y, backward.slice(), 0.7);
+  haar_backward(device_grad_y, backward.slice(), 0.7);
   backward.expect_written(wanted, "backward " + what);
 
-  cpu::haar_inverse(grad_y, wanted, 0.7);
+  haar_inverse(grad_y, wanted, 0.7);
   const GuardedOutput inverse(shape, DType::f32, to.begin, to.after);
-  cuda::haar_inverse(device_grad_y, inverse.slice(), 0.7);
+  haar_inverse(device_grad_y, inverse.slice(), 0.7);
   inverse.expect_written(wanted, "inverse " + what);
 }
 
@@ -57,8 +57,8 @@ TEST(HaarCuda, SchedulesGiveTheSameBits) {
     const auto results = test::run_schedules([&] {
       const Tensor y = Tensor::empty(coarse_of(shape), DType::f32, Tag::data, gpu());
       const Tensor back = Tensor::empty(shape, DType::f32, Tag::data, gpu());
-      cuda::haar_forward(x, y, 0.5);
-      cuda::haar_inverse(y, back, 0.5);
+      haar_forward(x, y, 0.5);
+      haar_inverse(y, back, 0.5);
       return std::vector<Tensor>{y, back};
     });
     // Four roundings of values below about 10.
@@ -71,20 +71,20 @@ TEST(HaarCuda, RefusesWrongArguments) {
     return Tensor::zeros(shape, dtype, Tag::data, gpu());
   };
   expect_error(ErrorKind::usage, "haar_forward: expected an even height and width", [&] {
-    cuda::haar_forward(zeros({1, 3, 2, 1}), zeros({1, 1, 1, 4}), 0.5);
+    haar_forward(zeros({1, 3, 2, 1}), zeros({1, 1, 1, 4}), 0.5);
   });
   expect_error(ErrorKind::usage, "of shape [1, 1, 1, 4], got [1, 1, 1, 3]", [&] {
-    cuda::haar_inverse(zeros({1, 1, 1, 3}), zeros({1, 2, 2, 1}), 0.5);
+    haar_inverse(zeros({1, 1, 1, 3}), zeros({1, 2, 2, 1}), 0.5);
   });
   expect_error(ErrorKind::usage, "expected a positive rebalance", [&] {
-    cuda::haar_backward(zeros({1, 1, 1, 4}), zeros({1, 2, 2, 1}), 0.0);
+    haar_backward(zeros({1, 1, 1, 4}), zeros({1, 2, 2, 1}), 0.0);
   });
   expect_error(ErrorKind::usage, "non-empty image", [&] {
-    cuda::haar_forward(Tensor::empty({0, 2, 2, 1}, DType::f32, Tag::data, gpu()),
-                       Tensor::empty({0, 1, 1, 4}, DType::f32, Tag::data, gpu()), 0.5);
+    haar_forward(Tensor::empty({0, 2, 2, 1}, DType::f32, Tag::data, gpu()),
+                 Tensor::empty({0, 1, 1, 4}, DType::f32, Tag::data, gpu()), 0.5);
   });
   expect_error(ErrorKind::usage, "haar_forward: f64 streams are for the CPU backend", [&] {
-    cuda::haar_forward(zeros({1, 2, 2, 1}, DType::f64), zeros({1, 1, 1, 4}, DType::f64), 0.5);
+    haar_forward(zeros({1, 2, 2, 1}, DType::f64), zeros({1, 1, 1, 4}, DType::f64), 0.5);
   });
 }
 

@@ -23,7 +23,7 @@ TEST(Haar, HandValues) {
   // One 2x2 patch of two channels: [1 2; 3 5] and [10 0; 0 0].
   const Tensor x = tensor_with({1, 2, 2, 2}, DType::f64, {1, 10, 2, 0, 3, 0, 5, 0});
   const Tensor y = Tensor::empty({1, 1, 1, 8}, DType::f64);
-  cpu::haar_forward(x, y, 0.5);
+  haar_forward(x, y, 0.5);
   expect_near(y,
               tensor_with({1, 1, 1, 8}, DType::f64, {2.75, 2.5, -0.75, 2.5, -1.25, 2.5, 0.25, 2.5}),
               1e-15);
@@ -37,8 +37,8 @@ TEST(Haar, RoundTripsForOddSizesAndSlices) {
       const Tensor x = random_tensor(shape, dtype, 1);
       const Tensor y = pitched_tensor(coarse_of(shape), dtype);
       const Tensor back = pitched_tensor(shape, dtype);
-      cpu::haar_forward(pitched_copy(x), y, 0.7);
-      cpu::haar_inverse(y, back, 0.7);
+      haar_forward(pitched_copy(x), y, 0.7);
+      haar_inverse(y, back, 0.7);
       // Four roundings of values below about 10.
       expect_near(back, x, dtype == DType::f32 ? 4e-6 : 1e-14);
     }
@@ -50,9 +50,9 @@ TEST(Haar, BackwardIsTheTranspose) {
   const Tensor y = Tensor::empty(coarse_of(shape), DType::f64);
   const Tensor grad_y = random_tensor(y.shape(), DType::f64, 3);
   const Tensor grad_x = Tensor::empty(shape, DType::f64);
-  cpu::haar_backward(grad_y, grad_x, 0.5);
+  haar_backward(grad_y, grad_x, 0.5);
   const Tensor wanted = testing::numeric_gradient(x, [&] {
-    cpu::haar_forward(x, y, 0.5);
+    haar_forward(x, y, 0.5);
     return inner(y, grad_y);
   });
   expect_near(grad_x, wanted, 1e-9);
@@ -66,7 +66,7 @@ TEST(Haar, LogDetIsThatOfTheMatrix) {
   for (int64_t i = 0; i < 4; ++i) {
     x.zero();
     testing::set_value(x, i, 1.0);
-    cpu::haar_forward(x, y, 0.3);
+    haar_forward(x, y, 0.3);
     columns.slice_batch(i, 1).reshape({1, 1, 1, 4}).copy_from(y);
   }
   for (int64_t i = 0; i < 4; ++i)
@@ -79,17 +79,17 @@ TEST(Haar, LogDetIsThatOfTheMatrix) {
 TEST(Haar, RefusesWrongArguments) {
   const Tensor odd = Tensor::zeros({1, 3, 2, 1}, DType::f32);
   expect_error(ErrorKind::usage, "haar_forward: expected an even height and width", [&] {
-    cpu::haar_forward(odd, Tensor::zeros({1, 1, 1, 4}, DType::f32), 0.5);
+    haar_forward(odd, Tensor::zeros({1, 1, 1, 4}, DType::f32), 0.5);
   });
   const Tensor x = Tensor::zeros({1, 2, 2, 1}, DType::f32);
   expect_error(ErrorKind::usage, "of shape [1, 1, 1, 4], got [1, 1, 1, 3]", [&] {
-    cpu::haar_forward(x, Tensor::zeros({1, 1, 1, 3}, DType::f32), 0.5);
+    haar_forward(x, Tensor::zeros({1, 1, 1, 3}, DType::f32), 0.5);
   });
   expect_error(ErrorKind::usage, "expected a positive rebalance", [&] {
-    cpu::haar_forward(x, Tensor::zeros({1, 1, 1, 4}, DType::f32), 0.0);
+    haar_forward(x, Tensor::zeros({1, 1, 1, 4}, DType::f32), 0.0);
   });
   expect_error(ErrorKind::usage, "non-empty image", [&] {
-    cpu::haar_forward(Tensor::empty({0, 2, 2, 1}), Tensor::empty({0, 1, 1, 4}), 0.5);
+    haar_forward(Tensor::empty({0, 2, 2, 1}), Tensor::empty({0, 1, 1, 4}), 0.5);
   });
 }
 

@@ -3,7 +3,8 @@
 #include "experiments/command_line/options_file.h"
 #include "experiments/command_line/program.h"
 #include "experiments/training/recipe_defaults.h"
-#include "experiments/training/trainer.h"
+#include "experiments/training/train_report.h"
+#include "experiments/training/training_run.h"
 #include "runtime/log.h"
 
 int main(int argc, char** argv) {
@@ -24,13 +25,13 @@ int main(int argc, char** argv) {
     pal::set_log_level(options.quiet     ? pal::LogLevel::quiet
                        : options.verbose ? pal::LogLevel::verbose
                                          : pal::LogLevel::normal);
-    pal::Trainer trainer(options);
+    pal::TrainSetup setup(options);
     if (options.dry_run) {
-      trainer.print_plan();
+      pal::print_plan(setup);
       return 0;
     }
     std::string command;
     for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
-    return trainer.run(command, pal::effective_config(app));
+    return pal::run_training(setup, command, pal::effective_config(app));
   });
 }

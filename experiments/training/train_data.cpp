@@ -61,6 +61,8 @@ uint64_t TrainData::fingerprint() const {
                      : info().fingerprint;
 }
 
+std::string TrainData::fingerprint_text() const { return fmt::format("{:016x}", fingerprint()); }
+
 std::vector<int64_t> TrainData::validation_sample(int64_t most) const {
   const auto all = static_cast<int64_t>(chosen_.size());
   if (all <= most) return chosen_;

@@ -24,6 +24,8 @@ class TrainData {
   const DatasetInfo& info() const { return train_->info(); }
   /// Of both parts.
   uint64_t fingerprint() const;
+  /// The fingerprint as 16 hexadecimal digits, as files record it.
+  std::string fingerprint_text() const;
   const InputSpec& input() const { return input_; }
   Batches& training() { return *loader_; }
   const Batches& training() const { return *loader_; }

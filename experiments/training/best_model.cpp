@@ -1,0 +1,97 @@
+#include "experiments/training/best_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "runtime/log.h"
+
+namespace pal {
+namespace {
+
+/// Validation needs no memory for gradients, but must not need more than training.
+constexpr int64_t kValidationBatch = 500;
+/// Below this beta the density weighs more than the classes, and chooses.
+constexpr double kDensityBeta = 0.5;
+
+void set_losses(MetricsRow& row, const EvaluationResult& result) {
+  const EvaluationSummary& s = result.summary;
+  if (result.has_density) row.set("loss_x", s.loss_x);
+  row.set("loss_y", s.loss_y).set("ce", s.ce);
+  if (result.has_density) row.set("bits_per_dim", s.bits_per_dim);
+  row.set("acc1", s.acc1);
+}
+
+}  // namespace
+
+EvaluationResult BestModel::evaluate(std::vector<int64_t> images) {
+  const TrainOptions& options = setup_.options;
+  EvaluationSpec spec;
+  spec.batch_size = std::min<int64_t>(kValidationBatch, options.batch_size);
+  spec.beta = options.beta;
+  spec.smoothing = options.smoothing;
+  spec.noise = options.noise;
+  spec.seed = options.seed;
+  spec.indices = std::move(images);
+  spec.transform = evaluation_transform(options.data);
+  spec.workers = worker_count(options.data, setup_.device);
+  spec.bad_images = setup_.data.validation_log();
+  return evaluate_model(*setup_.model, setup_.data.input(), setup_.data.validation_set(), spec);
+}
+
+MetricsRow BestModel::row_at(const char* kind, double seconds) const {
+  MetricsRow row(kind);
+  row.set("t", seconds).set_count("step", state_.progress.step);
+  return row;
+}
+
+void BestModel::check_sample(double seconds) {
+  const EvaluationResult result =
+      evaluate(setup_.data.validation_sample(setup_.options.check_images));
+  MetricsRow row = row_at("eval", seconds);
+  row.set_count("images", result.summary.images);
+  set_losses(row, result);
+  metrics_.append(row);
+}
+
+void BestModel::validate(double seconds) {
+  const EvaluationResult evaluated = evaluate(setup_.data.validation());
+  const EvaluationSummary& result = evaluated.summary;
+  line_.clear();
+  log_info("validation at step {}: {:.2f} % top-1, CE {:.4f}{}", state_.progress.step,
+           100.0 * result.acc1, result.ce,
+           evaluated.has_density
+               ? fmt::format(", {:.3f} bits/dim, L_X {:.4f}", result.bits_per_dim, result.loss_x)
+               : std::string());
+  MetricsRow row = row_at("val", seconds);
+  set_losses(row, evaluated);
+  metrics_.append(row);
+  if (std::isfinite(result.ce) && std::isfinite(result.loss_x))
+    choose(result);
+  else
+    log_warning("step {}: the validation loss is not finite; it chooses no checkpoint",
+                state_.progress.step);
+}
+
+void BestModel::choose(const EvaluationSummary& result) {
+  const bool better_entropy = !state_.has_best || result.ce < state_.best_entropy;
+  const bool better_density = !state_.has_best || result.loss_x < state_.best_density;
+  const bool by_density = setup_.model->has_density() && setup_.options.beta < kDensityBeta;
+  const int64_t drops = state_.plateau.drops;
+  // The schedule watches what the best checkpoint is chosen by.
+  if (!state_.finetuning())
+    observe(setup_.options.schedule, state_.plateau, by_density ? result.loss_x : result.ce);
+  state_.has_best = true;
+  if (better_entropy) state_.best_entropy = result.ce;
+  if (better_density) state_.best_density = result.loss_x;
+  if (better_entropy) checkpoints_.save("best-ce");
+  if (better_density && setup_.model->has_density()) checkpoints_.save("best-nll");
+  if (by_density ? better_density : better_entropy)
+    checkpoints_.link_best(by_density ? "best-nll" : "best-ce");
+  // Each stage of the schedule begins with the best weights of the one before.
+  if (state_.plateau.drops > drops) checkpoints_.load_best();
+}
+
+}  // namespace pal

@@ -1,0 +1,80 @@
+#include "experiments/training/run_checkpoints.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "experiments/training/resume_check.h"
+#include "kernels/library/cuda_settings.h"
+#include "layers/checkpoint/checkpoint.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+#include "runtime/log.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+namespace {
+
+std::map<std::string, std::string> extra_metadata(const TrainSetup& setup, const RunState& state) {
+  std::map<std::string, std::string> metadata = {
+      {"recipe", recipe_json(setup.options)},
+      {"trainer", run_state_json(state)},
+      {"threads", std::to_string(thread_count())},
+      {"data_fingerprint", setup.data.fingerprint_text()}};
+  // Measured choices decide bits, so a resumed run repeats them.
+  if (setup.options.compute.autotune && setup.device.is_cuda())
+    metadata["convolution_choices"] = convolution_choices();
+  return metadata;
+}
+
+}  // namespace
+
+void RunCheckpoints::resume() {
+  std::string path = setup_.options.resume;
+  if (path == "auto") {
+    const auto found = find_resume(folder_.path());
+    if (!found) return;
+    path = *found;
+  }
+  const Checkpoint checkpoint = load_checkpoint(path);
+  check_resume(setup_, checkpoint, path);
+  load_state(checkpoint, path, *setup_.model, &setup_.sgd->momentum());
+  const auto choices = checkpoint.metadata.find("convolution_choices");
+  if (setup_.device.is_cuda() && choices != checkpoint.metadata.end())
+    set_convolution_choices(choices->second);
+  state_.progress = checkpoint_progress(checkpoint);
+  read_run_state(checkpoint.metadata.at("trainer"), path, state_);
+  // A run at its end validates once more, so that row goes too.
+  rewind_metrics(folder_.file("metrics.jsonl"), state_.progress.step, state_.finished(setup_));
+  log_info("resumed at step {} from {}", state_.progress.step, path);
+}
+
+void RunCheckpoints::write(const std::string& path) {
+  setup_.model->check_finite(fmt::format("step {}", state_.progress.step));
+  save_checkpoint(path, to_checkpoint(*setup_.model, setup_.data.input(), state_.progress,
+                                      &setup_.sgd->momentum(), extra_metadata(setup_, state_)));
+}
+
+void RunCheckpoints::save(const std::string& name) {
+  write(fmt::format("{}/{}.safetensors", folder_.checkpoints(), name));
+}
+
+void RunCheckpoints::link_best(const std::string& name) {
+  link_atomic(name + ".safetensors", folder_.checkpoints() + "/best");
+}
+
+void RunCheckpoints::save_step() {
+  const std::string path = step_checkpoint_path(folder_.path(), state_.progress.step);
+  write(path);
+  link_atomic(path.substr(path.find_last_of('/') + 1), folder_.checkpoints() + "/last");
+  prune_checkpoints(folder_.path(), setup_.options.keep_checkpoints);
+  if (setup_.data.bad_images() > 0)
+    write_atomic(folder_.file("bad_images.txt"), setup_.data.bad_image_list());
+}
+
+void RunCheckpoints::load_best() {
+  const std::string path = folder_.checkpoints() + "/best";
+  load_state(load_checkpoint(path), path, *setup_.model, &setup_.sgd->momentum());
+}
+
+}  // namespace pal

@@ -1,0 +1,37 @@
+#pragma once
+#include <string>
+
+#include "layers/models/model_io.h"
+#include "layers/training/schedule.h"
+
+namespace pal {
+
+struct TrainSetup;
+
+/// Where a training run stands, beside its weights and momentum: what a checkpoint holds of it, so
+/// that a resumed run goes on as if it had never stopped.
+struct RunState {
+  Progress progress;
+  PlateauState plateau;
+  bool has_best = false;
+  double best_entropy = 0.0;  ///< lowest validation cross-entropy so far, nats
+  double best_density = 0.0;  ///< lowest validation L_X so far, nats per dimension
+  int64_t finetune_from =
+      -1;  ///< first step, from 0, of the phase that trains the means; -1: not yet
+
+  bool finetuning() const { return finetune_from >= 0; }
+  /// Whether the phase that trains the whole network is over: all steps taken, or the plateau rule
+  /// ended it.
+  bool main_phase_done(const TrainSetup& setup) const;
+  bool finished(const TrainSetup& setup) const;
+  /// The last step of the run, counted from 1, as far as it is known yet.
+  int64_t last_step(const TrainSetup& setup) const;
+};
+
+/// What of `state` a checkpoint does not already hold as its progress, as JSON.
+std::string run_state_json(const RunState& state);
+
+/// Reads `run_state_json` back into all of `state` but its progress. Throws data, naming `path`.
+void read_run_state(const std::string& json, const std::string& path, RunState& state);
+
+}  // namespace pal

@@ -1,0 +1,81 @@
+#pragma once
+#include <chrono>
+#include <deque>
+
+#include "experiments/report/run_log.h"
+#include "experiments/training/best_model.h"
+#include "experiments/training/inversion_monitor.h"
+#include "experiments/training/run_checkpoints.h"
+#include "experiments/training/stop_signal.h"
+#include "experiments/training/train_report.h"
+#include "layers/training/train_step.h"
+
+namespace pal {
+
+/// The loop of a training run: steps, what comes between them, and the end.
+class TrainLoop {
+ public:
+  /// Keeps references to what it is given; goes on from `state`.
+  TrainLoop(TrainSetup& setup, RunState& state, const RunFolder& folder,
+            RunCheckpoints& checkpoints, ProgressLine& line);
+
+  /// Runs to the end, a limit or a signal; returns the exit code.
+  int run();
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+
+  /// A step that was asked for.
+  struct Launched {
+    int64_t step = 0;  ///< counted from 1
+    double learning_rate = 0.0;
+  };
+
+  /// Asks the device for the next step.
+  void launch_step();
+  StepInput step_input(int64_t step);
+  /// Takes the result of the oldest step that was launched: checks and records it.
+  void collect_step(double seconds);
+  /// Collects until at most `most` steps are under way.
+  void collect_down_to(int most, Time since);
+  /// Runs `body`; its numerical errors name the training step.
+  template <typename Body>
+  void guarded(int64_t step, Body&& body) const;
+  [[noreturn]] void fail_not_finite(const Launched& launched, const StepResult& result);
+
+  /// From the best weights on, the class means alone are trained.
+  void start_finetune();
+  /// Validates, looks at a sample or saves, where a period of any of them ends with this step.
+  /// Collects the steps under way first, as those need the weights as they are.
+  void end_step(Time launched_at);
+  void finish(bool complete);
+
+  /// Switches the profiler on for a step.
+  void begin_profiled_step();
+  void finish_profile() const;
+
+  int64_t current_step() const { return state_.progress.step; }
+  /// Steps between two checkpoints.
+  int64_t checkpoint_period() const;
+  /// Seconds since the loop began.
+  double elapsed() const;
+
+  TrainSetup& setup_;
+  const TrainOptions& options_;
+  RunState& state_;
+  const RunFolder& folder_;
+  RunCheckpoints& checkpoints_;
+  ProgressLine& line_;
+  MetricsFile metrics_;
+  BestModel best_;
+  InversionMonitor monitor_;
+  StopSignal signal_;
+  TrainStep step_;
+  std::deque<Launched> launched_;
+
+  Time start_;
+  StepTimes times_;
+  StepTimes unprofiled_;  // up to where the profile began
+};
+
+}  // namespace pal

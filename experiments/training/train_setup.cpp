@@ -1,0 +1,103 @@
+#include "experiments/training/train_setup.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "experiments/measures/metrics.h"
+#include "runtime/byte_count.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+/// Sets the limit before the data are loaded, and measures what a profile is compared with before
+/// memory is counted.
+Device prepared_device(const TrainOptions& options, MeasuredRoofs& roofs) {
+  const Device device = apply_compute_options(options.compute);
+  if (options.profile && !options.dry_run) {
+    roofs = measure_roofs(device);
+    Profiler::set_roofs(roofs.roofs(options.compute.precision == "bf16"));
+    Allocator::of(device).reset_peaks();
+  }
+  if (!options.memory_limit.empty())
+    Allocator::of(device).set_limit(parse_bytes(options.memory_limit, "--memory-limit"));
+  return device;
+}
+
+/// Blocks between two kept copies of the stream; 0: none is kept.
+int64_t anchor_distance(const TrainSetup& setup) {
+  const std::string& text = setup.options.stream_anchors;
+  // A float32 stream with float32 subnets drifts too little to matter; with bf16 subnets a value
+  // rebuilt in another last bit flips roundings, so the drift is reset every four blocks.
+  if (text == "auto") return setup.computes_bf16() && !setup.inverted.empty() ? 4 : 0;
+  if (text == "none") return 0;
+  int64_t every = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, every);
+  expect(error == std::errc() && stop == end && every >= 1,
+         "--stream-anchors: expected auto, none or a number of blocks, got '{}'", text);
+  return every;
+}
+
+/// Gives the blocks their policies and anchors.
+void apply_plan(TrainSetup& setup) {
+  setup.model->set_policies(setup.plan.policies);
+  if (setup.flow == nullptr) return;
+  for (size_t i = 0; i < setup.plan.policies.size(); ++i)
+    if (setup.plan.policies[i].policy == ActivationPolicy::invert)
+      setup.inverted.push_back(static_cast<int>(i));
+  InvertibleChain& blocks = setup.flow->chain();
+  ChainOptions chain = blocks.options();
+  const int64_t every = anchor_distance(setup);
+  for (int64_t i = every; every > 0 && i < blocks.size(); i += every)
+    chain.anchors.push_back(static_cast<int>(i));
+  blocks.set_options(chain);
+}
+
+bool wants_graph(const TrainSetup& setup) {
+  const std::string& wanted = setup.options.cuda_graph;
+  if (setup.device.is_cpu()) {
+    expect(wanted != "on", "--cuda-graph: on needs --device cuda");
+    return false;
+  }
+  const MixingKind mixing = setup.model->config().mixing;
+  const bool possible = mixing != MixingKind::householder && mixing != MixingKind::conv1x1;
+  expect(possible || wanted != "on",
+         "--cuda-graph: a learned mixing is computed on the host in each step; use off");
+  return wanted != "off" && possible && !setup.options.profile && setup.options.trace.empty();
+}
+
+}  // namespace
+
+TrainSetup::TrainSetup(const TrainOptions& given)
+    : options(given), device(prepared_device(given, roofs)), data(given, device) {
+  const DatasetInfo& images = data.info();
+  const ModelConfig config =
+      model_config(options, images.height, images.channels, images.classes());
+  model = build_model(config);
+  flow = dynamic_cast<IbInn*>(model.get());
+  expect(flow != nullptr || options.finetune_epochs == 0.0, "--finetune-mu: {} has no class means",
+         config.arch);
+  plan = plan_memory(config, options.batch_size, device, options.memory);
+  model->materialise(options.seed);
+  model->to(device);
+  sgd = std::make_unique<Sgd>(model->parameters());
+  apply_plan(*this);
+  use_graph = wants_graph(*this);
+  options.schedule.total_steps = steps_of(options.epochs);
+}
+
+int64_t TrainSetup::finetune_steps() const {
+  return std::llround(options.finetune_epochs * static_cast<double>(steps_per_epoch()));
+}
+
+int64_t TrainSetup::steps_of(double epochs) const {
+  return std::max<int64_t>(1, std::llround(epochs * static_cast<double>(steps_per_epoch())));
+}
+
+double TrainSetup::bits_per_dim(double nll_joint) const {
+  return pal::bits_per_dim(nll_joint, data.info().classes(), model->dims(), data.input().std);
+}
+
+}  // namespace pal

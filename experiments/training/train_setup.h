@@ -1,0 +1,45 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "experiments/planning/memory_plan.h"
+#include "experiments/planning/roofs.h"
+#include "experiments/training/train_data.h"
+#include "layers/models/ib_inn.h"
+#include "layers/training/sgd.h"
+
+namespace pal {
+
+/// What a training run is made of, ready for its first step. The run's other parts refer to it, so
+/// it stays where it is.
+struct TrainSetup {
+  /// Sets threads and the memory limit, opens the data, plans the memory and builds the model with
+  /// new weights on its device. Throws usage for options that do not fit each other or the data,
+  /// data as `open_dataset`, environment for a memory limit that no plan keeps.
+  explicit TrainSetup(const TrainOptions& given);
+  TrainSetup(const TrainSetup&) = delete;
+  TrainSetup& operator=(const TrainSetup&) = delete;
+
+  int64_t steps_per_epoch() const { return data.training().steps(); }
+  /// Steps of the last phase, which trains the class means alone.
+  int64_t finetune_steps() const;
+  /// The steps of so many epochs, at least 1.
+  int64_t steps_of(double epochs) const;
+  bool computes_bf16() const { return model->config().compute == DType::bf16; }
+  /// Bits/dim of a loss L_X in nats per dimension.
+  double bits_per_dim(double nll_joint) const;
+  Allocator& memory() const { return Allocator::of(device); }
+
+  TrainOptions options;  ///< as given, the schedule's total_steps filled in
+  MeasuredRoofs roofs;   ///< empty unless the run is profiled
+  Device device;
+  TrainData data;
+  std::unique_ptr<Model> model;
+  IbInn* flow = nullptr;  ///< the model, if it is one
+  MemoryPlan plan;
+  std::vector<int> inverted;  ///< indices of the blocks that are rebuilt by inversion
+  std::unique_ptr<Sgd> sgd;
+  bool use_graph = false;  ///< whether steps are recorded into a CUDA graph
+};
+
+}  // namespace pal

@@ -1,0 +1,45 @@
+#pragma once
+#include <string>
+
+#include "experiments/evaluation/evaluated_sets.h"
+#include "experiments/report/evaluation_report.h"
+
+namespace pal {
+
+/// One checkpoint on its way through pal-evaluate: loaded once, then one method per measure.
+class CheckpointEvaluation {
+ public:
+  /// Loads the model onto the device and opens the set it is evaluated on; keeps references to
+  /// `options` and `sets`. Throws usage if model, options and sets do not fit each other, data for
+  /// a file that is none of ours or broken.
+  CheckpointEvaluation(const EvaluateOptions& options, Device device, const std::string& path,
+                       EvaluatedSets& sets);
+
+  /// All that the options ask for.
+  CheckpointReport run();
+
+ private:
+  void check_fit();
+  /// Averages the batch-norm statistics over training batches.
+  void recalibrate();
+  EvaluationResult evaluate(const OpenedSet& from, const EvaluationSpec& spec);
+  /// Accuracy, losses and bits/dim, with and without noise.
+  void measure(CheckpointReport& report);
+  /// Bits/dim of the evaluated images under independent Gaussians fitted to the training images.
+  double gaussian_bits();
+  /// How well the foreign set is told from the evaluated images, whose noise-free result is given.
+  OodReport tell_foreign(const EvaluationResult& clean);
+
+  bool has_density() const { return loaded_.model->has_density(); }
+
+  const EvaluateOptions& options_;
+  const std::string path_;
+  EvaluatedSets& sets_;
+  LoadedModel loaded_;
+  TrainingRecipe recipe_;
+  DatasetSpec data_;
+  const OpenedSet* evaluated_ = nullptr;
+  EvaluationSpec spec_;  // noise-free, of all images
+};
+
+}  // namespace pal

@@ -1,0 +1,40 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "experiments/command_line/data_options.h"
+#include "experiments/command_line/run_options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pal {
+
+/// Everything pal-evaluate can be told. Text fields are parsed by finish_evaluate_options.
+struct EvaluateOptions {
+  std::vector<std::string> checkpoints;  ///< paths
+  DataOptions data;
+  std::string split_text = "test";
+  Split split = Split::test;
+  int64_t batch_size = -1;  ///< images; -1: as suits the device
+  int64_t crops = 1;        ///< views of each encoded picture: 1 or 10
+  std::string ood;          ///< another data set, by name; empty: none
+  std::string ood_folder;
+  int64_t recalibrate = 0;  ///< training batches that batch-norm statistics are averaged over
+  bool baseline = false;
+  std::string outputs;  ///< CSV file to write; empty: none
+  std::string summary;  ///< JSON file to write; empty: none
+  std::string dct_log_det = "true";
+  RunOptions run;
+};
+
+/// Registers all options, grouped, with one line of help each.
+void add_evaluate_options(CLI::App& app, EvaluateOptions& options);
+
+/// After parsing: takes a last folder among the checkpoints for that of the data, reads the texts,
+/// checks ranges. Throws usage naming the flag.
+void finish_evaluate_options(EvaluateOptions& options);
+
+}  // namespace pal

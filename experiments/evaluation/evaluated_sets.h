@@ -1,0 +1,45 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "data/batches/bad_images.h"
+#include "experiments/evaluation/evaluate_options.h"
+#include "experiments/training/training_recipe.h"
+
+namespace pal {
+
+/// A data set and the log of those of its pictures that could not be read.
+struct OpenedSet {
+  DatasetSpec spec;
+  std::unique_ptr<Dataset> set;
+  std::unique_ptr<BadImageLog> bad;  ///< null: a bad picture is an error
+};
+
+/// The data sets that the evaluation of several checkpoints shares, each opened when first needed
+/// and again for another `spec`. All throw as `open_dataset`.
+class EvaluatedSets {
+ public:
+  /// Keeps a reference.
+  explicit EvaluatedSets(const EvaluateOptions& options) : options_(options) {}
+
+  /// The part that the options name.
+  const OpenedSet& evaluated(const DatasetSpec& spec);
+  const OpenedSet& training(const DatasetSpec& spec);
+  /// The set that is to be told from the evaluated one, read like it.
+  const OpenedSet& foreign(const DatasetSpec& like);
+
+ private:
+  const OpenedSet& open(OpenedSet& opened, const DatasetSpec& spec, Split split);
+
+  const EvaluateOptions& options_;
+  OpenedSet evaluated_, training_, foreign_;
+};
+
+/// Indices of the images that a run of this recipe trained on: without those that chose its
+/// checkpoints.
+std::vector<int64_t> training_indices(const OpenedSet& training, const TrainingRecipe& recipe);
+
+/// At most 10,000 of those, evenly spread: the images whose densities outlier tests know.
+std::vector<int64_t> reference_indices(const OpenedSet& training, const TrainingRecipe& recipe);
+
+}  // namespace pal

@@ -5,11 +5,13 @@
 // The passes of a convolution of dense x, for the ops that contain one.
 namespace pal {
 
+/// The bias of a convolution; undefined if it has none.
 inline Tensor bias_of(const Conv& conv) {
   return conv.bias != nullptr ? conv.bias->value : Tensor();
 }
 
-/// On a meta device: takes what the kernel of a pass would take, for plans to count.
+/// On a meta device: allocates the scratch memory that the kernel of a pass would need, so that a
+/// memory plan counts it; elsewhere nothing.
 inline void count_scratch(cpu::ConvPass pass, const Tensor& x, const Tensor& y, const Conv& conv) {
   if (!x.device().meta || !x.device().is_cpu()) return;
   const bool has_bias = conv.bias != nullptr && pass != cpu::ConvPass::data;
@@ -17,12 +19,14 @@ inline void count_scratch(cpu::ConvPass pass, const Tensor& x, const Tensor& y, 
   if (bytes > 0) Tensor::empty({bytes}, DType::u8, Tag::workspace);
 }
 
+/// y = x convolved, plus bias; overwrites y.
 inline void conv_pass(const Tensor& x, const Conv& conv, const Tensor& y) {
   count_scratch(cpu::ConvPass::forward, x, y, conv);
   PAL_BACKEND(
       x, conv_forward(x, conv.weight->value, bias_of(conv), conv.geometry, conv.weight->shadow, y));
 }
 
+/// x convolved, plus bias, in a new tensor of x's dtype.
 inline Tensor conv_pass(const Tensor& x, const Conv& conv) {
   const Tensor y =
       Tensor::empty(conv.geometry.out_shape(x.shape(), conv.weight->shape[0]), x.dtype());
@@ -30,14 +34,14 @@ inline Tensor conv_pass(const Tensor& x, const Conv& conv) {
   return y;
 }
 
-/// Adds to the gradients of weight and bias.
+/// Gradients of weight and bias from x and grad_y: added to those of the parameters.
 inline void conv_weight_pass(const Tensor& x, const Tensor& grad_y, const Conv& conv) {
   count_scratch(cpu::ConvPass::weight, x, grad_y, conv);
   PAL_BACKEND(x, conv_backward_weight(x, grad_y, conv.geometry, conv.weight->grad,
                                       conv.bias != nullptr ? conv.bias->grad : Tensor()));
 }
 
-/// Overwrites grad_x.
+/// Gradient of a convolution's input from grad_y; overwrites grad_x.
 inline void conv_data_pass(const Tensor& grad_y, const Conv& conv, const Tensor& grad_x) {
   count_scratch(cpu::ConvPass::data, grad_x, grad_y, conv);
   PAL_BACKEND(grad_x, conv_backward_data(grad_y, conv.weight->value, conv.geometry,

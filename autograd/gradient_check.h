@@ -8,14 +8,15 @@
 
 namespace pal {
 
-/// A tensor that a loss depends on and the tensor its analytic gradient goes to. Equal shapes, f64,
-/// any pitch.
+/// A tensor that a loss depends on and the tensor that its analytic gradient goes to: f64, equal
+/// shapes, any pitch.
 struct CheckedTensor {
   std::string name;
   Tensor value;
   Tensor gradient;
 };
 
+/// How check_gradients measures and compares.
 struct GradientCheckOptions {
   /// Central differences over value +- step * max(1, |value|). 1e-5 balances their error in the
   /// third derivative with rounding: about 1e-10 of a loss of order 1.
@@ -31,7 +32,8 @@ struct GradientCheckOptions {
   double suspect = 1e-7;
 };
 
-/// The worst entry. No entry (index -1) if nothing was checked.
+/// What check_gradients found: the entry with the largest error. No entry (index -1) if nothing was
+/// checked or no error found.
 struct GradientReport {
   double worst = 0.0;  ///< relative error; infinity if a gradient is not finite
   std::string name;

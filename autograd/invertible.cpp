@@ -6,6 +6,21 @@
 #include "kernels/arrays/elementwise.h"
 #include "kernels/arrays/reduce.h"
 
+// How a chain trains in memory that does not grow with its depth.
+//
+// Forward: the blocks run one after another, unrecorded. Each takes the stream x and leaves y, and
+// x is free once y is there, unless the block's policy keeps it. On the tape the whole chain is one
+// node, which holds the last y and a BlockMemory for each block.
+//
+// Backward: a pair travels from the last block to the first, the stream and its gradient. A block
+// takes (y, grad_y), rebuilds x by its inverse or finds it in its memory, differentiates, and hands
+// on (x, grad_x). Pairs are moved and never shared, so a block can free y and grad_y as soon as it
+// has used them, and the streams into and out of one block are all that live at once.
+//
+// Rebuilding rounds, and the errors add up from block to block. An anchor is a copy of a block's
+// true input that takes the place of the rebuilt one; a monitored block keeps such a copy only to
+// measure the error.
+
 namespace pal {
 
 const char* name_of(ActivationPolicy policy) {

@@ -14,6 +14,7 @@ enum class ActivationPolicy {
   recompute,  ///< its input; subnets run again
   invert,     ///< nothing: the input is rebuilt from the output
 };
+/// "store", "recompute" or "invert".
 const char* name_of(ActivationPolicy policy);
 
 /// The policy of one block, and whether its tapes are lean: they keep what convolutions compute,
@@ -34,7 +35,7 @@ std::string name_of(const BlockPolicy& policy);
 /// Training uses (and updates) batch statistics; evaluation uses running ones.
 enum class Phase { train, evaluate };
 
-/// A subnet's run on its own small tape: from a stream half to the coupling's coefficients.
+/// A subnet's run on its own small tape: from a stream half to the coupling's factors.
 struct LocalTape {
   Variable input;
   Variable output;
@@ -56,12 +57,13 @@ struct BlockMemory {
   Phase phase = Phase::train;
   /// The block's input (store, recompute).
   Tensor input;
-  /// In the block's order of subnets.
+  /// What each subnet keeps, in the block's order of subnets.
   std::vector<SubnetMemory> subnets;
   /// The act norm's output where a learned mixing needs it (store, recompute).
   Tensor unmixed;
 };
 
+/// What a block's backward pass gives.
 struct BlockBackward {
   Tensor x;       ///< the block's input, rebuilt or kept
   Tensor grad_x;  ///< undefined if not wanted
@@ -73,32 +75,37 @@ class InvertibleBlock {
  public:
   virtual ~InvertibleBlock() = default;
 
+  /// The block's kind for summaries and messages: "slow coupling".
   virtual std::string kind() const = 0;
+  /// Shape of y for a shape of x. Throws usage for an x that the block cannot take.
   virtual Shape output_shape(const Shape& input) const = 0;
-  /// Names the parameters and buffers, each beginning with `prefix`.
+  /// Adds the block's parameters and buffers to `state`, their names beginning with `prefix`.
   virtual void collect(const std::string& prefix, StateList& state);
-  /// After the parameters have their memory: makes the buffers in `dtype` and fills what needs more
-  /// than an Init.
+  /// To be called once the parameters have their memory: makes the buffers in `dtype` and fills
+  /// what needs more than an Init.
   virtual void initialise(DType dtype, uint64_t seed);
-  /// After buffers were loaded or moved to another device: renews what is derived from them.
+  /// To be called after buffers were loaded or moved to another device: renews what is derived from
+  /// them.
   virtual void refresh();
 
-  /// y = f(x); adds log|det df/dx| of each sample to log_det. `memory` null: inference, nothing is
-  /// kept. In the training phase running statistics are updated.
+  /// y = f(x) in new memory; adds log|det df/dx| of each sample to log_det. Keeps in `memory` what
+  /// its policy asks for; null: inference, nothing is kept. In the training phase running
+  /// statistics are updated.
   virtual Tensor forward(const Tensor& x, const Tensor& log_det, Phase phase,
                          BlockMemory* memory) = 0;
 
   /// x = f^-1(y) with running statistics; adds log|det df^-1/dy| to log_det if that is defined.
   virtual Tensor inverse(const Tensor& y, const Tensor& log_det) = 0;
 
-  /// Rebuilds (or takes from memory) x and differentiates grad_y . y + grad_log_det . log_det; adds
-  /// to the gradients of its parameters. Releases what memory held, and y and grad_y as soon as
-  /// they are not needed. y may be undefined unless the policy is invert.
+  /// Rebuilds x (or takes it from memory) and differentiates grad_y . y + grad_log_det . log_det:
+  /// adds to the gradients of the block's parameters and returns that of x in new memory. Releases
+  /// what `memory` held, and y and grad_y as soon as they are not needed. y may be undefined unless
+  /// the policy is invert.
   virtual BlockBackward backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                                  BlockMemory& memory, bool want_grad_x) = 0;
 };
 
-/// One measurement of the inversion monitor.
+/// One measurement of the inversion monitor: how well a block's input x was rebuilt as x'.
 struct InversionCheck {
   int block = -1;
   std::string name;
@@ -107,7 +114,7 @@ struct InversionCheck {
 
 /// How a chain trades memory for work.
 struct ChainOptions {
-  /// One per block, or one for all.
+  /// What blocks keep: one policy per block, or one for all.
   std::vector<BlockPolicy> policies = {ActivationPolicy::invert};
   /// Blocks whose input is kept to reset the drift of inversion.
   std::vector<int> anchors;
@@ -116,25 +123,34 @@ struct ChainOptions {
 /// A sequence of invertible blocks that is one node on the tape.
 class InvertibleChain {
  public:
+  /// Appends a block. `name` is the prefix of its parameters' names and stands in messages.
   void add(std::unique_ptr<InvertibleBlock> block, std::string name);
+  /// How many blocks there are.
   int size() const { return static_cast<int>(blocks_.size()); }
   InvertibleBlock& block(int i) const { return *blocks_[static_cast<size_t>(i)]; }
   const std::string& name(int i) const { return names_[static_cast<size_t>(i)]; }
+  /// Shape of y for a shape of x. Throws usage for an x that a block cannot take.
   Shape output_shape(Shape input) const;
+  /// Adds the parameters and buffers of all blocks to `state`.
   void collect(StateList& state) const;
 
+  /// Throws usage for another number of policies than one or one per block, and for an anchor that
+  /// is no block.
   void set_options(ChainOptions options);
   const ChainOptions& options() const { return options_; }
+  /// The policy of block `block`.
   BlockPolicy policy(int block) const;
 
   struct Result {
     Variable y;
-    Variable log_det;  ///< f64 [batch]
+    Variable log_det;  ///< f64 [batch], nats
   };
-  /// Runs the blocks without a tape and records the whole chain as one node (unless grad is off).
+  /// y and its log-determinant: runs the blocks without a tape and records the whole chain as one
+  /// node (unless grad is off). A backward pass needs gradients of both results.
   Result forward(const Variable& x, Phase phase);
 
-  /// x from y with running statistics; adds the inverse's log-determinant to log_det if defined.
+  /// x from y with running statistics; adds the inverse's log-determinant of each sample to
+  /// log_det, f64 [batch], if that is defined.
   Tensor inverse(Tensor y, const Tensor& log_det = {}) const;
 
   /// The next recorded forward pass keeps the true input of this block, and its backward pass
@@ -155,9 +171,10 @@ class InvertibleChain {
   InversionCheck last_check_;
 };
 
-/// Adds the same value, in nats, to every sample's log-determinant; nothing if that is undefined.
+/// Adds the same value, in nats, to every sample's log_det, f64 [batch]; nothing if that is
+/// undefined.
 void add_to_log_det(const Tensor& log_det, double value);
-/// The same with factor * value[0], value f64 [1] on the device of log_det.
+/// Adds factor * value[0] to every sample's log_det; value f64 [1] on the device of log_det.
 void add_to_log_det(const Tensor& log_det, double factor, const Tensor& value);
 
 /// ||a - b|| / ||a|| over all elements, in double; 0 if both are zero.

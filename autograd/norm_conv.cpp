@@ -13,7 +13,7 @@ Tensor normalised(const Tensor& x, const Norm& norm, const BatchNormArgs& args, 
   return y;
 }
 
-/// The images of a batch in parts.
+/// The images of a batch in parts of at most `images`.
 class Parts {
  public:
   Parts(int64_t batch, int64_t images) : batch_(batch), images_(images) {}
@@ -29,7 +29,15 @@ class Parts {
   int64_t images_;
 };
 
-/// What stem_norm_conv does with a batch, forwards and backwards.
+/// What stem_norm_conv does with a batch: x -> z = stem(x) -> h = relu?(norm(z)) -> y = conv(h).
+///
+/// z and h are larger than anything else in a subnet, so both are made for a few images at a time
+/// and dropped. Forward: one sweep over the parts for the statistics of z, if they are to be
+/// measured, and one for y. Backward, two sweeps, since the gradient of z needs sums over the whole
+/// batch: the first makes the weight gradient of conv, the gradient of h and the sums; the second
+/// turns the gradient of h into that of z and differentiates the stem. In between, the gradient of
+/// h (in `grad`, as large as z) is kept, or, when lean, made again. A batch that is a single part
+/// keeps its z (in `only_`) to the end of each pass.
 class StemRun {
  public:
   StemRun(const Tensor& x, const Conv& stem, const Norm& norm, const Conv& conv,

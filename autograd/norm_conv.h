@@ -9,11 +9,11 @@ namespace pal {
 
 /// How one batch norm behaves in one run.
 struct NormRun {
-  /// mean and inv_std, unless `measure` says that they are to be measured.
+  /// Weight, bias, mean and inv_std; the latter two are filled on the way if `measure` asks for it.
   BatchNormArgs args;
   /// mean and inv_std belong to this very batch, so gradients flow through them.
   bool batch_statistics_used = false;
-  /// What to measure and to move; its mean and inv_std undefined: nothing.
+  /// Statistics to measure and running ones to move; its mean and inv_std undefined: none.
   BatchStatistics measure;
 };
 
@@ -22,11 +22,11 @@ struct NormRun {
 Variable norm_conv(const Variable& x, const Norm& norm, const NormRun& run, const Conv& conv,
                    DType result);
 
-/// What stem_norm_conv does without.
+/// How little memory stem_norm_conv gets by with.
 struct StemMemory {
   /// Also without the one gradient that is as large as the stem's result: it is made twice.
   bool lean = false;
-  /// Images taken at once; 0: stem_images.
+  /// Images taken at once; 0: as many as stem_images says.
   int64_t images = 0;
 };
 

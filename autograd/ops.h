@@ -17,8 +17,8 @@ struct Conv {
   ConvGeometry geometry = {};
 };
 
-/// x convolved, plus bias. x is copied dense if it is a channel slice. x and the result share a
-/// dtype (f32, bf16, f64).
+/// x [n, h, w, in] convolved, plus bias: [n, h', w', out] of x's dtype (f32, bf16, f64). Keeps x,
+/// which is copied dense if it is a channel slice.
 Variable conv2d(const Variable& x, const Conv& conv);
 
 /// A batch norm's learned scale and offset, and whether a ReLU follows.
@@ -28,36 +28,37 @@ struct Norm {
   bool relu = false;
 };
 
-/// Batch normalisation, with ReLU if asked; the result has dtype `result` (x's own, or bf16 from
-/// f32). `batch_statistics_used`: mean and inv_std in `args` come from x itself, so gradients flow
-/// through them.
+/// Batch normalisation of x's channels, with ReLU if asked; the result has dtype `result` (x's own,
+/// or bf16 from f32). Keeps x. `batch_statistics_used`: mean and inv_std in `args` come from x
+/// itself, so gradients flow through them.
 Variable batch_norm(const Variable& x, const BatchNormArgs& args, const Norm& norm,
                     bool batch_statistics_used, DType result);
 
-/// Its backward pass, for ops that contain it: adds to the gradients of the norm's parameters and
-/// returns that of x, in the memory of `reused` if defined; where x has a target for its gradient,
-/// adds to that and returns nothing.
+/// The backward pass of batch_norm, for ops that contain one: adds to the gradients of the norm's
+/// parameters and returns that of x, in the memory of `reused` if defined; where x has a target for
+/// its gradient, adds to that and returns nothing.
 Tensor batch_norm_gradients(const Variable& x, const Tensor& grad_y, const Norm& norm,
                             const BatchNormArgs& args, bool batch_statistics_used,
                             const Tensor& reused = {});
 
-/// max(x, 0).
+/// max(x, 0), elementwise. Keeps the result.
 Variable relu(const Variable& x);
 
 /// max(branch + shortcut, 0) of equal shapes and dtypes, in the memory of `branch`: for results
 /// whose maker does not need their values again, as those of batch_norm.
 Variable add_relu(const Variable& branch, const Variable& shortcut);
 
-/// The largest value of each window; keeps which it was.
+/// The largest value of each window of x [n, h, w, c]; keeps which it was.
 Variable max_pool(const Variable& x, const PoolGeometry& geometry);
 
-/// [n, c]: means over the pixels of x [n, h, w, c].
+/// Means over the pixels of x [n, h, w, c]: [n, c].
 Variable average_pool(const Variable& x);
 
-/// x weight^T + bias: x [n, in], weight [out, in], bias [out].
+/// x weight^T + bias: x [n, in], weight [out, in], bias [out], the result [n, out]. Keeps x.
 Variable linear(const Variable& x, Parameter& weight, Parameter& bias);
 
-/// The values in another floating dtype (bf16 subnets that begin with a convolution).
+/// x in another floating dtype, rounded; x itself if it has that dtype. For bf16 subnets that begin
+/// with a convolution.
 Variable cast(const Variable& x, DType dtype);
 
 }  // namespace pal

@@ -17,7 +17,7 @@ struct Init {
   double value = 0.0;  ///< the constant, or the standard deviation
   static Init constant(double value) { return {Kind::constant, value}; }
   static Init normal(double standard_deviation) { return {Kind::normal, standard_deviation}; }
-  /// The owner fills it.
+  /// The owner of the parameter fills it.
   static Init custom() { return {Kind::custom, 0.0}; }
 };
 
@@ -30,7 +30,7 @@ struct Parameter {
   ParameterGroup group = ParameterGroup::network;
   Tensor value;
   Tensor grad;
-  /// Library layouts of convolution weights.
+  /// Copies of a convolution's weights in the layouts of libraries.
   WeightShadow shadow;
 
   Parameter() = default;
@@ -49,32 +49,38 @@ struct Buffer {
   Tensor* tensor;
 };
 
-/// What a module consists of, by name.
+/// The parameters and buffers of a model, by name and in the order of checkpoints.
 struct StateList {
   std::vector<Parameter*> parameters;
   std::vector<Buffer> buffers;
 
+  /// Adds a parameter and gives it its name.
   void add(const std::string& name, Parameter& parameter);
+  /// Adds a buffer, which may still be undefined.
   void add(const std::string& name, Tensor& buffer);
 };
 
 /// All parameters of a model in one flat buffer, gradients in a second: network first, then means.
 class ParameterStore {
  public:
-  /// Allocates the buffers in `dtype` on the CPU, gives the parameters their views and initial
-  /// values. Random values depend on the seed and the parameter's name only.
+  /// Allocates the two flat buffers in `dtype` on the CPU (or the meta device of the scope) and
+  /// gives the parameters their views and initial values. Random values depend on the seed and the
+  /// parameter's name only. Throws usage if two parameters have one name.
   void materialise(const std::vector<Parameter*>& parameters, DType dtype, uint64_t seed);
 
+  /// All parameters in the order of the buffers.
   const std::vector<Parameter*>& parameters() const { return parameters_; }
-  /// Flat views of one group, one element per parameter value.
+  /// Flat views of the values and gradients of one group, one element per parameter value.
   Tensor values(ParameterGroup group) const;
   Tensor grads(ParameterGroup group) const;
   const Tensor& all_values() const { return values_; }
   const Tensor& all_grads() const { return grads_; }
+  /// How many values the parameters of a group have.
   int64_t count(ParameterGroup group) const;
   DType dtype() const { return values_.dtype(); }
+  /// Sets all gradients to 0.
   void zero_grad() const { grads_.zero(); }
-  /// Moves values and gradients to another device.
+  /// Moves values and gradients to another device; the parameters' views move along.
   void to(Device device);
   /// To be called after any change of values: library copies of weights are stale then.
   void mark_changed() const;

@@ -102,6 +102,9 @@ void backward_from(Variable root, Tensor grad_root) {
   backward(std::move(roots), std::move(grad_roots));
 }
 
+// Nodes are numbered as they are recorded, and whatever uses a node's outputs was recorded after
+// it. So the latest node that has been reached always has its gradients complete: a queue by number
+// does what a sort of the graph would.
 void backward(std::vector<Variable> roots, Gradients grad_roots) {
   expect(roots.size() == grad_roots.size(), "backward: expected one gradient per root");
   const auto earlier = [](const auto& a, const auto& b) { return a->sequence < b->sequence; };

@@ -17,7 +17,7 @@ class Variable {
 
   bool defined() const { return state_ != nullptr; }
   const Tensor& value() const;
-  /// Undefined before a backward pass.
+  /// The gradient; undefined before a backward pass.
   const Tensor& grad() const;
   bool requires_grad() const;
   /// The tensor that gradients must be added to in place; undefined for ordinary variables.
@@ -34,8 +34,8 @@ class Variable {
 
 /// Gradients with respect to a node's inputs, in order; undefined entries add nothing.
 using Gradients = std::vector<Tensor>;
-/// From the gradients of a node's outputs (undefined: none reached it), which it may move from, to
-/// those of its inputs.
+/// Makes the gradients of a node's inputs of those of its outputs (undefined: none reached it),
+/// which it may move from.
 using BackwardFunction = std::function<Gradients(Gradients& grad_outputs)>;
 
 /// Records an operation that made `values` from `inputs` and returns its outputs. Nothing is
@@ -59,7 +59,8 @@ class NoGradGuard {
   bool previous_;
 };
 
-/// Restarts recording while alive, inside a NoGradGuard too: local tapes of a recomputation.
+/// Restarts recording while alive, inside a NoGradGuard too: for the local tapes of a
+/// recomputation.
 class EnableGradGuard {
  public:
   EnableGradGuard();
@@ -73,10 +74,10 @@ class EnableGradGuard {
 
 /// Differentiates from `roots` with the given gradients: nodes run in the reverse order of their
 /// recording, and each releases what it saved as soon as it has run, so a tape serves one backward
-/// pass. Leaves accumulate. Roots and their gradients that are moved in live no longer than they
-/// are needed.
+/// pass. Gradients are added to those of leaves. Roots and their gradients that are moved in live
+/// no longer than they are needed. Throws usage for a tape that was differentiated before.
 void backward(std::vector<Variable> roots, Gradients grad_roots);
-/// The same for one root, named apart since braces would not tell.
+/// Differentiates from one root; named apart since braces would not tell it from several.
 void backward_from(Variable root, Tensor grad_root);
 
 }  // namespace pal

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/mixing/mixing.h"
+#include "kernels/arrays/host_values.h"
 
 namespace pal {
 namespace {

@@ -6,6 +6,7 @@
 
 namespace pal {
 
+/// How an act norm makes its scale of the parameter gamma, and where it starts.
 struct ActNormSpec {
   ActNormKind kind = ActNormKind::softplus;
   /// The wanted initial scale. softplus and paper start at gamma = 10 * initial like the published
@@ -13,29 +14,34 @@ struct ActNormSpec {
   double initial = 1.0;
 };
 
-/// Per-channel scale and offset of a coupling block.
+/// The learned scale and offset of each channel at the end of a coupling block: parameters gamma,
+/// of which the kind makes the scale, and offset.
 class ActNorm {
  public:
+  /// Throws usage for an initial scale that the kind cannot express.
   ActNorm(int64_t channels, const ActNormSpec& spec);
+  /// Adds the parameters `act_norm` (gamma) and `act_offset`.
   void collect(const std::string& prefix, StateList& state);
 
+  /// What the parameters amount to.
   struct Values {
     Tensor scale;          ///< [channels], dtype of the parameters
     Tensor offset;         ///< [channels]
-    Tensor log_scale_sum;  ///< f64 [1]
+    Tensor log_scale_sum;  ///< f64 [1], nats: the sum of log scale over the channels
   };
-  /// Throws numerics for a scale that is not positive; on a GPU, which nobody waits for here, the
-  /// sum is not finite then, and so is the loss.
+  /// The values of the parameters as they are. Throws numerics for a scale that is not positive; on
+  /// a GPU, which nobody waits for here, the sum is not finite then, and so is the loss.
   Values evaluate() const;
 
-  /// Makes act norm give the rows it was measured on mean 0 and a standard deviation of
-  /// `deviation`, given their channels' mean and variance (in the dtype of the parameters). Scales
-  /// are at most `most` and what the kind can express; `floor` is added to the variance, so that a
-  /// channel without contrast keeps a finite scale.
+  /// Sets the parameters so that rows with this mean and variance, [channels] each in the dtype of
+  /// the parameters, come out with mean 0 and a standard deviation of `deviation`. Scales are at
+  /// most `most` and what the kind can express; `floor` is added to the variance, so that a channel
+  /// without contrast keeps a finite scale.
   void fit(const Tensor& mean, const Tensor& variance, double deviation, double floor, double most);
 
-  /// Adds to the gradients of gamma and offset. grad_scale and grad_offset f64 [channels] come from
-  /// the coupling kernel; every sample's log-determinant holds `rows` log_scale_sum.
+  /// Adds to the gradients of gamma and offset. grad_scale and grad_offset, f64 [channels], come
+  /// from the coupling kernel; grad_log_det is f64 [batch], and every sample's log-determinant
+  /// holds `rows` times log_scale_sum.
   void backward(const Tensor& grad_scale, const Tensor& grad_offset, const Tensor& grad_log_det,
                 int64_t rows);
 

@@ -19,8 +19,8 @@ class ActNormBlock : public InvertibleBlock {
   BlockBackward backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                          BlockMemory& memory, bool want_grad_x) override;
 
-  /// Sets scale and offset so that the output for x has mean 0 and variance 1 in every dimension;
-  /// scales are at most `most`. Returns the output.
+  /// Sets scale and offset so that the output for x [n, D] has mean 0 and variance 1 in every
+  /// dimension; scales are at most `most`. Returns the output.
   Tensor fit(const Tensor& x, double most);
 
  private:

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "kernels/mixing/permutation.h"
+#include "kernels/mixing/permute_channels.h"
 #include "kernels/norm/batch_norm.h"
 
 namespace pal {
@@ -43,15 +43,15 @@ void CouplingBlock::initialise(DType dtype, uint64_t seed) {
 
 void CouplingBlock::refresh() { mixing_.refresh(); }
 
-CouplingOutput CouplingBlock::make_output(const ActNorm::Values& values) const {
-  CouplingOutput output;
-  output.scale = values.scale;
-  output.offset = values.offset;
+OutputMap CouplingBlock::make_map(const ActNorm::Values& values) const {
+  OutputMap map;
+  map.scale = values.scale;
+  map.offset = values.offset;
   if (mixing_.is_index()) {
-    output.index = mixing_.index();
-    output.inverse_index = mixing_.inverse_index();
+    map.index = mixing_.index();
+    map.inverse_index = mixing_.inverse_index();
   }
-  return output;
+  return map;
 }
 
 Tensor CouplingBlock::mix(const Tensor& x, bool inverse) const {
@@ -71,7 +71,7 @@ Tensor CouplingBlock::forward(const Tensor& x, const Tensor& log_det, Phase phas
     memory->subnets.resize(subnets_.size());
     if (memory->policy != ActivationPolicy::invert) memory->input = entered;
   }
-  Tensor y = couple(entered, make_output(values), log_det, phase, memory);
+  Tensor y = couple(entered, make_map(values), log_det, phase, memory);
   if (!mixing_.is_index()) {
     if (memory != nullptr && mixing_.is_learned() && memory->policy != ActivationPolicy::invert)
       memory->unmixed = y;
@@ -88,7 +88,7 @@ Tensor CouplingBlock::fit_act_norm(const Tensor& x, double deviation) {
   const Tensor unused = Tensor::zeros({x.size(0)}, DType::f64, Tag::workspace);
   const Tensor entered = spec_.welling ? mix(x, true) : x;
   // Coupled, but neither scaled nor mixed.
-  const Tensor v = couple(entered, CouplingOutput(), unused, Phase::train, nullptr);
+  const Tensor v = couple(entered, OutputMap(), unused, Phase::train, nullptr);
   const Tensor mean = Tensor::empty({out_channels_}, v.dtype(), Tag::workspace);
   const Tensor variance = Tensor::empty({out_channels_}, v.dtype(), Tag::workspace);
   PAL_BACKEND(v, batch_statistics(v, mean, variance));
@@ -99,7 +99,7 @@ Tensor CouplingBlock::fit_act_norm(const Tensor& x, double deviation) {
 Tensor CouplingBlock::inverse(const Tensor& y, const Tensor& log_det) {
   const ActNorm::Values values = act_norm_.evaluate();
   const Tensor unmixed = mixing_.is_index() ? y : mixing_.unapply(y);
-  const Tensor x = uncouple(unmixed, make_output(values), log_det);
+  const Tensor x = uncouple(unmixed, make_map(values), log_det);
   const auto pixels = static_cast<double>(pixels_of(y));
   add_to_log_det(log_det, -pixels, values.log_scale_sum);
   add_to_log_det(log_det, -pixels * mixing_.log_det());
@@ -119,7 +119,7 @@ BlockBackward CouplingBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor&
   act_norm_grads.scale = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
   act_norm_grads.offset = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
   BlockBackward result = couple_backward(std::move(y), std::move(grad_y), grad_log_det,
-                                         make_output(values), memory, want_grad_x, act_norm_grads);
+                                         make_map(values), memory, want_grad_x, act_norm_grads);
   act_norm_.backward(act_norm_grads.scale, act_norm_grads.offset, grad_log_det, pixels);
   if (spec_.welling) {
     // x = W entered and W is orthogonal, so its gradient maps like x itself.
@@ -158,31 +158,32 @@ LocalTape CouplingBlock::tape_of(size_t which, const Tensor& half, BlockMemory& 
   return tape;
 }
 
-void CouplingBlock::backward_subnet(LocalTape tape, Tensor grad_a, const Tensor& grad_half) {
+void CouplingBlock::backward_subnet(LocalTape tape, Tensor grad_factors, const Tensor& grad_half) {
   const TagScope tag(Tag::subnet);
   tape.input.redirect_grad(grad_half);
   tape.input = Variable();
-  pal::backward_from(std::move(tape.output), std::move(grad_a));
+  pal::backward_from(std::move(tape.output), std::move(grad_factors));
 }
 
-CouplingOutput CouplingBlock::with_shift(const CouplingOutput& output, const Tensor& a) const {
-  if (!spec_.gin) return output;
-  CouplingOutput shifted = output;
-  shifted.log_s_shift = Tensor::empty({a.size(0)}, DType::f64, Tag::workspace);
-  PAL_BACKEND(a, coupling_mean_log_s(a, gains_, shifted.log_s_shift));
+OutputMap CouplingBlock::with_shift(const OutputMap& map, const Tensor& factors) const {
+  if (!spec_.gin) return map;
+  OutputMap shifted = map;
+  shifted.log_s_shift = Tensor::empty({factors.size(0)}, DType::f64, Tag::workspace);
+  PAL_BACKEND(factors, coupling_mean_log_s(factors, gains_, shifted.log_s_shift));
   return shifted;
 }
 
-CouplingGrads CouplingBlock::half_grads(const Tensor& grad_active, const Tensor& a) const {
+CouplingGrads CouplingBlock::half_grads(const Tensor& grad_active, const Tensor& factors) const {
   CouplingGrads grads;
   grads.active = grad_active;
-  grads.a = Tensor::empty(a.shape(), a.dtype(), Tag::subnet);
-  if (spec_.gin) grads.log_s = Tensor::empty({a.size(0)}, DType::f64, Tag::workspace);
+  grads.factors = Tensor::empty(factors.shape(), factors.dtype(), Tag::subnet);
+  if (spec_.gin) grads.log_s = Tensor::empty({factors.size(0)}, DType::f64, Tag::workspace);
   return grads;
 }
 
-void CouplingBlock::finish_grad_a(const Tensor& a, const CouplingGrads& grads) const {
-  if (spec_.gin) PAL_BACKEND(a, coupling_mean_log_s_backward(a, gains_, grads.log_s, grads.a));
+void CouplingBlock::finish_grad_factors(const Tensor& factors, const CouplingGrads& grads) const {
+  if (spec_.gin)
+    PAL_BACKEND(factors, coupling_mean_log_s_backward(factors, gains_, grads.log_s, grads.factors));
 }
 
 }  // namespace pal

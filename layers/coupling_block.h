@@ -12,6 +12,7 @@ namespace pal {
 
 /// Options that all coupling blocks share.
 struct CouplingSpec {
+  /// Bound of the soft clamp on log_s, above 0.
   double clamp = 0.7;
   ActNormSpec act_norm;
   MixingSpec mixing;
@@ -24,7 +25,8 @@ struct CouplingSpec {
 };
 
 /// What the coupling blocks have in common: act norm, mixing, subnets and their memory. Subclasses
-/// say how the halves are coupled.
+/// say how the halves are coupled. A subnet's output for a half, its factors, holds the
+/// unclamped s and the t of the other half: channels [s, t].
 class CouplingBlock : public InvertibleBlock {
  public:
   void collect(const std::string& prefix, StateList& state) override;
@@ -40,12 +42,14 @@ class CouplingBlock : public InvertibleBlock {
   /// `deviation`. Returns the output.
   Tensor fit_act_norm(const Tensor& x, double deviation);
 
+  /// A subnet, the prefix of its parameters' names, and the shape of what it is given.
   struct NamedSubnet {
     std::string name;
     std::unique_ptr<Subnet> subnet;
     Shape (*input_shape)(const Shape& block_input, int64_t in_channels);
     int64_t in_channels;
   };
+  /// The subnets in the order in which the forward pass runs them.
   const std::vector<NamedSubnet>& subnets() const { return subnets_; }
   const Mixing& mixing() const { return mixing_; }
   int64_t out_channels() const { return out_channels_; }
@@ -53,38 +57,49 @@ class CouplingBlock : public InvertibleBlock {
  protected:
   CouplingBlock(int64_t out_channels, const CouplingSpec& spec, CouplingGains gains);
 
-  /// Writes the coupled, normalised (and, for index maps, permuted) output.
-  virtual Tensor couple(const Tensor& x, const CouplingOutput& output, const Tensor& log_det,
-                        Phase phase, BlockMemory* memory) = 0;
-  virtual Tensor uncouple(const Tensor& y, const CouplingOutput& output, const Tensor& log_det) = 0;
-  /// memory.input undefined: rebuild x from y. grads.scale and grads.offset are to be added to.
+  /// The coupled, normalised and, for index maps, permuted output in new memory; adds the sum of
+  /// log_s of each sample to log_det. Runs the subnets, whose runs `memory` (may be null) keeps.
+  virtual Tensor couple(const Tensor& x, const OutputMap& map, const Tensor& log_det, Phase phase,
+                        BlockMemory* memory) = 0;
+  /// x from y = couple(x), in new memory; subtracts the sum of log_s from log_det if that is
+  /// defined.
+  virtual Tensor uncouple(const Tensor& y, const OutputMap& map, const Tensor& log_det) = 0;
+  /// The backward pass of couple: x, taken from memory.input or, if that is undefined, rebuilt from
+  /// y, and grad_x. Adds to the subnets' gradients and to `act_norm`, which holds the gradients of
+  /// scale and offset alone.
   virtual BlockBackward couple_backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
-                                        const CouplingOutput& output, BlockMemory& memory,
-                                        bool want_grad_x, const CouplingGrads& grads) = 0;
+                                        const OutputMap& map, BlockMemory& memory, bool want_grad_x,
+                                        const CouplingGrads& act_norm) = 0;
 
+  /// For constructors: adds a subnet, which run_subnet and tape_of then know by its position.
   void add_subnet(std::string name, int64_t in_channels, const SubnetSpec& spec,
                   Shape (*input_shape)(const Shape&, int64_t));
 
-  /// The subnet's output for a stream half, keeping what the memory's policy asks for.
+  /// The factors that a subnet makes of a stream half; keeps what the policy of `memory` asks for
+  /// (null: nothing).
   Tensor run_subnet(size_t which, const Tensor& half, Phase phase, BlockMemory* memory);
-  /// The subnet on a local tape in the backward pass: the stored run, or a new one.
+  /// A subnet's run on a local tape, for the backward pass: the stored one, or a new one with the
+  /// statistics of the forward pass.
   LocalTape tape_of(size_t which, const Tensor& half, BlockMemory& memory);
-  /// Differentiates a local tape; adds the gradient of its input to grad_half (undefined: none).
-  static void backward_subnet(LocalTape tape, Tensor grad_a, const Tensor& grad_half);
+  /// Differentiates a local tape: adds to the gradients of the subnet's parameters and that of its
+  /// input to grad_half (undefined: not wanted).
+  static void backward_subnet(LocalTape tape, Tensor grad_factors, const Tensor& grad_half);
 
-  /// The output description with GIN's shift for one subnet output.
-  CouplingOutput with_shift(const CouplingOutput& output, const Tensor& a) const;
-  /// Finishes grad_a under GIN; grads.log_s must have been asked for.
-  void finish_grad_a(const Tensor& a, const CouplingGrads& grads) const;
-  /// Gradient destinations for one half: the given grad_active, a new grad_a, log_s if GIN needs
-  /// it.
-  CouplingGrads half_grads(const Tensor& grad_active, const Tensor& a) const;
+  /// `map` with the shift that GIN puts on log_s for these factors; `map` itself without GIN.
+  OutputMap with_shift(const OutputMap& map, const Tensor& factors) const;
+  /// Adds to grads.factors what flows through GIN's shift, which grads.log_s tells; nothing without
+  /// GIN.
+  void finish_grad_factors(const Tensor& factors, const CouplingGrads& grads) const;
+  /// Destinations for the gradients of one half: grad_active as given, those of the factors and, if
+  /// GIN needs it, of log_s in new memory.
+  CouplingGrads half_grads(const Tensor& grad_active, const Tensor& factors) const;
 
   CouplingGains gains_;
 
  private:
-  CouplingOutput make_output(const ActNorm::Values& values) const;
-  /// W^-1 or W for `welling`, on index maps and matrices alike.
+  /// Act norm and index map of the block as the kernels take them.
+  OutputMap make_map(const ActNorm::Values& values) const;
+  /// W x, or W^-1 x, for `welling`: W an index map or a matrix.
   Tensor mix(const Tensor& x, bool inverse) const;
 
   int64_t out_channels_;

@@ -4,7 +4,7 @@
 
 namespace pal {
 
-/// Haar downsampling (model.md, section 4), without parameters.
+/// Haar downsampling (layers/models/README.md, 4), without parameters.
 class HaarBlock : public InvertibleBlock {
  public:
   explicit HaarBlock(double rebalance = 0.5) : rebalance_(rebalance) {}
@@ -19,7 +19,8 @@ class HaarBlock : public InvertibleBlock {
   double rebalance_;
 };
 
-/// Checkerboard squeeze alone: a fixed downsampling for configurations that want no learned one.
+/// Checkerboard squeeze [n, h, w, c] -> [n, h/2, w/2, 4c] alone, without parameters: a fixed
+/// downsampling for configurations that want no learned one.
 class SqueezeBlock : public InvertibleBlock {
  public:
   std::string kind() const override { return "squeeze"; }
@@ -30,7 +31,7 @@ class SqueezeBlock : public InvertibleBlock {
                          BlockMemory& memory, bool want_grad_x) override;
 };
 
-/// DCT pooling of N x N maps to vectors (model.md, section 4).
+/// DCT pooling of N x N maps to vectors (layers/models/README.md, 4).
 class DctBlock : public InvertibleBlock {
  public:
   /// `reported`: add the log-determinant that the published implementation reports instead of the
@@ -45,6 +46,7 @@ class DctBlock : public InvertibleBlock {
                          BlockMemory& memory, bool want_grad_x) override;
 
  private:
+  /// What every sample's log-determinant gets, in nats.
   double log_det() const;
 
   int64_t size_;

@@ -3,9 +3,11 @@
 #include <numeric>
 
 #include "kernels/arrays/elementwise.h"
+#include "kernels/arrays/host_values.h"
 #include "kernels/library/gemm.h"
-#include "kernels/mixing/mixing.h"
+#include "kernels/mixing/orthogonal.h"
 #include "kernels/mixing/permutation.h"
+#include "kernels/mixing/plu.h"
 #include "runtime/philox.h"
 
 namespace pal {

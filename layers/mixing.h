@@ -7,12 +7,13 @@
 
 namespace pal {
 
-/// How a coupling block mixes its output channels (model.md, section 1).
+/// How a coupling block mixes its output channels (layers/models/README.md, 1).
 enum class MixingKind { none, swap, permutation, orthogonal, householder, conv1x1 };
 
+/// Which mixing a block has.
 struct MixingSpec {
   MixingKind kind = MixingKind::permutation;
-  /// Reflections of `householder`.
+  /// How many reflections `householder` has.
   int64_t reflections = 3;
 };
 
@@ -20,37 +21,46 @@ struct MixingSpec {
 /// kernels, never multiplied), a matrix for the others.
 class Mixing {
  public:
+  /// Throws usage for a number of channels that the kind cannot mix.
   Mixing(int64_t channels, const MixingSpec& spec);
 
+  /// Adds the parameters and buffers of the kind: `w`, `w_index`, ... behind `prefix`.
   void collect(const std::string& prefix, StateList& state);
   /// Draws the fixed parts; they depend on the seed and `prefix` of collect only.
   void initialise(DType dtype, uint64_t seed);
-  /// To be called when index() was loaded or moved: renews its inverse.
+  /// To be called after index() was loaded or moved: renews its inverse.
   void refresh();
 
   MixingKind kind() const { return spec_.kind; }
+  /// Whether W is an index map, not a matrix.
   bool is_index() const { return spec_.kind <= MixingKind::permutation; }
+  /// Whether W has parameters.
   bool is_learned() const { return spec_.kind >= MixingKind::householder; }
   /// Multiply-adds per pixel that the mixing itself costs.
   int64_t multiply_adds() const { return is_index() ? 0 : channels_ * channels_; }
 
-  /// Index maps: output channel i is input channel index[i]; undefined for `none`.
+  /// Index maps only, i32 [channels]: output channel i is input channel index[i]; undefined for
+  /// `none`.
   const Tensor& index() const { return index_; }
+  /// The index map of W^-1.
   const Tensor& inverse_index() const { return inverse_index_; }
 
-  /// Matrices only. y = W v and v = W^-1 y over the rows of a stream tensor.
+  /// Matrices only: y = W v for every row of a stream tensor, in new memory.
   Tensor apply(const Tensor& v) const;
+  /// Matrices only: v = W^-1 y for every row of a stream tensor, in new memory.
   Tensor unapply(const Tensor& y) const;
-  /// W^T grad_y. For learned matrices adds to their gradients too (on the host, waiting for the
-  /// device): v is what `apply` got; every sample's log-determinant holds `rows` log|det W|.
+  /// Matrices only: grad_v = W^T grad_y, in new memory. Adds to the gradients of learned matrices
+  /// too (on the host, waiting for the device): v is what `apply` got, and every sample's
+  /// log-determinant holds `rows` times log|det W|.
   Tensor backward(const Tensor& grad_y, const Tensor& v, const Tensor& grad_log_det, int64_t rows);
-  /// log|det W|, 0 but for conv1x1.
+  /// log|det W| of one row, in nats: 0 but for conv1x1.
   double log_det() const;
 
  private:
-  /// Of a model without memory.
+  /// Whether the model has shapes only, no memory.
   bool is_meta() const { return matrix_.defined() && matrix_.device().meta; }
 
+  /// W [channels, channels], of the parameters as they are.
   Tensor matrix() const;
 
   int64_t channels_;

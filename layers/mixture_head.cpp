@@ -5,15 +5,10 @@
 
 #include "kernels/arrays/reduce.h"
 #include "kernels/library/gemm.h"
-#include "kernels/mixing/mixing.h"
 #include "kernels/mixing/permutation.h"
+#include "kernels/mixing/permute_channels.h"
 
 namespace pal {
-
-MixtureWeights LossSpec::weights() const {
-  if (std::isinf(beta)) return {0.0, factor};
-  return {factor / (1.0 + beta), factor * beta / (1.0 + beta)};
-}
 
 MixtureHead::MixtureHead(const MixtureSpec& spec)
     : spec_(spec),
@@ -74,13 +69,13 @@ MixtureMeans MixtureHead::means() const {
   return means;
 }
 
-MixtureResult MixtureHead::losses(const Tensor& z, const Tensor& log_det, const Tensor& targets,
-                                  const LossSpec& loss, MixtureState& state,
-                                  const Tensor& grad_scores) const {
+LossResult MixtureHead::losses(const Tensor& z, const Tensor& log_det, const Tensor& targets,
+                               const LossSpec& loss, MixtureState& state,
+                               const Tensor& grad_scores) const {
   const int64_t n = z.size(0);
   const TagScope tag(Tag::workspace);
   const DeviceScope device(z.device());
-  MixtureResult result;
+  LossResult result;
   result.scores = Tensor::empty({n, spec_.classes}, z.dtype());
   const Tensor half_norm = Tensor::empty({n}, DType::f64);
   MixtureLosses outputs;
@@ -98,15 +93,15 @@ MixtureResult MixtureHead::losses(const Tensor& z, const Tensor& log_det, const 
   return result;
 }
 
-MixtureResult MixtureHead::evaluate(const Tensor& z, const Tensor& log_det, const Tensor& targets,
-                                    const LossSpec& loss) const {
+LossResult MixtureHead::evaluate(const Tensor& z, const Tensor& log_det, const Tensor& targets,
+                                 const LossSpec& loss) const {
   MixtureState state;
   return losses(z, log_det, targets, loss, state, {});
 }
 
 MixtureHead::Gradients MixtureHead::evaluate_backward(const Tensor& z, const Tensor& log_det,
                                                       const Tensor& targets, const LossSpec& loss,
-                                                      MixtureResult& result) {
+                                                      LossResult& result) {
   const int64_t n = z.size(0);
   const DeviceScope device(z.device());
   MixtureState state;

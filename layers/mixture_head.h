@@ -4,9 +4,11 @@
 #include "autograd/parameter.h"
 #include "autograd/variable.h"
 #include "kernels/loss/mixture.h"
+#include "layers/loss.h"
 
 namespace pal {
 
+/// Sizes and start of a mixture.
 struct MixtureSpec {
   int64_t classes = 10;
   int64_t dims = 0;       ///< D
@@ -19,64 +21,46 @@ struct MixtureSpec {
   bool head_permutation = true;
 };
 
-/// Targets and loss of one batch.
-struct LossSpec {
-  /// L = (L_X + beta L_Y) / (1 + beta); 0: L_X, infinity: L_Y.
-  double beta = 1.0;
-  /// Factor on the whole loss (burn-in).
-  double factor = 1.0;
-
-  MixtureWeights weights() const;
-};
-
-/// Per-sample results, f64 [n] each; scores [n, classes].
-struct MixtureResult {
-  Tensor scores;
-  Tensor nll_joint;
-  Tensor nll_class;
-  Tensor cross_entropy;
-  /// f64 [3]: means over the batch of the weighted loss, of nll_joint and of cross_entropy.
-  Tensor summary;
-
-  /// Mean over the batch of the weighted loss; waits for the device.
-  double loss() const { return summary.item(0); }
-};
-
 /// The Gaussian mixture in latent space with one unit-covariance component per class and the
-/// information-bottleneck loss on it (model.md, section 7; experiments.md, 1.1 and 1.2).
+/// information-bottleneck loss on it (layers/models/README.md, 7).
 class MixtureHead {
  public:
+  /// Throws usage for sizes that no mixture can have.
   explicit MixtureHead(const MixtureSpec& spec);
+  /// Adds the parameters and the permutation of the head to `state`.
   void collect(StateList& state);
+  /// To be called once the parameters have their memory: sets the means of the pooled dimensions
+  /// and makes the permutation.
   void initialise(DType dtype);
-  /// To be called when buffers were loaded or moved.
+  /// To be called after the permutation was loaded or moved: renews its inverse.
   void refresh();
   const MixtureSpec& spec() const { return spec_; }
 
-  /// Losses of z [n, D] with log_det f64 [n] and soft targets [n, classes] (dtype of z). If grad is
-  /// on, backward() differentiates: call it with the two results.
-  MixtureResult evaluate(const Tensor& z, const Tensor& log_det, const Tensor& targets,
-                         const LossSpec& loss) const;
+  /// Losses of z [n, D] with log_det f64 [n] and soft targets [n, classes] (dtype of z).
+  LossResult evaluate(const Tensor& z, const Tensor& log_det, const Tensor& targets,
+                      const LossSpec& loss) const;
 
+  /// Gradients of the mean weighted loss.
   struct Gradients {
-    Tensor z;
-    Tensor log_det;
+    Tensor z;        ///< [n, D]
+    Tensor log_det;  ///< f64 [n]
   };
-  /// Evaluates and differentiates: gradients of z and log_det, those of the means are added.
+  /// Evaluates into `result` and differentiates: returns the gradients of z and log_det in new
+  /// memory and adds to those of the class means.
   Gradients evaluate_backward(const Tensor& z, const Tensor& log_det, const Tensor& targets,
-                              const LossSpec& loss, MixtureResult& result);
+                              const LossSpec& loss, LossResult& result);
 
-  /// Class scores l_y [n, classes].
+  /// Class scores l_y [n, classes] of z [n, D], dtype of z.
   Tensor scores(const Tensor& z) const;
   /// The D values of class y's mean in the layout of z, dtype of the parameters, on the CPU.
   Tensor class_mean(int64_t y) const;
-  /// Mean distance of two class means.
+  /// Mean distance of two class means; waits for the device.
   double mean_distance() const;
 
  private:
   MixtureMeans means() const;
-  MixtureResult losses(const Tensor& z, const Tensor& log_det, const Tensor& targets,
-                       const LossSpec& loss, MixtureState& state, const Tensor& grad_scores) const;
+  LossResult losses(const Tensor& z, const Tensor& log_det, const Tensor& targets,
+                    const LossSpec& loss, MixtureState& state, const Tensor& grad_scores) const;
 
   MixtureSpec spec_;
   Parameter mean_;        // [classes, D_mean], or [classes, D] at full rank

@@ -8,8 +8,9 @@
 
 namespace pal {
 
-/// Momentum of the running statistics (new = 0.95 old + 0.05 batch) and epsilon of batch norms.
+/// Momentum of a subnet's running statistics: new = 0.95 * old + 0.05 * batch.
 inline constexpr double kBatchNormMomentum = 0.05;
+/// What batch norms add to a variance before its root.
 inline constexpr double kBatchNormEpsilon = 1e-5;
 
 /// One layer of a subnet. A batch norm directly before a ReLU runs fused with it.
@@ -22,9 +23,9 @@ struct LayerSpec {
   bool bias = false;
   /// Factor on the initial standard deviation, sqrt(2 / fan in).
   double init_gain = 1.0;
-  /// Batch norms only: of the running statistics.
+  /// Batch norms only: momentum of the running statistics.
   double momentum = kBatchNormMomentum;
-  /// Its name within the subnet; empty: its position, as in the published checkpoints.
+  /// The layer's name within the subnet; empty: its position, as in the published checkpoints.
   std::string name = {};
 
   static LayerSpec batch_norm() { return {.kind = Kind::batch_norm}; }
@@ -32,6 +33,7 @@ struct LayerSpec {
   static LayerSpec conv(int64_t out, int64_t kernel, int64_t stride, bool bias, double gain = 1.0) {
     return {Kind::conv, out, kernel, stride, bias, gain};
   }
+  /// This layer under another name.
   LayerSpec named(std::string its_name) const {
     LayerSpec spec = *this;
     spec.name = std::move(its_name);
@@ -39,21 +41,23 @@ struct LayerSpec {
   }
 };
 
+/// The layers of a subnet, first to last.
 using SubnetSpec = std::vector<LayerSpec>;
 
-// The subnets of model.md, section 5; `gain` scales the last convolution's initial weights.
+// The subnets of layers/models/README.md, 5; `gain` scales the last convolution's initial weights.
 
+/// The bottleneck subnet of width w:
 /// BN ReLU conv1x1(w) BN ReLU conv3x3(w, stride) BN ReLU conv1x1(4w) BN ReLU conv1x1(out, bias).
 SubnetSpec bottleneck_subnet(int64_t width, int64_t out, int64_t stride, double gain);
-/// BN ReLU conv3x3(w) BN ReLU conv3x3(w, stride) BN ReLU conv1x1(out, bias).
+/// The basic subnet: BN ReLU conv3x3(w) BN ReLU conv3x3(w, stride) BN ReLU conv1x1(out, bias).
 SubnetSpec basic_subnet(int64_t width, int64_t out, int64_t stride, double gain);
-/// conv3x3(w) BN ReLU conv3x3(w, stride 2) BN ReLU conv1x1(out, bias).
+/// `s_hi` of the entry: conv3x3(w) BN ReLU conv3x3(w, stride 2) BN ReLU conv1x1(out, bias).
 SubnetSpec entry_strided_subnet(int64_t width, int64_t out, double gain);
-/// conv7x7(w, stride 2) BN ReLU conv1x1(out, bias): the paper's entry flow.
+/// `s_hi` of the paper's entry: conv7x7(w, stride 2) BN ReLU conv1x1(out, bias).
 SubnetSpec entry_strided_7x7_subnet(int64_t width, int64_t out, double gain);
-/// conv3x3(w) BN ReLU conv1x1(out).
+/// `s_lo` of the entry: conv3x3(w) BN ReLU conv1x1(out).
 SubnetSpec entry_low_res_subnet(int64_t width, int64_t out, double gain);
-/// conv1x1(n, bias) ReLU conv1x1(out, bias).
+/// A subnet that sees one pixel at a time: conv1x1(w, bias) ReLU conv1x1(out, bias).
 SubnetSpec pointwise_subnet(int64_t width, int64_t out, double gain);
 
 /// What a subnet's tape does not keep but makes anew when its backward pass comes to it.
@@ -61,7 +65,7 @@ enum class Remade {
   nothing,
   /// The result of a first convolution that is cheap to make and large (stem_norm_conv).
   stem,
-  /// That and its gradient, and normalised values (norm_conv).
+  /// What `stem` leaves out and its gradient, and normalised values (norm_conv).
   normalised,
 };
 
@@ -69,10 +73,11 @@ enum class Remade {
 struct SubnetPass {
   Phase phase = Phase::evaluate;
   Remade remade = Remade::stem;
-  // How batch norms behave.
-  /// Training phase: where the batch statistics go (and the running ones are updated)...
+  /// Training phase, first run: mean and inverse deviation of each batch norm are appended here
+  /// (null: nowhere), and the running statistics are updated.
   std::vector<Tensor>* record = nullptr;
-  /// ...or where they come from, in a recomputation.
+  /// Training phase, recomputation: the statistics that the first run recorded, which batch norms
+  /// use again; running statistics stay.
   const std::vector<Tensor>* replay = nullptr;
 };
 
@@ -93,17 +98,20 @@ class Subnet {
   Subnet(int64_t in_channels, const SubnetSpec& spec, DType compute);
   ~Subnet();
 
+  /// Adds the parameters and running statistics of all layers to `state`.
   void collect(const std::string& prefix, StateList& state);
-  /// Makes the running statistics.
+  /// Makes the running statistics: mean 0, variance 1.
   void initialise(DType dtype);
-  /// Its result [n, h', w', out] in the compute dtype (f64 for an f64 input).
+  /// The subnet's result [n, h', w', out] for x [n, h, w, in], in the compute dtype (f64 for an f64
+  /// x). Throws usage if pass.replay holds too few statistics.
   Variable forward(const Variable& x, const SubnetPass& pass);
+  /// Shape of the result for a shape of x.
   Shape output_shape(Shape input) const;
-  /// One row per layer for an input shape, which comes in `input_dtype`.
+  /// One row per layer, for an x of this shape and dtype.
   std::vector<LayerSummary> summary(Shape input, DType input_dtype = DType::f32) const;
 
-  /// Batch norms use a cumulative average of the batches to come instead of the momentum; 0
-  /// restores.
+  /// Makes batch norms take 1 / batches for their momentum: with 1, 2, ... before the passes to
+  /// come, running statistics become the average over those batches. 0 restores the momentum.
   void set_average_count(int64_t batches) { average_count_ = batches; }
 
   class Layer;

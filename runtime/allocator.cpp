@@ -148,7 +148,7 @@ void* Allocator::allocate(int64_t bytes, Tag tag) {
   const std::lock_guard lock(state_->mutex);
   if (state_->limit > 0 && counted > state_->limit - state_->stats.current_total)
     fail(ErrorKind::environment,
-         "--memory-limit: {} more for {} would exceed the limit of {}; in use: {}; lower the batch "
+         "memory-limit: {} more for {} would exceed the limit of {}; in use: {}; lower the batch "
          "size or raise the limit",
          format_bytes(counted), name_of(tag), format_bytes(state_->limit), state_->stats.table());
   int64_t capacity = 0;

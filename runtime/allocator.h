@@ -22,6 +22,7 @@ enum class Tag : uint8_t {
 };
 
 inline constexpr int kTagCount = static_cast<int>(Tag::count_);
+/// The tag as tables and messages name it: "parameters".
 const char* name_of(Tag tag);
 
 /// Bytes in use and their highest value since the last reset, per tag and over all tags.
@@ -35,7 +36,7 @@ struct MemoryStats {
 
   int64_t peak_of(Tag tag) const { return peak[static_cast<size_t>(tag)]; }
   int64_t current_of(Tag tag) const { return current[static_cast<size_t>(tag)]; }
-  /// A table, one line per used tag, for people.
+  /// One line for people: bytes in use and their peak for every tag that was used.
   std::string table() const;
 };
 
@@ -45,16 +46,21 @@ struct MemoryStats {
 /// to 64), not the cache.
 class Allocator {
  public:
+  /// The allocator of the host's memory.
   static Allocator& cpu();
-  /// The CPU's, that of the GPU in use, or that which counts for meta devices.
+  /// The allocator of a device's memory: the CPU's, that of the GPU in use, or for meta devices one
+  /// that gives no memory and only counts.
   static Allocator& of(Device device);
 
-  /// Throws environment with the table by tag when the limit would be exceeded or memory is out.
+  /// Uninitialised memory of at least `bytes` bytes. Throws environment, with the bytes in use by
+  /// tag, when the limit would be exceeded or memory is out.
   void* allocate(int64_t bytes, Tag tag);
+  /// Takes back what allocate gave; nothing for null.
   void release(void* pointer) noexcept;
 
   /// Hard limit on the bytes in use over all tags; 0 means none.
   void set_limit(int64_t bytes);
+  /// Bytes in use and peaks as they are now.
   MemoryStats stats() const;
   /// Sets every peak to the current value.
   void reset_peaks();
@@ -71,7 +77,7 @@ class Allocator {
     ~Pool();
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
-    /// Bytes of all its blocks, in use or not.
+    /// Bytes of all the pool's blocks, in use or not.
     int64_t reserved() const;
 
    private:
@@ -81,6 +87,7 @@ class Allocator {
     Allocator& allocator_;
     Blocks* blocks_;
   };
+  /// While it lives, requests to the pool's allocator are served from the pool; scopes nest.
   class PoolScope {
    public:
     explicit PoolScope(Pool& pool);
@@ -112,6 +119,7 @@ class TagScope {
   ~TagScope();
   TagScope(const TagScope&) = delete;
   TagScope& operator=(const TagScope&) = delete;
+  /// The tag of the innermost scope on this thread.
   static Tag current();
 
  private:

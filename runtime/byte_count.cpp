@@ -16,7 +16,7 @@ std::string format_bytes(int64_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
-int64_t parse_bytes(const std::string& text, const std::string& flag) {
+int64_t parse_bytes(const std::string& text, const std::string& what) {
   static const std::vector<std::pair<std::string, double>> units = {
       {"", 1.0},   {"B", 1.0},      {"kB", 1e3},        {"MB", 1e6},
       {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
@@ -26,7 +26,7 @@ int64_t parse_bytes(const std::string& text, const std::string& flag) {
   for (const auto& [name, factor] : units)
     if (error == std::errc() && unit == name && number > 0.0 && number * factor < 9e18)
       return static_cast<int64_t>(number * factor);
-  fail(ErrorKind::usage, "{}: expected bytes such as 512MiB, 2GB or 1073741824, got '{}'", flag,
+  fail(ErrorKind::usage, "{}: expected bytes such as 512MiB, 2GB or 1073741824, got '{}'", what,
        text);
 }
 

@@ -17,8 +17,8 @@ namespace {
 
 [[noreturn]] void no_backend() {
   fail(ErrorKind::environment,
-       "--device cuda: this build has no CUDA backend; build with -DPALINDROME_CUDA=ON, or use "
-       "--device cpu");
+       "device cuda: this build has no CUDA backend; build with -DPALINDROME_CUDA=ON, or use "
+       "device cpu");
 }
 
 }  // namespace
@@ -139,16 +139,16 @@ void use(int index) {
   if (s.index == index) return;
   std::string why;
   const int count = visible_devices(&why);
-  if (count < 0) fail(ErrorKind::environment, "--device cuda:{}: {}; use --device cpu", index, why);
+  if (count < 0) fail(ErrorKind::environment, "device cuda:{}: {}; use device cpu", index, why);
   if (index >= count)
-    fail(ErrorKind::environment, "--device cuda:{}: this machine has {} GPU{}, the first is cuda:0",
+    fail(ErrorKind::environment, "device cuda:{}: this machine has {} GPU{}, the first is cuda:0",
          index, count, count == 1 ? "" : "s");
-  expect(s.index < 0, "--device: this process uses cuda:{} already, not cuda:{}", s.index, index);
+  expect(s.index < 0, "device: this process uses cuda:{} already, not cuda:{}", s.index, index);
   const DeviceInfo info = describe(index);
   if (info.major < kOldestMajor)
     fail(ErrorKind::environment,
-         "--device cuda:{}: {} has compute capability {}.{}, and {}.0 is the oldest supported; use "
-         "--device cpu",
+         "device cuda:{}: {} has compute capability {}.{}, and {}.0 is the oldest supported; use "
+         "device cpu",
          index, info.name, info.major, info.minor, kOldestMajor);
   PAL_CUDA_CHECK(cudaSetDevice(index));
   PAL_CUDA_CHECK(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking));

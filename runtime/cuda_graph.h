@@ -14,12 +14,16 @@ class CudaGraph {
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;
 
-  /// Records what `body` asks of the device instead of doing it. The body may not wait for the
-  /// device. If it throws, nothing is recorded.
+  /// Records what `body` asks of the device instead of doing it, in place of an earlier recording.
+  /// The body may not wait for the device. If it throws, nothing is recorded. Throws environment in
+  /// a build without the CUDA backend.
   void capture(const std::function<void()>& body);
+  /// Whether there is a recording to launch.
   bool captured() const;
-  /// Does what was recorded, in the order of the stream.
+  /// Does what was recorded, in the order of the stream, without waiting for it. Throws usage if
+  /// nothing was.
   void launch() const;
+  /// Forgets the recording.
   void reset();
 
  private:

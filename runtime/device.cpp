@@ -29,9 +29,9 @@ Device parse_device(const std::string& text) {
     const char* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data() + 5, end, index);
     if (error != std::errc() || stop != end || index < 0)
-      fail(ErrorKind::usage, "--device: expected auto, cpu or cuda[:N], got '{}'", text);
+      fail(ErrorKind::usage, "device: expected auto, cpu or cuda[:N], got '{}'", text);
   } else if (text != "cuda") {
-    fail(ErrorKind::usage, "--device: expected auto, cpu or cuda[:N], got '{}'", text);
+    fail(ErrorKind::usage, "device: expected auto, cpu or cuda[:N], got '{}'", text);
   }
   cuda::use(index);
   return Device::cuda(index);

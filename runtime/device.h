@@ -4,22 +4,24 @@
 
 namespace pal {
 
+/// Kinds of devices.
 enum class DeviceType : uint8_t { cpu, cuda };
 
 /// Where a tensor lives. Kernels pick their backend from the device of their arguments.
 struct Device {
   DeviceType type = DeviceType::cpu;
-  int index = 0;
+  int index = 0;  ///< which GPU; 0 for the CPU
   /// Tensors there have a shape but no memory, and kernels do nothing: what a program would
   /// allocate on the device is counted without running it (as on PyTorch's device of that name).
   bool meta = false;
 
   static Device cuda(int index = 0) { return {DeviceType::cuda, index}; }
+  /// The meta device that stands for this one.
   Device as_meta() const { return {type, index, true}; }
   bool is_cpu() const { return type == DeviceType::cpu; }
   bool is_cuda() const { return type == DeviceType::cuda; }
   bool operator==(const Device&) const = default;
-  /// "cpu" or "cuda:0", with "meta " before it.
+  /// "cpu" or "cuda:0", with "meta " before it on a meta device.
   std::string str() const;
 };
 
@@ -36,6 +38,7 @@ class DeviceScope {
   ~DeviceScope();
   DeviceScope(const DeviceScope&) = delete;
   DeviceScope& operator=(const DeviceScope&) = delete;
+  /// The device of the innermost scope on this thread.
   static Device current();
 
  private:

@@ -11,8 +11,10 @@
 
 namespace pal {
 
+/// Element types of tensors.
 enum class DType : uint8_t { f32, f64, bf16, i32, u8 };
 
+/// Bytes of one element.
 constexpr int64_t size_of(DType dtype) {
   switch (dtype) {
     case DType::f64:
@@ -28,6 +30,7 @@ constexpr int64_t size_of(DType dtype) {
   return 1;
 }
 
+/// The type as messages name it: "f32".
 constexpr const char* name_of(DType dtype) {
   switch (dtype) {
     case DType::f32:
@@ -98,6 +101,7 @@ struct dtype_of_type<uint8_t> {
   static constexpr DType value = DType::u8;
 };
 
+/// The element type that a C++ type stands for: dtype_of<float> is DType::f32.
 template <typename T>
 inline constexpr DType dtype_of = dtype_of_type<T>::value;
 

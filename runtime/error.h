@@ -10,7 +10,7 @@ namespace pal {
 /// What went wrong, in the terms of the programs' exit codes.
 enum class ErrorKind {
   failure,      ///< anything else: exit 1
-  usage,        ///< a flag, a configuration, a shape the caller chose: exit 2
+  usage,        ///< an option, a configuration, a shape the caller chose: exit 2
   data,         ///< an input file that is broken or does not fit: exit 3
   environment,  ///< disk, memory, permission, device: exit 4
   numerics,     ///< NaN, infinity, lost invertibility: exit 5

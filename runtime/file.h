@@ -19,16 +19,17 @@ using ByteSink = std::function<void(std::span<const uint8_t>)>;
 /// once with the sink. On any failure the temporary file is removed and environment is thrown
 /// naming the path and the system's reason.
 void write_atomic(const std::string& path, const std::function<void(const ByteSink&)>& produce);
-/// The same for content at hand.
+/// Replaces the file by `content` in the same way, all of it or nothing.
 void write_atomic(const std::string& path, const std::string& content);
 
-/// Replaces (or makes) a symbolic link in one step.
+/// Makes `link` a symbolic link to `target`, in one step if there is one of that name already.
+/// Throws environment naming the link and the system's reason.
 void link_atomic(const std::string& target, const std::string& link);
 
 /// Removes temporary files that a killed `write_atomic` left in a folder.
 void remove_leftovers(const std::string& folder);
 
-/// Free bytes for this user on the file system of a folder; -1 if unknown.
+/// Bytes that this user may still write on the file system of a folder; -1 if unknown.
 int64_t free_bytes(const std::string& folder);
 
 /// Makes a folder and its parents. Throws environment with the reason.

@@ -32,10 +32,11 @@
 
 namespace pal::cuda {
 
-/// environment for memory and devices, failure for anything else.
+/// Throws unless `status` is success: environment for lack of memory or of a device, failure for
+/// anything else. For PAL_CUDA_CHECK.
 void check(cudaError_t status, const char* call, const char* file, int line);
 
-/// The stream of all work; made by the first call.
+/// The stream of all work; the first call selects a GPU if none was.
 cudaStream_t stream();
 
 /// Most blocks of a grid-stride launch. Results never depend on it.

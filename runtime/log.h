@@ -6,17 +6,22 @@
 
 namespace pal {
 
+// Log lines go to stderr (and to a file, if one is set), one line each, with a time.
+
+/// What is logged: quiet warnings only, normal also information, verbose also details.
 enum class LogLevel { quiet, normal, verbose };
 
-/// Log lines go to stderr (and to a file, if one is set), one line each, with a time.
+/// Which lines are logged from now on.
 void set_log_level(LogLevel level);
-/// Also appends every line to `path`. Throws environment if it cannot be opened.
+/// Also appends every line to the file `path`. Throws environment if it cannot be opened.
 void set_log_file(const std::string& path);
 
+/// Logs one line of information, a warning, or a detail.
 void log_line(const std::string& text);
 void log_warning_line(const std::string& text);
 void log_debug_line(const std::string& text);
 
+/// Formats and logs one line of information, a warning, or a detail.
 template <typename... Args>
 void log_info(fmt::format_string<Args...> format, Args&&... args) {
   log_line(fmt::format(format, std::forward<Args>(args)...));

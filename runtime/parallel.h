@@ -10,10 +10,11 @@ namespace pal {
 
 /// Threads that parallel loops and libraries use.
 int thread_count();
-/// Sets them; caps at four times the processors with a warning. Throws usage below 1.
+/// Sets how many threads parallel loops and libraries use. More than four times the processors are
+/// capped there, with a warning. Throws usage below 1.
 void set_thread_count(int threads);
 
-/// Rows of `channels` elements that make a chunk worth a thread (about 16,000 elements).
+/// How many rows of `channels` elements make a chunk worth a thread (about 16,000 elements).
 inline int64_t row_grain(int64_t channels) {
   return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, channels));
 }

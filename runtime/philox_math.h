@@ -5,6 +5,7 @@
 
 namespace pal::philox_math {
 
+/// Four independent 32-bit words.
 struct Words {
   uint32_t at[4];
 };

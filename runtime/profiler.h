@@ -9,7 +9,7 @@ namespace pal {
 /// The arithmetic whose peak bounds a kernel: the run's (inside subnets), f32 or bf16.
 enum class Peak : uint8_t { run, f32, bf16 };
 
-/// What a device can do at most, as measured in this run (experiments/planning/roofs.h).
+/// What a device can do at most, as the program has measured it in this run.
 struct Roofs {
   /// Bytes per nanosecond (GB/s) that tensors of at most `bytes` together can be moved at.
   struct Bandwidth {
@@ -22,16 +22,19 @@ struct Roofs {
   bool bf16_run = false;              ///< whether Peak::run is bf16
   bool gpu = false;                   ///< whose limits these are
 
+  /// GB/s that `bytes` bytes of tensors can be moved at; 0 if nothing was measured.
   double bandwidth(int64_t bytes) const;
+  /// GFLOP/s of the arithmetic that `kind` stands for in this run.
   double peak(Peak kind) const;
-  /// The least time one call can take: that of its bytes or that of its operations, the longer.
+  /// The least nanoseconds one call can take: that of its bytes or that of its operations, the
+  /// longer.
   double nanoseconds(int64_t bytes, int64_t flops, Peak kind) const;
 };
 
 /// Sums over all calls of one kernel.
 struct KernelTotal {
   std::string name;
-  bool gpu = false;
+  bool gpu = false;  ///< whether it ran on the GPU
   int64_t calls = 0;
   int64_t nanoseconds = 0;
   int64_t bytes = 0;
@@ -43,13 +46,15 @@ struct KernelTotal {
 /// per kernel while not. Times are wall-clock times of the calling thread, or the GPU's own.
 class Profiler {
  public:
+  /// Starts collecting; with `keep_trace` every single call is kept too, for chrome_trace().
   static void enable(bool keep_trace = false);
+  /// Stops collecting; what was collected stays.
   static void disable();
   static bool enabled() { return enabled_.load(std::memory_order_relaxed); }
-  /// Forgets everything but the roofs.
+  /// Forgets all that was collected, but not the roofs.
   static void reset();
-  /// Each call is also compared with these, if it runs where they were measured. To be set while
-  /// nothing else runs.
+  /// From now on calls are also compared with these roofs, if they run where those were measured.
+  /// To be called while nothing else runs.
   static void set_roofs(const Roofs& roofs);
 
   /// One entry per kernel and device, largest time first.
@@ -57,9 +62,9 @@ class Profiler {
   /// One line per kernel, largest time first: calls, ms, share, GB/s, GFLOP/s and, with roofs, the
   /// time that the roofs allow / time. Kernels of the CPU beside a GPU's roofs are marked (host).
   static std::string table();
-  /// The same as a JSON array.
+  /// totals() as a JSON array, an object per kernel; times in nanoseconds.
   static std::string json();
-  /// Time in kernels that this thread ran itself or, with a GPU's roofs, that the GPU did.
+  /// Nanoseconds in kernels that this thread ran itself or, with a GPU's roofs, that the GPU did.
   static int64_t kernel_nanoseconds();
   /// All calls in the format of chrome://tracing, up to kMostEvents; bytes, operations and rates
   /// are arguments of each.

@@ -54,12 +54,17 @@ struct Timed {
   cudaEvent_t stop = nullptr;
 };
 
-/// The scopes of the stream. Events are used again: making one costs as much as a launch.
+/// The scopes of the stream. Each records two events, whose times nobody asks for until results are
+/// wanted or too many wait; then the oldest are collected, in the order of their ends. Inner scopes
+/// end before their group, so when a group of depth d comes, inner[d + 1] holds the time of the
+/// scopes inside it, which is taken off its own. Times count from `base`, an event of which the
+/// CPU's time is known; it moves along with the collected scopes. Events are used again: making one
+/// costs as much as a launch.
 struct Events {
   std::vector<cudaEvent_t> spare;
   std::vector<Timed> timed;  // in the order of their ends
   cudaEvent_t base = nullptr;
-  int64_t base_time = 0;  // of `base`, nanoseconds
+  int64_t base_time = 0;  // of `base` on the clock of now(), nanoseconds
   size_t depth = 0;
   bool inside_cost = false;
   std::vector<int64_t> inner;  // by depth: time of collected scopes whose group is not yet

@@ -3,7 +3,7 @@
 
 #include "runtime/profiler.h"
 
-// Between the profiler's own files.
+// What the profiler's own files share; nobody else includes this.
 namespace pal::profiler_log {
 
 /// One finished call or phase, in nanoseconds. `name` is a string literal: calls are told apart by
@@ -16,15 +16,16 @@ struct Call {
   int64_t bytes = 0;
   int64_t flops = 0;
   Peak peak = Peak::run;
-  bool gpu = false;
-  bool phase = false;
+  bool gpu = false;    ///< of the GPU's stream
+  bool phase = false;  ///< a PhaseScope: an event of the trace, but no kernel
 };
+/// Adds a call to the sums (and, if it is kept, the trace) of this thread.
 void add(const Call& call);
 
-/// Of a steady clock, nanoseconds.
+/// Nanoseconds of a steady clock.
 int64_t now();
 
-/// NVTX ranges; nothing in a build without CUDA.
+/// Opens and closes an NVTX range of this thread; nothing in a build without CUDA.
 void push_range(const char* name);
 void pop_range();
 

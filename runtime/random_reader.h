@@ -11,17 +11,19 @@ namespace pal {
 class RandomReader {
  public:
   virtual ~RandomReader() = default;
-  /// For messages.
+  /// The name that the bytes have in messages.
   virtual const std::string& name() const = 0;
+  /// How many bytes there are.
   virtual int64_t size() const = 0;
-  /// Fills `out` from `offset` on. Throws data if there are not as many bytes or no longer,
-  /// environment if the system cannot read them.
+  /// Fills `out` with the bytes from `offset` on. Throws data if there are not as many bytes or no
+  /// longer, environment if the system cannot read them.
   virtual void read(int64_t offset, std::span<uint8_t> out) const = 0;
 };
 
-/// Bytes in memory, which must outlive it.
+/// Reads bytes in memory, which must outlive the reader.
 class MemoryReader : public RandomReader {
  public:
+  /// `name` stands in messages.
   MemoryReader(std::span<const uint8_t> bytes, std::string name);
   const std::string& name() const override { return name_; }
   int64_t size() const override { return static_cast<int64_t>(bytes_.size()); }
@@ -32,7 +34,7 @@ class MemoryReader : public RandomReader {
   std::string name_;
 };
 
-/// A regular file, read piece by piece (never mapped: a file that shrinks must not kill). Opening
+/// Reads a regular file piece by piece (never mapped: a file that shrinks must not kill). Opening
 /// never blocks.
 class FileReader : public RandomReader {
  public:
@@ -45,6 +47,7 @@ class FileReader : public RandomReader {
 
   const std::string& name() const override { return name_; }
   int64_t size() const override { return stamp_.size; }
+  /// The file's stamp when it was opened.
   const FileStamp& stamp() const { return stamp_; }
   void read(int64_t offset, std::span<uint8_t> out) const override;
   /// Tells the system not to read ahead.

@@ -13,17 +13,19 @@ class Readback {
  public:
   static constexpr int kDepth = 3;
 
-  /// Copies of `count` values (f64) from tensors on `device`.
+  /// For copies of `count` f64 values each from tensors on `device`.
   Readback(int64_t count, Device device);
   ~Readback();
   Readback(const Readback&) = delete;
   Readback& operator=(const Readback&) = delete;
 
   /// Asks for a copy of a dense f64 tensor of `count` values as it is at this point of the stream.
+  /// Throws usage for another tensor, or if kDepth copies are pending.
   void start(const Tensor& source);
   /// Copies asked for and not taken.
   int pending() const { return started_ - taken_; }
-  /// Waits for the oldest pending copy, and for nothing that was asked of the device after it.
+  /// The values of the oldest pending copy: waits for it, but for nothing that was asked of the
+  /// device after it. Throws usage if none is pending.
   std::vector<double> take();
 
  private:

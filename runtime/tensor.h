@@ -21,6 +21,7 @@ class Tensor {
   static Tensor empty(const Shape& shape, DType dtype = DType::f32);
   static Tensor empty(const Shape& shape, DType dtype, Tag tag);
   static Tensor empty(const Shape& shape, DType dtype, Tag tag, Device device);
+  /// New memory as of empty(), filled with zeros.
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32);
   static Tensor zeros(const Shape& shape, DType dtype, Tag tag);
   static Tensor zeros(const Shape& shape, DType dtype, Tag tag, Device device);
@@ -40,10 +41,12 @@ class Tensor {
   int64_t pitch() const { return pitch_; }
   bool is_dense() const { return pitch_ == channels() || rows() <= 1; }
   DType dtype() const { return dtype_; }
+  /// Where the elements are. Throws usage for an undefined tensor.
   Device device() const;
   /// Bytes of the elements, without gaps.
   int64_t bytes() const { return numel() * size_of(dtype_); }
 
+  /// Pointer to the first element; throws usage for an undefined tensor.
   void* raw() const;
   /// Typed pointer to the first element; throws usage if T is not the dtype.
   template <typename T>
@@ -61,12 +64,12 @@ class Tensor {
   /// View of `shape.numel()` elements from `offset` on in a dense tensor.
   Tensor view_at(int64_t offset, const Shape& shape) const;
 
-  /// Dense copy in new memory.
+  /// Dense copy in new memory on the same device, with the tag of the TagScope or the given one.
   Tensor clone() const;
   Tensor clone(Tag tag) const;
   /// This tensor if it is dense, else a dense copy.
   Tensor dense() const { return is_dense() ? *this : clone(); }
-  /// Copies the values of a tensor of equal shape and dtype, from any device.
+  /// Overwrites the values with those of a tensor of equal shape and dtype, from any device.
   void copy_from(const Tensor& source) const;
   /// New tensor on the CPU of another floating dtype (f32, f64, bf16) with the rounded values.
   Tensor to(DType dtype) const;
@@ -74,6 +77,7 @@ class Tensor {
   Tensor to(Device device, Tag tag = Tag::workspace) const;
   /// Element i of a dense f64 tensor; waits for the device. 0 on a meta device.
   double item(int64_t i = 0) const;
+  /// Overwrites all elements with `value`, rounded to the dtype.
   void fill(double value) const;
   void zero() const { fill(0.0); }
 

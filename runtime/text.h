@@ -5,11 +5,11 @@
 
 namespace pal {
 
-/// Offset of the first byte that is not part of valid UTF-8, or the length.
+/// Offset of the first byte of `text` that is not part of valid UTF-8; its length if there is none.
 size_t valid_utf8_length(std::string_view text);
 
-/// A file's name or other foreign text for a one-line message: control characters and bytes that
-/// are not UTF-8 become \xNN.
+/// A file's name or other foreign text as a one-line message can hold it: control characters and
+/// bytes that are not UTF-8 become \xNN.
 std::string one_line(std::string_view text);
 
 }  // namespace pal

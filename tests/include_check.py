@@ -147,7 +147,7 @@ PLANTS = [
     ("layers/training/sgd.cpp", '#include "sgd.h"', "no file of the tree"),
     ("runtime/memory.cu", '#include "tests/emulator/cuda_emulator.h"', "may not see tests"),
     ("runtime/shape.h", '#include "runtime/tensor.h"', "circular: "),
-    ("kernels/common/tile.h", '#include "kernels/arrays/reduce.h"', "may not see kernels/arrays"),
+    ("kernels/common/packed_rows.h", '#include "kernels/arrays/reduce.h"', "may not see kernels/arrays"),
     ("kernels/library/conv.h", '#include "kernels/loss/softmax.h"', "may not see kernels/loss"),
     ("layers/subnet.h", '#include "layers/models/config.h"', "layers/ may not see layers/models"),
     ("layers/models/model.h", '#include "layers/training/sgd.h"', "may not see layers/training"),

@@ -13,7 +13,7 @@
 #include "bench/kernels/kernel_report.h"
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/program.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/file.h"

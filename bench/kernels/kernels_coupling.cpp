@@ -9,22 +9,22 @@ namespace pal::bench {
 namespace {
 
 struct Case {
-  Case(int64_t elements, int64_t channels, DType a_dtype, bool permuted) {
+  Case(int64_t elements, int64_t channels, DType factors_dtype, bool permuted) {
     const Shape shape = image_shape(elements, channels);
     x = random_tensor(shape);
     y = random_tensor(shape);
     grad_y = random_tensor(shape);
     active = x.slice_channels(channels - channels / 2, channels / 2);
     passive = x.slice_channels(0, channels - channels / 2);
-    a = random_tensor(shape.with_last(2 * (channels / 2)), a_dtype);
+    factors = random_tensor(shape.with_last(2 * (channels / 2)), factors_dtype);
     log_det = Tensor::zeros({shape[0]}, DType::f64);
-    output.scale = Tensor::empty({channels});
-    output.scale.fill(1.0);
-    output.offset = random_tensor({channels});
+    map.scale = Tensor::empty({channels});
+    map.scale.fill(1.0);
+    map.offset = random_tensor({channels});
     if (!permuted) return;
     const auto index = random_permutation(channels, Philox(1, RandomPurpose::test));
-    output.index = device_index(index);
-    output.inverse_index = device_index(invert_permutation(index));
+    map.index = device_index(index);
+    map.inverse_index = device_index(invert_permutation(index));
   }
 
   CouplingGrads grads() const {
@@ -32,44 +32,44 @@ struct Case {
     const Tensor grad_x = Tensor::empty(x.shape());
     g.active = grad_x.slice_channels(passive.channels(), active.channels());
     g.passive = grad_x.slice_channels(0, passive.channels());
-    g.a = Tensor::empty(a.shape(), a.dtype());
+    g.factors = Tensor::empty(factors.shape(), factors.dtype());
     g.scale = Tensor::zeros({x.channels()}, DType::f64);
     g.offset = Tensor::zeros({x.channels()}, DType::f64);
     return g;
   }
 
-  Tensor x, y, grad_y, active, passive, a, log_det;
-  CouplingOutput output;
+  Tensor x, y, grad_y, active, passive, factors, log_det;
+  OutputMap map;
 };
 
 // Operations are those on the stream and on the subnet's output; exponentials count as none.
 void forward(benchmark::State& state, const Case& c) {
-  against_copy(state, {2 * c.y.bytes() + c.a.bytes(), 9 * c.y.numel() / 2}, [&] {
-    PAL_BACKEND(c.y, coupling_forward(c.active, c.passive, c.a, {}, c.output, c.y, c.log_det));
+  against_copy(state, {2 * c.y.bytes() + c.factors.bytes(), 9 * c.y.numel() / 2}, [&] {
+    PAL_BACKEND(c.y, coupling_forward(c.active, c.passive, c.factors, {}, c.map, c.y, c.log_det));
   });
 }
 
 void inverse(benchmark::State& state, const Case& c) {
-  against_copy(state, {2 * c.y.bytes() + c.a.bytes(), 9 * c.y.numel() / 2}, [&] {
-    PAL_BACKEND(c.y, coupling_inverse_passive(c.y, c.output, c.passive));
-    PAL_BACKEND(c.y, coupling_inverse(c.y, c.a, {}, c.output, c.active, c.log_det));
+  against_copy(state, {2 * c.y.bytes() + c.factors.bytes(), 9 * c.y.numel() / 2}, [&] {
+    PAL_BACKEND(c.y, coupling_inverse_passive(c.y, c.map, c.passive));
+    PAL_BACKEND(c.y, coupling_inverse(c.y, c.factors, {}, c.map, c.active, c.log_det));
   });
 }
 
 void inverse_backward(benchmark::State& state, const Case& c) {
   const CouplingGrads grads = c.grads();
-  const Cost cost{3 * c.y.bytes() + c.active.bytes() + 2 * c.a.bytes(), 27 * c.y.numel() / 2};
+  const Cost cost{3 * c.y.bytes() + c.active.bytes() + 2 * c.factors.bytes(), 27 * c.y.numel() / 2};
   against_copy(state, cost, [&] {
-    PAL_BACKEND(c.y, coupling_inverse_backward(c.y, c.grad_y, c.log_det, c.a, {}, c.output,
+    PAL_BACKEND(c.y, coupling_inverse_backward(c.y, c.grad_y, c.log_det, c.factors, {}, c.map,
                                                c.active, grads));
   });
 }
 
 void backward(benchmark::State& state, const Case& c) {
   const CouplingGrads grads = c.grads();
-  against_copy(state, {3 * c.y.bytes() + 2 * c.a.bytes(), 9 * c.y.numel()}, [&] {
-    PAL_BACKEND(
-        c.y, coupling_backward(c.active, c.passive, c.grad_y, c.log_det, c.a, {}, c.output, grads));
+  against_copy(state, {3 * c.y.bytes() + 2 * c.factors.bytes(), 9 * c.y.numel()}, [&] {
+    PAL_BACKEND(c.y, coupling_backward(c.active, c.passive, c.grad_y, c.log_det, c.factors, {},
+                                       c.map, grads));
   });
 }
 

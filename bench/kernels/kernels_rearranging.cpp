@@ -3,6 +3,7 @@
 
 #include "bench/kernels/kernel_case.h"
 #include "kernels/mixing/permutation.h"
+#include "kernels/mixing/permute_channels.h"
 #include "kernels/pool/pool.h"
 #include "kernels/resample/dct.h"
 #include "kernels/resample/haar.h"

@@ -12,7 +12,7 @@ namespace rival {
 inline at::Tensor rows(const at::Tensor& x) { return x.permute({0, 2, 3, 1}); }
 inline at::Tensor from_rows(const at::Tensor& x) { return x.permute({0, 3, 1, 2}); }
 
-/// Scale and offset of each channel (model.md, section 1).
+/// Scale and offset of each channel (layers/models/README.md, 1).
 class ActNorm {
  public:
   ActNorm(Weights& weights, const std::string& prefix, const std::string& kind);

@@ -20,7 +20,7 @@ class CouplingEnd {
   bool untuned_;
 };
 
-/// Changes the second half of the channels, given the first (model.md, section 1).
+/// Changes the second half of the channels, given the first (layers/models/README.md, 1).
 class SlowCoupling : public Block {
  public:
   SlowCoupling(Weights& weights, const std::string& prefix, const NetworkConfig& config,

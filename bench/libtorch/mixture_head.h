@@ -5,7 +5,7 @@
 
 namespace rival {
 
-/// The latent mixture (model.md, section 7): low-rank class means are never spelled out, but
+/// The latent mixture (layers/models/README.md, 7): low-rank class means are never spelled out, but
 /// untuned.
 class MixtureHead {
  public:

@@ -10,7 +10,7 @@
 #include "data/batches/encoded_loader.h"
 #include "data/sources/image_folder.h"
 #include "experiments/command_line/program.h"
-#include "experiments/datasets/command.h"
+#include "experiments/datasets/child_process.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"
 

@@ -68,7 +68,7 @@ MemoryRow imagenet_step(const MemoryCase& what) {
       one_hot_targets(what.batch, model.config().classes).to(what.device, Tag::data);
   Allocator& allocator = Allocator::of(what.device);
   allocator.reset_peaks();
-  model.train_step(x, targets, {});
+  model.forward_backward(x, targets, {});
   return {what, coupling_blocks(model.chain()), allocator.stats()};
 }
 

@@ -7,8 +7,7 @@
 namespace pal {
 
 /// An array of unsigned bytes, as the MNIST family stores images ([count, height, width]) and
-/// labels
-/// ([count]).
+/// labels ([count]).
 struct IdxArray {
   std::vector<int64_t> shape;   ///< one to four positive extents
   std::vector<uint8_t> values;  ///< as many as the extents' product, last extent fastest
@@ -24,7 +23,7 @@ inline constexpr int64_t kMaxIdxValues = int64_t{1} << 32;
 /// are 0 or whose product is too large, missing or surplus values, and broken gzip streams.
 IdxArray parse_idx(std::span<const uint8_t> bytes, const std::string& name);
 
-/// The same for a file. Throws as `read_file` if it cannot be read.
+/// Reads an IDX file. Throws as `parse_idx`, and as `read_file` if it cannot be read.
 IdxArray read_idx(const std::string& path);
 
 }  // namespace pal

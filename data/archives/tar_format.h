@@ -7,9 +7,11 @@
 
 namespace pal {
 
-/// A tar header: one block of text fields (POSIX.1-2017, pax, "ustar Interchange Format").
+/// Bytes of a tar block. A header is one block of text fields (POSIX.1-2017, pax, "ustar
+/// Interchange Format").
 inline constexpr int64_t kTarBlock = 512;
 
+/// Where a field lies in a tar header: its offset and size in bytes.
 struct TarField {
   size_t begin;
   size_t size;
@@ -30,20 +32,24 @@ inline constexpr TarField kMinor = {337, 8};
 inline constexpr TarField kPrefix = {345, 155};
 }  // namespace tar_field
 
+/// Magic and version in headers of ustar and pax archives, and of GNU tar.
 inline constexpr std::string_view kPosixMagic("ustar\00000", 8);
 inline constexpr std::string_view kGnuMagic("ustar  \0", 8);
 /// Name of the pseudo member that holds a GNU long name.
 inline constexpr std::string_view kGnuLongName = "././@LongLink";
 
+/// Longest name of a member that is read or written, in bytes.
 inline constexpr size_t kMaxTarName = 4096;
 
+/// The bytes of one tar header.
 using TarHeader = std::array<uint8_t, kTarBlock>;
 
+/// The bytes of one field of a tar header, with what fills it up.
 inline std::string_view tar_text(std::span<const uint8_t> header, TarField field) {
   return {reinterpret_cast<const char*>(header.data()) + field.begin, field.size};
 }
 
-/// Sum of all bytes, those of the checksum itself taken as spaces.
+/// Checksum of a tar header: the sum of all bytes, those of the checksum itself taken as spaces.
 int64_t tar_checksum(std::span<const uint8_t> header);
 
 /// What is wrong with a member's name, or nothing: a shard names files below itself only.

@@ -1,3 +1,8 @@
+// A tar archive is a row of 512-byte blocks: a header, the content filled up with zeros, the next
+// header, and two blocks of zeros at the end. Headers of type L (GNU) and x (pax) come before a
+// member's own and hold a name or size that does not fit there: extra_ keeps it until then. view()
+// reads through one small window, so contents are skipped unless they are asked for. A reader that
+// believed sizes could be sent anywhere: each is checked against the archive's before it is used.
 #include "data/archives/tar_reader.h"
 
 #include <algorithm>

@@ -12,12 +12,12 @@
 
 namespace pal {
 
-/// A regular file in a tar archive.
+/// A regular file in a tar archive; offsets and sizes in bytes.
 struct TarMember {
   std::string name;    ///< without a leading "./"
   int64_t header = 0;  ///< offset of its (last) header
-  int64_t begin = 0;   ///< of its content
-  int64_t size = 0;
+  int64_t begin = 0;   ///< offset of its content
+  int64_t size = 0;    ///< of its content
 };
 
 /// Walks over the members of a tar archive: ustar, with GNU long names and pax records for path and
@@ -27,16 +27,18 @@ struct TarMember {
 /// names with "..", bytes after the end, and compressed archives. Missing end blocks are a warning.
 class TarReader {
  public:
-  /// The archive must outlive it.
+  /// The archive must outlive the reader. Throws data if it is compressed or too short.
   explicit TarReader(const RandomReader& archive);
 
   /// Overwrites `member` with the next file; false at the end.
   bool next(TarMember& member);
-  /// Up to kMostContent bytes of a member's content; valid until the next call of either.
+  /// Up to kMostContent bytes of a member's content; valid until `next` or `content` is called
+  /// again.
   std::span<const uint8_t> content(const TarMember& member);
-  /// Without the archive's name.
+  /// What is bent about the archive, without its name; complete once `next` has given false.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
+  /// Bytes of a member's content that are read at most: 1 MiB.
   static constexpr int64_t kMostContent = 1 << 20;
 
  private:
@@ -66,8 +68,8 @@ class TarReader {
   int64_t skip_content(int64_t size);
 
   const RandomReader& archive_;
-  int64_t at_ = 0;         ///< of the header to be read
-  int64_t header_at_ = 0;  ///< of the header at hand
+  int64_t at_ = 0;         ///< offset of the header to be read
+  int64_t header_at_ = 0;  ///< offset of the header at hand
   TarHeader header_{};
   Extra extra_;
   std::vector<uint8_t> window_;

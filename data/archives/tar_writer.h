@@ -11,12 +11,13 @@ namespace pal {
 /// no times, no owners, mode 0644. Names are kept as ustar where they fit, else as GNU long names.
 class TarWriter {
  public:
-  /// The sink must outlive it.
+  /// The sink must outlive the writer.
   explicit TarWriter(const ByteSink& sink) : sink_(sink) {}
 
-  /// Throws usage for a name that no reader of shards takes or content of 8 GiB or more.
+  /// Appends one file. Throws usage for a name that no reader of shards takes or content of 8 GiB
+  /// or more.
   void add(const std::string& name, std::span<const uint8_t> content);
-  /// Writes the end blocks. Nothing may be added later.
+  /// Writes the two blocks that end an archive. Nothing may be added later.
   void finish();
 
  private:

@@ -11,7 +11,7 @@ BadImageLog::BadImageLog(double most_share, int64_t count)
     : most_(std::max<int64_t>(
           1, static_cast<int64_t>(std::floor(most_share * static_cast<double>(count))))) {
   expect(most_share >= 0.0 && most_share <= 1.0,
-         "--bad-images-max: expected a share from [0, 1], got {}", most_share);
+         "bad-images-max: expected a share from [0, 1], got {}", most_share);
 }
 
 void BadImageLog::add(int64_t index, const std::string& message) {
@@ -19,8 +19,8 @@ void BadImageLog::add(int64_t index, const std::string& message) {
   const auto known = static_cast<int64_t>(entries_.size());
   if (known <= most_) entries_.emplace(index, message);
   if (static_cast<int64_t>(entries_.size()) > most_)
-    fail(ErrorKind::data, "{}; it is one of more than {} bad pictures, see --bad-images-max",
-         message, most_);
+    fail(ErrorKind::data, "{}; it is one of more than {} bad pictures, see bad-images-max", message,
+         most_);
 }
 
 std::map<int64_t, std::string> BadImageLog::entries() const {

@@ -9,12 +9,13 @@ namespace pal {
 /// Pictures that could not be read and were left out. Any thread may add to it.
 class BadImageLog {
  public:
-  /// Admits floor(most_share * count) pictures, at least one.
+  /// For a set of `count` pictures: admits floor(most_share * count) bad ones, at least one. Throws
+  /// usage unless the share lies in [0, 1].
   BadImageLog(double most_share, int64_t count);
-  /// Notes a picture once, whatever number of times it is met. Throws data, with `message`, once
-  /// there are more than admitted.
+  /// Notes the picture of this index once, whatever number of times it is met. Throws data, with
+  /// `message`, once there are more than admitted.
   void add(int64_t index, const std::string& message);
-  /// Messages by index of the picture.
+  /// The messages about all pictures that were noted, by index of the picture.
   std::map<int64_t, std::string> entries() const;
 
  private:

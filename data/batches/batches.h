@@ -10,23 +10,24 @@ namespace pal {
 
 class BadImageLog;
 
+/// How batches are made of images.
 struct LoaderOptions {
-  int64_t batch_size = 128;
-  uint64_t seed = 0;
-  bool shuffle = true;    ///< a new order each epoch; else the order of the index list
-  bool drop_last = true;  ///< leaves out the last, short batch (training); else it comes short
-  bool flip = false;      ///< mirrors half of the images left to right
-  int64_t shift = 0;   ///< moves each image by up to so many pixels both ways, filling with level 0
-  bool noise = true;   ///< uniform dequantisation noise of one level
-  bool clamp = false;  ///< clamps to 1 after the noise
-  std::vector<float> mean;  ///< one per channel, in [0, 1] space
-  std::vector<float> std;   ///< one per channel
-  Device device;            ///< where images are wanted
+  int64_t batch_size = 128;  ///< images in a batch
+  uint64_t seed = 0;         ///< of order, augmentation and noise
+  bool shuffle = true;       ///< a new order each epoch; else the order of the index list
+  bool drop_last = true;     ///< leaves out the last, short batch (training); else it comes short
+  bool flip = false;         ///< mirrors half of the images left to right
+  int64_t shift = 0;         ///< pixels by which images move at most, both ways; level 0 fills up
+  bool noise = true;         ///< adds uniform dequantisation noise of one level, 1/255
+  bool clamp = false;        ///< clamps to 1 after the noise
+  std::vector<float> mean;   ///< one per channel, of pixels in [0, 1]
+  std::vector<float> std;    ///< one per channel
+  Device device;             ///< where images are wanted
 
   // For encoded pictures only.
-  TransformSpec transform;
-  int64_t workers = 1;   ///< threads that decode ahead
-  int64_t prefetch = 3;  ///< batches decoded ahead, at most
+  TransformSpec transform;  ///< how they are cropped and resized
+  int64_t workers = 1;      ///< threads that decode ahead; 0: the thread that asks decodes
+  int64_t prefetch = 3;     ///< batches decoded ahead, at most
   /// Null: a picture that cannot be read is an error. Else it is noted there and, in training
   /// (drop_last), replaced by the next readable one of the index list, or left out of its batch.
   BadImageLog* bad_images = nullptr;
@@ -36,6 +37,7 @@ struct LoaderOptions {
 /// (a random crop becomes the center crop).
 LoaderOptions evaluation_options(LoaderOptions training);
 
+/// Labelled images that a network sees together.
 struct Batch {
   /// f32 [n * views, height, width, channels], normalised, on the wanted device; the views of one
   /// image lie side by side.
@@ -57,7 +59,7 @@ class Batches {
   virtual const LoaderOptions& options() const = 0;
   /// Images that one epoch delivers.
   virtual int64_t count() const = 0;
-  /// Makes one batch; memory has the tag data. Throws usage for a step outside [0, steps()).
+  /// Makes a batch, in memory of the tag data. Throws usage for a step outside [0, steps()).
   virtual Batch batch(int64_t epoch, int64_t step) = 0;
   /// Seconds for which batch() has had nothing to do but wait for pictures.
   virtual double stall_seconds() const { return 0.0; }

@@ -1,3 +1,10 @@
+// Flow: batches are numbered through the epochs, epoch * steps() + step. The prefetcher lends each
+// a slot; begin() notes there which pictures are wanted; make() lets any worker read and decode one
+// of them straight into its place in the slot's levels; batch() waits for the slot, then gathers
+// labels and normalises the levels (mirror, shift, noise) to f32 on the wanted device.
+// Memory: 1 + prefetch slots of u8 levels, a batch each, allocated when first used and kept.
+// Errors: workers throw nothing. What went wrong stays with its picture, and batch() throws that of
+// the first picture in the batch's order, so that no error depends on which thread was faster.
 #include "data/batches/encoded_loader.h"
 
 #include <algorithm>
@@ -14,10 +21,10 @@ constexpr int64_t kMostAhead = 1024;
 constexpr int kViewShift = 60;
 
 LoaderOptions fitted(LoaderOptions options, int64_t size, int64_t channels) {
-  expect(options.workers >= 0 && options.workers <= kMostAhead,
-         "--workers: expected 0 to {}, got {}", kMostAhead, options.workers);
+  expect(options.workers >= 0 && options.workers <= kMostAhead, "workers: expected 0 to {}, got {}",
+         kMostAhead, options.workers);
   expect(options.prefetch >= 0 && options.prefetch <= kMostAhead,
-         "--prefetch: expected 0 to {}, got {}", kMostAhead, options.prefetch);
+         "prefetch: expected 0 to {}, got {}", kMostAhead, options.prefetch);
   options.transform.size = size;
   options.transform.channels = channels;
   check_transform(options.transform);
@@ -28,7 +35,7 @@ LoaderOptions fitted(LoaderOptions options, int64_t size, int64_t channels) {
 
 }  // namespace
 
-EncodedLoader::EncodedLoader(const ImageSource& source, int64_t size, int64_t channels,
+EncodedLoader::EncodedLoader(const PictureSource& source, int64_t size, int64_t channels,
                              std::vector<int64_t> indices, LoaderOptions options)
     : source_(source),
       options_(fitted(std::move(options), size, channels)),

@@ -6,7 +6,7 @@
 #include "data/batches/epoch_plan.h"
 #include "data/batches/picture_reader.h"
 #include "data/batches/prefetcher.h"
-#include "data/sources/image_source.h"
+#include "data/sources/picture_source.h"
 
 namespace pal {
 
@@ -21,7 +21,7 @@ class EncodedLoader : public Batches {
   /// Pictures become `size` x `size` with 1 or 3 `channels`, whatever options.transform says. The
   /// source must outlive the loader. Throws usage if the options do not fit, an index lies outside
   /// the source, or there is no whole batch.
-  EncodedLoader(const ImageSource& source, int64_t size, int64_t channels,
+  EncodedLoader(const PictureSource& source, int64_t size, int64_t channels,
                 std::vector<int64_t> indices, LoaderOptions options);
 
   const LoaderOptions& options() const override { return options_; }
@@ -46,7 +46,7 @@ class EncodedLoader : public Batches {
   int64_t begin(int64_t number, int64_t slot);
   void make(int64_t worker, int64_t slot, int64_t place);
 
-  const ImageSource& source_;
+  const PictureSource& source_;
   LoaderOptions options_;
   EpochPlan plan_;
   PictureReader reader_;

@@ -39,11 +39,11 @@ EpochPlan::EpochPlan(const std::string& name, int64_t count, std::vector<int64_t
       seed_(options.seed),
       shuffle_(options.shuffle),
       drop_last_(options.drop_last) {
-  expect(batch_size_ >= 1, "--batch-size: expected at least 1, got {}", batch_size_);
+  expect(batch_size_ >= 1, "batch-size: expected at least 1, got {}", batch_size_);
   expect(count <= std::numeric_limits<uint32_t>::max(), "{}: more than 2^32 images", name_);
   for (const int64_t index : indices_)
     expect(index >= 0 && index < count, "{}: image {} of {}", name_, index, count);
-  expect(steps() >= 1, "--batch-size: {} images of {} do not fill a batch of {}", indices_.size(),
+  expect(steps() >= 1, "batch-size: {} images of {} do not fill a batch of {}", indices_.size(),
          name_, batch_size_);
 }
 

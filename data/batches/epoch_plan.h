@@ -18,10 +18,11 @@ class EpochPlan {
 
   /// Images that one epoch delivers.
   int64_t count() const;
+  /// Batches of an epoch.
   int64_t steps() const;
   /// Indices of the images of a batch. Throws usage for a step outside [0, steps()).
   std::vector<int64_t> indices(int64_t epoch, int64_t step);
-  /// All images, in the order of the list.
+  /// The indices of all images, in the order of the list that was given.
   const std::vector<int64_t>& all() const { return indices_; }
 
  private:

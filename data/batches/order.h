@@ -9,7 +9,8 @@ namespace pal {
 /// epoch is from [0, 2^63).
 std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch);
 
-/// The permutation that splits off the validation images; differs from that of any epoch.
+/// The numbers 0 to count - 1 in the order that splits off validation images, with a random stream
+/// that no epoch has. Throws usage for a count as `epoch_order`.
 std::vector<int64_t> split_order(int64_t count, uint64_t seed);
 
 }  // namespace pal

@@ -14,7 +14,7 @@ constexpr int64_t kMostWarnings = 5;
 
 }  // namespace
 
-PictureReader::PictureReader(const ImageSource& source, const std::vector<int64_t>& list,
+PictureReader::PictureReader(const PictureSource& source, const std::vector<int64_t>& list,
                              const LoaderOptions& options, int64_t readers)
     : source_(source), list_(list), options_(options), bytes_(static_cast<size_t>(readers)) {}
 

@@ -1,3 +1,8 @@
+// Batch n is made in slot n mod slots(). Three numbers only grow, but for a restart: begun_
+// (batches before it may be worked on), current_ (the batch whose items are handed out) and next_
+// (the batch that is expected to be taken). By taking batch n the caller gives up the slot of batch
+// n - 1, and batch n - 1 + slots() may begin there. mutex_ guards the numbers and counts, not the
+// items: those are made unlocked, each by the one thread it was handed to.
 #include "data/batches/prefetcher.h"
 
 #include <csignal>
@@ -54,7 +59,7 @@ Prefetcher::Prefetcher(int64_t workers, int64_t depth, Work work)
       threads_.emplace_back(
           [this, worker](const std::stop_token& stop) { this->work(stop, worker); });
   } catch (const std::system_error& error) {
-    fail(ErrorKind::environment, "--workers: cannot start thread {} of {}: {}", threads_.size() + 1,
+    fail(ErrorKind::environment, "workers: cannot start thread {} of {}: {}", threads_.size() + 1,
          workers, error.what());
   }
 }

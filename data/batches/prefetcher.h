@@ -30,6 +30,7 @@ class Prefetcher {
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
+  /// Number of slots: depth + 1, without workers 1.
   int64_t slots() const { return static_cast<int64_t>(slots_.size()); }
   /// Waits for a batch and returns its slot, which stays as it is until another batch is taken. If
   /// it is neither the next one nor the last one taken, what was made ahead is dropped. Batches
@@ -40,6 +41,7 @@ class Prefetcher {
   double stall_seconds() const { return stall_seconds_; }
 
  private:
+  /// How far the batch in a slot is, in items.
   struct Slot {
     int64_t items = 0;
     int64_t handed_out = 0;

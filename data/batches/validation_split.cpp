@@ -13,14 +13,14 @@ ValidationSplit split_validation(const std::string& name, int64_t count, double 
   constexpr int64_t kDefaultImages = 5000;
   constexpr int64_t kDefaultShare = 10;
   expect(std::isfinite(amount) && amount >= 0.0,
-         "--validation: expected a number or a fraction of images, got {}", amount);
+         "validation: expected a number or a fraction of images, got {}", amount);
   double wanted = amount;
   if (amount == 0.0)
     wanted = static_cast<double>(std::min(kDefaultImages, count / kDefaultShare));
   else if (amount < 1.0)
     wanted = std::floor(amount * static_cast<double>(count));
   expect(wanted >= 1.0 && wanted < static_cast<double>(count),
-         "--validation: {} of {} images of {} leave a part empty", wanted, count, name);
+         "validation: {} of {} images of {} leave a part empty", wanted, count, name);
   const auto order = split_order(count, seed);
   const auto border = order.end() - static_cast<std::ptrdiff_t>(wanted);
   ValidationSplit split{{order.begin(), border}, {border, order.end()}};

@@ -13,8 +13,8 @@ struct ValidationSplit {
 
 /// Takes the end of a seeded permutation of `count` images for validation: `amount` of them (from 1
 /// on), that fraction (below 1), or for 0 the default: 5,000, or 10 % of fewer than 50,000 images
-/// (interfaces.md, "Validation"). `name` is the set's, for messages. Throws usage if a part would
-/// be empty.
+/// (experiments/measures/README.md, 9). `name` is the set's, for messages. Throws usage if a part
+/// would be empty.
 ValidationSplit split_validation(const std::string& name, int64_t count, double amount,
                                  uint64_t seed);
 

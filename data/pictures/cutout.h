@@ -7,7 +7,7 @@
 
 namespace pal {
 
-/// A picture with transparency, cut to what is visible of it.
+/// An image with transparency, cut to what is visible of it: two images of one size.
 struct Cutout {
   Image colour;  ///< RGB, multiplied by the opacity
   Image alpha;   ///< grey: 0 transparent to 255 opaque

@@ -11,10 +11,11 @@ namespace pal {
 /// names none; nothing if the structure is damaged or the number is none of an orientation.
 std::optional<int> exif_orientation(std::span<const uint8_t> exif);
 
-/// Turns and mirrors the picture so that it stands upright.
+/// Turns and mirrors an image in place, so that one stored in this orientation (1 to 8) stands
+/// upright.
 void apply_orientation(Image& image, int orientation);
 
-/// Both at once; damaged EXIF data is a warning of the image.
+/// Sets an image upright in place, as its EXIF data says; damaged data is a warning of the image.
 void apply_exif(Image& image, std::span<const uint8_t> exif);
 
 }  // namespace pal

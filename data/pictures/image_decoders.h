@@ -3,7 +3,7 @@
 
 namespace pal {
 
-/// A part of a picture, in whole pixels.
+/// A part of a picture, in whole pixels: its top left one and its size.
 struct Region {
   int64_t x = 0;
   int64_t y = 0;
@@ -11,15 +11,17 @@ struct Region {
   int64_t height = 0;
 };
 
-/// The two decoders behind `decode_image`, for bytes that begin like their format.
+/// `decode_image` for bytes that begin like a PNG.
 Image decode_png(std::span<const uint8_t> bytes, const std::string& name, const ImageLimits& limits,
                  bool exif);
+/// `decode_image` for bytes that begin like a JPEG.
 Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name,
                   const ImageLimits& limits, bool exif);
 
-/// Their headers alone.
+/// `read_image_header` for bytes that begin like a PNG.
 ImageHeader read_png_header(std::span<const uint8_t> bytes, const std::string& name,
                             const ImageLimits& limits);
+/// `read_image_header` for bytes that begin like a JPEG.
 ImageHeader read_jpeg_header(std::span<const uint8_t> bytes, const std::string& name,
                              const ImageLimits& limits);
 
@@ -31,7 +33,7 @@ ImageHeader read_jpeg_header(std::span<const uint8_t> bytes, const std::string& 
 Image decode_jpeg_region(std::span<const uint8_t> bytes, const std::string& name,
                          const ImageLimits& limits, const Region& region, int shrink = 1);
 
-/// Throws data if a header's size is empty or beyond the limit.
+/// Throws data if a header's size, in pixels, is empty or beyond the limit.
 void check_image_size(int64_t width, int64_t height, const std::string& name,
                       const ImageLimits& limits);
 

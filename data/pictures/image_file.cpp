@@ -58,7 +58,7 @@ void check_image_size(int64_t width, int64_t height, const std::string& name,
   if (width < 1 || height < 1)
     fail(ErrorKind::data, "{}: empty picture, {}x{}", name, width, height);
   if (width > limits.max_pixels / height)
-    fail(ErrorKind::data, "{}: {}x{} are more than {} pixels; raise --max-pixels if it is wanted",
+    fail(ErrorKind::data, "{}: {}x{} are more than {} pixels; raise max-pixels if it is wanted",
          name, width, height, limits.max_pixels);
 }
 

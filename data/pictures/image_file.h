@@ -7,26 +7,30 @@
 
 namespace pal {
 
-/// An 8-bit picture: grey (1 channel) or RGB (3), rows from the top, channels last.
+/// An 8-bit image: grey (1 channel) or RGB (3), rows from the top, channels last. An image is
+/// pixels; the PNG or JPEG file that it is decoded from is called a picture.
 struct Image {
   int64_t width = 0;
   int64_t height = 0;
   int64_t channels = 0;
-  std::vector<uint8_t> pixels;
-  /// What is wrong with the file although every pixel is there; without the file's name.
+  std::vector<uint8_t> pixels;  ///< [height, width, channels]
+  /// What is wrong with the picture although every pixel is there; without the file's name.
   std::vector<std::string> warnings;
 
+  /// Values in a row of pixels.
   int64_t row() const { return width * channels; }
 };
 
+/// How a picture is encoded.
 enum class ImageFormat : uint8_t { png, jpeg, unknown };
 
 /// The format by the first bytes, whatever the file is called.
 ImageFormat sniff_format(std::span<const uint8_t> bytes);
 
+/// Pictures beyond these are refused.
 struct ImageLimits {
-  int64_t max_pixels = 100'000'000;  ///< checked on the header
-  int max_scans = 500;               ///< of one JPEG
+  int64_t max_pixels = 100'000'000;  ///< width times height, checked on the header
+  int max_scans = 500;               ///< scans of one JPEG
 };
 
 /// Bytes beyond which no file is read: no picture within the limits needs more than some ten a
@@ -46,7 +50,8 @@ struct ImageHeader {
   bool upright = true;
 };
 
-/// Reads no pixels. Throws as `decode_image` for what is wrong with the header or the size.
+/// Reads the header of a PNG or JPEG, no pixels; `name` stands in messages. Throws as
+/// `decode_image` for what is wrong with the header or the size.
 ImageHeader read_image_header(std::span<const uint8_t> bytes, const std::string& name,
                               const ImageLimits& limits = {});
 
@@ -55,18 +60,19 @@ ImageHeader read_image_header(std::span<const uint8_t> bytes, const std::string&
 /// (size and pixels, as Pillow's exif_transpose). `name` stands in messages. Throws data (NAME: or
 /// NAME:OFFSET:) for another format, a size beyond the limits or beyond what so few bytes can hold,
 /// and wherever pixels were lost or cannot be trusted; a bent wrapping around whole pixels is a
-/// warning (reliability.md 3).
+/// warning.
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
                    const ImageLimits& limits = {}, bool exif = true);
 
-/// The same for a file; throws as `read_file` if it cannot be read.
+/// Reads and decodes a PNG or JPEG file. Throws as `decode_image`, and as `read_file` if it cannot
+/// be read.
 Image read_image(const std::string& path, const ImageLimits& limits = {});
 
-/// Encodes as PNG. Throws usage unless the picture has 1 or 3 channels and as many pixels as its
+/// Encodes an image as PNG. Throws usage unless it has 1 or 3 channels and as many pixels as its
 /// size says.
 std::vector<uint8_t> encode_png(const Image& image);
 
-/// Writes a PNG through `write_atomic`.
+/// Writes an image as a PNG file. Throws as `encode_png` and `write_atomic`.
 void write_png(const std::string& path, const Image& image);
 
 }  // namespace pal

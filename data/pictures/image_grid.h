@@ -5,7 +5,7 @@
 
 namespace pal {
 
-/// One picture of many of equal size, filled row by row with `columns` of them, `gap` white pixels
+/// One image of many of equal size, filled row by row with `columns` of them, `gap` white pixels
 /// between neighbours; missing ones in the last row are white. If any is RGB, so is the result.
 /// Throws usage for no images, unequal sizes or fewer than one column.
 Image image_grid(std::span<const Image> images, int64_t columns, int64_t gap);

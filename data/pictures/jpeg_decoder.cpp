@@ -1,3 +1,15 @@
+// JPEG by libjpeg, so that no lost pixel goes unnoticed.
+//
+// Flow: header (size and plausibility, before anything is allocated for pixels), EXIF, colours,
+// then all rows or those of a region.
+// Errors: libjpeg's callbacks must not return, so every call into it runs in guard_ (setjmp), and a
+// jump skips no destructor: what the lambdas touch are members and objects outside of them. text_
+// says what was wrong, and lost() throws it.
+// Warnings: after damage libjpeg makes pixels up and goes on. warn() lets pass what leaves every
+// pixel in place and takes the rest for errors. A file without its end is whole if all its scans
+// were seen.
+// Regions: upsampled chroma depends on neighbouring blocks, so read_region decodes a margin and
+// drops it; its pixels equal those of a full decode.
 #include <cstdio>
 // jpeglib.h needs FILE to be declared before it.
 #include <jpeglib.h>
@@ -93,7 +105,8 @@ class JpegDecoder {
       warnings_.push_back(text);
   }
 
-  /// Which of libjpeg's warnings leave all pixels in place: reliability.md section 3.
+  /// Tells libjpeg's warnings that leave all pixels in place (a missing end, bytes after it, odd
+  /// markers; after the last line of pixels any) from those about pixels that were lost.
   void warn() {
     format();
     bool harmless = pixels_done_;

@@ -1,3 +1,13 @@
+// Four rows of the result at a time, in whole numbers throughout:
+//   blend_rows     u8 source rows -> u32 sums in 2^-16 of a level, one row after another
+//   interleave     sums >> 8, the four rows side by side: columns[4 * i + row] for value i of a row
+//   blend_columns  the same sums along x, in 2^-24 of a level
+//   round_levels   -> u8, the rows apart again
+// The trick is the interleaving: source pixels along x lie at irregular places, but all channels of
+// one pixel in four rows are neighbours then (12 of the 16 lanes of a vector for RGB), so each
+// weight takes one load and no gather. The lanes beyond belong to the next pixel: they are
+// computed, stored and overwritten, and the last pixel needs room for them.
+// Nothing overflows: weights add up to 2^16, so sums stay below 255.5 * 2^16, then 255.5 * 2^24.
 #include "data/pictures/resize.h"
 
 #include <algorithm>

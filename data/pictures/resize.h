@@ -7,7 +7,7 @@
 
 namespace pal {
 
-/// What to make along one axis of a picture: its pixels from `from` to `to` (edges, so 0 to width
+/// What to make along one axis of an image: its pixels from `from` to `to` (edges, so 0 to width
 /// is all of it) become `outputs` pixels, of which `count` from `first` on are wanted. Only source
 /// pixels in [low, high) count; at these borders the filter is cut and normalised again.
 struct ResizeAxis {
@@ -25,18 +25,22 @@ struct ResizeAxis {
 /// that makes no sense.
 class ResizeWeights {
  public:
+  /// Weights are multiples of 2^-kBits; those of an output add up to 1.
   static constexpr int kBits = 16;
 
   explicit ResizeWeights(const ResizeAxis& axis);
 
-  /// The source pixels that any of the outputs needs: [begin, end).
+  /// The first source pixel that any of the wanted outputs needs.
   int64_t begin() const { return begin_; }
+  /// The pixel after the last one that any of them needs.
   int64_t end() const { return end_; }
+  /// Number of wanted outputs.
   int64_t count() const { return static_cast<int64_t>(sources_.size()); }
-  /// Weights of each output, zeros at the end included.
+  /// Number of weights of each output, zeros at the end included.
   int64_t taps() const { return taps_; }
-  /// The first source pixel of a wanted output, and its weights.
+  /// The source pixel that the first weight of a wanted output belongs to.
   int64_t source(int64_t output) const { return sources_[static_cast<size_t>(output)]; }
+  /// The taps() weights of a wanted output.
   const uint32_t* weights(int64_t output) const {
     return &weights_[static_cast<size_t>(output * taps_)];
   }
@@ -49,7 +53,7 @@ class ResizeWeights {
   int64_t end_ = 0;
 };
 
-/// Overwrites `out` [y.count(), x.count(), channels] with the resampled picture, within one level
+/// Overwrites `out` [y.count(), x.count(), channels] with the resampled image, within one level
 /// of Pillow's Image.resize. `source` holds at least the pixels that the weights need; its top left
 /// one is (left, top) in their coordinates. Throws usage if it does not, or `out` has another size.
 void resize(const Image& source, int64_t left, int64_t top, const ResizeWeights& x,

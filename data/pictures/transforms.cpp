@@ -147,16 +147,15 @@ void make_view(const Part& part, const Sampling& sampling, const TransformSpec& 
 int64_t view_count(const TransformSpec& spec) { return spec.crop == CropKind::ten ? 10 : 1; }
 
 void check_transform(const TransformSpec& spec) {
-  expect(spec.size >= 1 && spec.size <= kMostSize, "--image-size: expected 1 to {}, got {}",
+  expect(spec.size >= 1 && spec.size <= kMostSize, "image-size: expected 1 to {}, got {}",
          kMostSize, spec.size);
   expect(spec.resize == 0 || (spec.resize >= spec.size && spec.resize <= 4 * kMostSize),
-         "--resize: expected the crop's size {} to {}, got {}", spec.size, 4 * kMostSize,
+         "resize: expected the crop's size {} to {}, got {}", spec.size, 4 * kMostSize,
          spec.resize);
   expect(spec.scale_min > 0.0 && spec.scale_min <= spec.scale_max && spec.scale_max <= 1.0,
-         "--crop-scale: expected 0 < min <= max <= 1, got {} to {}", spec.scale_min,
-         spec.scale_max);
+         "crop-scale: expected 0 < min <= max <= 1, got {} to {}", spec.scale_min, spec.scale_max);
   expect(spec.ratio_min > 0.0 && spec.ratio_min <= spec.ratio_max && std::isfinite(spec.ratio_max),
-         "--crop-ratio: expected 0 < min <= max, got {} to {}", spec.ratio_min, spec.ratio_max);
+         "crop-ratio: expected 0 < min <= max, got {} to {}", spec.ratio_min, spec.ratio_max);
   expect(spec.channels == 1 || spec.channels == kChannels, "channels: expected 1 or 3, got {}",
          spec.channels);
 }

@@ -15,10 +15,11 @@ enum class CropKind : uint8_t {
   ten,             ///< the same with four corners, the middle, and their five mirror images
 };
 
+/// How an encoded picture becomes the square image that a network sees.
 struct TransformSpec {
   CropKind crop = CropKind::center;
-  int64_t size = 224;  ///< side of the square result
-  /// Shorter side before center and ten crops; 0: round(size * 256 / 224).
+  int64_t size = 224;  ///< side of the square result, in pixels
+  /// Shorter side before center and ten crops, in pixels; 0: round(size * 256 / 224).
   int64_t resize = 0;
   double scale_min = 0.08;  ///< random_resized: share of the picture's area
   double scale_max = 1.0;
@@ -33,7 +34,7 @@ struct TransformSpec {
   ImageLimits limits;
 };
 
-/// Pictures that make_views makes of one: 10 for ten crops, else 1.
+/// Images that `make_views` makes of one picture: 10 for ten crops, else 1.
 int64_t view_count(const TransformSpec& spec);
 
 /// Throws usage, naming the option, for sizes, scales or ratios that make no sense.

@@ -3,7 +3,7 @@
 #include <numeric>
 #include <utility>
 
-#include "data/batches/loader.h"
+#include "data/batches/memory_loader.h"
 
 namespace pal {
 namespace {
@@ -17,7 +17,7 @@ class MemoryDataset : public Dataset {
 
   std::unique_ptr<Batches> batches(std::vector<int64_t> indices,
                                    const LoaderOptions& options) const override {
-    return std::make_unique<BatchLoader>(set_, std::move(indices), options);
+    return std::make_unique<MemoryLoader>(set_, std::move(indices), options);
   }
   const ImageSet* in_memory() const override { return &set_; }
   std::string item_name(int64_t index) const override { return std::to_string(index); }

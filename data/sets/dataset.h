@@ -5,24 +5,24 @@
 
 #include "data/batches/batches.h"
 #include "data/sources/image_set.h"
-#include "data/sources/image_source.h"
+#include "data/sources/picture_source.h"
 
 namespace pal {
 
 /// What programs need to know of a data set.
 struct DatasetInfo {
   std::string name;
-  int64_t count = 0;
+  int64_t count = 0;   ///< images
   int64_t height = 0;  ///< of the images as a network gets them
   int64_t width = 0;
   int64_t channels = 0;
   std::vector<std::string> class_names;
-  uint64_t fingerprint = 0;
+  uint64_t fingerprint = 0;  ///< as ImageSet and PictureSource have it
 
   int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
 };
 
-/// The indices of all images.
+/// The indices of all images of a set, ascending.
 std::vector<int64_t> all_images(const DatasetInfo& info);
 
 /// Labelled images that come in batches, wherever they are kept.
@@ -35,7 +35,7 @@ class Dataset {
   /// Throws usage if the options do not fit the set or there is no whole batch.
   virtual std::unique_ptr<Batches> batches(std::vector<int64_t> indices,
                                            const LoaderOptions& options) const = 0;
-  /// Of all images, in order.
+  /// Batches of all images of the set.
   std::unique_ptr<Batches> batches(const LoaderOptions& options) const;
   /// The pixels, if they are in memory; else null.
   virtual const ImageSet* in_memory() const { return nullptr; }
@@ -53,7 +53,7 @@ std::unique_ptr<Dataset> memory_dataset(ImageSet set);
 /// Encoded pictures, decoded to `size` x `size` with 1 or 3 channels when batches are made: the
 /// loader's transform says how. Classes are called as the source says, or by `class_names`, one for
 /// each.
-std::unique_ptr<Dataset> encoded_dataset(std::unique_ptr<ImageSource> source, int64_t size,
+std::unique_ptr<Dataset> encoded_dataset(std::unique_ptr<PictureSource> source, int64_t size,
                                          int64_t channels,
                                          std::vector<std::string> class_names = {});
 

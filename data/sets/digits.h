@@ -5,8 +5,8 @@
 
 namespace pal {
 
-/// OpenCV's digits: a sheet of 50 rows and 100 columns of 20x20 grey pictures, five rows to a
-/// digit. See `load_dataset`.
+/// Loads OpenCV's digits from their sheet, digits.png: 50 rows and 100 columns of 20x20 grey
+/// images, five rows to a digit. Looks for it and throws as `load_dataset`.
 ImageSet load_digits(Split split, const std::string& folder);
 
 }  // namespace pal

@@ -9,7 +9,7 @@ namespace {
 
 class EncodedDataset : public Dataset {
  public:
-  EncodedDataset(std::unique_ptr<ImageSource> source, int64_t size, int64_t channels,
+  EncodedDataset(std::unique_ptr<PictureSource> source, int64_t size, int64_t channels,
                  std::vector<std::string> class_names)
       : Dataset({source->name(), source->count(), size, size, channels, std::move(class_names),
                  source->fingerprint()}),
@@ -29,12 +29,12 @@ class EncodedDataset : public Dataset {
   std::string item_name(int64_t index) const override { return source_->item_name(index); }
 
  private:
-  std::unique_ptr<ImageSource> source_;
+  std::unique_ptr<PictureSource> source_;
 };
 
 }  // namespace
 
-std::unique_ptr<Dataset> encoded_dataset(std::unique_ptr<ImageSource> source, int64_t size,
+std::unique_ptr<Dataset> encoded_dataset(std::unique_ptr<PictureSource> source, int64_t size,
                                          int64_t channels, std::vector<std::string> class_names) {
   if (class_names.empty()) class_names = source->class_names();
   expect(class_names.size() == source->class_names().size(), "{}: {} class names for {} classes",

@@ -5,7 +5,7 @@
 
 namespace pal {
 
-/// A data set by name:
+/// Loads a part of a data set by name:
 /// - `fashion-mnist`: 60,000 training and 10,000 test images, grey 28x28, of 10 classes. Looked
 ///   for in `folder`, or if that is empty in $PALINDROME_DATA/fashion-mnist, $PALINDROME_DATA and
 ///   the folder of Debian's dataset-fashion-mnist.

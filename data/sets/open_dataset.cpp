@@ -25,7 +25,7 @@ bool in_memory(const std::string& name) {
   return name == "fashion-mnist" || name == "digits" || name.rfind("synthetic:", 0) == 0;
 }
 
-/// Sets of encoded pictures that `pal-data prepare` makes.
+/// Sets of class folders that are made (prepared) from Debian packages.
 bool is_prepared(const std::string& name) { return name == "stamps" || name == "clipart"; }
 
 bool is_folder(const fs::path& path) {
@@ -44,8 +44,8 @@ std::string place_of(const DatasetSpec& spec) {
   std::vector<std::string> places = data_places(spec.name, {cache_folder() + "/" + spec.name});
   for (const std::string& place : places)
     if (is_folder(fs::path(place) / "train")) return place;
-  fail(ErrorKind::data, "{0}: not in {1}; make it with pal-data prepare {0}, or name its folder",
-       spec.name, fmt::join(places, ", "));
+  fail(ErrorKind::data, "{0}: not in {1}; prepare {0} first, or name its folder", spec.name,
+       fmt::join(places, ", "));
 }
 
 bool has_shards(const std::string& folder, const std::string& prefix) {
@@ -98,7 +98,7 @@ std::vector<std::string> shard_class_names(const DatasetSpec& spec) {
 }
 
 std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split, Layout layout) {
-  std::unique_ptr<ImageSource> source;
+  std::unique_ptr<PictureSource> source;
   if (layout == Layout::shards)
     source =
         tar_shards(shards_of_split(spec, split),

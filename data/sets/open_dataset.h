@@ -12,7 +12,8 @@ namespace pal {
 struct DatasetSpec {
   /// - a set known to `load_dataset` (fashion-mnist, digits, synthetic:...), looked for in `folder`
   ///   if that is given;
-  /// - stamps or clipart, made by `pal-data prepare`, in `folder` or else where that puts them;
+  /// - stamps or clipart, class folders prepared from Debian packages, in `folder` or else below
+  ///   $PALINDROME_DATA or the cache folder;
   /// - a folder: with class folders in train/, val/ and perhaps test/; with tar shards train*.tar,
   ///   val*.tar, test*.tar; or with the IDX files of the MNIST family;
   /// - a list of shards as a pattern, such as shards/train-{000..146}.tar;
@@ -32,8 +33,8 @@ struct DatasetSpec {
   bool operator==(const DatasetSpec&) const = default;
 };
 
-/// The part of a data set. `test` of a folder without one is its val. Throws data or usage, naming
-/// what was looked for.
+/// Opens a part of a data set. `test` of a folder without one is its val. Throws data or usage,
+/// naming what was looked for.
 std::unique_ptr<Dataset> open_dataset(const DatasetSpec& spec, Split split);
 
 /// Whether the set brings images for validation beside those for training.

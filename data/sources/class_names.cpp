@@ -94,7 +94,7 @@ std::vector<std::string> class_names_for(const std::vector<std::string>& folder_
   return names_in_order(list);
 }
 
-void expect_same_classes(const ImageSource& a, const ImageSource& b) {
+void expect_same_classes(const PictureSource& a, const PictureSource& b) {
   const auto& left = a.class_names();
   const auto& right = b.class_names();
   if (left == right) return;

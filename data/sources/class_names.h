@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "data/sources/image_source.h"
+#include "data/sources/picture_source.h"
 
 namespace pal {
 
@@ -17,7 +17,8 @@ std::vector<std::string> read_class_names(const std::string& path);
 
 /// Where a folder of shards has the names of its classes.
 inline constexpr const char* kClassFile = "classes.txt";
-/// Those names, or nothing if the folder has no such file.
+/// The names in a folder's kClassFile, or nothing if it has no such file. Throws as
+/// `read_class_names`.
 std::vector<std::string> class_names_in(const std::string& folder);
 
 /// Names for class folders. If the file has an id for every folder (lines "ID NAME", as in
@@ -29,6 +30,6 @@ std::vector<std::string> class_names_for(const std::vector<std::string>& folder_
 
 /// Throws usage, with both counts and the first class that only one has, unless two sets have the
 /// same classes in the same order.
-void expect_same_classes(const ImageSource& a, const ImageSource& b);
+void expect_same_classes(const PictureSource& a, const PictureSource& b);
 
 }  // namespace pal

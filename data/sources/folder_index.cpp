@@ -1,3 +1,12 @@
+// Flow: Walk reads the root, whose folders are the classes; then up to eight threads (parallel_io)
+// take class folders and visit each and all below, every visit adding its folders to the list that
+// is worked through. Folders and names are sorted and the classes merged in order, so the index
+// does not depend on threads or on the order in which a file system lists names.
+// Cost: one listing per folder. The entries' types come with it; only links, and entries of file
+// systems that give no types, are examined.
+// Links to folders are followed, so a folder can lie in itself: is_above() compares it with those
+// it was reached through, by device and inode.
+// Memory: a million names lie in NameLists; the parts are freed while they are merged.
 #include "data/sources/folder_index.h"
 
 #include <dirent.h>

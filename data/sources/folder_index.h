@@ -23,7 +23,7 @@ struct FolderIndex {
   struct Folder {
     std::string path;   ///< below the root: CLASS or CLASS/SUB/...
     int32_t label = 0;  ///< -1 for the root itself
-    int64_t first = 0;  ///< its first picture; they end where the next folder's begin
+    int64_t first = 0;  ///< its first picture; its pictures end where the next folder's begin
     FileStamp stamp;
   };
 
@@ -31,7 +31,7 @@ struct FolderIndex {
   std::vector<Folder> folders;  ///< the root with an empty path, then each class with all below it
   NameList pictures;            ///< file names without their folder
   SkippedEntries skipped;
-  std::vector<std::string> loops;  ///< paths of the links
+  std::vector<std::string> loops;  ///< paths of links to a folder that they lie in
   /// Later changes must show in the folders' stamps: no folder was modified just before, and every
   /// link led to a file or to a folder outside.
   bool settled = true;
@@ -46,7 +46,7 @@ struct FolderIndex {
 /// offence at empty classes.
 FolderIndex index_folders(const std::string& root, int64_t most_folders = 1'000'000);
 
-/// PATH of one picture below the root.
+/// The path of one picture, below the root.
 std::string picture_path(const FolderIndex& index, int64_t picture);
 /// The folder that holds a picture.
 const FolderIndex::Folder& folder_of(const FolderIndex& index, int64_t picture);

@@ -13,6 +13,7 @@ class Hasher {
   ~Hasher();
   void add(std::string_view text);
   void add(int64_t number);
+  /// The hash of all that was added so far.
   uint64_t value() const;
 
  private:

@@ -6,7 +6,7 @@
 
 namespace pal {
 
-/// Images [n, h, w] or [n, h, w, channels] and labels [n] from two IDX files, plain or gzip.
+/// Loads images [n, h, w] or [n, h, w, channels] and labels [n] from two IDX files, plain or gzip.
 /// `classes` 0 means the largest label + 1. Throws data as `read_idx`; if the counts differ, with
 /// both; if a label is not below `classes`, with its index and both numbers.
 ImageSet load_idx_set(const std::string& images_path, const std::string& labels_path,
@@ -15,9 +15,9 @@ ImageSet load_idx_set(const std::string& images_path, const std::string& labels_
 /// Whether a folder holds train-images-idx3-ubyte or the same with .gz.
 bool is_idx_folder(const std::string& folder);
 
-/// The training or test images (`t10k-*`) of a folder with the four IDX files of the MNIST family,
-/// plain or gzip. `classes` 0 means the largest label of both parts + 1. Throws data, naming the
-/// file, if one is missing; else as `load_idx_set`.
+/// Loads the training or test images (`t10k-*`) of a folder with the four IDX files of the MNIST
+/// family, plain or gzip. `classes` 0 means the largest label of both parts + 1. Throws data,
+/// naming the file, if one is missing; else as `load_idx_set`.
 ImageSet load_idx_folder(const std::string& folder, Split split, int64_t classes = 0);
 
 }  // namespace pal

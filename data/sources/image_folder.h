@@ -3,14 +3,15 @@
 #include <string>
 
 #include "data/sources/folder_index.h"
-#include "data/sources/image_source.h"
 #include "data/sources/index_cache.h"
+#include "data/sources/picture_source.h"
 
 namespace pal {
 
 /// Pictures in class folders.
-class ImageFolder : public ImageSource {
+class ImageFolder : public PictureSource {
  public:
+  /// The pictures that an index lists below `root`.
   ImageFolder(std::string root, FolderIndex index);
 
   const std::string& name() const override { return name_; }
@@ -21,6 +22,7 @@ class ImageFolder : public ImageSource {
   void read(int64_t index, std::vector<uint8_t>& bytes, int64_t most) const override;
   uint64_t fingerprint() const override { return fingerprint_; }
 
+  /// What the folder holds beside pictures.
   const SkippedEntries& skipped() const { return index_.skipped; }
 
  private:

@@ -18,13 +18,16 @@ struct ImageSet {
   std::vector<int32_t> labels;           ///< [count], each in [0, classes)
   uint64_t fingerprint = 0;              ///< XXH3 of pixels and labels: equal data, equal number
 
+  /// Values of one image.
   int64_t image_size() const { return height * width * channels; }
 };
 
+/// The part of a data set that is wanted.
 enum class Split : uint8_t { train, validation, test, all };
+/// "train", "val", "test" or "all", as folders and shards of the part are called.
 const char* name_of(Split split);
 
-/// Sets the fingerprint from pixels and labels.
+/// Computes the fingerprint of a set from its pixels and labels.
 void set_fingerprint(ImageSet& set);
 
 }  // namespace pal

@@ -1,3 +1,6 @@
+// The file: the title ("palindrome index KIND", a line's end, KEY), the content, and a 64-bit XXH3
+// of the content seeded with that of the title. Numbers are int64 as the machine has them; texts
+// and lists begin with their size. A file that is not exactly so is not used.
 #include "data/sources/index_cache.h"
 
 #include <fmt/core.h>

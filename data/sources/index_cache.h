@@ -29,7 +29,7 @@ class CacheWriter {
   std::string bytes_;
 };
 
-/// Reads the same back. Throws data where the bytes do not hold what is asked for.
+/// Reads back what a CacheWriter wrote. Throws data where the bytes do not hold what is asked for.
 class CacheReader {
  public:
   explicit CacheReader(std::vector<uint8_t> bytes, size_t begin, size_t end)
@@ -44,7 +44,8 @@ class CacheReader {
   bool at_end() const { return at_ == end_; }
 
  private:
-  /// A number of items of at least `item` bytes each that fit in what is left.
+  /// Reads a number of items, of at least `item` bytes each; throws unless they fit in what is
+  /// left.
   size_t count(size_t item);
   const uint8_t* take(size_t size);
 

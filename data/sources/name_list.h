@@ -12,7 +12,8 @@ namespace pal {
 class NameList {
  public:
   NameList() = default;
-  /// From what `text` and `ends` gave. `ends` must rise and end with the text's size.
+  /// A list from what `text` and `ends` of another gave. `ends` must rise and end with the text's
+  /// size.
   NameList(std::string text, std::vector<int64_t> ends)
       : text_(std::move(text)), ends_(std::move(ends)) {}
 
@@ -36,8 +37,9 @@ class NameList {
     text_.reserve(bytes);
   }
 
-  /// All names one after another, and where each ends.
+  /// All names one after another.
   const std::string& text() const { return text_; }
+  /// Where in `text` each name ends, in bytes.
   const std::vector<int64_t>& ends() const { return ends_; }
 
  private:

@@ -10,7 +10,7 @@ namespace pal {
 
 /// The samples of several archives, one after another.
 struct ShardIndex {
-  std::vector<FileStamp> stamps;  ///< of the archives
+  std::vector<FileStamp> stamps;  ///< each archive's, when it was indexed
   std::vector<int64_t> firsts;    ///< each archive's first sample
   TarSamples samples;
 };

@@ -11,11 +11,11 @@ namespace pal {
 
 /// Labelled pictures in tar archives: where they are, not what they hold.
 struct TarSamples {
-  NameList pictures;            ///< member names
-  std::vector<int64_t> begins;  ///< of the pictures' content in their archive
-  std::vector<int64_t> sizes;
-  std::vector<int64_t> labels;
-  int64_t members = 0;                ///< files of any kind
+  NameList pictures;                  ///< member names
+  std::vector<int64_t> begins;        ///< offset of each picture's content in its archive, in bytes
+  std::vector<int64_t> sizes;         ///< of each picture, in bytes
+  std::vector<int64_t> labels;        ///< of each picture
+  int64_t members = 0;                ///< files of any kind in the archives
   std::vector<std::string> warnings;  ///< ARCHIVE: what is bent
 
   int64_t count() const { return pictures.size(); }
@@ -28,7 +28,7 @@ struct TarSamples {
 /// number, and keys that come twice.
 TarSamples parse_tar(const RandomReader& archive);
 
-/// What pal-inspect says about an archive.
+/// What an archive of labelled pictures holds, in numbers.
 struct TarSummary {
   int64_t samples = 0;
   int64_t members = 0;
@@ -36,7 +36,7 @@ struct TarSummary {
   std::vector<std::string> warnings;
 };
 
-/// The same for an archive in memory.
+/// Summarises an archive in memory; `name` stands in messages. Throws as `parse_tar`.
 TarSummary inspect_tar(std::span<const uint8_t> bytes, const std::string& name);
 
 }  // namespace pal

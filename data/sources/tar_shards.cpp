@@ -14,7 +14,7 @@
 namespace pal {
 namespace {
 
-class TarShards : public ImageSource {
+class TarShards : public PictureSource {
  public:
   TarShards(std::string name, std::vector<std::string> paths, std::vector<std::string> class_names,
             ShardIndex index)
@@ -84,7 +84,7 @@ class TarShards : public ImageSource {
   uint64_t fingerprint_ = 0;
 };
 
-void report(const ImageSource& source, size_t shards, const std::vector<std::string>& warnings) {
+void report(const PictureSource& source, size_t shards, const std::vector<std::string>& warnings) {
   constexpr size_t kMost = 3;
   for (size_t i = 0; i < std::min(kMost, warnings.size()); ++i) log_warning("{}", warnings[i]);
   if (warnings.size() > kMost)
@@ -95,10 +95,10 @@ void report(const ImageSource& source, size_t shards, const std::vector<std::str
 
 }  // namespace
 
-std::unique_ptr<ImageSource> tar_shards(const std::vector<std::string>& paths,
-                                        const std::string& name,
-                                        std::vector<std::string> class_names,
-                                        const std::string& cache) {
+std::unique_ptr<PictureSource> tar_shards(const std::vector<std::string>& paths,
+                                          const std::string& name,
+                                          std::vector<std::string> class_names,
+                                          const std::string& cache) {
   expect(!paths.empty(), "{}: no tar shards", one_line(name));
   std::set<std::string> seen;
   for (const std::string& path : paths)

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "data/sources/image_source.h"
 #include "data/sources/index_cache.h"
+#include "data/sources/picture_source.h"
 
 namespace pal {
 
@@ -15,9 +15,9 @@ namespace pal {
 /// shard anew: no descriptor stays open, and a shard that changed in size is an error. Logs counts
 /// and what is bent. Throws usage for no paths, the same one twice, no picture or fewer than two
 /// classes; data (SHARD:OFFSET or SHARD:MEMBER) for broken shards; environment for other failures.
-std::unique_ptr<ImageSource> tar_shards(const std::vector<std::string>& paths,
-                                        const std::string& name,
-                                        std::vector<std::string> class_names = {},
-                                        const std::string& cache = index_cache_folder());
+std::unique_ptr<PictureSource> tar_shards(const std::vector<std::string>& paths,
+                                          const std::string& name,
+                                          std::vector<std::string> class_names = {},
+                                          const std::string& cache = index_cache_folder());
 
 }  // namespace pal

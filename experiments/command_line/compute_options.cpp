@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "kernels/library/cuda_settings.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"

@@ -18,15 +18,18 @@ struct ComputeOptions {
   bool allow_nondeterministic = false;
 };
 
+/// Adds --device, --threads, --precision, --autotune and --allow-nondeterministic to a program;
+/// `group` is their heading in the help.
 void add_compute_options(CLI::App& app, ComputeOptions& options, const std::string& group);
 
 /// After parsing: sets threads and the GPU libraries' precision and returns the device. Throws
 /// usage for words that do not fit and environment for what this machine cannot do.
 Device apply_compute_options(const ComputeOptions& options);
 
-/// For people: "cpu", or "cuda:0 (NVIDIA H200)".
+/// The device for people: "cpu", or "cuda:0 (NVIDIA H200)".
 std::string describe_device(Device device);
-/// "oneDNN 2.6.3", or the GPU's driver and libraries.
+/// The libraries that compute on the device, for people: "oneDNN 2.6.3", or the GPU's driver and
+/// libraries.
 std::string describe_libraries(Device device);
 
 }  // namespace pal

@@ -38,7 +38,7 @@ InputSpec input_spec(const std::vector<float>& mean, const std::vector<float>& s
 
 void add_data_options(CLI::App& app, DataOptions& o, const std::string& group) {
   app.add_option("--dataset", o.dataset,
-                 "fashion-mnist, digits, stamps, clipart, "
+                 "fashion-mnist, digits, stamps or clipart (made by pal-data prepare), "
                  "synthetic:CLASSES[:COUNT[:SIZE[:CHANNELS]]], a folder "
                  "(train/CLASS/*.JPEG, tar shards or IDX files) or a pattern of tar shards")
       ->group(group);

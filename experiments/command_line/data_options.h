@@ -18,18 +18,19 @@ struct DataOptions {
   std::string folder;   ///< DIR
   std::string dataset;  ///< empty: what the checkpoint was trained on, if it says so
   std::string class_names;
-  int64_t resize = 0;
+  int64_t resize = 0;    ///< shorter side before the crop, in pixels; 0: in proportion to the crop
   int64_t workers = -1;  ///< -1: as many as suit the device
-  std::string bad_images = "error";
-  double bad_images_max = 0.001;
+  std::string bad_images = "error";  ///< or "skip"
+  double bad_images_max = 0.001;     ///< share of the pictures that may be skipped
   int64_t max_pixels = ImageLimits().max_pixels;
   bool exif = false;
 };
 
-/// The options of every program that reads images, but DIR.
+/// Adds the options of every program that reads images, but DIR; `group` is their heading in the
+/// help.
 void add_data_options(CLI::App& app, DataOptions& options, const std::string& group);
 
-/// After parsing. Throws usage naming the flag.
+/// Checks the options after parsing. Throws usage naming the flag.
 void check_data_options(const DataOptions& options);
 
 /// Mean and deviation of each colour in [0, 1]: as given, or for an empty list ImageNet's (colour)

@@ -35,9 +35,10 @@ void print_error(const std::string& name, const std::string& message);
 /// The line `warning: MESSAGE` on stderr.
 void print_warning(const std::string& message);
 
-/// Parses the command line, with `--version` added. False if `--help` or `--version` was asked for
-/// and has been answered on stdout. Throws usage for anything that does not fit; an unknown option
-/// is answered with the nearest known one. Numbers that are not finite are refused everywhere.
+/// Parses the command line, with `--version` added; returns false if `--help` or `--version` was
+/// asked for and has been answered on stdout. Throws usage for anything that does not fit; an
+/// unknown option is answered with the nearest known one. Numbers that are not finite are refused
+/// everywhere.
 bool parse_options(CLI::App& app, int argc, const char* const* argv);
 
 /// Throws usage if the values given to an option of real numbers are not finite ones, or those of

@@ -20,13 +20,15 @@ struct RunOptions {
   bool quiet = false;
 };
 
+/// Adds the options of every program that runs a trained model.
 void add_run_options(CLI::App& app, RunOptions& options);
 
 /// After parsing: sets threads, precision, memory limit and log level, and returns the device.
 /// Throws usage or environment for what this machine cannot do.
 Device apply_run_options(const RunOptions& options);
 
-/// The compute type that --precision asks for, into a checkpoint's configuration.
+/// Puts the compute type that --precision asks for, if it is given, into a checkpoint's
+/// configuration.
 void set_precision(const RunOptions& options, ModelConfig& config);
 
 }  // namespace pal

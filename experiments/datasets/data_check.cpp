@@ -26,7 +26,7 @@ CheckResult check_pictures(const std::vector<PicturePart>& parts, const CheckOpt
   std::atomic<int64_t> bytes_read = 0;
   std::atomic<int64_t> warnings = 0;
   for (const PicturePart& part : parts) {
-    const ImageSource& source = *part.source;
+    const PictureSource& source = *part.source;
     std::mutex mutex;
     std::map<int64_t, BadPicture> bad;
     const auto check = [&](int64_t index) {

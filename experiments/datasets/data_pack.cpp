@@ -25,7 +25,7 @@ constexpr int64_t kMostShards = 1'000'000;
 constexpr int64_t kMostBytes = 1 << 30;
 
 /// KEY.jpg and KEY.cls. The key is the picture's place in the shuffled order.
-void add_sample(TarWriter& tar, const ImageSource& source, int64_t index, int64_t place,
+void add_sample(TarWriter& tar, const PictureSource& source, int64_t index, int64_t place,
                 std::vector<uint8_t>& bytes) {
   source.read(index, bytes, kMostBytes);
   const ImageFormat format = sniff_format(bytes);
@@ -38,7 +38,7 @@ void add_sample(TarWriter& tar, const ImageSource& source, int64_t index, int64_
   tar.add(key + ".cls", {reinterpret_cast<const uint8_t*>(label.data()), label.size()});
 }
 
-void write_part(const std::string& name, const ImageSource& source, int64_t shards,
+void write_part(const std::string& name, const PictureSource& source, int64_t shards,
                 const std::string& folder, const PackOptions& o) {
   const int64_t count = source.count();
   const std::vector<int64_t> order = epoch_order(count, o.seed, 0);
@@ -72,7 +72,7 @@ std::string class_lines(const std::vector<std::string>& names) {
   return lines;
 }
 
-std::unique_ptr<ImageSource> open_val(const std::string& folder) {
+std::unique_ptr<PictureSource> open_val(const std::string& folder) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored)) return nullptr;
   return image_folder(folder);
@@ -81,8 +81,8 @@ std::unique_ptr<ImageSource> open_val(const std::string& folder) {
 }  // namespace
 
 PackResult pack_shards(const PackOptions& o) {
-  const std::unique_ptr<ImageSource> train = image_folder(o.folder + "/train");
-  const std::unique_ptr<ImageSource> val = open_val(o.folder + "/val");
+  const std::unique_ptr<PictureSource> train = image_folder(o.folder + "/train");
+  const std::unique_ptr<PictureSource> val = open_val(o.folder + "/val");
   if (val) expect_same_classes(*train, *val);
   expect(o.shards >= 1 && o.shards <= std::min(kMostShards, train->count()),
          "--shards: expected 1 to {}, got {}", std::min(kMostShards, train->count()), o.shards);

@@ -5,6 +5,7 @@
 
 namespace pal {
 
+/// What is packed, and into how many shards.
 struct PackOptions {
   std::string folder;  ///< with train/CLASS and perhaps val/CLASS
   std::string output;
@@ -14,6 +15,7 @@ struct PackOptions {
   std::function<void(const std::string&)> show = [](const std::string&) {};  ///< progress
 };
 
+/// What was packed, both parts together.
 struct PackResult {
   std::string folder;
   bool made = false;  ///< false: the same shards were there already, and the counts are 0

@@ -109,7 +109,7 @@ nlohmann::ordered_json range_json(const Range& range) {
 PartStatistics part_statistics(const PicturePart& part, const StatisticsOptions& options) {
   const TransformSpec& transform = options.transform;
   check_transform(transform);
-  const ImageSource& source = *part.source;
+  const PictureSource& source = *part.source;
   Sums sums;
   sums.part.name = part.name;
   sums.part.class_names = source.class_names();

@@ -7,7 +7,7 @@
 #include <optional>
 #include <sstream>
 
-#include "experiments/datasets/command.h"
+#include "experiments/datasets/child_process.h"
 #include "experiments/report/run_log.h"
 #include "runtime/error.h"
 #include "runtime/file.h"

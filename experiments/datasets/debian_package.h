@@ -11,6 +11,7 @@ struct DebianPackage {
   std::string version;
   std::string root;  ///< what stands for / in the package: empty if it is installed
 
+  /// Where a file of the package lies; `absolute` is its path when installed.
   std::string path(const std::string& absolute) const { return root + absolute; }
 };
 

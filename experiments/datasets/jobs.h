@@ -47,8 +47,9 @@ void run_jobs(int64_t count, int64_t workers, Job&& job, const std::function<voi
 /// Says how far counted work is.
 class JobClock {
  public:
-  /// "train: 1,200 of 6,000 pictures, 480/s, ETA 0:10".
+  /// A line of progress: "train: 1,200 of 6,000 pictures, 480/s, ETA 0:10".
   std::string text(const std::string& what, int64_t done, int64_t count) const;
+  /// Seconds since the clock was made.
   double seconds() const;
 
  private:

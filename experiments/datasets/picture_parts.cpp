@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 constexpr const char* kParts[] = {"train", "val", "test"};
 
 /// Single files, all of one class.
-class PictureFiles : public ImageSource {
+class PictureFiles : public PictureSource {
  public:
   PictureFiles(std::string name, std::vector<std::string> paths)
       : name_(std::move(name)), paths_(std::move(paths)) {}

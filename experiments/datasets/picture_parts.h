@@ -3,14 +3,14 @@
 #include <string>
 #include <vector>
 
-#include "data/sources/image_source.h"
+#include "data/sources/picture_source.h"
 
 namespace pal {
 
 /// Pictures that belong together: a part of a data set, or files.
 struct PicturePart {
   std::string name;  ///< train, val or test of a set; else what was asked for
-  std::unique_ptr<ImageSource> source;
+  std::unique_ptr<PictureSource> source;
 };
 
 /// The pictures that arguments name. Each is

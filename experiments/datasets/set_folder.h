@@ -19,6 +19,7 @@ class SetFolder {
   SetFolder(const SetFolder&) = delete;
   SetFolder& operator=(const SetFolder&) = delete;
 
+  /// Whether the folder already holds the wanted set.
   bool ready() const { return ready_; }
   const std::string& folder() const { return folder_; }
   /// Where packages are unpacked.
@@ -38,7 +39,8 @@ class SetFolder {
   int lock_ = -1;
 };
 
-/// Writes a file of a set in the making, which needs no care beyond that: throws environment.
+/// Writes a file of a set in the making: not through `write_atomic`, as the whole set is put into
+/// its place at the end. Throws environment.
 void write_plain(const std::string& path, std::span<const uint8_t> bytes);
 
 }  // namespace pal

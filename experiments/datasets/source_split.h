@@ -5,6 +5,7 @@
 
 namespace pal {
 
+/// Names of the sources that pictures for training and for validation are made of.
 struct SourceSplit {
   std::vector<std::string> train;  ///< ascending
   std::vector<std::string> val;    ///< ascending

@@ -6,11 +6,13 @@
 
 namespace pal {
 
+/// A class of cut-outs.
 struct StampClass {
   std::string name;
   std::vector<std::string> cutouts;  ///< paths below the package's folder of stamps, ascending
 };
 
+/// The Debian packages of cut-outs and photographs, and the folders that these lie in.
 inline constexpr const char* kStampPackage = "tuxpaint-stamps-default";
 inline constexpr const char* kStampFolder = "/usr/share/tuxpaint/stamps";
 inline constexpr const char* kPhotoPackage = "mate-backgrounds";

@@ -19,23 +19,22 @@ struct FileReport {
   /// jpeg, png, safetensors, checkpoint, pt, tar, idx, unknown
   std::string kind = "unknown";
   Verdict verdict = Verdict::ok;
-  /// One line each; an error is the last.
+  /// What there is to say about the file, one line each; an error is the last.
   std::vector<std::string> messages;
-  /// Of the error, if there is one.
+  /// Kind of the error, if there is one.
   ErrorKind error_kind = ErrorKind::data;
 
-  /// Pictures: the size after EXIF rotation, and the mean red, green and blue (0 to 255) of the
-  /// top-left quarter.
-  int64_t width = 0;
-  int64_t height = 0;
-  std::array<double, 3> top_left{};
-  /// Files of tensors: their names, in the order of their bytes, the sum of all values, metadata.
-  std::vector<std::string> names;
-  double sum = 0.0;
+  // Pictures.
+  int64_t width = 0;                 ///< in pixels, after EXIF rotation
+  int64_t height = 0;                ///< in pixels, after EXIF rotation
+  std::array<double, 3> top_left{};  ///< mean red, green, blue (0 to 255) of the top left quarter
+  // Files of tensors.
+  std::vector<std::string> names;  ///< of the tensors, in the order of their bytes
+  double sum = 0.0;                ///< of all values
   std::map<std::string, std::string> metadata;
-  /// Tar shards: labelled pictures.
-  int64_t samples = 0;
-  /// IDX arrays.
+  // Tar shards.
+  int64_t samples = 0;  ///< labelled pictures
+  // IDX arrays.
   std::vector<int64_t> shape;
 };
 
@@ -46,9 +45,9 @@ FileReport inspect_file(const std::string& path, const ImageLimits& limits = {})
 /// Whether a file of this name is expected to be of a kind that inspect_file knows.
 bool has_known_suffix(const std::string& path);
 
-/// {file, kind, verdict, messages, ...} with the fields of the kind (spec/interfaces.md).
+/// {file, kind, verdict, messages, ...} with the fields of the kind.
 std::string to_json(const FileReport& report);
-/// One line for people.
+/// The report as one line for people.
 std::string to_text(const FileReport& report);
 
 }  // namespace pal

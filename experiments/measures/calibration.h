@@ -5,8 +5,8 @@
 
 #include "experiments/measures/metrics.h"
 
-// How far a classifier's confidences are from its hit rates (experiments.md, 1.5). All in
-// [0, 1] but the overconfidence, which is a ratio.
+// How far a classifier's confidences are from its hit rates (experiments/measures/README.md, 5).
+// All in [0, 1] but the overconfidence, which is a ratio.
 namespace pal {
 
 /// One bin of confidences, [low, high).
@@ -19,9 +19,9 @@ struct CalibrationBin {
   double middle() const { return 0.5 * (low + high); }
   /// Share of positives; 0 for an empty bin.
   double rate() const;
-  /// Error bar of the rate.
+  /// Standard error of the rate.
   double rate_error() const;
-  /// Only fuller bins count.
+  /// Whether the bin has enough entries to count.
   bool kept() const { return entries > 20; }
 };
 
@@ -30,12 +30,12 @@ struct CalibrationBin {
 class OneVersusAll {
  public:
   OneVersusAll();
-  /// The classes of one image.
+  /// Adds one image: its q(y|x), one per class, and its label.
   void add(std::span<const double> probabilities, int32_t label);
   const std::vector<CalibrationBin>& bins() const { return bins_; }
   /// Mean over the entries of kept bins of |bin middle - hit rate|.
   double ece() const;
-  /// Largest of a kept bin.
+  /// Largest |bin middle - hit rate| of a kept bin.
   double mce() const;
 
  private:
@@ -45,15 +45,17 @@ class OneVersusAll {
 /// Overconfidence: the error rate of predictions above a threshold over what the threshold allows.
 struct Overconfidence {
   double threshold = 0.997;
-  int64_t confident = 0;
-  int64_t errors = 0;
+  int64_t confident = 0;  ///< images whose confidence is above the threshold
+  int64_t errors = 0;     ///< wrong predictions among them
 
   /// errors / confident / (1 - threshold); 0 if there are no confident images.
   double value() const;
+  /// Standard error of the value.
   double standard_error() const;
   /// Whether enough images are confident for the number to mean something.
   bool sufficient() const { return confident >= 200; }
 };
+/// Counts confident images and errors among results.
 Overconfidence overconfidence(const std::vector<ImageResult>& results, double threshold);
 
 /// The usual expected calibration error: predictions only, 15 equal bins, mean confidence against

@@ -110,8 +110,7 @@ EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Data
         model.dtype() == DType::f32 ? batch.images : batch.images.to(model.dtype());
     if (spec.foreign) std::fill_n(batch.labels.data<int32_t>(), batch.labels.numel(), 0);
     const Tensor targets = repeated_targets(batch, classes, spec.smoothing, model.dtype());
-    const MixtureResult mixture =
-        model.evaluate(images, targets.to(model.device(), Tag::data), loss);
+    const LossResult mixture = model.evaluate(images, targets.to(model.device(), Tag::data), loss);
     const Tensor all_scores = mixture.scores.to(Device());
     const Tensor nll_joint = mixture.nll_joint.to(Device());
     const Tensor nll_class = mixture.nll_class.to(Device());

@@ -25,7 +25,7 @@ struct EvaluationSpec {
   /// Images of the set, in this order; none: all.
   std::vector<int64_t> indices;
   /// How encoded pictures are decoded. Under ten crops the softmax vectors of the views are
-  /// averaged (1.4) and densities are means over the views.
+  /// averaged and densities are means over the views (experiments/measures/README.md, 4).
   TransformSpec transform;
   int64_t workers = 1;
   BadImageLog* bad_images = nullptr;
@@ -57,7 +57,7 @@ void expect_images_fit(const LoadedModel& loaded, const std::string& path, const
 void expect_classes_fit(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set);
 
 /// Replaces the running statistics of all batch norms by the mean over `batches` batches of the
-/// loader, weights unchanged (experiments.md, section 2: re-averaging).
+/// loader, weights unchanged (experiments/measures/README.md, 9).
 void reaverage_batch_norm(Model& model, Batches& loader, int64_t batches);
 
 /// One line per image, with a header: index, name, label, predicted, rank, confidence, entropy,

@@ -12,15 +12,15 @@ struct GaussianBaseline {
   std::vector<double> variance;  ///< as many, at least that of the noise
 };
 
-/// Mean and variance of x = (v + u) / 255 over the images of a set, v the level, u uniform on [0,
-/// 1). The noise enters exactly, as 1/2 of a level in the mean and 1/12 of a squared level in the
-/// variance, which is the only floor that pixels without contrast need. Of `options`, what concerns
-/// decoding counts (transform, workers, bad images).
+/// Mean and variance of x = (v + u) / 255 over the images of a set, v the level, u uniform on
+/// [0, 1). The noise enters exactly, as 1/2 of a level in the mean and 1/12 of a squared level in
+/// the variance, which is the only floor that pixels without contrast need. Of `options`, what
+/// concerns decoding counts (transform, workers, bad images).
 GaussianBaseline fit_gaussian(const Dataset& set, LoaderOptions options = {});
 
 /// Mean of -log2(density * delta) per dimension, delta = 1/255, over images with the moments `data`
-/// and over the noise (its expectation, not a sample): experiments.md 1.3. Throws usage if the
-/// sizes differ.
+/// and over the noise (its expectation, not a sample): experiments/measures/README.md, 3. Throws
+/// usage if the sizes differ.
 double bits_per_dim(const GaussianBaseline& baseline, const GaussianBaseline& data);
 
 }  // namespace pal

@@ -4,8 +4,9 @@
 #include <vector>
 
 // What the programs report about a classifier with a density, from one record per image
-// (experiments.md, section 1). All sums run in the order of the images and in double, so that
-// neither threads nor batch sizes change a result. Accuracies and other shares lie in [0, 1].
+// (experiments/measures/README.md, whose sections are meant below). All sums run in the order of
+// the images and in double, so that neither threads nor batch sizes change a result. Accuracies and
+// other shares lie in [0, 1].
 namespace pal {
 
 /// What an evaluation keeps of one image. Losses in nats, those of densities per dimension.
@@ -15,7 +16,7 @@ struct ImageResult {
   int32_t predicted = 0;       ///< argmax of q(y|x), the first of equal ones
   int32_t rank = 0;            ///< classes before the label; 0: predicted, below 5: in the top 5
   double confidence = 0.0;     ///< largest q(y|x)
-  double entropy = 0.0;        ///< predictive entropy (1.6)
+  double entropy = 0.0;        ///< predictive entropy (section 6)
   double cross_entropy = 0.0;  ///< CE, of the hard label
   double loss_y = 0.0;         ///< L_Y, of the smoothed label
   double loss_x = 0.0;         ///< L_X = nll_joint
@@ -29,19 +30,19 @@ struct ImageResult {
 ImageResult judge_scores(std::span<const double> scores, int32_t label, double smoothing,
                          std::span<double> probabilities);
 
-/// ln q(x) / D for a value of L_X under uniform class priors (1.2).
+/// ln q(x) / D for a value of L_X under uniform class priors (section 1).
 double log_density(double loss_x, int64_t classes, int64_t dims);
 
-/// Exact bits per dimension of pixel levels 1/255 wide (1.3):
+/// Exact bits per dimension of pixel levels 1/255 wide (section 2):
 /// (L_X + ln(classes) / dims) / ln 2 + K, K = (ln(2 pi) / 2 + mean ln std + ln 255) / ln 2, for
 /// network inputs (x - mean) / std.
 double bits_per_dim(double loss_x, int64_t classes, int64_t dims, std::span<const float> std);
 
 /// L_X / ln 2 + 7.078: the constant of the published table of ImageNet results, which lies about
-/// 0.1 bit below the exact one (1.3). For comparison with that table only.
+/// 0.1 bit below the exact one (sections 2 and 10). For comparison with that table only.
 double bits_per_dim_paper(double loss_x);
 
-/// Means over images.
+/// Means over the images of an evaluation; units as in ImageResult.
 struct EvaluationSummary {
   int64_t images = 0;
   double acc1 = 0.0;

@@ -2,13 +2,17 @@
 #include <string>
 #include <vector>
 
-// Telling unfamiliar images by their density (experiments.md, 4.1). The score of an image is
-// s = ln q(x) / D; all images that are compared must be scored alike, without noise.
+// Telling unfamiliar images by their density (experiments/measures/README.md, 7). The score of an
+// image is s = ln q(x) / D; all images that are compared must be scored alike, without noise.
 namespace pal {
 
-/// one_tailed: low densities are unfamiliar; typicality: those far from the reference's mean,
-/// either way; quantile: those in either tail of the reference's distribution (the headline test).
-enum class OodTest { one_tailed, typicality, quantile };
+/// Which densities count as unfamiliar.
+enum class OodTest {
+  one_tailed,  ///< low ones
+  typicality,  ///< those far from the reference's mean, either way
+  quantile,    ///< those in either tail of the reference's distribution (the headline test)
+};
+/// What the test is called in tables and JSON.
 const char* name_of(OodTest test);
 
 /// The densities of images of the training set, and what they say about others.
@@ -17,11 +21,13 @@ class OodReference {
   /// Throws usage for no scores, numerics for one that is not finite.
   explicit OodReference(std::vector<double> scores);
   const std::vector<double>& scores() const { return sorted_; }
+  /// Median of the reference's scores.
   double median() const;
 
   /// Share of the reference below s, equal ones counted half.
   double distribution(double s) const;
-  /// Higher for unfamiliar images.
+  /// A value that is the higher the less familiar an image of score s is; no scale is common to the
+  /// tests.
   double unfamiliarity(OodTest test, double s) const;
   std::vector<double> unfamiliarity(OodTest test, const std::vector<double>& scores) const;
   /// Share of the reference that the test would reject with s: its false positive rate.

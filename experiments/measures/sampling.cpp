@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/batches/loader.h"
+#include "data/batches/memory_loader.h"
 #include "kernels/arrays/reduce.h"
 #include "kernels/common/backend.h"
 #include "runtime/error.h"

@@ -7,7 +7,7 @@
 #include "layers/models/ib_inn.h"
 #include "layers/models/model_io.h"
 
-// Images from latent vectors (experiments.md, 3.7).
+// Images from latent vectors (experiments/measures/README.md, 8).
 namespace pal {
 
 /// z = mu_y + temperature n with n standard normal, for samples first to first + count - 1 of class
@@ -25,10 +25,12 @@ Tensor network_images(const Dataset& set, const InputSpec& input,
 /// The latent vectors [n, D] of images in batches of at most 100, with running statistics.
 Tensor encode(IbInn& model, const Tensor& images);
 
-/// The inverse network in batches of at most 100. Throws numerics if a value is not finite.
+/// Images [n, h, w, c] of latent vectors [n, D]: the inverse network in batches of at most 100.
+/// Throws numerics if a value is not finite.
 Tensor decode(const IbInn& model, const Tensor& z);
 
-/// Network images as pictures: x std + mean, clipped to [0, 1], rounded to the nearest level.
+/// Network images [n, h, w, c] as 8-bit images: x std + mean, clipped to [0, 1], rounded to the
+/// nearest level.
 std::vector<Image> to_pictures(const Tensor& images, const InputSpec& input);
 
 /// How far reconstructed images are from their originals, in the network's units.

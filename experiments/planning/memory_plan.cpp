@@ -1,3 +1,11 @@
+// Chooses for each block one of four levels, from the least memory to the least time: rebuilt lean,
+// rebuilt, stored lean, stored (lean: what batch norms make is made anew in the backward pass).
+//
+// What a level costs in time is counted (BlockCost). What it costs in memory is found by running
+// the training step on a meta device, since the peak is no sum over blocks but the largest total at
+// any moment. So the plan is greedy: all blocks begin at the lowest level, and fill() raises those
+// first that save the most time for their bytes, each only if the peak of the whole step stays
+// within the budget. A raise that does not fit is undone, and the next one is tried.
 #include "experiments/planning/memory_plan.h"
 
 #include <fmt/format.h>
@@ -33,8 +41,9 @@ BlockPolicy policy_of(int level, ModelFamily family, bool has_norms) {
           has_norms && (level == kRebuildLean || level == kStoreLean)};
 }
 
-/// Multiply-adds in the time of moving one byte: the rates of convolutions and of memory in
-/// performance.md, section 1, for float32 on a CPU and bf16 on a GPU.
+/// Multiply-adds in the time of moving one byte, roughly: on a CPU float32 convolutions by the
+/// memory's rate (250 G/s and 37 GB/s measured, bench/NOTES.md), on a GPU bf16 products by its
+/// memory's (assumed of an H200: 395 T/s and 4.3 TB/s).
 double multiply_adds_per_byte(Device device) { return device.is_cpu() ? 8.0 : 90.0; }
 
 /// What the levels of a block cost beyond storing everything, in multiply-adds for one sample.
@@ -182,7 +191,7 @@ int64_t StepMemory::peak(const std::vector<BlockPolicy>& policies) {
   model_->set_policies(policies);
   Allocator& allocator = Allocator::of(images_.device());
   allocator.reset_peaks();
-  model_->train_step(images_, targets_, {});
+  model_->forward_backward(images_, targets_, {});
   return allocator.stats().peak_activations;
 }
 

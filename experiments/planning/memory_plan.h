@@ -15,8 +15,10 @@ class Model;
 /// gradient on the CPU.
 class StepMemory {
  public:
+  /// Steps on `batch` images as `device` would run them. Throws usage for an empty batch.
   StepMemory(const ModelConfig& config, int64_t batch, Device device);
   ~StepMemory();
+  /// Number of blocks that have a policy.
   int blocks() const;
   /// Peak of a step's activations (tags stream, subnet and workspace) in bytes. Throws usage for
   /// policies that the network does not have.
@@ -46,20 +48,22 @@ struct MemoryRequest {
 struct MemoryPlan {
   /// One for each of Model::policy_blocks().
   std::vector<BlockPolicy> policies;
-  int64_t batch = 0;
-  /// Expected peak of a step's activations.
+  int64_t batch = 0;  ///< images in a step
+  /// Expected peak of a step's activations, in bytes.
   int64_t peak_bytes = 0;
   /// Multiply-adds of the forward pass that run again in the backward pass, as a share of it.
   double recomputed = 0.0;
 
+  /// Whether the backward pass rebuilds the activations of any block.
   bool rebuilds() const;
-  /// "5 of 21 blocks stored, 12 stored lean, 4 inverted; 34 % of the forward pass run again".
+  /// The plan for people: "of 21 blocks 5 stored, 12 stored lean, 4 inverted; 34 % of the forward
+  /// pass run again".
   std::string summary() const;
 };
 
-/// Follows from its arguments alone: costs are multiply-adds and bytes moved, weighed by the rates
-/// of common processors, never measured. Throws environment if `bytes` do not suffice, saying what
-/// would, and the largest batch that fits.
+/// Chooses what each block keeps. The plan follows from the arguments alone: costs are
+/// multiply-adds and bytes moved, weighed by the rates of common processors, never measured. Throws
+/// environment if `bytes` do not suffice, saying what would, and the largest batch that fits.
 MemoryPlan plan_memory(const ModelConfig& config, int64_t batch, Device device,
                        const MemoryRequest& request);
 

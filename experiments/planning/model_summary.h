@@ -12,7 +12,7 @@ namespace pal {
 struct SubnetSummary {
   std::string name;
   std::vector<LayerSummary> layers;
-  int64_t output_bytes = 0;  ///< s and t, or the branch's result
+  int64_t output_bytes = 0;  ///< of a coupling's s and t, or of the branch's result
 };
 
 /// One block of the chain, for one sample.
@@ -30,6 +30,7 @@ struct BlockSummary {
   bool has_policy = false;
 };
 
+/// A network's blocks, and sums over them.
 struct ModelSummary {
   ModelConfig config;
   std::vector<BlockSummary> blocks;

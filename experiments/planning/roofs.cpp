@@ -11,7 +11,7 @@
 
 #include "kernels/arrays/elementwise.h"
 #include "kernels/library/gemm.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"

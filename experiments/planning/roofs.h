@@ -16,6 +16,7 @@ struct MeasuredRoofs {
     int64_t fits = 0;       ///< work of at most so many bytes is compared with this level
     double copy = 0.0;      ///< a = b
     double triad = 0.0;     ///< a = b + s c
+    /// The higher of the two bandwidths.
     double best() const { return copy > triad ? copy : triad; }
   };
   std::vector<Level> levels;  ///< from small to large
@@ -26,12 +27,13 @@ struct MeasuredRoofs {
 
   /// The level that work of this many bytes is compared with.
   const Level& level(int64_t bytes) const;
-  /// For the profiler; `bf16_run`: whether subnets compute in bf16.
+  /// The roofs that the profiler compares kernels with; `bf16_run`: whether subnets compute in bf16.
   Roofs roofs(bool bf16_run) const;
   /// One line: "roofs: 45.1 GB/s memory, ... GFLOP/s f32".
   std::string str() const;
 };
 
+/// How long and with what sizes roofs are measured.
 struct RoofOptions {
   double seconds = 0.5;      ///< for everything, about
   int64_t memory_bytes = 0;  ///< that the largest level moves in one go; 0: as suits the device

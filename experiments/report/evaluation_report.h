@@ -21,6 +21,7 @@ struct OodReport {
   };
   std::vector<Row> rows;
 
+  /// The row of one test, which must be there.
   const Row& row(OodTest test) const;
 };
 
@@ -34,25 +35,25 @@ struct CheckpointReport {
   std::string dataset;
   std::string split;
   int64_t crops = 1;
-  /// Messages about pictures that were left out, by index.
+  /// Messages about pictures that were left out, by the picture's index in the set.
   std::map<int64_t, std::string> bad_images;
   EvaluationResult noisy;  ///< with dequantisation noise: the numbers to quote
-  EvaluationResult clean;  ///< without, like the published evaluation
+  EvaluationResult clean;  ///< without that noise, like the published evaluation
   /// L_X with the log-determinant that the published implementation reports, where that differs.
   std::optional<double> loss_x_released;
   /// Only for models of the published table of ImageNet results.
   std::optional<double> bits_paper;
   std::optional<double> bits_gaussian;
   std::optional<OodReport> ood;
-  int64_t peak_bytes = 0;
+  int64_t peak_bytes = 0;  ///< of all memory in use on the device
 };
 
 /// Thresholds at which overconfidence is reported.
 inline constexpr double kConfidenceThresholds[] = {0.997, 0.99, 0.95};
 
-/// Tables for people; shares in percent.
+/// The reports as tables for people; shares in percent.
 std::string to_text(const std::vector<CheckpointReport>& reports);
-/// One object; shares in [0, 1].
+/// The report as one JSON object; shares in [0, 1].
 std::string to_json(const CheckpointReport& report);
 /// Puts the keys of to_json into a JSON file, keeping its other keys; makes the file if there is
 /// none. Throws data if it holds no JSON object.

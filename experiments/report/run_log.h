@@ -15,8 +15,9 @@ class MetricsRow {
   MetricsRow& set(const std::string& key, double value);
   MetricsRow& set_count(const std::string& key, long long value);
   MetricsRow& set_text(const std::string& key, const std::string& value);
-  /// `json` is inserted as it is.
+  /// Sets a key to a value that is JSON already.
   MetricsRow& set_json(const std::string& key, const std::string& json);
+  /// The row as one line of JSON.
   std::string json() const;
 
  private:
@@ -42,6 +43,7 @@ class MetricsFile {
   int descriptor_;
 };
 
+/// When progress is shown as one rewritten line: on a terminal, never or always.
 enum class ProgressMode { automatic, never, always };
 
 /// One rewritten line on a terminal; elsewhere a plain line every 30 seconds.
@@ -52,7 +54,7 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  /// Shows `text` if it is time to.
+  /// Shows `text` if enough time has passed since the last one.
   void show(const std::string& text);
   /// Removes the rewritten line, before a permanent line is logged.
   void clear();
@@ -64,10 +66,11 @@ class ProgressLine {
   std::chrono::steady_clock::time_point last_{};
 };
 
-/// "1:05:09" or "3:07".
+/// A duration for people: "1:05:09" or "3:07".
 std::string format_duration(double seconds);
 
-/// "[=====>    ]" for a fraction in [0, 1].
+/// A progress bar, "[=====     ]", for a fraction in [0, 1]; `width` characters between the
+/// brackets.
 std::string progress_bar(double fraction, int width);
 
 }  // namespace pal

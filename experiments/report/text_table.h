@@ -10,14 +10,14 @@ class TextTable {
  public:
   explicit TextTable(std::vector<std::string> header) : rows_{std::move(header)} {}
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-  /// Lines without a newline after the last; no trailing spaces.
+  /// The table as lines, without a newline after the last and without trailing spaces.
   std::string text() const;
 
  private:
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// "55,412,304".
+/// A number with commas between thousands: "55,412,304".
 std::string grouped(long long number);
 
 }  // namespace pal

@@ -10,19 +10,20 @@
 
 namespace pal {
 
-/// For messages: the first class that two sets do not share.
+/// The first class that two lists of class names do not share, as a clause for messages.
 std::string class_difference(const std::vector<std::string>& before,
                              const std::vector<std::string>& now);
 
 /// The images of a training run: those that train and those that choose checkpoints, which are the
-/// set's own validation part or are held out of the training images (interfaces.md, "Validation").
+/// set's own validation part or are held out of the training images
+/// (experiments/measures/README.md, 9).
 class TrainData {
  public:
   /// Opens the sets. Throws as `open_dataset`, and usage if the parts have other classes or sizes.
   TrainData(const TrainOptions& options, Device device);
 
   const DatasetInfo& info() const { return train_->info(); }
-  /// Of both parts.
+  /// Fingerprint of both parts together.
   uint64_t fingerprint() const;
   /// The fingerprint as 16 hexadecimal digits, as files record it.
   std::string fingerprint_text() const;
@@ -33,11 +34,12 @@ class TrainData {
   const Dataset& validation_set() const { return validation_ ? *validation_ : *train_; }
   /// Images of validation_set() that choose checkpoints.
   const std::vector<int64_t>& validation() const { return chosen_; }
-  /// At most `most` of them: the same random ones at any time.
+  /// At most `most` of the images of validation(): the same random ones at any time.
   std::vector<int64_t> validation_sample(int64_t most) const;
-  /// Of the validation set; null: a bad picture is an error.
+  /// Where bad pictures of the validation set are noted; null: a bad picture is an error.
   BadImageLog* validation_log() const;
 
+  /// Number of pictures that were left out so far.
   int64_t bad_images() const;
   /// One line for each picture that was left out, by name.
   std::string bad_image_list() const;

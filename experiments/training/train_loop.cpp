@@ -120,7 +120,7 @@ void TrainLoop::fail_not_finite(const Launched& launched, const StepResult& resu
     cpu::soft_targets(input.labels, options_.smoothing, targets);
     model.parameters().zero_grad();
     guarded(step,
-            [&] { model.train_step(input.images, targets.to(setup_.device), input.loss); });
+            [&] { model.forward_backward(input.images, targets.to(setup_.device), input.loss); });
   }
   model.check_finite(when);
   fail(ErrorKind::numerics,

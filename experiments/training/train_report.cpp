@@ -6,7 +6,7 @@
 #include "experiments/command_line/program.h"
 #include "experiments/planning/model_summary.h"
 #include "experiments/report/text_table.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
 #include "runtime/file.h"

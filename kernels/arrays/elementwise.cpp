@@ -2,7 +2,7 @@
 
 #include "kernels/arrays/elementwise_check.h"
 #include "kernels/arrays/elementwise_math.h"
-#include "kernels/common/rows.h"
+#include "kernels/common/runs.h"
 #include "runtime/profiler.h"
 
 namespace pal::cpu {

@@ -9,7 +9,7 @@
 namespace pal::cuda {
 namespace {
 
-/// Elements of an access of the wider of two types in 16 bytes.
+/// Elements in a 16-byte access of the wider of two types.
 template <typename From, typename To>
 inline constexpr int kPairWidth =
     kVectorWidth<From> < kVectorWidth<To> ? kVectorWidth<From> : kVectorWidth<To>;

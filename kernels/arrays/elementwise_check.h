@@ -1,8 +1,10 @@
 #pragma once
 #include "kernels/common/check.h"
 
+// What the elementwise kernels of both backends ask of their arguments.
 namespace pal {
 
+/// For add_into and axpy: bf16 may be added into f32, else the dtypes are equal.
 inline void check_axpy(const char* op, const Tensor& source, const Tensor& target) {
   expect_shape(op, "source", source, target.shape());
   if (source.dtype() != DType::bf16 || target.dtype() != DType::f32)

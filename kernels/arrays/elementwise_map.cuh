@@ -3,12 +3,19 @@
 
 #include "kernels/common/items.cuh"
 
-// Elementwise CUDA kernels over tensors of equal shape. A body is a structure of Matrix members
-// with a function run<kWidth>(row, column) for kWidth neighbouring elements. It may have a function
-// begin(), which a thread calls first; if that returns false, nothing is to be done.
+// Elementwise CUDA kernels over tensors of equal shape.
+//
+// A body says what is done: a structure of Matrix members with a function run<kWidth>(row, column)
+// for kWidth neighbouring elements. It may have a function bool begin(), which each thread calls
+// first; if that returns false, nothing is to be done.
+// Data flow: map_elements takes dense tensors as one long row, all others go row by row (map_rows);
+// a thread calls run for its accesses, in 16 bytes where all tensors allow it.
+// The trick: dense tensors that lie equally far behind an aligned address are cut at that address's
+// multiples, so that all but the first and the last access are wide; a body never sees the
+// difference, but `row` is 0 then and `column` counts all elements.
 namespace pal::cuda {
 
-/// A tensor as rows.
+/// A tensor as rows of elements of type T.
 template <typename T>
 struct Matrix {
   T* first;
@@ -17,21 +24,24 @@ struct Matrix {
   explicit Matrix(const Tensor& tensor)
       : first(tensor.data<std::remove_const_t<T>>()), pitch(tensor.pitch()) {}
 
+  /// The element's address.
   __device__ T* at(int64_t row, int64_t column) const { return first + row * pitch + column; }
+  /// kWidth neighbouring elements, read in one access.
   template <int kWidth>
   __device__ Vec<std::remove_const_t<T>, kWidth> load(int64_t row, int64_t column) const {
     return load_vector<kWidth>(at(row, column));
   }
 };
 
+/// Whether there is anything to do: what the body's begin() says, if it has one.
 template <typename Body>
 __device__ inline bool begins(Body& body) {
   if constexpr (requires { body.begin(); }) return body.begin();
   return true;
 }
 
-/// Dense tensors count as one row. Accesses begin `shift` elements before it, where they are
-/// aligned.
+/// Runs a body over `count` elements of dense tensors, as one row. Accesses begin `shift` elements
+/// before it, where they are aligned.
 template <int kWidth, typename Body>
 __global__ void __launch_bounds__(kThreads)
     map_flat_kernel(Body body, int64_t count, int64_t shift) {
@@ -46,7 +56,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// `groups` accesses of kWidth elements make a row.
+/// Runs a body over rows from `first_row` on, an access of kWidth elements per work item; `groups`
+/// of them make a row.
 template <int kWidth, typename Body>
 __global__ void __launch_bounds__(kThreads)
     map_rows_kernel(Body body, int64_t first_row, uint32_t items, Divisor groups) {
@@ -58,6 +69,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+/// Launches map_rows_kernel over all rows; kWidth divides `channels`.
 template <int kWidth, typename Body>
 void map_rows_wide(const Body& body, int64_t rows, int64_t channels) {
   const int64_t groups = channels / kWidth;
@@ -81,14 +93,16 @@ void map_rows(const Body& body, std::initializer_list<const Tensor*> tensors) {
     map_rows_wide<1>(body, like.rows(), like.channels());
 }
 
-/// Elements by which a tensor's first one lies behind a multiple of kWidth.
+/// Elements by which a tensor's first one lies behind an address that accesses of kWidth elements
+/// may begin at.
 template <int kWidth>
 int64_t misalignment(const Tensor& tensor) {
   return static_cast<int64_t>(reinterpret_cast<uintptr_t>(tensor.raw()) /
                               static_cast<uintptr_t>(size_of(tensor.dtype())) % kWidth);
 }
 
-/// The same for a body that does not care where rows begin. Nothing to do for empty tensors.
+/// Runs `body`, which must not care where rows begin, over the elements of `tensors`: as one row if
+/// all are dense and equally aligned, else as map_rows does. Empty tensors are allowed.
 template <int kWidth, typename Body>
 void map_elements(const Body& body, std::initializer_list<const Tensor*> tensors) {
   const Tensor& like = **tensors.begin();

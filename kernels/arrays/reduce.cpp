@@ -7,7 +7,7 @@
 #include "kernels/arrays/reduce_check.h"
 #include "kernels/arrays/reduce_math.h"
 #include "kernels/common/lanes.h"
-#include "kernels/common/rows.h"
+#include "kernels/common/runs.h"
 #include "runtime/profiler.h"
 
 namespace pal::cpu {
@@ -26,7 +26,7 @@ double sum_of_squares(const T* values, int64_t count) {
   });
 }
 
-/// Squared norm of each of `rows` rows of `width` elements, into norms.
+/// Overwrites norms[rows] with the squared norms of `rows` rows of `width` elements.
 template <typename T>
 void row_norms(const T* values, int64_t rows, int64_t width, int64_t pitch, double* norms) {
   const int64_t parts = chunks_of(width, kChunk);

@@ -10,8 +10,9 @@
 namespace pal::cuda {
 namespace {
 
-/// Elements that a thread reads at a time, and how many times it does before it looks again.
+/// Elements that a thread reads in one access.
 constexpr int kQuad = 4;
+/// Accesses of a thread in a turn, all under way at once.
 constexpr int kQuads = 4;
 /// Elements of a block's turn.
 constexpr int64_t kTurn = int64_t{kThreads} * kQuad * kQuads;
@@ -30,8 +31,9 @@ __device__ inline Vec<T, kQuad> load_quad(const T* from) {
   return {from[0], from[1], from[2], from[3]};
 }
 
-/// Elements from `at` on, those from `end` on as zeros. Which ones a thread gets does not depend on
-/// how they are aligned, so sums do not either.
+/// What a thread reads of a row in the turn that begins at its element `at`; elements from `end` on
+/// are zeros. Which ones a thread gets does not depend on how they are aligned, so sums do not
+/// either.
 template <bool kAligned, typename T>
 __device__ inline Batch<T> load_batch(const T* row, int64_t at, int64_t end) {
   Batch<T> batch;
@@ -62,7 +64,7 @@ struct Cut {
   int64_t width;
   int64_t pitch;
   int64_t chunk;  ///< elements of a partial sum
-  int64_t parts;  ///< of a row
+  int64_t parts;  ///< partial sums of a row
 
   Cut(int64_t row_count, int64_t row_width, int64_t row_pitch)
       : rows(row_count), width(row_width), pitch(row_pitch) {
@@ -72,7 +74,8 @@ struct Cut {
   }
 };
 
-/// Partial sums of a^2, or with kDifference of (a - b)^2 and, behind all of those, of a^2.
+/// Overwrites `partial` with the partial sums of a^2, or with kDifference of (a - b)^2 and, behind
+/// all of those, of a^2.
 template <typename T, bool kDifference, bool kAligned>
 __global__ void __launch_bounds__(kThreads)
     squares_kernel(const T* a, const T* b, Cut cut, double* partial) {
@@ -124,7 +127,7 @@ Tensor partials(int64_t count, const Tensor& like) {
   return Tensor::empty({count}, DType::f64, Tag::workspace, like.device());
 }
 
-/// Launches squares_kernel; b may be undefined.
+/// The partial sums that squares_kernel writes, f64; b is not read without kDifference.
 template <typename T, bool kDifference>
 Tensor partial_squares(const Tensor& a, const Tensor& b, const Cut& cut) {
   const int64_t tasks = cut.rows * cut.parts;

@@ -9,8 +9,9 @@
 namespace pal::cuda {
 namespace {
 
-/// Rows that a thread adds at least, and most partial sums of a channel.
+/// Rows that a thread adds at least.
 constexpr int64_t kRowsPerThread = 16;
+/// Most partial sums of a channel.
 constexpr int64_t kParts = 512;
 /// Columns of a finishing block: one 64-byte piece of each row of partial sums.
 constexpr int kColumns = 8;
@@ -20,11 +21,11 @@ constexpr int kColumns = 8;
 struct Cut {
   int64_t rows;
   int64_t groups;  ///< accesses that make a row
-  int64_t part;
-  int64_t parts;
-  int64_t tiles;
-  int tile;
-  int lanes;
+  int64_t part;    ///< rows of a partial sum
+  int64_t parts;   ///< partial sums of a channel
+  int64_t tiles;   ///< tiles that make a row
+  int tile;        ///< accesses of a tile
+  int lanes;       ///< rows that a block reads at a time
 
   Cut(int64_t row_count, int64_t group_count) : rows(row_count), groups(group_count) {
     tile = static_cast<int>(std::min<int64_t>(groups, kThreads));
@@ -35,7 +36,8 @@ struct Cut {
   }
 };
 
-/// partial[part][channel] = sum over the rows of the part.
+/// partial[part][channel] = sum over the rows of the part. `first_step`: the largest power of two
+/// below the number of lanes, with which adding them begins.
 template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     channel_parts_kernel(const T* x, int64_t pitch, Cut cut, int first_step, double* partial) {

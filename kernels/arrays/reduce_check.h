@@ -1,6 +1,7 @@
 #pragma once
 #include "kernels/common/check.h"
 
+// What the reductions of both backends ask of their arguments.
 namespace pal {
 
 inline void check_channel_sums(const Tensor& x, const Tensor& sums) {

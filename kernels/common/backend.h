@@ -2,8 +2,8 @@
 #include "runtime/error.h"
 #include "runtime/tensor.h"
 
-/// Declares a kernel in both backends: namespace pal::cpu and pal::cuda have the same signatures. A
-/// build without CUDA never calls the second.
+/// Declares a kernel in both backends: pal::cpu and pal::cuda have the same signatures. A build
+/// without CUDA never calls the second.
 #define PAL_KERNEL(...) \
   namespace cpu {       \
   __VA_ARGS__;          \
@@ -37,14 +37,15 @@ void dispatch_real(const char* op, DType dtype, Body&& body) {
   fail(ErrorKind::usage, "{}: expected f32 or f64, got {}", op, name_of(dtype));
 }
 
-/// The same with bf16 as a third choice: tensors inside subnets.
+/// Calls body(T{}) with T the float, double or bfloat16 of a tensor inside subnets, where bf16 is
+/// allowed too; throws usage otherwise.
 template <typename Body>
 void dispatch_floating(const char* op, DType dtype, Body&& body) {
   if (dtype == DType::bf16) return body(bfloat16{});
   dispatch_real(op, dtype, body);
 }
 
-/// Arithmetic type of a storage type: bf16 computes in float.
+/// Arithmetic type of a storage type: bf16 computes in float. Compute<T> names it.
 template <typename T>
 struct compute_type {
   using type = T;

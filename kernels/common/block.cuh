@@ -8,14 +8,16 @@
 
 namespace pal::cuda {
 
+/// All lanes of a warp.
 inline constexpr unsigned kFullMask = 0xffffffffU;
 /// Threads of a block where nothing speaks for another number.
 inline constexpr int kThreads = 256;
 
-/// Rank of the thread in a one-dimensional grid, and the number of its threads.
+/// Rank of the thread in a one-dimensional grid.
 __device__ inline int64_t global_thread() {
   return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
 }
+/// Threads of a one-dimensional grid.
 __device__ inline int64_t global_threads() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
 
 /// Sum over the lanes of a warp, in every lane.
@@ -38,8 +40,8 @@ __device__ inline T warp_max(T value) {
   return value;
 }
 
-/// Sum over the kThreadCount threads of a block, in every thread; all must call it. May be called
-/// again at once.
+/// Sum over the kThreadCount threads of a block, in every thread. All threads must call it; they
+/// may do so again at once.
 template <int kThreadCount, typename T>
 __device__ inline T block_sum(T value) {
   static_assert(kThreadCount % 32 == 0 && kThreadCount <= 1024);
@@ -53,7 +55,8 @@ __device__ inline T block_sum(T value) {
   return warp_sum(value);
 }
 
-/// Largest value over the threads of a block, in every thread; all must call it.
+/// Largest value over the kThreadCount threads of a block, in every thread; NaN counts as the
+/// least. All threads must call it; they may do so again at once.
 template <int kThreadCount, typename T>
 __device__ inline T block_max(T value) {
   static_assert(kThreadCount % 32 == 0 && kThreadCount <= 1024);
@@ -73,14 +76,16 @@ struct alignas(sizeof(T) * kWidth) Vec {
   T at[kWidth];
 };
 
-/// Elements of one 16-byte access.
+/// Elements of type T in one 16-byte access.
 template <typename T>
 inline constexpr int kVectorWidth = 16 / static_cast<int>(sizeof(T));
 
+/// Reads kWidth neighbouring elements in one access, to whose size `from` must be aligned.
 template <int kWidth, typename T>
 __device__ inline Vec<T, kWidth> load_vector(const T* from) {
   return *reinterpret_cast<const Vec<T, kWidth>*>(from);
 }
+/// Writes kWidth neighbouring elements in one access, to whose size `to` must be aligned.
 template <int kWidth, typename T>
 __device__ inline void store_vector(T* to, const Vec<T, kWidth>& values) {
   // Not by assignment: types with an operator of their own would be stored one by one.

@@ -1,14 +1,22 @@
 #pragma once
 #include "kernels/common/column_tiles.cuh"
 
-// The two kinds of kernels with numbers per channel: maps of lines, and sums over rows by channel.
-// What they compute is a functor of the line's data.
+// The two kinds of kernels with numbers per channel, over the tiles of column_tiles.cuh: maps of
+// lines, and sums over rows by channel. A functor says what they compute.
+//
+// Data flow of sums: a thread adds its lines of a column in float, sum_lanes adds the threads of a
+// column, each work item writes the sums of its chunk, and a second launch adds all chunks in
+// double and hands a channel's two sums to `finish`, which does with them what the caller wants.
+// Memory: partial sums, f32 [chunks * fold, channels, 2], are the only extra memory.
+// The trick: every addition is part of a tree that the shape fixes, so no float atomics, and the
+// same bits on any grid.
 namespace pal::cuda {
 
-/// Map: an elementwise operation on the columns of a thread. It has
-///   kWidth, elements of an access; kUnroll, lines that a thread reads at once;
-///   Channels, the numbers of a column's channels, Channels channels(const ColumnPlace&);
-///   Line, what it reads of a line, Line load(int64_t line, int element);
+/// Runs a Map, an elementwise operation on the columns of a thread. It has
+///   kWidth    elements of an access
+///   kUnroll   lines that a thread reads at once
+///   Channels  the numbers of a column's channels; Channels channels(const ColumnPlace&)
+///   Line      what it reads of a line; Line load(int64_t line, int element)
 ///   void store(int64_t line, int element, const Channels&, const Line&).
 /// Chunks are taken from the last to the first: the end of what the kernel before has read or
 /// written, and the beginning of what the next one reads, may lie in the cache.
@@ -24,13 +32,14 @@ __global__ void __launch_bounds__(kThreads) column_map_kernel(Map map, ColumnTil
   }
 }
 
+/// Launches column_map_kernel over all work items of the tiles.
 template <typename Map>
 void launch_column_map(const Map& map, const ColumnTiles& tiles) {
   launch(column_map_kernel<Map>, grid_for(tiles.items(), 1), kThreads, 0, stream(), map, tiles);
 }
 
-/// Adds the sums of a column's threads to those of its lane 0, as a fixed tree. All threads of the
-/// block must call it.
+/// Adds the kCount sums of a column's threads to those of its lane 0, as a fixed tree. All threads
+/// of the block must call it.
 template <int kCount>
 __device__ inline void sum_lanes(float (&sums)[kCount], int lane, const ColumnTiles& tiles) {
   PAL_SHARED(float, upper, kCount* kThreads / 2);
@@ -52,10 +61,10 @@ __device__ inline void sum_lanes(float (&sums)[kCount], int lane, const ColumnTi
   }
 }
 
-/// Sums: two sums over rows by channel. As a Map, but instead of store
+/// Runs a Sums, two sums over rows by channel: like a Map, but instead of store it has
 ///   void add(int64_t line, int element, const Channels&, const Line&, float* a, float* b),
 /// which adds the terms of kWidth channels to both sums (and may write what belongs to the line).
-/// Writes the sums of each chunk to partial [chunks * fold, channels].
+/// Overwrites partial [chunks * fold, channels] with the sums of each chunk.
 template <typename Sums>
 __global__ void __launch_bounds__(kThreads)
     column_sums_kernel(Sums sums, ColumnTiles tiles, float2* partial) {
@@ -81,7 +90,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// Adds the rows of partial [rows, channels] in double and calls finish(channel, first, second).
+/// Adds the rows of partial [rows, channels] in double and calls finish(channel, first, second) in
+/// one thread per channel.
 template <typename Finish>
 __global__ void __launch_bounds__(kThreads)
     column_finish_kernel(const float2* partial, int64_t rows, int channels, Finish finish) {
@@ -134,8 +144,9 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// The sums over all rows: make_sums(width, tiles) gives the functor of the sums, `finish` takes
-/// them. Two launches, a third if some rows fill no line.
+/// Two sums over all rows of a layout's tensors, by channel: make_sums(width, tiles) gives the
+/// functor of the sums, finish(channel, first, second) takes them, on the GPU. Two launches, a
+/// third if some rows fill no line.
 template <int kWidest, typename MakeSums, typename Finish>
 void sum_columns(const ColumnLayout& layout, Device device, const MakeSums& make_sums,
                  const Finish& finish) {
@@ -154,10 +165,10 @@ void sum_columns(const ColumnLayout& layout, Device device, const MakeSums& make
          channels, finish);
 }
 
-/// A finish of sum_columns that adds to two sums by channel.
+/// A `finish` of sum_columns that adds to two arrays f64 [channels].
 struct AddSums {
   AddSums(double* to_first, double* to_second) : first(to_first), second(to_second) {}
-  /// To sums [2, channels] f64.
+  /// Adds to sums [2, channels] f64.
   explicit AddSums(const Tensor& sums)
       : AddSums(sums.data<double>(), sums.data<double>() + sums.channels()) {}
   __device__ void operator()(int channel, double a, double b) const {

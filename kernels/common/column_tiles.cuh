@@ -6,40 +6,49 @@
 
 #include "kernels/common/block.cuh"
 
-// How kernels with numbers per channel share out tensors [.., channels]. Rows side by side form
-// lines of accesses of kWidth elements. A block takes a tile of neighbouring accesses in a chunk of
-// lines; a thread one column of the tile, so that the numbers of its channels stay in registers.
-// All of it follows from shapes alone, so that sums do not depend on the grid.
+// How CUDA kernels with numbers per channel (scales, offsets, sums) share out tensors
+// [.., channels].
+//
+// Data flow: a tensor is a stack of lines, each cut into columns of kWidth elements, one access. A
+// work item is a tile of neighbouring columns times a chunk of lines. A block takes one item after
+// another; a thread takes a column (ColumnPlace) and its every lanes-th line of the chunk. A caller
+// lays out its tensors (ColumnLayout) and launches a kernel of column_kernels.cuh per set of tiles.
+// Memory: the numbers of a thread's channels are read once per item and stay in registers; global
+// memory is read in accesses of up to 16 bytes, several lines under way at once (for_each_line).
+// The trick: where a row's channels are no multiple of the access, a line is `fold` rows of a dense
+// tensor, so that accesses are wide all the same; rows that fill no line get tiles of single
+// elements. Shapes and alignment alone decide, so that sums do not depend on the grid.
 namespace pal::cuda {
 
-/// Accesses of a full tile: half a kilobyte of a line side by side.
+/// Columns of a full tile: half a kilobyte of a line side by side.
 inline constexpr int kTileColumns = 32;
 #ifdef PAL_EMULATE_CUDA
 // Few, so that chunks of small tests are long.
 inline constexpr int64_t kWantedItems = 4;
 #else
-/// Pairs of a chunk and a tile that large tensors are cut into: 16 blocks for each of an H100's 132
-/// multiprocessors.
+/// Work items (a chunk times a tile) that large tensors are cut into: 16 blocks for each of an
+/// H100's 132 multiprocessors.
 inline constexpr int64_t kWantedItems = 2112;
 #endif
 
-/// What a thread does for one pair of a chunk and a tile.
+/// What a thread does for one work item: its column, and its lines begin, begin + lanes, .. < end.
 struct ColumnPlace {
-  bool active;    ///< it has a column
-  bool one_row;   ///< its elements are of one row, with neighbouring channels
-  int lane;       ///< rank among the threads of its column
-  int element;    ///< its first one in a line
-  int channel;    ///< that element's
-  int channels;   ///< of a row
+  bool active;    ///< whether the thread has a column at all
+  bool one_row;   ///< whether the column's elements are of one row, with neighbouring channels
+  int lane;       ///< rank of the thread among those of its column
+  int element;    ///< the column's first element in a line
+  int channel;    ///< channel of that element
+  int channels;   ///< channels of a row
   int64_t chunk;  ///< rank of the chunk
-  int64_t begin;  ///< its lines: begin, begin + lanes, .. < end
-  int64_t end;
+  int64_t begin;  ///< first line
+  int64_t end;    ///< end of the chunk's lines
 };
 
+/// How some rows of a tensor are cut into work items.
 struct ColumnTiles {
   ColumnTiles() = default;
-  /// `row_count` rows from `first` on, `fold_` of them a line; chunks of `chunk_lines` lines, or as
-  /// many as keep the device busy.
+  /// Cuts `row_count` rows from `first` on, `fold_` of them a line, into accesses of `width`
+  /// elements and chunks of `chunk_lines` lines (0: as many as keep the device busy).
   ColumnTiles(int64_t first, int64_t row_count, int64_t channel_count, int fold_, int width,
               int64_t chunk_lines = 0)
       : first_row(first),
@@ -57,8 +66,10 @@ struct ColumnTiles {
     chunks = (lines + chunk - 1) / chunk;
   }
 
+  /// Work items: chunks times tiles.
   PAL_HD int64_t items() const { return chunks * tiles; }
 
+  /// What the thread does for the work item of this rank, with accesses of kWidth elements.
   template <int kWidth>
   __device__ ColumnPlace place(int64_t item) const {
     // Tensors that fit a device have fewer than 2^32 items.
@@ -81,17 +92,17 @@ struct ColumnTiles {
 
   int64_t first_row = 0;
   int64_t lines = 0;
-  int64_t chunk = 1;  ///< lines
+  int64_t chunk = 1;  ///< lines of a chunk
   int64_t chunks = 0;
   int channels = 1;
   int fold = 1;     ///< rows of a line
   int columns = 1;  ///< accesses of a line
   int tile = 1;     ///< accesses of a tile
-  int tiles = 1;    ///< of a line
+  int tiles = 1;    ///< tiles of a line
   int lanes = 1;    ///< threads of a column
 };
 
-/// A tensor's lines; null of an undefined tensor.
+/// A tensor's lines as its tiles cut them; null for an undefined tensor.
 template <typename T>
 struct Lines {
   T* at = nullptr;
@@ -103,10 +114,11 @@ struct Lines {
     at = tensor.data<std::remove_const_t<T>>() + tiles.first_row * tensor.pitch();
     pitch = tiles.fold * tensor.pitch();
   }
+  /// First element of a line.
   __device__ T* line(int64_t index) const { return at + index * pitch; }
 };
 
-/// Calls use(line, load(line)) for a thread's lines; reads kUnroll of them at once.
+/// Calls use(line, load(line)) for the thread's lines; reads kUnroll of them at once.
 template <int kUnroll, typename Load, typename Use>
 __device__ inline void for_each_line(const ColumnPlace& at, int lanes, const Load& load,
                                      const Use& use) {
@@ -127,13 +139,14 @@ __device__ inline void for_each_line(const ColumnPlace& at, int lanes, const Loa
     if (line + i * lanes < at.end) use(line + i * lanes, data[i]);
 }
 
-/// Whether 16-byte accesses suit numbers per channel.
+/// Whether arrays of numbers per channel may be read in 16-byte accesses.
 template <typename... Pointers>
 bool aligned_values(const Pointers*... values) {
   return ((reinterpret_cast<uintptr_t>(values) % 16 == 0) && ...);
 }
 
-/// The numbers of an access's channels. `aligned`: accesses suit them.
+/// The numbers of a column's kWidth channels, from an array by channel. `aligned`: it may be read
+/// in 16-byte accesses.
 template <int kWidth, typename T>
 __device__ inline Vec<float, kWidth> channel_values(const T* values, bool aligned,
                                                     const ColumnPlace& at) {
@@ -157,9 +170,10 @@ __device__ inline Vec<float, kWidth> channel_values(const T* values, bool aligne
   return result;
 }
 
-/// The tiles of one call: accesses of `width` elements, and single ones for rows that fill no line.
+/// The tiles of one call: `main` in accesses of `width` elements, and `rest` in single elements for
+/// the rows that fill no line.
 struct ColumnLayout {
-  /// Of tensors of equal shape, undefined ones aside, with accesses of at most `widest` elements.
+  /// For tensors of equal shape, undefined ones aside, in accesses of at most `widest` elements.
   ColumnLayout(int widest, std::initializer_list<Tensor> tensors) {
     const Tensor& x = *tensors.begin();
     const int64_t rows = x.rows();
@@ -189,7 +203,8 @@ struct ColumnLayout {
     main = ColumnTiles(0, rows, channels, 1, width);
   }
 
-  /// Calls body(width, tiles) for all that there is, the width an integral_constant.
+  /// Calls body(width, tiles) for `main` and, if it has rows, for `rest`; the width is an
+  /// integral_constant.
   template <int kWidest, typename Body>
   void for_each(Body&& body) const {
     if (width == kWidest)
@@ -206,7 +221,7 @@ struct ColumnLayout {
   ColumnTiles rest;
 };
 
-/// Elements of a 16-byte access of the wider of two types.
+/// Elements in a 16-byte access of the wider of two types.
 template <typename X, typename Y>
 inline constexpr int kWidestOf = kVectorWidth<std::conditional_t<(sizeof(X) > sizeof(Y)), X, Y>>;
 

@@ -4,12 +4,12 @@
 // Storage types of the CUDA kernels: the stream is f32 there, bf16 only inside subnets.
 namespace pal {
 
-/// Throws usage for f64.
+/// Throws usage if `dtype` is f64.
 inline void refuse_f64(const char* op, DType dtype) {
   expect(dtype != DType::f64, "{}: f64 streams are for the CPU backend", op);
 }
 
-/// Throws usage for other dtypes than f32.
+/// Throws usage unless `dtype`, that of a stream, is f32.
 inline void expect_gpu_stream(const char* op, DType dtype) {
   refuse_f64(op, dtype);
   dispatch_real(op, dtype, [](auto) {});

@@ -20,7 +20,7 @@ double lane_sum(int64_t count, Term&& term) {
   return lanes[0];
 }
 
-/// A stored value as a double.
+/// A stored value (f32, f64 or bf16) as a double.
 template <typename T>
 double widened(T value) {
   return static_cast<double>(static_cast<Compute<T>>(value));

@@ -27,6 +27,7 @@ PAL_HD float fast_exp(float x) {
   std::memcpy(&power, &exponent, sizeof power);
   return p * power;
 }
+/// exp in double: the library's.
 PAL_HD double fast_exp(double x) { return std::exp(x); }
 
 /// tanh for the kernels: a polynomial near zero (Cephes tanhf), else 1 - 2 / (exp(2x) + 1).
@@ -42,6 +43,7 @@ PAL_HD float fast_tanh(float x) {
   const float large = 1.0F - 2.0F / (fast_exp(2.0F * magnitude) + 1.0F);
   return magnitude < 0.625F ? small : std::copysign(large, x);
 }
+/// tanh in double: the library's.
 PAL_HD double fast_tanh(double x) { return std::tanh(x); }
 
 }  // namespace pal

@@ -10,6 +10,7 @@ namespace {
 // Channels per task of the backward pass: a task owns its channels, so its sums need no tree.
 constexpr int64_t kChannelBlock = 256;
 
+/// to[row, c] = map(from[row, c], c) for all rows.
 template <typename T, typename Map>
 void map_rows(const Tensor& from, const Tensor& to, Map&& map) {
   const int64_t channels = from.channels();

@@ -16,6 +16,7 @@ struct ScaleAndOffset {
   Vec<float, kWidth> scale, offset;
 };
 
+/// Map: the forward pass or the inverse.
 template <int kAccess, bool kInverse>
 struct AffineMap {
   static constexpr int kWidth = kAccess;
@@ -46,7 +47,7 @@ struct AffineMap {
   bool aligned;
 };
 
-/// The sums of grad_y * x and of grad_y. Writes grad_x on the way.
+/// Sums: of grad_y * x and of grad_y. Writes grad_x on the way.
 template <int kAccess>
 struct BackwardSums {
   static constexpr int kWidth = kAccess;
@@ -82,7 +83,7 @@ struct BackwardSums {
   bool aligned;
 };
 
-/// One block.
+/// Overwrites scale and log_scale_sum, in one block.
 __global__ void __launch_bounds__(kThreads)
     scale_kernel(const float* gamma, int64_t channels, ActNormKind kind, float* scale,
                  double* log_scale_sum) {
@@ -97,6 +98,7 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) *log_scale_sum = sum;
 }
 
+/// What parameters_backward_kernel reads (the first five) and adds to.
 struct ParameterGradients {
   const double* grad_scale;
   const double* grad_offset;

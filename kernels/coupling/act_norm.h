@@ -2,13 +2,14 @@
 #include "kernels/common/backend.h"
 #include "kernels/coupling/act_norm_math.h"
 
-// Act norm alone, y[.., c] = x[.., c] scale[c] + offset[c] (inside coupling blocks it rides in the
-// coupling kernels). x and y [.., channels] in f32 or f64, maybe channel slices; scale and offset
-// [channels] in the same dtype. log|det| per sample is left to the caller: rows per sample times
-// sum_c log scale_c. Throws usage when shapes do not fit or there is no row.
+// Act norm alone (inside coupling blocks it rides in the coupling kernels):
+//   y[.., c] = x[.., c] scale[c] + offset[c]
+// x and y [.., channels] in f32 or f64, maybe channel slices; scale and offset [channels] in the
+// same dtype. log|det| per sample, in nats, is left to the caller: rows per sample times sum_c log
+// scale_c. Throws usage when shapes do not fit or there is no row.
 namespace pal {
 
-/// Overwrites y, which may be x.
+/// Overwrites y, which may be x, with x scale + offset.
 PAL_KERNEL(void act_norm_forward(const Tensor& x, const Tensor& scale, const Tensor& offset,
                                  const Tensor& y))
 
@@ -16,20 +17,21 @@ PAL_KERNEL(void act_norm_forward(const Tensor& x, const Tensor& scale, const Ten
 PAL_KERNEL(void act_norm_inverse(const Tensor& y, const Tensor& scale, const Tensor& offset,
                                  const Tensor& x))
 
-/// Overwrites grad_x (undefined: not wanted) with grad_y scale; adds sum(grad_y x) to grad_scale
-/// and sum(grad_y) to grad_offset, f64 [channels].
+/// The gradients of act_norm_forward: overwrites grad_x (undefined: not wanted) with grad_y scale;
+/// adds the sums over rows of grad_y x to grad_scale and of grad_y to grad_offset, f64 [channels].
 PAL_KERNEL(void act_norm_backward(const Tensor& x, const Tensor& grad_y, const Tensor& scale,
                                   const Tensor& grad_x, const Tensor& grad_scale,
                                   const Tensor& grad_offset))
 
-/// From the parameter gamma [channels] (f32 or f64): overwrites scale (dtype of gamma) and
-/// log_scale_sum f64 [1] = sum_c log scale_c, which is not finite if a scale is not positive.
+/// From the parameter gamma [channels] (f32 or f64): overwrites scale [channels] (dtype of gamma)
+/// and log_scale_sum, f64 [1], with sum_c log scale_c, which is not finite if a scale is not
+/// positive.
 PAL_KERNEL(void act_norm_scale(const Tensor& gamma, ActNormKind kind, const Tensor& scale,
                                const Tensor& log_scale_sum))
 
-/// Adds to the gradients of gamma and offset (dtype of gamma), given grad_scale and grad_offset f64
-/// [channels] and the gradient of each sample's log-determinant, f64 [n], of which every sample has
-/// `rows` log_scale_sum.
+/// Adds to grad_gamma and grad_offset_parameter [channels] (dtype of gamma), given grad_scale and
+/// grad_offset, f64 [channels], and the gradient of each sample's log-determinant, f64 [n], which
+/// holds `rows` times log_scale_sum.
 PAL_KERNEL(void act_norm_parameters_backward(const Tensor& gamma, ActNormKind kind,
                                              const Tensor& grad_scale, const Tensor& grad_offset,
                                              const Tensor& grad_log_det, int64_t rows,

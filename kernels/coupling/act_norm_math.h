@@ -6,19 +6,22 @@
 
 namespace pal {
 
-/// How act norm's scale follows from its parameter gamma (model.md, section 1): softplus
-/// 0.1 softplus_0.5(gamma) (the published implementation), paper 0.1 softplus_1(gamma), sigmoid
-/// 10 sigmoid(gamma - 2), exp exp(gamma).
+/// How act norm's scale follows from its parameter gamma (layers/models/README.md, 1):
+///   softplus     0.1 softplus_0.5(gamma), as in the published implementation
+///   paper        0.1 softplus_1(gamma)
+///   sigmoid      10 sigmoid(gamma - 2)
+///   exponential  exp(gamma)
 enum class ActNormKind { softplus, paper, sigmoid, exponential };
 
 namespace act_norm_math {
 
+/// A channel's scale and how it changes with gamma.
 struct ScaleAndSlope {
   double scale;
   double slope;  ///< d scale / d gamma
 };
 
-/// 0.1 softplus_b(gamma) and its derivative.
+/// The scale 0.1 softplus_b(gamma), where softplus_b(x) = log(1 + exp(b x)) / b, and its slope.
 PAL_HD ScaleAndSlope softplus(double gamma, double b) {
   const double z = b * gamma;
   // log(1 + e^z) without overflow.
@@ -26,6 +29,7 @@ PAL_HD ScaleAndSlope softplus(double gamma, double b) {
   return {0.1 * soft, 0.1 / (1.0 + exp(-z))};
 }
 
+/// The scale of a parameter gamma and its slope.
 PAL_HD ScaleAndSlope scale_of(double gamma, ActNormKind kind) {
   switch (kind) {
     case ActNormKind::softplus:
@@ -42,22 +46,25 @@ PAL_HD ScaleAndSlope scale_of(double gamma, ActNormKind kind) {
   return {exp(gamma), exp(gamma)};
 }
 
-/// log of a scale that is stored as `stored`; not finite if that is not positive or not finite.
+/// The log of a scale that is stored, rounded, as `stored`; not finite if that is not positive or
+/// not finite.
 PAL_HD double log_scale(double scale, double stored) {
   return log(stored > 0.0 && stored <= std::numeric_limits<double>::max() ? scale : stored);
 }
 
-/// Gradient with respect to gamma: `grad_scale` comes by the stream, `grad_log_scale` by the
+/// The gradient with respect to gamma: `grad_scale` comes by the stream, `grad_log_scale` by the
 /// log-determinants.
 PAL_HD double gamma_gradient(const ScaleAndSlope& at, double grad_scale, double grad_log_scale) {
   return (grad_scale + grad_log_scale / at.scale) * at.slope;
 }
 
+/// y of x.
 template <typename Real>
 PAL_HD Real forward(Real x, Real scale, Real offset) {
   return x * scale + offset;
 }
 
+/// x of y.
 template <typename Real>
 PAL_HD Real inverse(Real y, Real scale, Real offset) {
   return (y - offset) / scale;

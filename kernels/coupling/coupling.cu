@@ -6,10 +6,11 @@ namespace {
 
 using namespace coupling;
 
-/// Operands of the forward and inverse kernels; y is written by the one and read by the others.
+/// Operands of the forward and the two inverse kernels; y is written by the first and read by the
+/// others.
 struct Job {
   Geometry geometry;
-  Mix mix;
+  MapPointers map;
   Gains gains;
   Rows<float> active;
   Rows<float> passive;
@@ -19,7 +20,7 @@ struct Job {
   __device__ Rows<const float> read_y() const { return {y.at, y.pitch}; }
 };
 
-/// Writes channels of v of a pixel: side by side, or to their places in y.
+/// Writes kWidth channels of v of a pixel: side by side, or to their places in y.
 template <int kWidth>
 __device__ inline void put(const TileRows<float>& rows, int pixel, bool scattered, int channel,
                            const Vec<int32_t, kWidth>& place, const Vec<float, kWidth>& v) {
@@ -35,7 +36,7 @@ __device__ inline void write_permuted(const Job& job, const TileRows<float>& y, 
   const Share share(job.geometry.row_split);
   const int channels = job.geometry.channels();
   share.for_each([&](int item) {
-    const auto from = load_vector<kWidth>(job.mix.index + item * kWidth);
+    const auto from = load_vector<kWidth>(job.map.index + item * kWidth);
 #pragma unroll 2
     for (int p = share.lane; p < count; p += share.split.lanes)
       store_vector<kWidth>(y.row(p) + item * kWidth,
@@ -43,13 +44,13 @@ __device__ inline void write_permuted(const Job& job, const TileRows<float>& y, 
   });
 }
 
-template <typename A, int kWidth, bool kStaged>
+template <typename F, int kWidth, bool kStaged>
 __global__ __launch_bounds__(kThreads, 4) void forward_kernel(const Job job,
-                                                              const Rows<const A> a) {
+                                                              const Rows<const F> factors) {
   float* staged = shared_floats(kStaged);
   const Geometry& g = job.geometry;
   // Staged rows keep the order of v.
-  const bool scattered = !kStaged && job.mix.index != nullptr;
+  const bool scattered = !kStaged && job.map.index != nullptr;
   const Share active_share(g.active_split);
   const Share passive_share(g.passive_split);
   for (int index = static_cast<int>(blockIdx.x); index < g.tiles;
@@ -59,16 +60,16 @@ __global__ __launch_bounds__(kThreads, 4) void forward_kernel(const Job job,
     const TileRows<float> v = kStaged ? TileRows<float>{staged, g.channels()} : y;
     const TileRows<float> active = job.active.of(tile);
     const TileRows<float> passive = job.passive.of(tile);
-    const TileRows<const A> factors = a.of(tile);
-    const float shift = job.mix.shift_of(tile.sample);
+    const TileRows<const F> tile_factors = factors.of(tile);
+    const float shift = job.map.shift_of(tile.sample);
     double log_s_sum = 0.0;
     active_share.for_each([&](int item) {
       const int c = item * kWidth;
-      const Channels<kWidth> channels(job.mix, g.active_at + c);
+      const Channels<kWidth> channels(job.map, g.active_at + c);
       for (int p = active_share.lane; p < tile.count; p += active_share.split.lanes) {
         auto x = load_vector<kWidth>(active.row(p) + c);
-        const auto s = load_wide<kWidth>(factors.row(p) + c);
-        const auto t = load_wide<kWidth>(factors.row(p) + g.active + c);
+        const auto s = load_wide<kWidth>(tile_factors.row(p) + c);
+        const auto t = load_wide<kWidth>(tile_factors.row(p) + g.active + c);
 #pragma unroll
         for (int k = 0; k < kWidth; ++k) {
           const float log_s = soft_clamp(s.at[k], job.gains.clamp, job.gains.s_gain).log_s - shift;
@@ -81,7 +82,7 @@ __global__ __launch_bounds__(kThreads, 4) void forward_kernel(const Job job,
     });
     passive_share.for_each([&](int item) {
       const int c = item * kWidth;
-      const Channels<kWidth> channels(job.mix, g.passive_at + c);
+      const Channels<kWidth> channels(job.map, g.passive_at + c);
 #pragma unroll 2
       for (int p = passive_share.lane; p < tile.count; p += passive_share.split.lanes) {
         auto x = load_vector<kWidth>(passive.row(p) + c);
@@ -103,12 +104,12 @@ __global__ __launch_bounds__(kThreads, 4) void forward_kernel(const Job job,
   }
 }
 
-template <typename A, int kWidth, bool kStaged>
+template <typename F, int kWidth, bool kStaged>
 __global__ __launch_bounds__(kThreads, 4) void inverse_kernel(const Job job,
-                                                              const Rows<const A> a) {
+                                                              const Rows<const F> factors) {
   float* staged = shared_floats(kStaged);
   const Geometry& g = job.geometry;
-  const bool permuted = kStaged || job.mix.index != nullptr;
+  const bool permuted = kStaged || job.map.index != nullptr;
   const Share active_share(g.active_split);
   for (int index = static_cast<int>(blockIdx.x); index < g.tiles;
        index += static_cast<int>(gridDim.x)) {
@@ -116,15 +117,15 @@ __global__ __launch_bounds__(kThreads, 4) void inverse_kernel(const Job job,
     const TileRows<const float> y = stage<kStaged>(job.read_y(), tile, g, staged);
     if constexpr (kStaged) __syncthreads();
     const TileRows<float> active = job.active.of(tile);
-    const TileRows<const A> factors = a.of(tile);
-    const float shift = job.mix.shift_of(tile.sample);
+    const TileRows<const F> tile_factors = factors.of(tile);
+    const float shift = job.map.shift_of(tile.sample);
     double log_s_sum = 0.0;
     active_share.for_each([&](int item) {
       const int c = item * kWidth;
-      const Channels<kWidth> channels(job.mix, g.active_at + c);
+      const Channels<kWidth> channels(job.map, g.active_at + c);
       for (int p = active_share.lane; p < tile.count; p += active_share.split.lanes) {
-        const auto s = load_wide<kWidth>(factors.row(p) + c);
-        const auto t = load_wide<kWidth>(factors.row(p) + g.active + c);
+        const auto s = load_wide<kWidth>(tile_factors.row(p) + c);
+        const auto t = load_wide<kWidth>(tile_factors.row(p) + g.active + c);
         auto x = take<kWidth>(y.row(p), permuted, g.active_at + c, channels.place);
 #pragma unroll
         for (int k = 0; k < kWidth; ++k) {
@@ -145,7 +146,7 @@ template <int kWidth, bool kStaged>
 __global__ __launch_bounds__(kThreads, 4) void inverse_passive_kernel(const Job job) {
   float* staged = shared_floats(kStaged);
   const Geometry& g = job.geometry;
-  const bool permuted = kStaged || job.mix.index != nullptr;
+  const bool permuted = kStaged || job.map.index != nullptr;
   const Share passive_share(g.passive_split);
   for (int index = static_cast<int>(blockIdx.x); index < g.tiles;
        index += static_cast<int>(gridDim.x)) {
@@ -155,7 +156,7 @@ __global__ __launch_bounds__(kThreads, 4) void inverse_passive_kernel(const Job 
     const TileRows<float> passive = job.passive.of(tile);
     passive_share.for_each([&](int item) {
       const int c = item * kWidth;
-      const Channels<kWidth> channels(job.mix, g.passive_at + c);
+      const Channels<kWidth> channels(job.map, g.passive_at + c);
 #pragma unroll 2
       for (int p = passive_share.lane; p < tile.count; p += passive_share.split.lanes) {
         auto x = take<kWidth>(y.row(p), permuted, g.passive_at + c, channels.place);
@@ -170,47 +171,47 @@ __global__ __launch_bounds__(kThreads, 4) void inverse_passive_kernel(const Job 
 }
 
 /// Whether y goes through shared memory: where it is permuted and a tile fits.
-bool is_staged(const Geometry& geometry, const CouplingOutput& output) {
-  return output.index.defined() && geometry.tile_values() <= kSharedFloats;
+bool is_staged(const Geometry& geometry, const OutputMap& map) {
+  return map.index.defined() && geometry.tile_values() <= kSharedFloats;
 }
 
-Job job_of(const Layout& layout, const CouplingOutput& output, const Tensor& y) {
+Job job_of(const Layout& layout, const OutputMap& map, const Tensor& y) {
   Job job;
   job.geometry = layout.geometry;
-  job.mix = mix_of(output);
+  job.map = pointers_of(map);
   job.y = rows_of<float>(y);
   return job;
 }
 
-template <typename A>
-void forward(const Tensor& active, const Tensor& passive, const Tensor& a,
-             const CouplingGains& gains, const CouplingOutput& output, const Tensor& y,
+template <typename F>
+void forward(const Tensor& active, const Tensor& passive, const Tensor& factors,
+             const CouplingGains& gains, const OutputMap& map, const Tensor& y,
              const Tensor& log_det) {
-  const Layout layout(halves_of(a, y.channels(), output.active_first), output, {y},
-                      {active, passive, s_of(a), t_of(a)});
+  const Layout layout(halves_of(factors, y.channels(), map.active_first), map, {y},
+                      {active, passive, s_of(factors), t_of(factors)});
   const Geometry& geometry = layout.geometry;
-  Job job = job_of(layout, output, y);
+  Job job = job_of(layout, map, y);
   job.gains = gains_of(gains);
   job.active = rows_of<float>(active);
   if (geometry.passive > 0) job.passive = rows_of<float>(passive);
   const Tensor partial = warp_sums(layout, y.device());
   job.log_partial = partial.data<double>();
-  dispatch_bool(is_staged(geometry, output), [&](auto staged) {
+  dispatch_bool(is_staged(geometry, map), [&](auto staged) {
     dispatch_width(layout.width, [&](auto width) {
-      launch_blocks(forward_kernel<A, width(), staged()>, geometry.tiles, layout,
-                    staged() ? geometry.tile_values() : 0, job, rows_of<const A>(a));
+      launch_blocks(forward_kernel<F, width(), staged()>, geometry.tiles, layout,
+                    staged() ? geometry.tile_values() : 0, job, rows_of<const F>(factors));
     });
   });
   finish_sample_sums(partial, geometry, 1.0, true, log_det);
 }
 
-template <typename A>
-void inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
-             const CouplingOutput& output, const Tensor& active, const Tensor& log_det) {
-  const Layout layout(halves_of(a, y.channels(), output.active_first), output, {y},
-                      {active, s_of(a), t_of(a)});
+template <typename F>
+void inverse(const Tensor& y, const Tensor& factors, const CouplingGains& gains,
+             const OutputMap& map, const Tensor& active, const Tensor& log_det) {
+  const Layout layout(halves_of(factors, y.channels(), map.active_first), map, {y},
+                      {active, s_of(factors), t_of(factors)});
   const Geometry& geometry = layout.geometry;
-  Job job = job_of(layout, output, y);
+  Job job = job_of(layout, map, y);
   job.gains = gains_of(gains);
   job.active = rows_of<float>(active);
   Tensor partial;
@@ -218,10 +219,10 @@ void inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
     partial = warp_sums(layout, y.device());
     job.log_partial = partial.data<double>();
   }
-  dispatch_bool(is_staged(geometry, output), [&](auto staged) {
+  dispatch_bool(is_staged(geometry, map), [&](auto staged) {
     dispatch_width(layout.width, [&](auto width) {
-      launch_blocks(inverse_kernel<A, width(), staged()>, geometry.tiles, layout,
-                    staged() ? geometry.tile_values() : 0, job, rows_of<const A>(a));
+      launch_blocks(inverse_kernel<F, width(), staged()>, geometry.tiles, layout,
+                    staged() ? geometry.tile_values() : 0, job, rows_of<const F>(factors));
     });
   });
   if (log_det.defined()) finish_sample_sums(partial, geometry, -1.0, true, log_det);
@@ -229,28 +230,27 @@ void inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
 
 }  // namespace
 
-void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor& a,
-                      const CouplingGains& gains, const CouplingOutput& output, const Tensor& y,
+void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor& factors,
+                      const CouplingGains& gains, const OutputMap& map, const Tensor& y,
                       const Tensor& log_det) {
-  pal::coupling::check_forward(active, passive, a, output, y, log_det);
-  const ProfileScope profile("coupling_forward", 2 * y.bytes() + a.bytes());
-  dispatch_subnet("coupling_forward", y.dtype(), a.dtype(), [&](auto typed) {
-    forward<decltype(typed)>(active, passive, a, gains, output, y, log_det);
+  pal::coupling::check_forward(active, passive, factors, map, y, log_det);
+  const ProfileScope profile("coupling_forward", 2 * y.bytes() + factors.bytes());
+  dispatch_subnet("coupling_forward", y.dtype(), factors.dtype(), [&](auto typed) {
+    forward<decltype(typed)>(active, passive, factors, gains, map, y, log_det);
   });
 }
 
-void coupling_inverse_passive(const Tensor& y, const CouplingOutput& output,
-                              const Tensor& passive) {
+void coupling_inverse_passive(const Tensor& y, const OutputMap& map, const Tensor& passive) {
   pal::coupling::check_inverse_passive(y, passive);
   const ProfileScope profile("coupling_inverse_passive", 2 * passive.bytes());
   expect_stream("coupling_inverse_passive", y.dtype());
   const Layout layout(halves_of(y.size(0), y.rows() / y.size(0), y.channels() - passive.channels(),
-                                passive.channels(), output.active_first),
-                      output, {y}, {passive});
+                                passive.channels(), map.active_first),
+                      map, {y}, {passive});
   const Geometry& geometry = layout.geometry;
-  Job job = job_of(layout, output, y);
+  Job job = job_of(layout, map, y);
   job.passive = rows_of<float>(passive);
-  dispatch_bool(is_staged(geometry, output), [&](auto staged) {
+  dispatch_bool(is_staged(geometry, map), [&](auto staged) {
     dispatch_width(layout.width, [&](auto width) {
       launch_blocks(inverse_passive_kernel<width(), staged()>, geometry.tiles, layout,
                     staged() ? geometry.tile_values() : 0, job);
@@ -258,12 +258,12 @@ void coupling_inverse_passive(const Tensor& y, const CouplingOutput& output,
   });
 }
 
-void coupling_inverse(const Tensor& y, const Tensor& a, const CouplingGains& gains,
-                      const CouplingOutput& output, const Tensor& active, const Tensor& log_det) {
-  pal::coupling::check_inverse(y, a, output, active, log_det);
-  const ProfileScope profile("coupling_inverse", 2 * active.bytes() + a.bytes());
-  dispatch_subnet("coupling_inverse", y.dtype(), a.dtype(), [&](auto typed) {
-    inverse<decltype(typed)>(y, a, gains, output, active, log_det);
+void coupling_inverse(const Tensor& y, const Tensor& factors, const CouplingGains& gains,
+                      const OutputMap& map, const Tensor& active, const Tensor& log_det) {
+  pal::coupling::check_inverse(y, factors, map, active, log_det);
+  const ProfileScope profile("coupling_inverse", 2 * active.bytes() + factors.bytes());
+  dispatch_subnet("coupling_inverse", y.dtype(), factors.dtype(), [&](auto typed) {
+    inverse<decltype(typed)>(y, factors, gains, map, active, log_det);
   });
 }
 

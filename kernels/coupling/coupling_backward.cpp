@@ -10,17 +10,19 @@ namespace {
 using namespace coupling;
 using namespace pal::coupling;
 
-/// Sums over the pixels of a chunk, by channel of one half: a tile of running sums, folded at the
-/// end.
+/// Sums over the pixels of a chunk, by channel of one half: a running sum for each value of a tile,
+/// folded to one per channel at the end.
 template <typename T>
 class ChannelSums {
  public:
   explicit ChannelSums(int64_t pixels, int64_t channels)
       : pixels_(pixels), channels_(channels), sums_(static_cast<size_t>(pixels * channels), T{0}) {}
 
+  /// The running sums [pixels, channels], to be added to.
   T* data() { return sums_.data(); }
 
-  /// Writes the sums of each channel and starts again. The pixels are added as a fixed tree.
+  /// Overwrites to[channels] with the sum of each channel, the pixels added as a fixed tree, and
+  /// starts again.
   void finish(double* to) {
     fold_rows(sums_.data(), pixels_, channels_);
     for (int64_t c = 0; c < channels_; ++c)
@@ -34,12 +36,12 @@ class ChannelSums {
   std::vector<T> sums_;
 };
 
-/// One thread's packed operands of a tile.
-template <typename T, typename A>
+/// What one thread needs for a tile: packed operands and the chunk's sums.
+template <typename T, typename F>
 struct Scratch {
-  Scratch(const Halves& h, const TileMix<T>& mix)
-      : coefficients(h),
-        x(static_cast<size_t>(mix.tile_size())),
+  Scratch(const Halves& h, const TileMap<T>& tile_map)
+      : tile_factors(h),
+        x(static_cast<size_t>(tile_map.tile_size())),
         g(x),
         grad_x(x),
         grad_s(x),
@@ -50,38 +52,39 @@ struct Scratch {
         passive_g(h.tile_pixels(), h.passive),
         passive_gv(h.tile_pixels(), h.passive) {}
 
-  Coefficients<T, A> coefficients;
+  TileFactors<T, F> tile_factors;
   std::vector<T> x, g, grad_x, grad_s, grad_t, buffer;
-  /// Sums of grad v and of grad v * v before the act norm's scale.
+  /// Sums by channel of grad_y at the channel's place in y (active_g, passive_g) and of that times
+  /// v (active_gv, passive_gv): the gradients of act norm's offset and scale.
   ChannelSums<T> active_g, active_gv, passive_g, passive_gv;
 };
 
-/// Both backward passes. With kInverse, `active` is written from y; else v is rebuilt from the
-/// stored halves and y is not read.
-template <typename T, typename A, bool kInverse>
+/// Both backward passes. With kInverse, `active` is rebuilt from y; else the stored halves are read
+/// and y is not.
+template <typename T, typename F, bool kInverse>
 class Backward {
  public:
   Backward(const Tensor& y, const Tensor& active, const Tensor& passive, const Tensor& grad_y,
-           const Tensor& grad_log_det, const Tensor& a, const CouplingGains& gains,
-           const CouplingOutput& output, const CouplingGrads& grads)
+           const Tensor& grad_log_det, const Tensor& factors, const CouplingGains& gains,
+           const OutputMap& map, const CouplingGrads& grads)
       : y_(y),
         active_(active),
         passive_(passive),
         grad_y_(grad_y),
         grad_log_det_(grad_log_det),
-        a_(a),
+        factors_(factors),
         gains_(gains),
-        output_(output),
+        map_(map),
         grads_(grads),
-        halves_(a, grad_y.channels(), output),
-        mix_(halves_, output),
+        halves_(factors, grad_y.channels(), map),
+        tile_map_(halves_, map),
         act_norm_(grads.scale.defined()),
         sums_(act_norm_ ? static_cast<size_t>(2 * halves_.chunks() * halves_.channels()) : 0),
         log_s_sums_(static_cast<size_t>(halves_.chunks()), 0.0) {}
 
   void run() {
     for_each_tile(halves_, [&] {
-      return [&, scratch = Scratch<T, A>(halves_, mix_)](const Tile& tile) mutable {
+      return [&, scratch = Scratch<T, F>(halves_, tile_map_)](const Tile& tile) mutable {
         active_half(tile, scratch);
         if (halves_.passive > 0) passive_half(tile, scratch);
         if (tile.ends_chunk && act_norm_) finish_chunk(tile.chunk, scratch);
@@ -99,26 +102,26 @@ class Backward {
     return t.data<T>() + tile.first * t.pitch();
   }
 
-  void active_half(const Tile& tile, Scratch<T, A>& scratch) {
+  void active_half(const Tile& tile, Scratch<T, F>& scratch) {
     const T clamp = static_cast<T>(gains_.clamp);
     const T s_gain = static_cast<T>(gains_.s_gain);
     const T t_gain = static_cast<T>(gains_.t_gain);
-    const T log_s_shift = shift_of<T>(output_, tile.sample);
+    const T log_s_shift = shift_of<T>(map_, tile.sample);
     const T grad_log_det = static_cast<T>(grad_log_det_.data<double>()[tile.sample]);
-    scratch.coefficients.load(a_, tile);
-    const T* s = scratch.coefficients.s;
-    const T* t = scratch.coefficients.t;
-    mix_.take_active(pixel(grad_y_, tile), grad_y_.pitch(), tile.count, scratch.buffer.data(),
-                     scratch.g.data());
+    scratch.tile_factors.load(factors_, tile);
+    const T* s = scratch.tile_factors.s;
+    const T* t = scratch.tile_factors.t;
+    tile_map_.take_active(pixel(grad_y_, tile), grad_y_.pitch(), tile.count, scratch.buffer.data(),
+                          scratch.g.data());
     if constexpr (kInverse)
-      mix_.take_active(pixel(y_, tile), y_.pitch(), tile.count, scratch.buffer.data(),
-                       scratch.x.data());
+      tile_map_.take_active(pixel(y_, tile), y_.pitch(), tile.count, scratch.buffer.data(),
+                            scratch.x.data());
     else
       copy_rows(pixel(active_, tile), active_.pitch(), scratch.x.data(), halves_.active, tile.count,
                 halves_.active);
     const T* g = scratch.g.data();
-    const T* scale = mix_.active_scale.data();
-    const T* offset = mix_.active_offset.data();
+    const T* scale = tile_map_.active_scale.data();
+    const T* offset = tile_map_.active_offset.data();
     T* x = scratch.x.data();
     T* grad_x = scratch.grad_x.data();
     T* grad_s = scratch.grad_s.data();
@@ -148,16 +151,17 @@ class Backward {
                    halves_.active);
     copy_rows<T>(grad_x, halves_.active, pixel(grads_.active, tile), grads_.active.pitch(),
                  tile.count, halves_.active);
-    scratch.coefficients.store(grad_s, grad_t, grads_.a, tile);
+    scratch.tile_factors.store(grad_s, grad_t, grads_.factors, tile);
   }
 
-  void passive_half(const Tile& tile, Scratch<T, A>& scratch) {
+  void passive_half(const Tile& tile, Scratch<T, F>& scratch) {
     const bool wanted = grads_.passive.defined();
     if (!wanted && !act_norm_) return;
     const int64_t values = tile.count * halves_.passive;
     T* g = scratch.g.data();
-    mix_.take_passive(pixel(grad_y_, tile), grad_y_.pitch(), tile.count, scratch.buffer.data(), g);
-    const T* scale = mix_.passive_scale.data();
+    tile_map_.take_passive(pixel(grad_y_, tile), grad_y_.pitch(), tile.count, scratch.buffer.data(),
+                           g);
+    const T* scale = tile_map_.passive_scale.data();
     if (act_norm_) {
       const T* v = passive_values(tile, scratch);
       T* sum_g = scratch.passive_g.data();
@@ -175,20 +179,20 @@ class Backward {
                  tile.count, halves_.passive);
   }
 
-  const T* passive_values(const Tile& tile, Scratch<T, A>& scratch) const {
+  const T* passive_values(const Tile& tile, Scratch<T, F>& scratch) const {
     if constexpr (!kInverse)
       return packed_rows<T>(pixel(passive_, tile), passive_.pitch(), tile.count, halves_.passive,
                             scratch.x.data());
     T* v = scratch.x.data();
-    mix_.take_passive(pixel(y_, tile), y_.pitch(), tile.count, scratch.buffer.data(), v);
-    const T* scale = mix_.passive_scale.data();
-    const T* offset = mix_.passive_offset.data();
+    tile_map_.take_passive(pixel(y_, tile), y_.pitch(), tile.count, scratch.buffer.data(), v);
+    const T* scale = tile_map_.passive_scale.data();
+    const T* offset = tile_map_.passive_offset.data();
 #pragma omp simd
     for (int64_t i = 0; i < tile.count * halves_.passive; ++i) v[i] = (v[i] - offset[i]) / scale[i];
     return v;
   }
 
-  void finish_chunk(int64_t chunk, Scratch<T, A>& scratch) {
+  void finish_chunk(int64_t chunk, Scratch<T, F>& scratch) {
     double* g = sums_.data() + 2 * chunk * halves_.channels();
     double* gv = g + halves_.channels();
     scratch.active_g.finish(g + halves_.active_at);
@@ -207,14 +211,14 @@ class Backward {
     }
   }
 
-  const Tensor &y_, &active_, &passive_, &grad_y_, &grad_log_det_, &a_;
+  const Tensor &y_, &active_, &passive_, &grad_y_, &grad_log_det_, &factors_;
   const CouplingGains& gains_;
-  const CouplingOutput& output_;
+  const OutputMap& map_;
   const CouplingGrads& grads_;
   const Halves halves_;
-  const TileMix<T> mix_;
+  const TileMap<T> tile_map_;
   const bool act_norm_;
-  /// Per chunk: sum(grad v) and sum(grad v * v) of each channel of v.
+  /// [chunks][2][channels]: a chunk's gradients of act norm's offset and scale, in the order of v.
   std::vector<double> sums_;
   std::vector<double> log_s_sums_;
 };
@@ -222,27 +226,28 @@ class Backward {
 }  // namespace
 
 void coupling_inverse_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
-                               const Tensor& a, const CouplingGains& gains,
-                               const CouplingOutput& output, const Tensor& active,
+                               const Tensor& factors, const CouplingGains& gains,
+                               const OutputMap& map, const Tensor& active,
                                const CouplingGrads& grads) {
-  check_inverse_backward(y, grad_y, grad_log_det, a, output, active, grads);
+  check_inverse_backward(y, grad_y, grad_log_det, factors, map, active, grads);
   const ProfileScope profile("coupling_inverse_backward",
-                             3 * y.bytes() + active.bytes() + 2 * a.bytes());
-  dispatch_pair("coupling_inverse_backward", y.dtype(), a.dtype(), [&](auto t, auto ta) {
-    Backward<decltype(t), decltype(ta), true>(y, active, {}, grad_y, grad_log_det, a, gains, output,
-                                              grads)
+                             3 * y.bytes() + active.bytes() + 2 * factors.bytes());
+  dispatch_pair("coupling_inverse_backward", y.dtype(), factors.dtype(), [&](auto t, auto tf) {
+    Backward<decltype(t), decltype(tf), true>(y, active, {}, grad_y, grad_log_det, factors, gains,
+                                              map, grads)
         .run();
   });
 }
 
 void coupling_backward(const Tensor& active, const Tensor& passive, const Tensor& grad_y,
-                       const Tensor& grad_log_det, const Tensor& a, const CouplingGains& gains,
-                       const CouplingOutput& output, const CouplingGrads& grads) {
-  check_backward(active, passive, grad_y, grad_log_det, a, output, grads);
-  const ProfileScope profile("coupling_backward", 3 * grad_y.bytes() + 2 * a.bytes());
-  dispatch_pair("coupling_backward", grad_y.dtype(), a.dtype(), [&](auto t, auto ta) {
-    Backward<decltype(t), decltype(ta), false>({}, active, passive, grad_y, grad_log_det, a, gains,
-                                               output, grads)
+                       const Tensor& grad_log_det, const Tensor& factors,
+                       const CouplingGains& gains, const OutputMap& map,
+                       const CouplingGrads& grads) {
+  check_backward(active, passive, grad_y, grad_log_det, factors, map, grads);
+  const ProfileScope profile("coupling_backward", 3 * grad_y.bytes() + 2 * factors.bytes());
+  dispatch_pair("coupling_backward", grad_y.dtype(), factors.dtype(), [&](auto t, auto tf) {
+    Backward<decltype(t), decltype(tf), false>({}, active, passive, grad_y, grad_log_det, factors,
+                                               gains, map, grads)
         .run();
   });
 }

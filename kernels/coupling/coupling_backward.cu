@@ -13,7 +13,7 @@ using namespace coupling;
 /// read and y is not.
 struct Job {
   Geometry geometry;
-  Mix mix;
+  MapPointers map;
   Gains gains;
   Rows<const float> y;
   Rows<const float> grad_y;
@@ -32,31 +32,32 @@ struct Job {
   int tiles_per_group = 1;
 };
 
-/// A subnet output and where its gradient goes.
-template <typename A>
+/// The factors and where their gradient goes.
+template <typename F>
 struct Subnet {
-  Rows<const A> a;
-  Rows<A> grad;
+  Rows<const F> factors;
+  Rows<F> grad;
 };
 
-/// Returns the thread's sum of the gradients of log_s.
-template <typename A, int kWidth, bool kInverse>
-__device__ inline double active_half(const Job& job, const Subnet<A>& subnet, const Tile& tile,
+/// The active half of a tile: writes its gradients, those of the factors and, with kInverse, the
+/// rebuilt half. Returns the thread's sum of the gradients of log_s.
+template <typename F, int kWidth, bool kInverse>
+__device__ inline double active_half(const Job& job, const Subnet<F>& subnet, const Tile& tile,
                                      bool permuted, const TileRows<const float>& y,
                                      const TileRows<const float>& grad_y, const ChannelSums& sums) {
   const Geometry& g = job.geometry;
   const Gains& gains = job.gains;
   const TileRows<float> active = job.active.of(tile);
   const TileRows<float> grad_active = job.grad_active.of(tile);
-  const TileRows<const A> factors = subnet.a.of(tile);
-  const TileRows<A> grad_factors = subnet.grad.of(tile);
-  const float shift = job.mix.shift_of(tile.sample);
+  const TileRows<const F> factors = subnet.factors.of(tile);
+  const TileRows<F> grad_factors = subnet.grad.of(tile);
+  const float shift = job.map.shift_of(tile.sample);
   const auto grad_log_det = static_cast<float>(job.grad_log_det[tile.sample]);
   double log_s_sum = 0.0;
   const Share share(g.active_split);
   share.for_each([&](int item) {
     const int c = item * kWidth;
-    const Channels<kWidth> channels(job.mix, g.active_at + c);
+    const Channels<kWidth> channels(job.map, g.active_at + c);
     Vec<float, kWidth> sum_g = {};
     Vec<float, kWidth> sum_gv = {};
     for (int p = share.lane; p < tile.count; p += share.split.lanes) {
@@ -96,6 +97,7 @@ __device__ inline double active_half(const Job& job, const Subnet<A>& subnet, co
   return log_s_sum;
 }
 
+/// The passive half of a tile: writes its gradient and adds to the sums, as far as wanted.
 template <int kWidth, bool kInverse>
 __device__ inline void passive_half(const Job& job, const Tile& tile, bool permuted,
                                     const TileRows<const float>& y,
@@ -106,7 +108,7 @@ __device__ inline void passive_half(const Job& job, const Tile& tile, bool permu
   const Share share(g.passive_split);
   share.for_each([&](int item) {
     const int c = item * kWidth;
-    const Channels<kWidth> channels(job.mix, g.passive_at + c);
+    const Channels<kWidth> channels(job.map, g.passive_at + c);
     Vec<float, kWidth> sum_g = {};
     Vec<float, kWidth> sum_gv = {};
     for (int p = share.lane; p < tile.count; p += share.split.lanes) {
@@ -134,10 +136,10 @@ __device__ inline void passive_half(const Job& job, const Tile& tile, bool permu
   });
 }
 
-template <typename A, int kWidth, bool kInverse, bool kStaged>
+template <typename F, int kWidth, bool kInverse, bool kStaged>
 __global__ __launch_bounds__(kThreads,
                              kWidth == 4 ? 3 : 4) void backward_kernel(const Job job,
-                                                                       const Subnet<A> subnet) {
+                                                                       const Subnet<F> subnet) {
   const Geometry& g = job.geometry;
   const SumLayout layout(g);
   const bool sums_in_shared = job.channel_partial != nullptr && job.running == nullptr;
@@ -145,7 +147,7 @@ __global__ __launch_bounds__(kThreads,
   float* staged_grad = shared_floats(kStaged || sums_in_shared);
   float* staged_y = staged_grad + (kStaged ? g.tile * g.channels() : 0);
   float* in_shared = staged_y + (kStaged && kInverse ? g.tile * g.channels() : 0);
-  const bool permuted = kStaged || job.mix.index != nullptr;
+  const bool permuted = kStaged || job.map.index != nullptr;
   const bool passive_wanted = job.grad_passive.at != nullptr || job.channel_partial != nullptr;
   for (int group = static_cast<int>(blockIdx.x); group < job.groups;
        group += static_cast<int>(gridDim.x)) {
@@ -163,7 +165,7 @@ __global__ __launch_bounds__(kThreads,
       TileRows<const float> y = {};
       if constexpr (kInverse) y = stage<kStaged>(job.y, tile, g, staged_y);
       if constexpr (kStaged) __syncthreads();
-      const double log_s_sum = active_half<A, kWidth, kInverse>(
+      const double log_s_sum = active_half<F, kWidth, kInverse>(
           job, subnet, tile, permuted, y, grad_y, ChannelSums(running, i == 0));
       if (passive_wanted)
         passive_half<kWidth, kInverse>(job, tile, permuted, y, grad_y,
@@ -190,17 +192,17 @@ int tiles_per_group(const Geometry& geometry) {
   return std::max({1, std::min(wanted, tiles / kEnoughGroups), tiles / (2 * kEnoughGroups)});
 }
 
-template <typename A, bool kInverse>
+template <typename F, bool kInverse>
 void backward(const Tensor& y, const Tensor& active, const Tensor& passive, const Tensor& grad_y,
-              const Tensor& grad_log_det, const Tensor& a, const CouplingGains& gains,
-              const CouplingOutput& output, const CouplingGrads& grads) {
-  const Layout layout(halves_of(a, grad_y.channels(), output.active_first), output, {y, grad_y},
-                      {active, passive, grads.active, grads.passive, s_of(a), t_of(a),
-                       s_of(grads.a), t_of(grads.a)});
+              const Tensor& grad_log_det, const Tensor& factors, const CouplingGains& gains,
+              const OutputMap& map, const CouplingGrads& grads) {
+  const Layout layout(halves_of(factors, grad_y.channels(), map.active_first), map, {y, grad_y},
+                      {active, passive, grads.active, grads.passive, s_of(factors), t_of(factors),
+                       s_of(grads.factors), t_of(grads.factors)});
   const Geometry& geometry = layout.geometry;
   Job job;
   job.geometry = geometry;
-  job.mix = mix_of(output);
+  job.map = pointers_of(map);
   job.gains = gains_of(gains);
   if (kInverse) job.y = rows_of<const float>(y);
   job.grad_y = rows_of<const float>(grad_y);
@@ -211,7 +213,7 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
   job.grad_log_det = grad_log_det.data<double>();
   Tensor log_partial;
   if (grads.log_s.defined()) {
-    log_partial = warp_sums(layout, a.device());
+    log_partial = warp_sums(layout, factors.device());
     job.log_partial = log_partial.data<double>();
   }
   const bool act_norm = grads.scale.defined();
@@ -221,24 +223,25 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
   const SumLayout sums(geometry);
   const int64_t sum_floats = act_norm ? sums.floats() : 0;
   const int64_t staged_floats = (kInverse ? 2 : 1) * geometry.tile_values() + sum_floats;
-  const bool staged = output.index.defined() && staged_floats <= kSharedFloats;
+  const bool staged = map.index.defined() && staged_floats <= kSharedFloats;
   const bool sums_fit = sum_floats <= kSharedFloats;
   Tensor channel_partial;
   Tensor running;
   if (act_norm) {
     channel_partial = Tensor::empty({job.groups, 2 * geometry.channels()}, DType::f32,
-                                    Tag::workspace, a.device());
+                                    Tag::workspace, factors.device());
     job.channel_partial = channel_partial.data<float>();
     if (!sums_fit) {
-      running = Tensor::empty({job.groups, sum_floats}, DType::f32, Tag::workspace, a.device());
+      running =
+          Tensor::empty({job.groups, sum_floats}, DType::f32, Tag::workspace, factors.device());
       job.running = running.data<float>();
     }
   }
-  const Subnet<A> subnet = {rows_of<const A>(a), rows_of<A>(grads.a)};
+  const Subnet<F> subnet = {rows_of<const F>(factors), rows_of<F>(grads.factors)};
   const int64_t shared_floats = staged ? staged_floats : sums_fit ? sum_floats : 0;
   dispatch_bool(staged, [&](auto is_staged) {
     dispatch_width(layout.width, [&](auto width) {
-      launch_blocks(backward_kernel<A, width(), kInverse, is_staged()>, job.groups, layout,
+      launch_blocks(backward_kernel<F, width(), kInverse, is_staged()>, job.groups, layout,
                     shared_floats, job, subnet);
     });
   });
@@ -249,24 +252,26 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
 }  // namespace
 
 void coupling_inverse_backward(const Tensor& y, const Tensor& grad_y, const Tensor& grad_log_det,
-                               const Tensor& a, const CouplingGains& gains,
-                               const CouplingOutput& output, const Tensor& active,
+                               const Tensor& factors, const CouplingGains& gains,
+                               const OutputMap& map, const Tensor& active,
                                const CouplingGrads& grads) {
-  pal::coupling::check_inverse_backward(y, grad_y, grad_log_det, a, output, active, grads);
+  pal::coupling::check_inverse_backward(y, grad_y, grad_log_det, factors, map, active, grads);
   const ProfileScope profile("coupling_inverse_backward",
-                             3 * y.bytes() + active.bytes() + 2 * a.bytes());
-  dispatch_subnet("coupling_inverse_backward", y.dtype(), a.dtype(), [&](auto typed) {
-    backward<decltype(typed), true>(y, active, {}, grad_y, grad_log_det, a, gains, output, grads);
+                             3 * y.bytes() + active.bytes() + 2 * factors.bytes());
+  dispatch_subnet("coupling_inverse_backward", y.dtype(), factors.dtype(), [&](auto typed) {
+    backward<decltype(typed), true>(y, active, {}, grad_y, grad_log_det, factors, gains, map,
+                                    grads);
   });
 }
 
 void coupling_backward(const Tensor& active, const Tensor& passive, const Tensor& grad_y,
-                       const Tensor& grad_log_det, const Tensor& a, const CouplingGains& gains,
-                       const CouplingOutput& output, const CouplingGrads& grads) {
-  pal::coupling::check_backward(active, passive, grad_y, grad_log_det, a, output, grads);
-  const ProfileScope profile("coupling_backward", 3 * grad_y.bytes() + 2 * a.bytes());
-  dispatch_subnet("coupling_backward", grad_y.dtype(), a.dtype(), [&](auto typed) {
-    backward<decltype(typed), false>({}, active, passive, grad_y, grad_log_det, a, gains, output,
+                       const Tensor& grad_log_det, const Tensor& factors,
+                       const CouplingGains& gains, const OutputMap& map,
+                       const CouplingGrads& grads) {
+  pal::coupling::check_backward(active, passive, grad_y, grad_log_det, factors, map, grads);
+  const ProfileScope profile("coupling_backward", 3 * grad_y.bytes() + 2 * factors.bytes());
+  dispatch_subnet("coupling_backward", grad_y.dtype(), factors.dtype(), [&](auto typed) {
+    backward<decltype(typed), false>({}, active, passive, grad_y, grad_log_det, factors, gains, map,
                                      grads);
   });
 }

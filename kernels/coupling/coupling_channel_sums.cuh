@@ -1,9 +1,14 @@
 #pragma once
 #include "kernels/coupling/coupling_tile.cuh"
 
-// Sums over pixels by channel: a thread keeps the running sums of its channels and pixels at a
-// place of its own, so that no barrier is needed until a group of tiles is done and the sums of the
-// pixel lanes are folded.
+// Sums over pixels by channel: the gradients of act norm's scale and offset.
+//
+// Data flow: a thread adds what it has seen of its channels in a tile to running sums at a place of
+// its own, [lane, channel]; after a group of tiles `fold` adds the lanes and writes the group's
+// sums; a second launch (finish_channel_sums) adds those of all groups, in double.
+// Memory: running sums lie in shared memory behind the staged rows or, if they do not fit, in
+// global memory, a part for each group.
+// The trick: as every place has one owner, no barrier and no atomic is needed before the fold.
 namespace pal::cuda::coupling {
 
 /// Running sums of a block: for each half two planes [pixel lanes, channels], of grad v and of
@@ -57,8 +62,8 @@ class ChannelSums {
   bool first_;
 };
 
-/// Writes the sums over the pixel lanes of one half's planes: that of grad v of channel c to
-/// to[c], that of grad v * v to to[plane + c].
+/// Adds the pixel lanes of one half's planes and writes the sum of grad v of channel c to to[c] and
+/// that of grad v * v to to[plane + c]. All threads of the block must call it.
 __device__ inline void fold(const float* running, int lanes, int channels, float* to, int plane) {
   // Several threads share a sum of many lanes.
   constexpr int kShare = 8;

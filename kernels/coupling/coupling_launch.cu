@@ -7,8 +7,9 @@
 namespace pal::cuda::coupling {
 namespace {
 
+/// Threads of a block that adds a sample's partial sums.
 constexpr int kSampleThreads = 128;
-/// Columns of a block: one 32-byte sector of each row.
+/// Columns of a block that adds partial sums by channel: one 32-byte sector of each row.
 constexpr int kColumns = 8;
 
 __global__ __launch_bounds__(kSampleThreads) void sample_sums_kernel(const double* partial,
@@ -105,18 +106,18 @@ Halves halves_of(int64_t samples, int64_t pixels, int64_t active, int64_t passiv
           static_cast<int>(active_first ? active : 0)};
 }
 
-Mix mix_of(const CouplingOutput& output) {
-  Mix mix;
-  if (output.scale.defined()) {
-    mix.scale = output.scale.data<float>();
-    mix.offset = output.offset.data<float>();
+MapPointers pointers_of(const OutputMap& map) {
+  MapPointers to;
+  if (map.scale.defined()) {
+    to.scale = map.scale.data<float>();
+    to.offset = map.offset.data<float>();
   }
-  if (output.index.defined()) {
-    mix.index = output.index.data<int32_t>();
-    mix.inverse_index = output.inverse_index.data<int32_t>();
+  if (map.index.defined()) {
+    to.index = map.index.data<int32_t>();
+    to.inverse_index = map.inverse_index.data<int32_t>();
   }
-  if (output.log_s_shift.defined()) mix.log_s_shift = output.log_s_shift.data<double>();
-  return mix;
+  if (map.log_s_shift.defined()) to.log_s_shift = map.log_s_shift.data<double>();
+  return to;
 }
 
 Gains gains_of(const CouplingGains& gains) {
@@ -124,19 +125,19 @@ Gains gains_of(const CouplingGains& gains) {
           static_cast<float>(gains.t_gain)};
 }
 
-Layout::Layout(const Halves& image, const CouplingOutput& output,
-               std::initializer_list<Tensor> whole, std::initializer_list<Tensor> halves) {
+Layout::Layout(const Halves& image, const OutputMap& map, std::initializer_list<Tensor> whole,
+               std::initializer_list<Tensor> halves) {
   static_cast<Halves&>(geometry) = image;
   const auto all_suit = [](std::initializer_list<Tensor> tensors, int elements) {
     return std::all_of(tensors.begin(), tensors.end(),
                        [&](const Tensor& t) { return suits(t, elements); });
   };
   // Without a permutation the halves of v are read and written in the rows of y.
-  const bool permuted = output.index.defined();
+  const bool permuted = map.index.defined();
   const auto fits = [&] {
     return image.active % width == 0 && image.passive % width == 0 &&
-           is_aligned(output.scale, width) && is_aligned(output.offset, width) &&
-           is_aligned(output.inverse_index, width) && all_suit(halves, width) &&
+           is_aligned(map.scale, width) && is_aligned(map.offset, width) &&
+           is_aligned(map.inverse_index, width) && all_suit(halves, width) &&
            (permuted || all_suit(whole, width));
   };
   while (!fits()) width /= 2;
@@ -156,7 +157,7 @@ Layout::Layout(const Halves& image, const CouplingOutput& output,
   geometry.tiles = static_cast<int>(image.samples * per_sample);
   geometry.active_split = Split(image.active / width, threads);
   geometry.passive_split = Split(image.passive / width, threads);
-  const bool fours = all_suit(whole, 4) && is_aligned(output.index, 4);
+  const bool fours = all_suit(whole, 4) && is_aligned(map.index, 4);
   geometry.row_split = Split(fours ? image.channels() / 4 : image.channels(), threads);
 }
 

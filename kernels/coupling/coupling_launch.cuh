@@ -6,39 +6,46 @@
 #include "kernels/coupling/coupling_check.h"
 #include "kernels/coupling/coupling_tile.cuh"
 
-// How the host lays out a call of the CUDA coupling kernels.
+// How the host lays out a call of the CUDA coupling kernels, and the launches that finish its sums.
 namespace pal::cuda::coupling {
 
 /// Most values of y in a tile: some sixteen per thread.
 constexpr int64_t kTileValues = 4096;
-/// What a block gets without asking.
+/// Shared memory that a block gets without asking the driver, in floats.
 constexpr int64_t kSharedFloats = 48 * 1024 / 4;
 
+/// The halves of an image, from their channels or from the factors and y's channels.
 Halves halves_of(int64_t samples, int64_t pixels, int64_t active, int64_t passive,
                  bool active_first);
-inline Halves halves_of(const Tensor& a, int64_t channels, bool active_first) {
-  const int64_t half = a.channels() / 2;
-  return halves_of(a.size(0), a.rows() / a.size(0), half, channels - half, active_first);
+inline Halves halves_of(const Tensor& factors, int64_t channels, bool active_first) {
+  const int64_t half = factors.channels() / 2;
+  return halves_of(factors.size(0), factors.rows() / factors.size(0), half, channels - half,
+                   active_first);
 }
 
-Mix mix_of(const CouplingOutput& output);
+/// The tensors' memory; those that are defined must be on the GPU.
+MapPointers pointers_of(const OutputMap& map);
 Gains gains_of(const CouplingGains& gains);
 
-/// Throws usage unless the tensor is defined and of type T.
+/// A tensor's rows; throws usage unless it is defined and of type T.
 template <typename T>
 Rows<T> rows_of(const Tensor& tensor) {
   return {tensor.data<std::remove_const_t<T>>(), tensor.pitch()};
 }
 
-/// The halves of a subnet output, or of its gradient.
-inline Tensor s_of(const Tensor& a) { return a.slice_channels(0, a.channels() / 2); }
-inline Tensor t_of(const Tensor& a) { return a.slice_channels(a.channels() / 2, a.channels() / 2); }
+/// s and t of the factors, or of their gradient.
+inline Tensor s_of(const Tensor& factors) {
+  return factors.slice_channels(0, factors.channels() / 2);
+}
+inline Tensor t_of(const Tensor& factors) {
+  return factors.slice_channels(factors.channels() / 2, factors.channels() / 2);
+}
 
 /// How a call is cut into tiles and its threads are laid out over one.
 struct Layout {
   /// `whole`: y and its gradient; `halves`: the other tensors, of one half's channels each.
-  /// Undefined ones do not matter.
-  Layout(const Halves& image, const CouplingOutput& output, std::initializer_list<Tensor> whole,
+  /// Undefined tensors do not matter.
+  Layout(const Halves& image, const OutputMap& map, std::initializer_list<Tensor> whole,
          std::initializer_list<Tensor> halves);
 
   Geometry geometry;
@@ -48,12 +55,14 @@ struct Layout {
   int threads = kThreads;
 };
 
-/// One partial sum of each warp of each tile, f64.
+/// Memory for put_warp_sum: f64 [tiles x warps], not initialised.
 Tensor warp_sums(const Layout& layout, Device device);
-/// sums[n] = (add ? sums[n] : 0) + factor * the sum of the sample's partial sums. One launch.
+/// sums[n] = (add ? sums[n] : 0) + factor * the sum of the sample's part of `partial`, which
+/// warp_sums made. One launch.
 void finish_sample_sums(const Tensor& partial, const Geometry& geometry, double factor, bool add,
                         const Tensor& sums);
-/// Adds the column sums of partial, f32 [groups, 2 c], to f64 [c] each. One launch.
+/// Adds the column sums of partial, f32 [groups, 2 c], to `first` and `second`, f64 [c] each. One
+/// launch.
 void finish_channel_sums(const Tensor& partial, const Tensor& first, const Tensor& second);
 
 /// Launches a kernel that shares `items`, tiles or groups of them, among its blocks.
@@ -65,6 +74,7 @@ void launch_blocks(Kernel* kernel, int64_t items, const Layout& layout, int64_t 
          static_cast<size_t>(shared_floats) * sizeof(float), stream(), arguments...);
 }
 
+/// Calls body with the width 4, 2 or 1 as an integral_constant.
 template <typename Body>
 void dispatch_width(int width, Body&& body) {
   if (width == 4) return body(std::integral_constant<int, 4>{});
@@ -72,24 +82,26 @@ void dispatch_width(int width, Body&& body) {
   return body(std::integral_constant<int, 1>{});
 }
 
+/// Calls body with the value as true_type or false_type.
 template <typename Body>
 void dispatch_bool(bool value, Body&& body) {
   if (value) return body(std::true_type{});
   return body(std::false_type{});
 }
 
+/// Throws usage for streams of other dtypes than f32.
 inline void expect_stream(const char* op, DType stream) {
   refuse_f64(op, stream);
   expect(stream == DType::f32, "{}: expected f32, got {}", op, name_of(stream));
 }
 
-/// Calls body with the subnet output's type.
+/// Calls body(F{}) with the type of the factors; throws usage for a pair that has no kernel.
 template <typename Body>
-void dispatch_subnet(const char* op, DType stream, DType a, Body&& body) {
+void dispatch_subnet(const char* op, DType stream, DType factors, Body&& body) {
   refuse_f64(op, stream);
-  if (stream == DType::f32 && a == DType::f32) return body(float{});
-  if (stream == DType::f32 && a == DType::bf16) return body(bfloat16{});
-  pal::coupling::fail_pair(op, stream, a);
+  if (stream == DType::f32 && factors == DType::f32) return body(float{});
+  if (stream == DType::f32 && factors == DType::bf16) return body(bfloat16{});
+  pal::coupling::fail_pair(op, stream, factors);
 }
 
 }  // namespace pal::cuda::coupling

@@ -3,50 +3,54 @@
 
 namespace pal {
 
-/// Constants of one affine coupling: log_s = clamp * tanh(s_gain * s), y = x * exp(log_s) + t_gain
-/// * t (model.md, sections 1 to 3: 0.1 and 0.1 in slow blocks, 0.2 and 1 in the others).
+/// Constants of one affine coupling,
+///   log_s = clamp tanh(s_gain s),  v = x exp(log_s) + t_gain t
+/// (layers/models/README.md, 1 to 3: gains of 0.1 and 0.1 in slow blocks, 0.2 and 1 in the others).
 struct CouplingGains {
   double clamp = 0.7;
   double s_gain = 0.1;
   double t_gain = 0.1;
 };
 
-/// log_s and what its derivative needs.
+/// The logarithm of an active value's scale, and the tanh that its derivative needs.
 template <typename T>
 struct SoftClamp {
   T tanh;
   T log_s;
 };
 
+/// log_s = clamp tanh(s_gain s).
 template <typename T>
 PAL_HD SoftClamp<T> soft_clamp(T s, T clamp, T s_gain) {
   const T tanh = fast_tanh(s_gain * s);
   return {tanh, clamp * tanh};
 }
 
-/// d log_s / d s.
+/// d log_s / d s, from the tanh of soft_clamp.
 template <typename T>
 PAL_HD T soft_clamp_slope(T tanh, T clamp, T s_gain) {
   return clamp * s_gain * (T{1} - tanh * tanh);
 }
 
+/// An active value v = x exp(log_s) + shift, where shift = t_gain t.
 template <typename T>
 PAL_HD T affine(T x, T exp_log_s, T shift) {
   return x * exp_log_s + shift;
 }
 
+/// x of y = x exp(log_s) + shift.
 template <typename T>
 PAL_HD T affine_inverse(T y, T exp_log_s, T shift) {
   return (y - shift) / exp_log_s;
 }
 
-/// Inverse of y = (x * exp_log_s + shift) * scale + offset, with one division.
+/// x of y = (x exp(log_s) + shift) scale + offset, with one division.
 template <typename T>
 PAL_HD T scaled_affine_inverse(T y, T exp_log_s, T shift, T scale, T offset) {
   return affine_inverse(y - offset, exp_log_s * scale, shift * scale);
 }
 
-/// Gradients of one active value v = x exp(log_s) + t_gain t.
+/// Gradients with respect to the inputs of an active value v = x exp(log_s) + t_gain t.
 template <typename T>
 struct AffineGrads {
   T x;
@@ -55,7 +59,7 @@ struct AffineGrads {
   T t;
 };
 
-/// Backward of an active value, given the gradients of v and of sum(log_s).
+/// Gradients of an active value, given those of v and of the sample's sum of log_s.
 template <typename T>
 PAL_HD AffineGrads<T> affine_backward(T grad_v, T grad_log_det, T x, T exp_log_s, T tanh, T clamp,
                                       T s_gain, T t_gain) {

@@ -7,15 +7,15 @@ namespace {
 
 using namespace coupling;
 
-template <typename A, int kWidth>
+template <typename F, int kWidth>
 __global__ __launch_bounds__(kThreads) void mean_log_s_kernel(const Geometry g, const Gains gains,
-                                                              const Rows<const A> a,
+                                                              const Rows<const F> factors,
                                                               double* partial) {
   const Share share(g.active_split);
   for (int index = static_cast<int>(blockIdx.x); index < g.tiles;
        index += static_cast<int>(gridDim.x)) {
     const Tile tile = tile_at(g, index);
-    const TileRows<const A> rows = a.of(tile);
+    const TileRows<const F> rows = factors.of(tile);
     double sum = 0.0;
     share.for_each([&](int item) {
 #pragma unroll 4
@@ -30,25 +30,25 @@ __global__ __launch_bounds__(kThreads) void mean_log_s_kernel(const Geometry g, 
   }
 }
 
-template <typename A, int kWidth>
+template <typename F, int kWidth>
 __global__ __launch_bounds__(kThreads) void mean_log_s_backward_kernel(const Geometry g,
                                                                        const Gains gains,
-                                                                       const Rows<const A> a,
+                                                                       const Rows<const F> factors,
                                                                        const double* grad_log_s,
-                                                                       const Rows<A> grad_a) {
+                                                                       const Rows<F> grad_factors) {
   const double values = static_cast<double>(g.pixels * g.active);
   const Share share(g.active_split);
   for (int index = static_cast<int>(blockIdx.x); index < g.tiles;
        index += static_cast<int>(gridDim.x)) {
     const Tile tile = tile_at(g, index);
-    const TileRows<const A> rows = a.of(tile);
-    const TileRows<A> grads = grad_a.of(tile);
+    const TileRows<const F> rows = factors.of(tile);
+    const TileRows<F> grads = grad_factors.of(tile);
     const float mean = static_cast<float>(grad_log_s[tile.sample] / values);
     share.for_each([&](int item) {
 #pragma unroll 2
       for (int p = share.lane; p < tile.count; p += share.split.lanes) {
         const auto s = load_wide<kWidth>(rows.row(p) + item * kWidth);
-        A* to = grads.row(p) + item * kWidth;
+        F* to = grads.row(p) + item * kWidth;
         auto grad = load_wide<kWidth>(to);
 #pragma unroll
         for (int k = 0; k < kWidth; ++k) {
@@ -63,37 +63,39 @@ __global__ __launch_bounds__(kThreads) void mean_log_s_backward_kernel(const Geo
 
 }  // namespace
 
-void coupling_mean_log_s(const Tensor& a, const CouplingGains& gains, const Tensor& mean) {
-  pal::coupling::check_mean_log_s(a, mean);
-  const ProfileScope profile("coupling_mean_log_s", a.bytes() / 2);
-  const Layout layout(halves_of(a, a.channels() / 2, true), {}, {}, {s_of(a)});
+void coupling_mean_log_s(const Tensor& factors, const CouplingGains& gains, const Tensor& mean) {
+  pal::coupling::check_mean_log_s(factors, mean);
+  const ProfileScope profile("coupling_mean_log_s", factors.bytes() / 2);
+  const Layout layout(halves_of(factors, factors.channels() / 2, true), {}, {}, {s_of(factors)});
   const Geometry& geometry = layout.geometry;
-  const Tensor partial = warp_sums(layout, a.device());
-  dispatch_subnet(
-      "coupling_mean_log_s", pal::coupling::stream_of(a.dtype()), a.dtype(), [&](auto typed) {
-        using A = decltype(typed);
-        dispatch_width(layout.width, [&](auto width) {
-          launch_blocks(mean_log_s_kernel<A, width()>, geometry.tiles, layout, 0, geometry,
-                        gains_of(gains), rows_of<const A>(a), partial.data<double>());
-        });
-      });
+  const Tensor partial = warp_sums(layout, factors.device());
+  dispatch_subnet("coupling_mean_log_s", pal::coupling::stream_of(factors.dtype()), factors.dtype(),
+                  [&](auto typed) {
+                    using F = decltype(typed);
+                    dispatch_width(layout.width, [&](auto width) {
+                      launch_blocks(mean_log_s_kernel<F, width()>, geometry.tiles, layout, 0,
+                                    geometry, gains_of(gains), rows_of<const F>(factors),
+                                    partial.data<double>());
+                    });
+                  });
   const auto values = static_cast<double>(geometry.pixels * geometry.active);
   finish_sample_sums(partial, geometry, 1.0 / values, false, mean);
 }
 
-void coupling_mean_log_s_backward(const Tensor& a, const CouplingGains& gains,
-                                  const Tensor& grad_log_s, const Tensor& grad_a) {
-  pal::coupling::check_mean_log_s_backward(a, grad_log_s, grad_a);
-  const ProfileScope profile("coupling_mean_log_s_backward", 2 * a.bytes());
-  const Layout layout(halves_of(a, a.channels() / 2, true), {}, {}, {s_of(a), s_of(grad_a)});
+void coupling_mean_log_s_backward(const Tensor& factors, const CouplingGains& gains,
+                                  const Tensor& grad_log_s, const Tensor& grad_factors) {
+  pal::coupling::check_mean_log_s_backward(factors, grad_log_s, grad_factors);
+  const ProfileScope profile("coupling_mean_log_s_backward", 2 * factors.bytes());
+  const Layout layout(halves_of(factors, factors.channels() / 2, true), {}, {},
+                      {s_of(factors), s_of(grad_factors)});
   const Geometry& geometry = layout.geometry;
-  dispatch_subnet("coupling_mean_log_s_backward", pal::coupling::stream_of(a.dtype()), a.dtype(),
-                  [&](auto typed) {
-                    using A = decltype(typed);
+  dispatch_subnet("coupling_mean_log_s_backward", pal::coupling::stream_of(factors.dtype()),
+                  factors.dtype(), [&](auto typed) {
+                    using F = decltype(typed);
                     dispatch_width(layout.width, [&](auto width) {
-                      launch_blocks(mean_log_s_backward_kernel<A, width()>, geometry.tiles, layout,
-                                    0, geometry, gains_of(gains), rows_of<const A>(a),
-                                    grad_log_s.data<double>(), rows_of<A>(grad_a));
+                      launch_blocks(mean_log_s_backward_kernel<F, width()>, geometry.tiles, layout,
+                                    0, geometry, gains_of(gains), rows_of<const F>(factors),
+                                    grad_log_s.data<double>(), rows_of<F>(grad_factors));
                     });
                   });
 }

@@ -4,17 +4,25 @@
 #include "kernels/common/block.cuh"
 #include "kernels/coupling/coupling.h"
 
-// How the CUDA coupling kernels walk over an image. A block takes tiles: runs of pixels of one
-// sample, chosen from the shape alone. A thread owns kWidth channels at a time and visits some
-// pixels of the tile, so that what belongs to a channel (act norm, permutation, running sums) stays
-// with the thread. Rows that are permuted lie in shared memory, whole pixels side by side.
+// How the CUDA coupling kernels walk over an image.
+//
+// Data flow: a block takes tiles, runs of pixels of one sample. Each half's channels are cut into
+// items of kWidth neighbours (4, 2 or 1, as alignment allows); a thread owns an item and visits
+// every lanes-th pixel with it (Share), so that what belongs to its channels (act norm, places in
+// y, running sums) is read once per tile and stays in registers.
+// Memory: without a permutation the halves of v are columns of y and nothing is staged. With one,
+// rows of y and of its gradient pass through shared memory, whole pixels side by side: global
+// memory is accessed in order, the scattered accesses stay on the chip. Where a tile does not fit
+// there, global memory is accessed at the permuted places.
+// The trick: tiles follow from shapes and alignment alone; sums over a sample are written per warp
+// of each tile and added by a second launch, so that no result depends on the grid.
 namespace pal::cuda::coupling {
 
 /// How the items of a tile (a pixel has `items`, of kWidth channels each) are shared among the
 /// threads of a block: it visits `lanes` pixels at a time, or a pixel in several turns.
 struct Split {
-  int items = 0;
-  int lanes = 1;
+  int items = 0;            ///< of a pixel
+  int lanes = 1;            ///< pixels that are visited at a time
   unsigned reciprocal = 0;  ///< 2^16 / items, rounded up: divides numbers below 2^8
 
   Split() = default;
@@ -26,38 +34,40 @@ struct Split {
 };
 static_assert(kThreads <= 256);
 
-/// An image [samples, h, w, active + passive].
+/// The halves of an image [samples, h, w, active + passive].
 struct Halves {
   int64_t samples = 0;
   int64_t pixels = 0;  ///< per sample
-  int active = 0;      ///< channels
-  int passive = 0;
-  int active_at = 0;  ///< first channel of the active half in v
-  int passive_at = 0;
+  int active = 0;      ///< channels of the active half
+  int passive = 0;     ///< channels of the passive half
+  int active_at = 0;   ///< first channel of the active half in v
+  int passive_at = 0;  ///< first channel of the passive half in v
 
   PAL_HD int channels() const { return active + passive; }
 };
 
-/// Geometry of one call.
+/// Geometry of one call: how its image is cut, and how a tile is shared out.
 struct Geometry : Halves {
-  int tile = 1;  ///< pixels
-  int tiles_per_sample = 0;
-  int tiles = 0;
-  Split active_split;
-  Split passive_split;
-  /// Whole rows of y and its gradient: four channels an item if 16-byte accesses suit them, else
+  int tile = 1;              ///< pixels of a tile
+  int tiles_per_sample = 0;  ///< the last one may be short
+  int tiles = 0;             ///< of all samples
+  Split active_split;        ///< of the active half's channels
+  Split passive_split;       ///< of the passive half's channels
+  /// Of whole rows of y and its gradient: four channels an item if 16-byte accesses suit them, else
   /// one.
   Split row_split;
 
   int64_t tile_values() const { return static_cast<int64_t>(tile) * channels(); }
 };
 
+/// A run of pixels of one sample.
 struct Tile {
   int sample;
   int64_t row;  ///< its first pixel, counted over the batch
-  int count;    ///< pixels
+  int count;    ///< its pixels
 };
 
+/// The tile of this rank, counted over the batch.
 __device__ inline Tile tile_at(const Geometry& g, int index) {
   const int sample = index / g.tiles_per_sample;
   const int first = index - sample * g.tiles_per_sample;
@@ -66,7 +76,7 @@ __device__ inline Tile tile_at(const Geometry& g, int index) {
   return {sample, sample * g.pixels + pixel, left < g.tile ? static_cast<int>(left) : g.tile};
 }
 
-/// Rows of a tile, each `pitch` elements after the one before.
+/// An operand's rows (pixels) of a tile, each `pitch` elements after the one before.
 template <typename T>
 struct TileRows {
   T* at;
@@ -76,7 +86,7 @@ struct TileRows {
   __device__ T* row(int pixel) const { return at + pixel * pitch; }
 };
 
-/// Rows of a tensor of the stream or of a subnet output.
+/// All rows (pixels) of an operand: of a stream tensor or of the factors.
 template <typename T>
 struct Rows {
   T* at = nullptr;
@@ -88,7 +98,7 @@ struct Rows {
 };
 
 /// The thread's share of a tile: items first, first + blockDim.x, .. of pixels lane, lane + lanes,
-/// ... Cheaper to make again than to keep in registers.
+/// .. It is cheaper to make again than to keep in registers.
 struct Share {
   const Split& split;
   int first;
@@ -106,8 +116,8 @@ struct Share {
   }
 };
 
-/// Act norm and permutation of v, as in CouplingOutput; null where there is none.
-struct Mix {
+/// An OutputMap in memory of the GPU; null where there is none.
+struct MapPointers {
   const float* scale = nullptr;
   const float* offset = nullptr;
   const int32_t* index = nullptr;
@@ -119,34 +129,36 @@ struct Mix {
   }
 };
 
+/// CouplingGains in the type of the arithmetic.
 struct Gains {
   float clamp;
   float s_gain;
   float t_gain;
 };
 
-/// Act norm and places in y of some channels of v.
+/// What belongs to kWidth neighbouring channels of v: act norm's values and their places in y.
 template <int kWidth>
 struct Channels {
   Vec<float, kWidth> scale;
   Vec<float, kWidth> offset;
   Vec<int32_t, kWidth> place;
 
-  __device__ Channels(const Mix& mix, int channel) {
+  __device__ Channels(const MapPointers& map, int channel) {
 #pragma unroll
     for (int k = 0; k < kWidth; ++k) {
       scale.at[k] = 1.0F;
       offset.at[k] = 0.0F;
       place.at[k] = channel + k;
     }
-    if (mix.scale != nullptr) {
-      scale = load_vector<kWidth>(mix.scale + channel);
-      offset = load_vector<kWidth>(mix.offset + channel);
+    if (map.scale != nullptr) {
+      scale = load_vector<kWidth>(map.scale + channel);
+      offset = load_vector<kWidth>(map.offset + channel);
     }
-    if (mix.inverse_index != nullptr) place = load_vector<kWidth>(mix.inverse_index + channel);
+    if (map.inverse_index != nullptr) place = load_vector<kWidth>(map.inverse_index + channel);
   }
 };
 
+/// Loads kWidth neighbouring values as floats.
 template <int kWidth, typename T>
 __device__ inline Vec<float, kWidth> load_wide(const T* from) {
   const Vec<T, kWidth> values = load_vector<kWidth>(from);
@@ -156,6 +168,7 @@ __device__ inline Vec<float, kWidth> load_wide(const T* from) {
   return wide;
 }
 
+/// Stores kWidth floats, rounded to T, in one access.
 template <int kWidth, typename T>
 __device__ inline void store_narrow(T* to, const Vec<float, kWidth>& wide) {
   if constexpr (std::is_same_v<T, float>) {
@@ -169,7 +182,8 @@ __device__ inline void store_narrow(T* to, const Vec<float, kWidth>& wide) {
   }
 }
 
-/// Reads channels of v from a row of y, or of its gradient.
+/// Reads kWidth channels of v from a row of y, or of its gradient: from their places if the row is
+/// permuted, else side by side.
 template <int kWidth>
 __device__ inline Vec<float, kWidth> take(const float* row, bool permuted, int channel,
                                           const Vec<int32_t, kWidth>& place) {
@@ -180,14 +194,14 @@ __device__ inline Vec<float, kWidth> take(const float* row, bool permuted, int c
   return values;
 }
 
-/// Stores a vector `offset` elements after an aligned place. Spelled as an index of whole vectors,
-/// because nvcc takes apart most vector stores to shared memory otherwise.
+/// Stores kWidth floats `offset` elements after an aligned place. Spelled as an index of whole
+/// vectors, because nvcc takes apart most vector stores to shared memory otherwise.
 template <int kWidth>
 __device__ inline void store_at(float* to, int offset, const Vec<float, kWidth>& values) {
   reinterpret_cast<Vec<float, kWidth>*>(to)[static_cast<unsigned>(offset) / kWidth] = values;
 }
 
-/// Copies the rows of a tile to shared memory, side by side.
+/// Copies `count` rows of a tile, of `channels` elements, to shared memory, side by side.
 template <int kWidth>
 __device__ inline void stage_rows(const TileRows<const float>& rows, int count, const Share& share,
                                   int channels, float* to) {
@@ -199,7 +213,8 @@ __device__ inline void stage_rows(const TileRows<const float>& rows, int count, 
   });
 }
 
-/// Copies the rows of a tile to shared memory if kStaged says so, and returns where they are.
+/// Copies an operand's rows of a tile to shared memory if kStaged says so, and returns where they
+/// are. The caller puts the barrier.
 template <bool kStaged>
 __device__ inline TileRows<const float> stage(const Rows<const float>& rows, const Tile& tile,
                                               const Geometry& g, float* to) {
@@ -216,14 +231,15 @@ __device__ inline TileRows<const float> stage(const Rows<const float>& rows, con
   }
 }
 
-/// The block's dynamic shared memory; null if the launch has none.
+/// The block's dynamic shared memory; null if the launch has none (`any` false).
 __device__ inline float* shared_floats(bool any) {
   if (!any) return nullptr;
   PAL_SHARED_DYNAMIC(float, memory);
   return memory;
 }
 
-/// Adds the threads' sums warp by warp, in double: one partial sum of the tile per warp.
+/// Writes the sum of `value` over each warp of the block to partial [tiles, warps]. All threads of
+/// the block must call it.
 __device__ inline void put_warp_sum(double value, int tile, double* partial) {
   value = warp_sum(value);
   if (threadIdx.x % 32 == 0)

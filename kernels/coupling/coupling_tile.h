@@ -2,36 +2,43 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/common/tile.h"
+#include "kernels/common/packed_rows.h"
 #include "kernels/coupling/coupling.h"
 #include "runtime/parallel.h"
 
-// How the CPU's coupling kernels walk over an image: in tiles of a few hundred values. Each
-// operand's part of a tile is packed into a contiguous array, so that one long loop does the
-// arithmetic, whatever the number of channels.
+// How the CPU's coupling kernels walk over an image.
+//
+// Data flow: a sample's pixels are cut into chunks of kChunkPixels, a chunk into tiles of about
+// kTileValues values. A thread takes whole chunks; of each tile it packs every operand's part into
+// an array without gaps (act norm's values stand repeated for all pixels of a tile, the permutation
+// is a list of places in it), runs one long loop over those arrays, and unpacks the result.
+// Memory: a thread's arrays hold one tile each; operands that lie without gaps are read in place.
+// The trick: one vectorised loop, whatever the number of channels. Chunks do not depend on the
+// number of threads, so sums over them do not either.
 namespace pal::cpu::coupling {
 
+/// Values of y in a tile, about.
 constexpr int64_t kTileValues = 512;
 /// Pixels per partial sum: fixed, so that sums do not depend on the number of threads.
 constexpr int64_t kChunkPixels = 128;
 
-/// Geometry of one call.
+/// Geometry of one call: an image [batch, pixels, active + passive channels].
 struct Halves {
   int64_t batch = 0;
-  int64_t pixels = 0;  ///< per sample
-  int64_t active = 0;  ///< channels
-  int64_t passive = 0;
-  int64_t active_at = 0;  ///< first channel of the active half in v
-  int64_t passive_at = 0;
+  int64_t pixels = 0;      ///< per sample
+  int64_t active = 0;      ///< channels of the active half
+  int64_t passive = 0;     ///< channels of the passive half
+  int64_t active_at = 0;   ///< first channel of the active half in v
+  int64_t passive_at = 0;  ///< first channel of the passive half in v
 
   Halves() = default;
-  Halves(const Tensor& a, int64_t channels, const CouplingOutput& output)
-      : batch(a.size(0)),
-        pixels(a.rows() / std::max<int64_t>(1, a.size(0))),
-        active(a.channels() / 2),
+  Halves(const Tensor& factors, int64_t channels, const OutputMap& map)
+      : batch(factors.size(0)),
+        pixels(factors.rows() / std::max<int64_t>(1, factors.size(0))),
+        active(factors.channels() / 2),
         passive(channels - active),
-        active_at(output.active_first ? 0 : passive),
-        passive_at(output.active_first ? active : 0) {}
+        active_at(map.active_first ? 0 : passive),
+        passive_at(map.active_first ? active : 0) {}
 
   int64_t channels() const { return active + passive; }
   int64_t chunks_per_sample() const { return (pixels + kChunkPixels - 1) / kChunkPixels; }
@@ -45,13 +52,13 @@ struct Halves {
 struct Tile {
   int64_t sample = 0;
   int64_t chunk = 0;
-  int64_t first = 0;  ///< pixel, counted over the batch
-  int64_t count = 0;
+  int64_t first = 0;  ///< its first pixel, counted over the batch
+  int64_t count = 0;  ///< pixels
   bool ends_chunk = false;
 };
 
-/// Calls make_worker() once per thread and its result, worker(tile), for all tiles of a chunk in
-/// order.
+/// Calls make_worker() once per thread and its result, worker(tile), for all tiles. A chunk's tiles
+/// go to one worker, in order.
 template <typename MakeWorker>
 void for_each_tile(const Halves& h, MakeWorker&& make_worker) {
   const int64_t per_sample = h.chunks_per_sample();
@@ -70,7 +77,8 @@ void for_each_tile(const Halves& h, MakeWorker&& make_worker) {
   });
 }
 
-/// Adds sign * the tree sum of each sample's partial sums to `sums`, f64 [n].
+/// Adds sign * each sample's sum of its chunks' partial sums, as a fixed tree, to `sums`, f64 [n].
+/// Overwrites `partial` [chunks].
 inline void add_sample_sums(std::vector<double>& partial, const Halves& h, const Tensor& sums,
                             double sign) {
   const int64_t per_sample = h.chunks_per_sample();
@@ -80,29 +88,29 @@ inline void add_sample_sums(std::vector<double>& partial, const Halves& h, const
   }
 }
 
-/// The sample's log_s_shift.
+/// What an output map subtracts from every log_s of a sample.
 template <typename T>
-T shift_of(const CouplingOutput& output, int64_t sample) {
-  return output.log_s_shift.defined() ? static_cast<T>(output.log_s_shift.data<double>()[sample])
-                                      : T{0};
+T shift_of(const OutputMap& map, int64_t sample) {
+  return map.log_s_shift.defined() ? static_cast<T>(map.log_s_shift.data<double>()[sample]) : T{0};
 }
 
-/// Act norm of the two halves, repeated for every pixel of a tile, and the permutation as lists of
-/// places in a tile; identities where there are none. Made once per call, read by all threads.
+/// An OutputMap laid out for tiles: act norm of the two halves, repeated for every pixel, and the
+/// permutation as lists of places in a tile; identities where there are none. Made once per call,
+/// read by all threads.
 template <typename T>
-class TileMix {
+class TileMap {
  public:
-  TileMix(const Halves& h, const CouplingOutput& output)
+  TileMap(const Halves& h, const OutputMap& map)
       : halves_(h),
-        active_scale(repeated(output.scale, h.active_at, h.active, T{1})),
-        active_offset(repeated(output.offset, h.active_at, h.active, T{0})),
-        passive_scale(repeated(output.scale, h.passive_at, h.passive, T{1})),
-        passive_offset(repeated(output.offset, h.passive_at, h.passive, T{0})) {
-    if (!output.index.defined()) return;
-    const int32_t* inverse = output.inverse_index.data<int32_t>();
+        active_scale(repeated(map.scale, h.active_at, h.active, T{1})),
+        active_offset(repeated(map.offset, h.active_at, h.active, T{0})),
+        passive_scale(repeated(map.scale, h.passive_at, h.passive, T{1})),
+        passive_offset(repeated(map.offset, h.passive_at, h.passive, T{0})) {
+    if (!map.index.defined()) return;
+    const int32_t* inverse = map.inverse_index.data<int32_t>();
     active_from_ = places(inverse, h.active_at, h.active);
     passive_from_ = places(inverse, h.passive_at, h.passive);
-    const int32_t* index = output.index.data<int32_t>();
+    const int32_t* index = map.index.data<int32_t>();
     const int64_t pixels = h.tile_pixels();
     joined_from_.resize(static_cast<size_t>(pixels * h.channels()));
     for (int64_t p = 0; p < pixels; ++p)
@@ -117,18 +125,20 @@ class TileMix {
 
   /// Values of a tile in all channels, the active ones first, each half packed by pixels.
   int64_t tile_size() const { return halves_.tile_pixels() * halves_.channels(); }
+  /// Where the passive half of such a tile begins.
   T* passive_part(T* tile) const { return tile + halves_.tile_pixels() * halves_.active; }
 
-  /// Packs the active half of `count` pixels of an output: to[p][c] = its channel c before the
-  /// permutation. `buffer` holds a tile; `to` may not be the buffer.
+  /// Packs the active half of `count` pixels of y (or of its gradient): to[p][c] is the value that
+  /// belongs to channel c of the half. `buffer` holds a tile; `to` may not be the buffer.
   void take_active(const T* y, int64_t pitch, int64_t count, T* buffer, T* to) const {
     take(y, pitch, count, halves_.active_at, halves_.active, active_from_, buffer, to);
   }
+  /// take_active for the passive half.
   void take_passive(const T* y, int64_t pitch, int64_t count, T* buffer, T* to) const {
     take(y, pitch, count, halves_.passive_at, halves_.passive, passive_from_, buffer, to);
   }
 
-  /// Writes `count` pixels of an output from a tile of both halves.
+  /// Writes `count` pixels of y from a tile of both halves; `buffer` holds a tile.
   void put(const T* tile, int64_t count, T* buffer, T* y, int64_t pitch) const {
     const Halves& h = halves_;
     const T* passive = tile + h.tile_pixels() * h.active;
@@ -183,67 +193,68 @@ class TileMix {
   const std::vector<T> active_scale, active_offset, passive_scale, passive_offset;
 };
 
-/// s and t of a tile in the arithmetic type, packed apart.
-template <typename T, typename A>
-class Coefficients {
+/// The factors of a tile, s and t packed apart, in the arithmetic type T; they are stored as F.
+template <typename T, typename F>
+class TileFactors {
  public:
-  explicit Coefficients(const Halves& h)
+  explicit TileFactors(const Halves& h)
       : half_(h.active),
         s_(static_cast<size_t>(h.tile_pixels() * h.active)),
         t_(s_),
         wide_(2 * s_.size()) {}
 
-  void load(const Tensor& a, const Tile& tile) {
-    const A* from = a.data<A>() + tile.first * a.pitch();
+  /// Makes s and t point to the tile's, until the next load or store.
+  void load(const Tensor& factors, const Tile& tile) {
+    const F* from = factors.data<F>() + tile.first * factors.pitch();
     const T* wide = nullptr;
     int64_t pitch = 2 * half_;
-    if constexpr (std::is_same_v<T, A>) {
+    if constexpr (std::is_same_v<T, F>) {
       wide = from;
-      pitch = a.pitch();
+      pitch = factors.pitch();
     } else {
-      widen(from, a.pitch(), tile.count);
+      widen(from, factors.pitch(), tile.count);
       wide = wide_.data();
     }
     s = packed_rows(wide, pitch, tile.count, half_, s_.data());
     t = packed_rows(wide + half_, pitch, tile.count, half_, t_.data());
   }
 
-  /// Writes gradients of s and t, packed apart, to grad_a.
-  void store(const T* grad_s, const T* grad_t, const Tensor& grad_a, const Tile& tile) {
-    A* to = grad_a.data<A>() + tile.first * grad_a.pitch();
-    if constexpr (std::is_same_v<T, A>) {
-      copy_rows(grad_s, half_, to, grad_a.pitch(), tile.count, half_);
-      copy_rows(grad_t, half_, to + half_, grad_a.pitch(), tile.count, half_);
+  /// Writes a tile's gradients of s and t, packed apart, to grad_factors.
+  void store(const T* grad_s, const T* grad_t, const Tensor& grad_factors, const Tile& tile) {
+    F* to = grad_factors.data<F>() + tile.first * grad_factors.pitch();
+    if constexpr (std::is_same_v<T, F>) {
+      copy_rows(grad_s, half_, to, grad_factors.pitch(), tile.count, half_);
+      copy_rows(grad_t, half_, to + half_, grad_factors.pitch(), tile.count, half_);
     } else {
       copy_rows(grad_s, half_, wide_.data(), 2 * half_, tile.count, half_);
       copy_rows(grad_t, half_, wide_.data() + half_, 2 * half_, tile.count, half_);
-      narrow(to, grad_a.pitch(), tile.count);
+      narrow(to, grad_factors.pitch(), tile.count);
     }
   }
 
-  const T* s = nullptr;
-  const T* t = nullptr;
+  const T* s = nullptr;  ///< [pixels of the tile, active]
+  const T* t = nullptr;  ///< [pixels of the tile, active]
 
  private:
   // Dense rows are converted in one run.
-  void widen(const A* from, int64_t pitch, int64_t count) {
+  void widen(const F* from, int64_t pitch, int64_t count) {
     const int64_t width = pitch == 2 * half_ ? count * pitch : 2 * half_;
     for (int64_t at = 0, row = 0; at < count * 2 * half_; at += width, ++row) {
       T* to = wide_.data() + at;
-      const A* values = from + row * pitch;
+      const F* values = from + row * pitch;
 #pragma omp simd
       for (int64_t i = 0; i < width; ++i)
-        to[i] = static_cast<T>(static_cast<Compute<A>>(values[i]));
+        to[i] = static_cast<T>(static_cast<Compute<F>>(values[i]));
     }
   }
-  void narrow(A* to, int64_t pitch, int64_t count) {
+  void narrow(F* to, int64_t pitch, int64_t count) {
     const int64_t width = pitch == 2 * half_ ? count * pitch : 2 * half_;
     for (int64_t at = 0, row = 0; at < count * 2 * half_; at += width, ++row) {
       const T* from = wide_.data() + at;
-      A* values = to + row * pitch;
+      F* values = to + row * pitch;
 #pragma omp simd
       for (int64_t i = 0; i < width; ++i)
-        values[i] = static_cast<A>(static_cast<Compute<A>>(from[i]));
+        values[i] = static_cast<F>(static_cast<Compute<F>>(from[i]));
     }
   }
 

@@ -17,6 +17,7 @@ namespace {
 /// One call of Philox makes the noise of a group of values.
 constexpr int kGroup = 4;
 
+/// The operands of one launch, in memory of the GPU.
 struct ImageBatch {
   const UploadedPlacement* placements;
   const float* scales;

@@ -6,6 +6,7 @@
 
 namespace pal {
 
+/// What normalize_images of both backends asks of its arguments.
 inline void check_images(std::span<const uint8_t> pixels,
                          std::span<const ImagePlacement> placements,
                          const ImageNormalization& normalization, const Tensor& out) {

@@ -5,14 +5,16 @@
 
 namespace pal::image_math {
 
-/// Levels of an 8-bit image are steps of 1/255 (experiments.md 1.3).
+/// Levels of an 8-bit image are steps of 1/255 (experiments/measures/README.md, 2).
 inline constexpr float kLevels = 255.0F;
 
-/// What `normalized` multiplies by and adds, and its largest level.
+/// What `normalized` multiplies levels by.
 PAL_HD float scale_of(double deviation) { return static_cast<float>(1.0 / (kLevels * deviation)); }
+/// What `normalized` adds.
 PAL_HD float shift_of(double mean, double deviation) {
   return static_cast<float>(-mean / deviation);
 }
+/// The largest level that `normalized` lets pass, noise included.
 PAL_HD float top_level(bool clamp) { return clamp ? kLevels : kLevels + 1.0F; }
 
 /// ((level + noise) / 255 - mean) / std. Noise counts in levels, from [0, 1). Compilers may fuse

@@ -7,7 +7,8 @@
 namespace pal::cuda {
 namespace {
 
-/// One access of kWidth elements a turn.
+/// Adds a bias; a thread takes one access of kWidth elements a turn. `vectors` of them make a row,
+/// `count` the tensor.
 template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     add_bias_kernel(const float* bias, T* y, int64_t pitch, int64_t vectors, int64_t count) {

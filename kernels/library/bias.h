@@ -3,7 +3,7 @@
 
 namespace pal::cuda {
 
-/// y[.., c] += bias[c], for libraries that cannot do it on the way: y f32 or bf16, perhaps a
+/// y[.., c] += bias[c], for libraries that cannot do it on the way. y is f32 or bf16, maybe a
 /// channel slice; bias f32 [channels].
 void add_bias(const Tensor& bias, const Tensor& y);
 

@@ -3,7 +3,7 @@
 
 namespace pal::cuda {
 
-/// Number of the capture of a CUDA graph that the stream is in, unique in the process; 0: none.
+/// The number of the CUDA graph's capture that the stream is in, unique in the process; 0: none.
 inline unsigned long long capture_id() {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   unsigned long long id = 0;

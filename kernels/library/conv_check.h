@@ -5,7 +5,8 @@
 // What both backends check of a convolution's arguments, and its cost.
 namespace pal {
 
-/// Of the forward pass or, with gradients in place of x, y, weight or bias, of the backward passes.
+/// The arguments of the forward pass or, with gradients in place of x, y, weight or bias, of the
+/// backward passes must fit each other.
 inline void check_convolution(const char* op, const Tensor& x, const Tensor& weight,
                               const Tensor& bias, const Tensor& y, const ConvGeometry& g) {
   expect(x.rank() == 4 && x.size(0) > 0, "{}: expected x [n, h, w, c] with n > 0, got {}", op,

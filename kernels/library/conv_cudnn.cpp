@@ -9,7 +9,7 @@
 #include "kernels/library/cuda_settings.h"
 #include "kernels/library/cudnn_run.cuh"
 #include "kernels/library/gemm_bias.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "kernels/library/weight_shadow.h"
 #include "runtime/profiler.h"
 

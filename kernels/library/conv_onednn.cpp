@@ -1,6 +1,7 @@
 #include "kernels/arrays/reduce.h"
 #include "kernels/library/conv_check.h"
 #include "kernels/library/conv_gemm.h"
+#include "kernels/library/double_reference.h"
 #include "kernels/library/gemm_bias.h"
 #include "kernels/library/onednn.h"
 #include "kernels/library/plan_cache.h"
@@ -8,17 +9,16 @@
 #include "kernels/library/weight_shadow.h"
 #include "runtime/profiler.h"
 
-namespace pal {
+// Convolutions on the CPU: by oneDNN, or as products of matrices where conv_gemm.h says so.
+//
+// A pass's plan, a primitive and the layouts it wants, is made once per shape (plan_of). Images
+// stay in our layout, but are copied for a gradient of the weights in blocks. Weights come from
+// their shadow, a copy per layout that is renewed when their version changes. The gradient of the
+// weights is made in the library's layout, then added to ours by a reordering that accumulates.
+namespace pal::cpu {
+namespace {
 
 using onednn::Memory;
-
-DoubleReference& double_reference() {
-  static DoubleReference instance;
-  return instance;
-}
-
-namespace cpu {
-namespace {
 
 /// The weights' copies, one per layout in use (forward and backward-data want different ones).
 struct LayoutCopies final : WeightShadow::Impl {
@@ -32,18 +32,20 @@ struct LayoutCopies final : WeightShadow::Impl {
 
 Peak peak_of(DType dtype) { return dtype == DType::bf16 ? Peak::bf16 : Peak::f32; }
 
+/// A pass as a primitive of the library, and the layouts that it wants.
 struct ConvPlan {
   dnnl::primitive primitive;
   Memory::desc x, weight, y, bias, scratchpad;
 };
 
+/// Our image [n, h, w, c] in oneDNN's logical order n, c, h, w.
 Memory::desc image(const Tensor& t) {
   const Shape& s = t.shape();
   return onednn::strided({s[0], s[3], s[1], s[2]}, t.dtype(),
                          {s[1] * s[2] * s[3], 1, s[2] * s[3], s[3]});
 }
 
-/// The same tensor in a layout of the library's choice.
+/// The tensor of a descriptor in a layout of the library's choice.
 Memory::desc any_layout(const Memory::desc& desc) {
   return {desc.dims(), static_cast<Memory::data_type>(desc.data.data_type),
           Memory::format_tag::any};
@@ -54,6 +56,7 @@ Memory::desc plain_weight(int64_t out, int64_t in, int64_t k, DType dtype) {
   return onednn::strided({out, in, k, k}, dtype, {k * k * in, 1, k * in, in});
 }
 
+/// Weights in a layout of the library's choice.
 Memory::desc any_weight(int64_t out, int64_t in, int64_t k, DType dtype) {
   return {{out, in, k, k}, onednn::data_type(dtype), Memory::format_tag::any};
 }
@@ -320,5 +323,4 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
   });
 }
 
-}  // namespace cpu
-}  // namespace pal
+}  // namespace pal::cpu

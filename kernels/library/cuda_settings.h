@@ -14,6 +14,7 @@ struct CudaMath {
   /// the library's own estimate decides.
   bool autotune = false;
 };
+/// The settings of this process.
 inline CudaMath& cuda_math() {
   static CudaMath instance;
   return instance;
@@ -22,8 +23,9 @@ inline CudaMath& cuda_math() {
 /// The measured or imported choices of convolution engines as JSON, {device: {convolution: engine}}
 /// with the GPU's and the library's name as the device; "{}" if there are none.
 std::string convolution_choices();
-/// Adds choices: convolutions planned from now on keep to them, whatever autotune says, if the
-/// library still offers those engines. Throws data for text that is no such JSON.
+/// Adds choices in the form of convolution_choices: convolutions planned from now on keep to them,
+/// whatever autotune says, if the library still offers those engines. Throws data for text that is
+/// no such JSON.
 void set_convolution_choices(const std::string& json);
 
 }  // namespace pal

@@ -22,10 +22,10 @@ void check(cudnnStatus_t status, const char* call, int detail = -1, Where where 
 /// The handle of this process, bound to cuda::stream(); made by the first call, which must not fall
 /// into the capture of a graph.
 cudnnHandle_t handle();
-/// "9.19.0".
+/// The version of the library at run time: "9.19.0".
 std::string version();
 
-/// How an attribute of this C++ type is announced.
+/// cuDNN's number for the type of an attribute whose C++ type is T; -1: none known.
 template <typename T>
 inline constexpr int kAttributeType = -1;
 template <>
@@ -79,13 +79,14 @@ class Descriptor {
     set_raw(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value.raw_, where);
   }
 
+  /// An attribute's value.
   template <typename T>
   T get(cudnnBackendAttributeName_t name, Where where = Where::current()) const {
     T value{};
     get_raw(name, kAttributeType<T>, 1, &value, where);
     return value;
   }
-  /// Nothing if cuDNN cannot tell.
+  /// An attribute's value; nothing if cuDNN cannot tell.
   template <typename T>
   std::optional<T> try_get(cudnnBackendAttributeName_t name) const {
     T value{};
@@ -95,7 +96,7 @@ class Descriptor {
       return std::nullopt;
     return value;
   }
-  /// At most `most` values.
+  /// The values of an attribute, at most `most`.
   template <typename T>
   std::vector<T> get_all(cudnnBackendAttributeName_t name, size_t most,
                          Where where = Where::current()) const {
@@ -103,19 +104,20 @@ class Descriptor {
     values.resize(get_raw(name, kAttributeType<T>, most, values.data(), where));
     return values;
   }
-  /// All values that are descriptors of this type.
+  /// All values of an attribute whose values are descriptors of this type.
   std::vector<Descriptor> get_descriptors(cudnnBackendAttributeName_t name,
                                           cudnnBackendDescriptorType_t type,
                                           Where where = Where::current()) const;
 
+  /// Finalises the descriptor; throws if cuDNN refuses it.
   void finalize(Where where = Where::current());
-  /// For descriptors that cuDNN may have to refuse.
+  /// Finalises a descriptor that cuDNN may have to refuse; returns its answer.
   cudnnStatus_t try_finalize() { return cudnnBackendFinalize(raw_); }
 
  private:
   void set_raw(cudnnBackendAttributeName_t name, int type, int64_t count, const void* values,
                Where where);
-  /// The number of values that came back.
+  /// Reads at most `most` values of an attribute; returns how many came back.
   size_t get_raw(cudnnBackendAttributeName_t name, int type, size_t most, void* values,
                  Where where) const;
 

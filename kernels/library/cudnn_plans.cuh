@@ -9,12 +9,13 @@ namespace pal::cudnn {
 
 /// cuDNN's pointers must be aligned to this; its fast engines read 16 bytes at a time.
 inline constexpr int64_t kAlignment = 16;
-/// Most scratch memory of a convolution.
+/// Most scratch memory of a convolution, in bytes.
 inline constexpr int64_t kMostWorkspace = int64_t{256} << 20;
 
+/// Which result of a convolution is computed: y, the gradient of x, or that of the weights.
 enum class Pass : int64_t { forward, backward_data, backward_weight };
 
-/// All that the choice of an engine depends on, but the device.
+/// A convolution to be computed: all that the choice of an engine depends on, but the device.
 struct Problem {
   Pass pass = Pass::forward;
   Shape x, y;  ///< [n, h, w, channels]
@@ -24,14 +25,16 @@ struct Problem {
   bool tf32 = false;
   bool allow_nondeterministic = false;
 
+  /// The problem as numbers, for a PlanCache.
   std::vector<int64_t> key() const;
-  /// "conv_forward f32 [8, 56, 56, 64] k3 s1 p1 64->64".
+  /// The problem as text: "conv_forward f32 [8, 56, 56, 64] k3 s1 p1 64->64".
   std::string text() const;
 };
 
+/// A way to compute a problem: one of cuDNN's engines with its settings, ready to be executed.
 struct Plan {
   Descriptor descriptor;
-  int64_t workspace = 0;  ///< bytes
+  int64_t workspace = 0;  ///< scratch memory, bytes
   std::string engine;     ///< "engine 67 2=5 13=0": its number and its settings
 };
 
@@ -41,26 +44,26 @@ struct Target {
   const Descriptor* device = nullptr;
 };
 
-/// Which plans are asked for.
+/// Which plans of a problem are asked for.
 struct Wanted {
-  size_t most = 1;
+  size_t most = 1;                       ///< plans
   std::optional<std::string> only = {};  ///< the name of the one engine that will do
 };
 
-/// Plans in the order of the library's estimates, without engines that compute less exactly than
-/// the problem says or, if not allowed, in no fixed order. If there is none, `why` says what was
-/// wrong with the last.
+/// A problem's plans in the order of the library's estimates, without engines that compute less
+/// exactly than the problem says or, if not allowed, in no fixed order. If there is none, `why`
+/// says what was wrong with the last.
 std::vector<Plan> make_plans(const Problem& problem, const Target& target, const Wanted& wanted,
                              std::string* why);
 
-/// How many images are to be computed at a time. Less than all if the engine proposed first would
-/// need too much scratch memory for that: fewer at a time by a good engine are faster than all by a
-/// frugal one.
+/// How many of a problem's images are to be computed at a time. Less than all if the engine
+/// proposed first would need too much scratch memory for that: fewer at a time by a good engine are
+/// faster than all by a frugal one.
 int64_t images_at_a_time(const Problem& problem, const Target& target);
-/// The same convolution of fewer images.
+/// The same problem with `count` images.
 Problem with_images(const Problem& problem, int64_t count);
 
-/// Names of the tensors in a plan.
+/// By which numbers a plan knows its tensors.
 inline constexpr int64_t kX = 1;
 inline constexpr int64_t kWeight = 2;
 inline constexpr int64_t kY = 3;

@@ -15,6 +15,16 @@
 #include "runtime/cuda.h"
 #include "runtime/log.h"
 
+// How a convolution gets its engine, and runs.
+//
+// When a problem is first met, choose() runs it once by the first of these plans that works:
+//   1. that of the engine which this process has chosen or imported before (conv_choices.h);
+//   2. if engines are to be measured, the one that an earlier run found fastest on such a device,
+//      as a file in the user's cache says;
+//   3. if they are, the fastest of some proposals, timed here and then noted in that file;
+//   4. the library's first proposal.
+// Nothing is measured while a graph is recorded. From then on the plan is looked up and executed.
+// Operands at unaligned addresses are copied, as cuDNN's fast engines read 16 bytes at a time.
 namespace pal::cudnn {
 namespace {
 

@@ -5,12 +5,14 @@
 // What both backends check of a matrix product's arguments.
 namespace pal {
 
-/// c [m, n] is the product of a matrix [m, k] and a matrix [k, n].
+/// The extents of a product c [m, n] of a matrix [m, k] and a matrix [k, n].
 struct GemmShape {
   int64_t m, n, k;
+  /// Multiplications and additions.
   int64_t flops() const { return 2 * m * n * k; }
 };
 
+/// Throws usage unless shapes and dtypes of a product fit; returns its extents.
 inline GemmShape check_gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
   const GemmShape shape = {op.transpose_a ? a.channels() : a.rows(),
                            op.transpose_b ? b.rows() : b.channels(),

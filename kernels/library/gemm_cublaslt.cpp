@@ -22,6 +22,7 @@ namespace {
 
 /// The library's fast algorithms read 16 bytes at a time.
 constexpr uintptr_t kAlignment = 16;
+/// Most scratch memory of a product, in bytes.
 constexpr uint64_t kMostWorkspace = uint64_t{32} << 20;
 constexpr int kMostAlgorithms = 8;
 
@@ -100,10 +101,11 @@ struct Product {
   }
 };
 
+/// A way to compute a product.
 struct GemmPlan {
   cublasLtMatmulAlgo_t algorithm;
-  size_t workspace;
-  bool adds_bias;
+  size_t workspace;  ///< scratch memory, bytes
+  bool adds_bias;    ///< whether the library adds the bias on the way
 };
 
 /// The library's proposals, best first; none if it has none for this product.

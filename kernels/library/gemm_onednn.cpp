@@ -1,4 +1,4 @@
-#include "kernels/library/conv.h"
+#include "kernels/library/double_reference.h"
 #include "kernels/library/gemm_bias.h"
 #include "kernels/library/gemm_check.h"
 #include "kernels/library/onednn.h"
@@ -11,6 +11,7 @@ namespace {
 
 using onednn::Memory;
 
+/// A product as a primitive of the library, and its layouts.
 struct GemmPlan {
   dnnl::matmul primitive;
   Memory::desc a, b, c, bias, scratchpad;

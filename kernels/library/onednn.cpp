@@ -1,11 +1,6 @@
 #include "kernels/library/onednn.h"
 
-#include <fmt/core.h>
-
-#include "kernels/library/planned.h"
-
-namespace pal {
-namespace onednn {
+namespace pal::onednn {
 
 dnnl::engine& engine() {
   static dnnl::engine instance(dnnl::engine::kind::cpu, 0);
@@ -50,11 +45,4 @@ void execute(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
   stream().wait();
 }
 
-}  // namespace onednn
-
-std::string cpu_library_version() {
-  const dnnl_version_t* version = dnnl_version();
-  return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
-}
-
-}  // namespace pal
+}  // namespace pal::onednn

@@ -1,5 +1,6 @@
 #pragma once
-// Shared by the oneDNN-backed families; not included by any public header.
+// What the oneDNN-backed families share. The only header that names oneDNN's types; no other header
+// includes it.
 #include <dnnl.hpp>
 #include <unordered_map>
 
@@ -9,7 +10,9 @@ namespace pal::onednn {
 
 using Memory = dnnl::memory;
 
+/// The CPU engine of this process.
 dnnl::engine& engine();
+/// The stream of this process on that engine.
 dnnl::stream& stream();
 
 /// oneDNN's name of a dtype; throws usage for f64.
@@ -21,11 +24,11 @@ Memory::desc strided(const Memory::dims& dims, DType dtype, const Memory::dims& 
 /// Attributes of all our primitives: scratch memory comes from our allocator.
 dnnl::primitive_attr attributes();
 
-/// Executes a primitive with scratch memory of its descriptor's size.
+/// Executes a primitive with scratch memory of the size of `scratchpad`, and waits for it.
 void execute(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
              std::unordered_map<int, Memory> arguments);
 
-/// Runs `body`, turning a oneDNN error into an Error that names the op.
+/// Returns body(), turning a oneDNN error into an Error (failure) that names the op.
 template <typename Body>
 auto wrapped(const char* op, Body&& body) {
   try {

@@ -23,13 +23,13 @@ class PlanCache {
     return plans_.emplace(key, make()).first->second;
   }
 
-  /// Null if there is none yet.
+  /// The plan of a key; null if there is none yet.
   const Plan* find(const Key& key) {
     const std::lock_guard lock(mutex_);
     const auto found = plans_.find(key);
     return found == plans_.end() ? nullptr : &found->second;
   }
-  /// The first plan kept under a key stays.
+  /// Keeps a plan under a key that has none yet; returns the one that is kept there.
   const Plan& keep(const Key& key, Plan plan) {
     const std::lock_guard lock(mutex_);
     return plans_.emplace(key, std::move(plan)).first->second;

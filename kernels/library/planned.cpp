@@ -30,11 +30,4 @@ void note_implementation(const std::string& what, const std::string& implementat
   notes().lines.push_back(std::move(line));
 }
 
-#if !defined(PAL_CUDA) || defined(PAL_EMULATE_CUDA)
-std::string cuda_library_versions() { return {}; }
-#endif
-
-bool cpu_has_bf16() { return __builtin_cpu_supports("avx512bw") != 0; }
-bool cpu_has_native_bf16() { return __builtin_cpu_supports("avx512bf16") != 0; }
-
 }  // namespace pal

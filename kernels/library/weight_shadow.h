@@ -1,7 +1,19 @@
 #pragma once
-#include "kernels/library/conv.h"
+#include <cstdint>
+#include <memory>
 
 namespace pal {
+
+/// Copies of one convolution's weights in the layouts (and the dtype) that the library wants, made
+/// anew when `version` changes. One belongs to each convolution parameter; kernels fill it.
+class WeightShadow {
+ public:
+  /// Bumped by whoever changes the weights (the optimizer, a loader).
+  uint64_t version = 1;
+  struct Impl;
+  /// A backend's copies; null before a kernel has made any.
+  std::shared_ptr<Impl> impl;
+};
 
 /// What a backend keeps in a shadow. A shadow that another backend has filled (the model has moved)
 /// is replaced by one's own.

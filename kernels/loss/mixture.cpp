@@ -6,7 +6,7 @@
 #include "kernels/library/gemm.h"
 #include "kernels/loss/mixture_check.h"
 #include "kernels/loss/mixture_rows.h"
-#include "kernels/mixing/permutation.h"
+#include "kernels/mixing/permute_channels.h"
 #include "runtime/profiler.h"
 
 // Both backends compute scores and gradients by the same matrix products; kernels of their own do
@@ -21,11 +21,12 @@ void prepare(Tensor& tensor, const Shape& shape, DType dtype, const Tensor& z) {
     tensor = Tensor::empty(shape, dtype, Tag::workspace, z.device());
 }
 
-/// For what is needed within a call.
+/// A tensor of this shape, in the dtype and on the device of z, for what is needed within a call.
 Tensor temporary(const Shape& shape, const Tensor& z) {
   return Tensor::empty(shape, z.dtype(), Tag::workspace, z.device());
 }
 
+/// The dimensions of z beyond those that `mean` covers.
 Tensor rest_of(const Tensor& z, const MixtureMeans& means) {
   return z.slice_channels(means.mean_size(), z.channels() - means.mean_size());
 }
@@ -39,7 +40,8 @@ void permute_head(const Tensor& from, const Tensor& index, const Tensor& to) {
   if (tail > 0) to.slice_channels(head, tail).copy_from(from.slice_channels(head, tail));
 }
 
-/// The scores' part over the low-rank dimensions, and that of the norms.
+/// Adds what the low-rank dimensions contribute to the scores and to the norms; fills their part of
+/// the state.
 void add_rest_scores(const Tensor& z, const MixtureMeans& means, const Tensor& scores,
                      MixtureState& state) {
   const int64_t rank = means.alpha.channels();
@@ -78,8 +80,8 @@ void compute_scores(const Tensor& z, const MixtureMeans& means, const Tensor& sc
   PAL_BACKEND(z, subtract_norms(state.half_norms, scores));
 }
 
-/// Gradients of alpha and the prototypes, and the rest part of grad_z. `weights` are the column
-/// sums of grad_scores: the weight that each class's squared norm has in the loss.
+/// Adds to the gradients of alpha and the prototypes and overwrites the low-rank part of grad_z.
+/// `weights`, the column sums of grad_scores, is what each class's squared norm weighs in the loss.
 void backward_rest(const Tensor& z, const MixtureMeans& means, const MixtureState& state,
                    const Tensor& grad_scores, const Tensor& weights, const Tensor& grad_z,
                    const MixtureGrads& grads) {

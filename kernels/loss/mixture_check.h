@@ -4,7 +4,7 @@
 
 namespace pal {
 
-/// The means fit each other and z.
+/// The means must fit each other and z.
 inline void check_mixture(const char* op, const Tensor& z, const MixtureMeans& means) {
   expect_rank(op, "z", z, 2);
   expect_rank(op, "mean", means.mean, 2);
@@ -35,6 +35,7 @@ inline void check_mixture(const char* op, const Tensor& z, const MixtureMeans& m
   }
 }
 
+/// What mixture_losses of both backends asks of its arguments.
 inline void check_mixture_losses(const Tensor& scores, const Tensor& half_norm,
                                  const Tensor& log_det, const Tensor& targets, int64_t dims,
                                  const MixtureLosses& losses) {
@@ -51,6 +52,7 @@ inline void check_mixture_losses(const Tensor& scores, const Tensor& half_norm,
     expect_tensor(op, "grad_scores", losses.grad_scores, scores.shape(), scores.dtype());
 }
 
+/// What mixture_summary of both backends asks of its arguments.
 inline void check_mixture_summary(const Tensor& nll_joint, const Tensor& cross_entropy,
                                   const Tensor& summary) {
   const char* op = "mixture_summary";

@@ -13,7 +13,8 @@ namespace {
 
 size_t at(int64_t i) { return static_cast<size_t>(i); }
 
-/// prototypes prototypes^T in double, over fixed ranges of columns added in a fixed tree.
+/// prototypes prototypes^T [rank, rank] in double, over fixed ranges of columns added in a fixed
+/// tree.
 template <typename T>
 std::vector<double> wide_gram(const Tensor& prototypes) {
   constexpr int64_t kColumns = 2048;
@@ -43,7 +44,7 @@ std::vector<double> wide_gram(const Tensor& prototypes) {
   return grams;
 }
 
-/// alpha gram [classes, rank].
+/// alpha gram [classes, rank] in double.
 template <typename T>
 std::vector<double> wide_alpha_gram(const Tensor& alpha, const std::vector<double>& gram) {
   const int64_t rank = alpha.channels();

@@ -8,13 +8,14 @@
 namespace pal::cuda {
 namespace {
 
+/// The number of dimensions, and the weights of the gradients: those of the loss over the batch.
 struct Weights {
   double dims;
-  double density;  ///< of the gradients
-  double classes;
+  double density;  ///< mixture_density_gradient
+  double classes;  ///< MixtureWeights::classes / n
 };
 
-/// Per sample; null where a result is left out.
+/// Where MixtureLosses lie; null where a result is left out.
 struct Outputs {
   double* nll_joint;
   double* nll_class;

@@ -38,7 +38,7 @@ struct SubtractNorms {
   }
 };
 
-/// A row per warp.
+/// norms[row] += <a[row], b[row]> / 2, a row per warp.
 __global__ void __launch_bounds__(kThreads)
     add_half_products_kernel(Matrix<const float> a, Matrix<const float> b, int64_t rows,
                              int64_t width, double* norms) {

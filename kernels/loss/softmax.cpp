@@ -15,7 +15,8 @@ int64_t grain(const Tensor& scores) {
   return std::max<int64_t>(1, 2048 / std::max<int64_t>(1, scores.channels()));
 }
 
-/// The labels must be on the CPU for this, so other backends leave it out.
+/// Throws data for a label that is no class. Labels must be on the CPU for this, so other backends
+/// leave it out.
 void check_labels(const char* op, const Tensor& labels, int64_t classes) {
   const int32_t* values = labels.data<int32_t>();
   for (int64_t n = 0; n < labels.numel(); ++n)
@@ -24,6 +25,7 @@ void check_labels(const char* op, const Tensor& labels, int64_t classes) {
            classes - 1);
 }
 
+/// check_labels if the targets are labels.
 void check_targets(const char* op, const Tensor& targets, int64_t classes) {
   if (targets.dtype() == DType::i32) check_labels(op, targets, classes);
 }

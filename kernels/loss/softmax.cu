@@ -12,7 +12,7 @@
 namespace pal::cuda {
 namespace {
 
-/// Labels, or soft targets. A label that is no class has no target at all.
+/// The targets of all rows: labels, or soft targets. A label that is no class has no target at all.
 struct Targets {
   const int32_t* labels = nullptr;
   const float* soft = nullptr;

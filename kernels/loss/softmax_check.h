@@ -1,6 +1,7 @@
 #pragma once
 #include "kernels/common/check.h"
 
+// What the softmax kernels of both backends ask of their arguments.
 namespace pal {
 
 inline void check_softmax(const Tensor& scores, const Tensor& probabilities) {
@@ -8,11 +9,13 @@ inline void check_softmax(const Tensor& scores, const Tensor& probabilities) {
   expect_tensor("softmax", "probabilities", probabilities, scores.shape(), scores.dtype());
 }
 
+/// One label i32 per row of the scores.
 inline void check_label_shapes(const char* op, const Tensor& labels, const Tensor& scores) {
   expect_rank(op, "scores", scores, 2);
   expect_tensor(op, "labels", labels, {scores.size(0)}, DType::i32);
 }
 
+/// Labels, or soft targets of the shape and dtype of the scores.
 inline void check_target_shapes(const char* op, const Tensor& targets, const Tensor& scores) {
   if (targets.dtype() == DType::i32) return check_label_shapes(op, targets, scores);
   expect_rank(op, "scores", scores, 2);

@@ -6,9 +6,10 @@
 // in double dear, so a block is small.
 namespace pal::cuda {
 
+/// Threads of a block.
 inline constexpr int kRowThreads = 128;
 
-/// Calls body(y) for the thread's classes.
+/// Calls body(y) for the thread's share of the classes of a row.
 template <typename Body>
 __device__ inline void for_each_class(int64_t classes, Body&& body) {
   for (int64_t y = threadIdx.x; y < classes; y += kRowThreads) body(y);

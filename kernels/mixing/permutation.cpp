@@ -1,14 +1,13 @@
 #include "kernels/mixing/permutation.h"
 
+#include <algorithm>
 #include <bit>
 #include <limits>
 #include <numeric>
 #include <random>
 #include <utility>
 
-#include "kernels/mixing/permutation_check.h"
-#include "runtime/parallel.h"
-#include "runtime/profiler.h"
+#include "runtime/error.h"
 
 namespace pal {
 namespace {
@@ -55,30 +54,19 @@ std::vector<int32_t> invert_permutation(std::span<const int32_t> index) {
   return inverse;
 }
 
-namespace cpu {
-
-void permute_channels(const Tensor& x, const Tensor& index, const Tensor& y) {
-  check_permute_channels(x, index, y);
-  const int64_t channels = x.channels();
-  const ProfileScope scope("permute_channels", x.bytes() + y.bytes());
-  const int32_t* source = index.data<int32_t>();
-  for (int64_t c = 0; c < channels; ++c)
-    if (source[c] < 0 || source[c] >= channels)
-      fail(ErrorKind::data, "permute_channels: index {} is {}; expected 0 to {}", c, source[c],
-           channels - 1);
-  dispatch_floating("permute_channels", x.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    const T* from = x.data<T>();
-    T* to = y.data<T>();
-    parallel_for(x.rows(), row_grain(channels), [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        const T* __restrict in = from + row * x.pitch();
-        T* __restrict out = to + row * y.pitch();
-        for (int64_t c = 0; c < channels; ++c) out[c] = in[source[c]];
-      }
-    });
-  });
+Tensor index_tensor(std::span<const int32_t> index) {
+  const Tensor tensor = Tensor::empty({static_cast<int64_t>(index.size())}, DType::i32,
+                                      Tag::parameters, device_of_values());
+  if (tensor.device().meta) return tensor;
+  std::copy(index.begin(), index.end(), tensor.data<int32_t>());
+  return tensor;
 }
 
-}  // namespace cpu
+Tensor inverse_index(const Tensor& index) {
+  if (index.device().meta) return index.clone(Tag::parameters);
+  const Tensor here = index.to(Device());
+  const std::span<const int32_t> values(here.data<int32_t>(), static_cast<size_t>(here.numel()));
+  return index_tensor(invert_permutation(values)).to(index.device(), Tag::parameters);
+}
+
 }  // namespace pal

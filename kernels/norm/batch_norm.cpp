@@ -9,7 +9,7 @@ namespace {
 
 using namespace batch_norm;
 
-/// y = (x - mean) * slope + bias, line by line.
+/// The numbers of y = (x - mean) slope + bias, each repeated to a line.
 template <typename C>
 struct Affine {
   std::vector<C> mean, slope, bias;
@@ -88,7 +88,7 @@ std::vector<double> backward_sums(const Tensor& x, const Tensor& grad_y, const B
   });
 }
 
-/// The gradients from sums over all `rows` rows.
+/// The gradients of the rows of x, from sums over all `rows` rows.
 template <typename X, typename Y>
 void backward_of(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, bool relu,
                  bool batch_statistics_used, const double* sums, double rows,

@@ -8,13 +8,13 @@
 namespace pal::cuda {
 namespace {
 
-/// The numbers of kWidth channels.
+/// The numbers of y = (x - mean) slope + bias for kWidth channels.
 template <int kWidth>
 struct Affine {
   Vec<float, kWidth> mean, slope, bias;
 };
 
-/// The numbers of all channels.
+/// The numbers of all channels, [channels] each, and the least result.
 struct Parameters {
   explicit Parameters(const BatchNormArgs& args, bool relu)
       : mean(args.mean.data<float>()),
@@ -43,6 +43,7 @@ struct Parameters {
   float floor;
 };
 
+/// Map: the forward pass.
 template <typename X, typename Y, int kAccess>
 struct ForwardMap {
   static constexpr int kWidth = kAccess;
@@ -70,6 +71,7 @@ struct ForwardMap {
   Parameters parameters;
 };
 
+/// What the backward pass reads of kWidth neighbouring elements.
 template <typename X, typename Y, int kWidth>
 struct InputAndGradient {
   Vec<X, kWidth> x;
@@ -78,14 +80,14 @@ struct InputAndGradient {
   __device__ float centred(int k, const Affine<kWidth>& c) const {
     return static_cast<float>(x.at[k]) - c.mean.at[k];
   }
-  /// What passes the ReLU.
+  /// What of element k's gradient passes the ReLU.
   __device__ float passed(int k, const Affine<kWidth>& c, float floor) const {
     return batch_norm_math::passed(static_cast<float>(grad.at[k]), centred(k, c), c.slope.at[k],
                                    c.bias.at[k], floor);
   }
 };
 
-/// The sums of what passes the ReLU, g, and of g * (x - mean).
+/// Sums: of what passes the ReLU, g, and of g * (x - mean).
 template <typename X, typename Y, int kAccess>
 struct BackwardSums {
   static constexpr int kWidth = kAccess;
@@ -113,7 +115,8 @@ struct BackwardSums {
   Parameters parameters;
 };
 
-/// Null pointers: not wanted.
+/// Takes a channel's two sums: adds to the gradients of the parameters and writes the coefficients
+/// of grad_x. Null pointers: not wanted.
 struct FinishBackward {
   __device__ void operator()(int channel, double sum, double products) const {
     const auto inv = static_cast<double>(inv_std[channel]);
@@ -131,6 +134,7 @@ struct FinishBackward {
   double rows;
 };
 
+/// Map: grad_x, overwritten or with kAccumulate added to.
 template <typename X, typename Y, int kAccess, bool kAccumulate>
 struct BackwardMap {
   static constexpr int kWidth = kAccess;
@@ -215,7 +219,7 @@ void apply(const Tensor& x, const Tensor& grad_y, const Parameters& parameters,
       });
 }
 
-/// Calls finish(channel, sum, products) for all channels.
+/// Calls finish(channel, sum, products) for all channels, with the sums of BackwardSums.
 template <typename X, typename Y, typename Finish>
 void sum_backward(const Tensor& x, const Tensor& grad_y, const Parameters& parameters,
                   const Finish& finish) {
@@ -229,7 +233,8 @@ void sum_backward(const Tensor& x, const Tensor& grad_y, const Parameters& param
       finish);
 }
 
-/// sums undefined: to be made from these rows, which are all.
+/// The whole backward pass, given the sums over all rows; undefined: they are made from these rows,
+/// which are all.
 template <typename X, typename Y>
 void backward(const Tensor& x, const Tensor& grad_y, const BatchNormArgs& args, bool relu,
               bool batch_statistics_used, const Tensor& sums, int64_t rows,

@@ -3,8 +3,8 @@
 
 namespace pal {
 
-/// Per-channel numbers of one batch normalisation, all [channels] in the dtype of the parameters
-/// (f32, or f64 in gradient checks): y = (x - mean) * inv_std * weight + bias.
+/// Per-channel numbers of one batch normalisation y = (x - mean) inv_std weight + bias, all
+/// [channels] in the dtype of the parameters (f32, or f64 in gradient checks).
 struct BatchNormArgs {
   Tensor mean;
   Tensor inv_std;
@@ -12,18 +12,17 @@ struct BatchNormArgs {
   Tensor bias;
 };
 
-/// Where the gradients go. x (dtype of the input, may be a slice) is overwritten, or added to with
-/// `accumulate_x`; undefined: not wanted. weight and bias are added to.
+/// Where the gradients of a batch norm go. Undefined ones are not wanted.
 struct BatchNormGrads {
-  Tensor x;
-  Tensor weight;
-  Tensor bias;
+  Tensor x;       ///< dtype of the input, may be a slice; overwritten, or added to if accumulate_x
+  Tensor weight;  ///< [channels] in the dtype of the parameters, added to
+  Tensor bias;    ///< [channels] in the dtype of the parameters, added to
   bool accumulate_x = false;
 };
 
-/// Mean and biased variance over all rows of x [.., channels] (f32, f64 or bf16, may be a channel
-/// slice). Overwrites mean and variance [channels]. Running sums take at most 2048 rows in the
-/// arithmetic type; fixed trees add them, in the end in double.
+/// Overwrites mean and variance [channels] with the mean and the biased variance over all rows of
+/// x [.., channels] (f32, f64 or bf16, may be a channel slice). Running sums take at most 2048 rows
+/// in the arithmetic type; fixed trees add them, in the end in double.
 PAL_KERNEL(void batch_statistics(const Tensor& x, const Tensor& mean, const Tensor& variance))
 
 /// What training makes of a batch: statistics to normalise with and moved running averages.
@@ -31,13 +30,13 @@ struct BatchStatistics {
   Tensor mean;          ///< [channels], overwritten
   Tensor inv_std;       ///< [channels], overwritten: 1 / sqrt(biased variance + epsilon)
   Tensor running_mean;  ///< [channels], becomes (1 - momentum) old + momentum batch mean
-  Tensor running_var;   ///< the same with the unbiased variance (the biased one of a single row)
+  Tensor running_var;   ///< [channels], likewise with the unbiased variance (of one row: biased)
   double epsilon = 1e-5;
   double momentum = 0.05;
 };
 
-/// batch_statistics, with what follows from them in the same call. All tensors in the dtype of the
-/// parameters (f32, or f64 for an f64 x).
+/// The statistics of all rows of x and what follows from them (see BatchStatistics) in one call.
+/// All tensors but x are in the dtype of the parameters (f32, or f64 for an f64 x).
 PAL_KERNEL(void batch_norm_statistics(const Tensor& x, const BatchStatistics& statistics))
 
 /// batch_norm_statistics of rows that come in parts, first half: adds the sums of x - shift and of
@@ -45,19 +44,22 @@ PAL_KERNEL(void batch_norm_statistics(const Tensor& x, const BatchStatistics& st
 /// not far from the mean (a row), so that nothing cancels.
 PAL_KERNEL(void batch_norm_sums(const Tensor& x, const Tensor& shift, const Tensor& sums))
 
-/// Second half: the statistics of `rows` rows from their sums.
+/// batch_norm_statistics of rows that come in parts, second half: the statistics of all `rows` rows
+/// from the sums of batch_norm_sums with the same shift.
 PAL_KERNEL(void batch_norm_statistics_of(const Tensor& sums, const Tensor& shift, int64_t rows,
                                          const BatchStatistics& statistics))
 
 /// Overwrites inv_std with 1 / sqrt(variance + epsilon), both [channels] in f32 or f64.
 PAL_KERNEL(void inverse_deviation(const Tensor& variance, double epsilon, const Tensor& inv_std))
 
-/// y = relu?(batch norm of x); y dense, of x's dtype or bf16. Overwrites y.
+/// Overwrites y (dense, of x's dtype or bf16) with the batch norm of x, followed by a ReLU if
+/// `relu`.
 PAL_KERNEL(void batch_norm_forward(const Tensor& x, const BatchNormArgs& args, bool relu,
                                    const Tensor& y))
 
-/// The ReLU's mask is recomputed from x, so y need not be kept. `batch_statistics_used`: gradients
-/// flow through mean and variance (training); else they are constants.
+/// The gradients of batch_norm_forward, from x and grad_y: the ReLU's mask is recomputed, so y need
+/// not be kept. `batch_statistics_used`: gradients flow through mean and variance (training); else
+/// they are constants.
 PAL_KERNEL(void batch_norm_backward(const Tensor& x, const Tensor& grad_y,
                                     const BatchNormArgs& args, bool relu,
                                     bool batch_statistics_used, const BatchNormGrads& grads))
@@ -67,8 +69,9 @@ PAL_KERNEL(void batch_norm_backward(const Tensor& x, const Tensor& grad_y,
 PAL_KERNEL(void batch_norm_backward_sums(const Tensor& x, const Tensor& grad_y,
                                          const BatchNormArgs& args, bool relu, const Tensor& sums))
 
-/// Second half: gradients from the sums over all `rows` rows. grads.x, of the rows given, may be
-/// the memory of grad_y. grads.weight and grads.bias are to be given with one part alone.
+/// batch_norm_backward of rows that come in parts, second half: gradients of the rows given, from
+/// the sums over all `rows` rows. grads.x may be the memory of grad_y. grads.weight and grads.bias
+/// are to be given with one part alone.
 PAL_KERNEL(void batch_norm_backward_of(const Tensor& x, const Tensor& grad_y,
                                        const BatchNormArgs& args, bool relu,
                                        bool batch_statistics_used, const Tensor& sums, int64_t rows,

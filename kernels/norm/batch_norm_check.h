@@ -20,7 +20,7 @@ inline void check_batch_norm_statistics(const Tensor& x, const BatchStatistics& 
                          {s.mean, s.inv_std, s.running_mean, s.running_var});
 }
 
-/// Both sums of a part.
+/// For kernels that add the two sums of a part of the rows.
 inline void check_batch_norm_sums(const char* op, const Tensor& x, const Tensor& sums) {
   expect(x.rows() > 0, "{}: expected at least one row, got {}", op, x.shape().str());
   expect_tensor(op, "sums", sums, {2, x.channels()}, DType::f64);
@@ -60,7 +60,8 @@ inline void check_batch_norm_backward(const Tensor& x, const Tensor& grad_y,
            grad.shape().str());
 }
 
-/// Calls body with the types of x and of y, f32 or bf16; parameters are f32.
+/// Calls body(X{}, Y{}) with the types of x and of y, f32 or bf16 (parameters are f32 then); throws
+/// usage for a pair without a kernel.
 template <typename Body>
 void dispatch_batch_norm(const char* op, DType x, DType y, Body&& body) {
   if (x == DType::f32 && y == DType::f32) return body(float{}, float{});
@@ -69,7 +70,7 @@ void dispatch_batch_norm(const char* op, DType x, DType y, Body&& body) {
   fail(ErrorKind::usage, "{}: no kernel for x of {} and y of {}", op, name_of(x), name_of(y));
 }
 
-/// The least result, as in batch_norm_math.h.
+/// The least result of a batch norm, `floor` in batch_norm_math.h.
 template <typename Real>
 Real least_result(bool relu) {
   return relu ? Real{0} : -std::numeric_limits<Real>::infinity();

@@ -2,17 +2,27 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/common/tile.h"
+#include "kernels/common/packed_rows.h"
 #include "kernels/norm/batch_norm_check.h"
 #include "runtime/parallel.h"
 
 // How the CPU's batch norm loops walk over rows.
+//
+// Data flow: rows are grouped into lines of about kLineValues values; a LineReader gives a line as
+// an array without gaps (rows of channel slices are packed into its buffer), one vectorised loop
+// computes on it beside lines of repeated per-channel numbers, a LineWriter puts the result back.
+// Sums add kStreams lines of a chunk of rows at a time to one line of running sums, which is folded
+// to a sum per channel at the end of the chunk; a tree adds the chunks in double.
+// Memory: one line per operand, stream and thread, and two sums per channel of each chunk.
+// The trick: loops are long whatever the number of channels, and chunks follow from shapes alone,
+// so that sums do not depend on the number of threads.
 namespace pal::cpu::batch_norm {
 
-// With few channels several rows side by side are handled as one line of about this many values.
+/// With few channels several rows side by side are handled as one line of about this many values.
 inline constexpr int64_t kLineValues = 512;
-// Lines that a pass over the sums takes at once, so that it touches each running sum once for all.
-// They lie a quarter of a chunk apart: processors prefetch several distant streams better than one.
+/// Lines that a pass over the sums takes at once, so that it touches each running sum once for all.
+/// They lie a quarter of a chunk apart: processors prefetch several distant streams better than
+/// one.
 inline constexpr int64_t kStreams = 4;
 
 /// How the rows of a call's tensors are grouped.
@@ -25,11 +35,12 @@ struct Lines {
   Lines(const Tensor& x, bool all_dense) : rows(x.rows()), channels(x.channels()) {
     if (channels < (all_dense ? kLineValues : 16)) fold = kLineValues / channels;
   }
+  /// Values of a line.
   int64_t width() const { return fold * channels; }
   /// Rows per partial sum: fixed, so that sums do not depend on the number of threads.
   int64_t chunk_rows() const { return std::max<int64_t>(256, 32768 / channels); }
 
-  /// A line of per-channel values.
+  /// A line of per-channel values: values[channels], repeated for its rows.
   template <typename C, typename T>
   std::vector<C> repeated(const T* values) const {
     std::vector<C> line(static_cast<size_t>(width()));
@@ -40,7 +51,7 @@ struct Lines {
   }
 };
 
-/// Reads lines of a tensor.
+/// Reads lines of a tensor, packed where it has gaps.
 template <typename T>
 class LineReader {
  public:
@@ -63,7 +74,7 @@ class LineReader {
   std::vector<T> buffer_;
 };
 
-/// Writes, or changes, lines of a tensor.
+/// Writes, or changes, lines of a tensor, packed where it has gaps.
 template <typename T>
 class LineWriter {
  public:
@@ -80,6 +91,7 @@ class LineWriter {
     if (load) copy_rows(first, pitch_, buffer_.data(), lines_.channels, count, lines_.channels);
     return buffer_.data();
   }
+  /// Puts the `count` rows from `row` on, which open() gave room for, into the tensor.
   void close(int64_t row, int64_t count) {
     if (buffer_.empty()) return;
     copy_rows(buffer_.data(), lines_.channels, to_ + row * pitch_, pitch_, count, lines_.channels);
@@ -129,7 +141,7 @@ std::vector<double> sum_rows(const Lines& lines, MakeAdder&& make_adder) {
   return sums;
 }
 
-/// Adds what sum_rows returned to a tensor [2, channels] f64.
+/// Adds what sum_rows returned to `to`, f64 [2, channels].
 inline void add_sums(const std::vector<double>& from, const Tensor& to) {
   for (size_t i = 0; i < from.size(); ++i) to.data<double>()[i] += from[i];
 }
@@ -141,7 +153,7 @@ void for_each_line(const Lines& lines, int64_t begin, int64_t end, Body&& body) 
     body(row, std::min(lines.fold, end - row));
 }
 
-/// Calls body with the types of x and of y.
+/// Calls body(X{}, Y{}) with the types of x and of y; throws usage for a pair without a kernel.
 template <typename Body>
 void dispatch(const char* op, DType x, DType y, Body&& body) {
   if (x == DType::f64 && y == DType::f64) return body(double{}, double{});

@@ -7,45 +7,47 @@
 // without one.
 namespace pal::batch_norm_math {
 
+/// Mean and variance of some values.
 struct Moments {
   double mean;
   double variance;  ///< biased
 };
 
-/// From the sums of x - shift and of its squares over `rows` values.
+/// The moments of `rows` values x from the sums of x - shift and of its squares.
 PAL_HD Moments moments(double shift, double sum, double squares, double rows) {
   const double d = sum / rows;
   const double variance = squares / rows - d * d;
   return {shift + d, variance > 0.0 ? variance : 0.0};
 }
 
+/// 1 / sqrt(variance + epsilon).
 PAL_HD double inverse_deviation(double variance, double epsilon) {
   return 1.0 / sqrt(variance + epsilon);
 }
 
-/// The unbiased variance; of a single row, which has none, the biased one.
+/// The unbiased variance of `rows` values from the biased one, which it is of a single row.
 PAL_HD double unbiased(double variance, double rows) {
   return rows > 1.0 ? rows / (rows - 1.0) * variance : variance;
 }
 
-/// A running average after a batch.
+/// A running average after a batch whose own value is `batch`.
 PAL_HD double moved(double running, double batch, double momentum) {
   return (1.0 - momentum) * running + momentum * batch;
 }
 
-/// Of x - mean, with slope = inv_std * weight.
+/// The normalised value of centred = x - mean, with slope = inv_std weight.
 template <typename Real>
 PAL_HD Real normalised(Real centred, Real slope, Real bias) {
   return centred * slope + bias;
 }
 
-/// A NaN passes the ReLU, so that it is seen.
+/// max(value, floor); a NaN passes, so that it is seen.
 template <typename Real>
 PAL_HD Real rectified(Real value, Real floor) {
   return value < floor ? floor : value;
 }
 
-/// What passes the ReLU of the gradient with respect to the result.
+/// What of a result's gradient passes the ReLU: all of it or nothing.
 template <typename Real>
 PAL_HD Real passed(Real grad, Real centred, Real slope, Real bias, Real floor) {
   return normalised(centred, slope, bias) > floor ? grad : Real(0);
@@ -58,7 +60,7 @@ PAL_HD Real input_gradient(Real passed, Real centred, Real slope, Real mean_g, R
   return slope * (passed - mean_g - centred * slope_gx);
 }
 
-/// The factor slope_gx above.
+/// The factor slope_gx of input_gradient.
 PAL_HD double gradient_slope(double sum_gx, double inv_std, double rows) {
   return sum_gx * inv_std * inv_std / rows;
 }

@@ -38,6 +38,7 @@ std::vector<double> shifted_sums(const Tensor& x, const X* shift) {
   });
 }
 
+/// Overwrites mean and variance with those of `rows` rows, given their shifted_sums.
 template <typename X, typename C = Compute<X>>
 void write_moments(const X* shift, const double* sums, double rows, const Tensor& mean,
                    const Tensor& variance) {
@@ -50,13 +51,15 @@ void write_moments(const X* shift, const double* sums, double rows, const Tensor
   }
 }
 
-/// Relative to the first row: no cancellation when the mean is far from zero.
+/// Overwrites mean and variance with those of x's rows, by sums relative to the first row: nothing
+/// cancels when the mean is far from zero.
 template <typename X>
 void moments_of_rows(const Tensor& x, const Tensor& mean, const Tensor& variance) {
   write_moments(x.data<X>(), shifted_sums(x, x.data<X>()).data(), static_cast<double>(x.rows()),
                 mean, variance);
 }
 
+/// Overwrites inv_std with 1 / sqrt(variance + epsilon).
 template <typename T>
 void invert(const Tensor& variance, double epsilon, const Tensor& inv_std) {
   for (int64_t c = 0; c < variance.numel(); ++c)
@@ -64,7 +67,7 @@ void invert(const Tensor& variance, double epsilon, const Tensor& inv_std) {
         batch_norm_math::inverse_deviation(static_cast<double>(variance.data<T>()[c]), epsilon));
 }
 
-/// All that follows from the mean and the variance.
+/// Fills `s`, but its mean, with what follows from a batch's mean and variance.
 template <typename T>
 void finish(const Tensor& mean, const Tensor& variance, double rows, const BatchStatistics& s) {
   invert<T>(variance, s.epsilon, s.inv_std);

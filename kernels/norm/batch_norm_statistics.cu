@@ -8,7 +8,8 @@
 namespace pal::cuda {
 namespace {
 
-/// Sums of x and of its square, relative to a row: no cancellation when the mean is far from zero.
+/// Sums: of x and of its square, relative to `shift`, a row: nothing cancels when the mean is far
+/// from zero.
 template <typename X, int kAccess>
 struct StatisticsSums {
   static constexpr int kWidth = kAccess;
@@ -36,7 +37,7 @@ struct StatisticsSums {
   const X* shift;
 };
 
-/// What both kinds of statistics begin with.
+/// A channel's mean and variance from its two sums.
 template <typename X>
 struct MomentsOf {
   __device__ batch_norm_math::Moments operator()(int channel, double sum, double squares) const {
@@ -47,6 +48,7 @@ struct MomentsOf {
   double rows;
 };
 
+/// Takes a channel's two sums and writes its mean and variance.
 template <typename X>
 struct WriteMoments {
   __device__ void operator()(int channel, double sum, double squares) const {
@@ -59,7 +61,8 @@ struct WriteMoments {
   float* variance;
 };
 
-/// Everything follows from the rounded mean and variance, as on the CPU.
+/// Takes a channel's two sums and writes all of BatchStatistics. Everything follows from the
+/// rounded mean and variance, as on the CPU.
 template <typename X>
 struct WriteStatistics {
   __device__ void operator()(int channel, double sum, double squares) const {
@@ -93,7 +96,7 @@ struct WriteStatistics {
   double momentum;
 };
 
-/// Calls finish(channel, sum, squares) for all channels.
+/// Calls finish(channel, sum, squares) for all channels, with the sums of StatisticsSums.
 template <typename X, typename Finish>
 void measure(const Tensor& x, const X* shift, const Finish& finish) {
   constexpr int kWidest = kVectorWidth<X>;
@@ -105,7 +108,7 @@ void measure(const Tensor& x, const X* shift, const Finish& finish) {
       finish);
 }
 
-/// Relative to the first row.
+/// The moments of x's rows from sums relative to the first one.
 template <typename X>
 MomentsOf<X> moments_of_rows(const Tensor& x) {
   return {x.data<X>(), static_cast<double>(x.rows())};

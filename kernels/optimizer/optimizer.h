@@ -3,19 +3,21 @@
 
 namespace pal {
 
-/// Numbers of one parameter group's update, f64 [kSgdControls] in this order. They live in a tensor
-/// so that a captured step reads new ones.
+/// Places of the numbers of one parameter group's update in a tensor f64 [kSgdControls]. They live
+/// in a tensor so that a captured step reads new ones.
 enum SgdControl : int {
   kLearningRate,
   kMomentum,
   kWeightDecay,
-  kGradScale,  ///< multiplies the gradient first; NaN: no update at all
-  kSgdControls,
+  kGradScale,    ///< multiplies the gradient first; NaN: no update at all
+  kSgdControls,  ///< how many there are
 };
 
-/// buffer = momentum buffer + (grad_scale grad + weight_decay parameters);
-/// parameters -= learning_rate buffer, in one pass. All three dense, of equal shape, in f32 or f64;
-/// updates parameters and buffer, unless grad_scale is NaN. `controls` f64 [kSgdControls].
+/// A step of SGD with momentum in one pass:
+///   buffer = momentum buffer + (grad_scale grad + weight_decay parameters)
+///   parameters -= learning_rate buffer
+/// Updates parameters and buffer, unless grad_scale is NaN. Both and grad are dense, of equal
+/// shape, in f32 or f64; `controls` f64 [kSgdControls].
 PAL_KERNEL(void sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer,
                          const Tensor& controls))
 

@@ -2,6 +2,7 @@
 #include "kernels/common/check.h"
 #include "kernels/optimizer/optimizer.h"
 
+// What the optimizer kernels of both backends ask of their arguments.
 namespace pal {
 
 inline void check_sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer,

@@ -6,7 +6,7 @@
 
 namespace pal::optimizer_math {
 
-/// One parameter group's numbers in the type of the parameters.
+/// One parameter group's controls in the type of the parameters.
 template <typename Real>
 struct SgdNumbers {
   Real rate = 0;
@@ -20,10 +20,11 @@ struct SgdNumbers {
         momentum(static_cast<Real>(controls[kMomentum])),
         weight_decay(static_cast<Real>(controls[kWeightDecay])),
         grad_scale(static_cast<Real>(controls[kGradScale])) {}
+  /// Whether nothing is to be updated.
   PAL_HD bool halted() const { return grad_scale != grad_scale; }
 };
 
-/// One element of momentum SGD: buf = momentum buf + (scale grad + weight_decay p); p -= lr buf.
+/// sgd_step on one element; updates the parameter and its buffer.
 template <typename Real>
 PAL_HD void sgd(Real& parameter, Real& buffer, Real grad, const SgdNumbers<Real>& numbers) {
   buffer =
@@ -31,8 +32,9 @@ PAL_HD void sgd(Real& parameter, Real& buffer, Real grad, const SgdNumbers<Real>
   parameter -= numbers.rate * buffer;
 }
 
-/// min(1, most / (norm + 1e-6)): what clipping to a norm multiplies gradients with. A norm that is
-/// not finite gives NaN, so that it cannot pass unseen.
+/// What clipping to the norm `most` multiplies gradients of this norm with,
+///   min(1, most / (norm + 1e-6)).
+/// A norm that is not finite gives NaN, so that it cannot pass unseen.
 PAL_HD double clip_factor(double norm, double most) {
   if (!(norm - norm == 0.0)) return norm - norm;
   const double factor = most / (norm + 1e-6);

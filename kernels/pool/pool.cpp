@@ -20,8 +20,8 @@ pool_math::WindowRange<int64_t> windows_of(int64_t at, int64_t windows, const Po
   return {at, windows, g.kernel, g.stride, g.padding, by_stride};
 }
 
-/// Largest values over one window for all channels; the value kept is in `best`, its place in
-/// `tap`.
+/// Takes one place of a window into account for all channels: where its value wins, it is kept in
+/// `best` and its place in `tap`.
 template <typename T>
 void take_larger(const T* __restrict in, int64_t channels, uint8_t place, T* __restrict best,
                  uint8_t* __restrict tap) {
@@ -34,7 +34,7 @@ void take_larger(const T* __restrict in, int64_t channels, uint8_t place, T* __r
   }
 }
 
-/// to += from where the tap is `place`.
+/// to[c] += from[c] where tap[c] is `place`.
 template <typename T>
 void add_where(const T* __restrict from, const uint8_t* __restrict tap, uint8_t place,
                int64_t channels, Compute<T>* __restrict to) {

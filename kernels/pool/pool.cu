@@ -48,7 +48,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// Calls body(T{}, width, tiles) for images [n, h, w, c] with means [n, c].
+/// Calls body(T{}, width, tiles) for images [n, h, w, c] with means [n, c]; the width is an
+/// integral_constant.
 template <typename Body>
 void dispatch_images(const char* op, const Tensor& image, const Tensor& means, Body&& body) {
   const auto run = [&](auto typed) {

@@ -4,7 +4,8 @@
 // Windows of max pooling along one axis.
 namespace pal::pool_math {
 
-/// The taps of window `window` that lie inside [0, size): begin <= tap < end, tap 0 at `start`.
+/// The taps of a window that lie inside [0, size): those with begin <= tap < end; tap 0 is at
+/// coordinate `start`.
 template <typename Int>
 struct TapRange {
   PAL_HD TapRange(Int window, Int size, Int kernel, Int stride, Int padding)

@@ -11,8 +11,8 @@
 namespace pal::cuda {
 namespace {
 
-/// An image and the image of its windows, and the numbering of work items: an item is kWidth
-/// channels of a pixel of the one or the other.
+/// An image (fine) and the image of its windows (coarse), and the numbering of work items: an item
+/// is `width` channels of a pixel of one of them, `of_items`.
 class Windows {
  public:
   Windows(const Tensor& fine, const Tensor& coarse, const PoolGeometry& g, const Tensor& of_items,
@@ -30,6 +30,7 @@ class Windows {
         columns_(of_items.size(2)),
         lines_(of_items.size(1)) {}
 
+  /// Where a work item lies; `access` counts within the pixel, `pixel` over the batch.
   struct Item {
     int image;
     int row;
@@ -79,7 +80,7 @@ class Windows {
 __device__ inline int at_least(int value, int least) { return value < least ? least : value; }
 __device__ inline int at_most(int value, int most) { return value > most ? most : value; }
 
-/// The largest values so far and their taps.
+/// The largest values of a window so far, of kWidth channels, and their taps.
 template <int kWidth>
 struct Largest {
   Vec<float, kWidth> value;
@@ -107,7 +108,7 @@ struct Largest {
   }
 };
 
-/// Items are those of y. kKernel: the window's size, 0: any.
+/// The forward pass; items are those of y. kKernel: the window's size, 0: any.
 template <typename T, int kWidth, int kKernel>
 __global__ void __launch_bounds__(kThreads)
     max_forward_kernel(const T* x, int64_t x_pitch, T* y, int64_t y_pitch, uint8_t* taps,
@@ -158,8 +159,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// Items are those of grad_x. kMost: most windows of a pixel along an axis, 0: any. Each pixel
-/// gathers from its windows, so that no two threads write to one place.
+/// The backward pass; items are those of grad_x. kMost: most windows of a pixel along an axis (0:
+/// any). Each pixel gathers from its windows, so that no two threads write to one place.
 template <typename T, int kWidth, int kMost>
 __global__ void __launch_bounds__(kThreads)
     max_backward_kernel(const T* grad_y, int64_t y_pitch, const uint8_t* taps, T* grad_x,
@@ -215,7 +216,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// Calls body(T{}, width, fine, coarse, taps) for parts of the batch that fit one launch.
+/// Calls body(T{}, width, fine, coarse, taps) for parts of the batch that fit one launch; the width
+/// is an integral_constant.
 template <typename Body>
 void for_each_images(const char* op, const Tensor& fine, const Tensor& coarse, const Tensor& taps,
                      Body&& body) {

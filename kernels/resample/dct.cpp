@@ -22,6 +22,7 @@ void check_map(int64_t size, const DctMap& map) {
          map.rebalance);
 }
 
+/// The matrix [size, size] of entries entry(row, column).
 template <typename Entry>
 std::vector<double> matrix_of(int64_t size, Entry&& entry) {
   std::vector<double> matrix(static_cast<size_t>(size * size));
@@ -30,6 +31,7 @@ std::vector<double> matrix_of(int64_t size, Entry&& entry) {
   return matrix;
 }
 
+/// Channels that are worked on at once.
 constexpr int64_t kLanes = 64;
 
 /// out[a] = sum_j row[j] in[j * stride] for `width` channels; width is a constant where it matters.
@@ -57,6 +59,7 @@ inline void apply_block(const T* matrix, int64_t size, const T* in, int64_t in_s
                    out + (b * size + a) * out_step, width);
 }
 
+/// The map of apply_block for a whole batch.
 template <typename T>
 void apply(const std::vector<double>& matrix, int64_t size, int64_t batch, int64_t channels,
            const T* in, MapLayout in_layout, T* out, MapLayout out_layout) {
@@ -80,7 +83,8 @@ void apply(const std::vector<double>& matrix, int64_t size, int64_t batch, int64
   });
 }
 
-/// x from y by the given matrix, for the inverse and the backward pass.
+/// Overwrites the image with the map of the vector by this matrix: the inverse or the backward
+/// pass.
 void back_to_image(const char* op, const std::vector<double>& matrix, const Tensor& vector,
                    const Tensor& image) {
   const ProfileScope scope(op, image.bytes() + vector.bytes(), dct_operations(image));

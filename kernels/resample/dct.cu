@@ -6,10 +6,17 @@
 #include "kernels/resample/dct_layout.h"
 #include "runtime/profiler.h"
 
+// Both sides of the product of dct_layout.h, in one of three ways by the size of the maps:
+//   up to 8 x 8   a thread keeps a whole map in registers; the matrix is a kernel parameter
+//   larger        a block keeps the product with the first side in shared memory, [size^2, lanes]
+//                 for 32, 16 or 8 channels, whatever fits
+//   larger still  two launches, the product with the first side in global memory between them
+// Neighbouring threads take neighbouring channels throughout, so that accesses to global memory are
+// in order.
 namespace pal::cuda {
 namespace {
 
-/// The work of one call: maps of size x size, `channels` of them a sample.
+/// The operands of one call: maps of size x size, `channels` of them a sample.
 struct Maps {
   const float* in;
   MapLayout in_layout;
@@ -26,6 +33,7 @@ constexpr int kMostRegisterSize = 8;
 /// Half the usual block: at up to 128 registers a thread, smaller blocks fill the processor better.
 constexpr int kRegisterThreads = 128;
 
+/// The matrix P as a kernel parameter, row by row.
 template <int kSize>
 struct RegisterMatrix {
   float at[kSize * kSize];
@@ -144,14 +152,14 @@ __global__ void __launch_bounds__(kThreads, 4)
   }
 }
 
-/// Elements from one row of a map, entry of a row and sample to the next.
+/// How one side's rows lie in memory.
 struct SideLayout {
-  int64_t row;
-  int64_t entry;
-  int64_t sample;
+  int64_t row;     ///< elements from one row of a map to the next
+  int64_t entry;   ///< elements from one entry of a row to the next
+  int64_t sample;  ///< elements from one sample to the next
 };
 
-/// One side of the product from and to global memory.
+/// Multiplies with one side of the product, from and to global memory.
 __global__ void __launch_bounds__(kThreads)
     dct_side_kernel(const float* in, SideLayout in_layout, float* out, SideLayout out_layout,
                     int64_t items, int64_t channels, Weights weights) {
@@ -182,7 +190,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int i = static_cast<int>(threadIdx.x); i < count; i += kThreads) to[i] = part.at[i];
 }
 
-/// The matrix in the layout of Weights.
+/// The matrix on the device, in the layout of Weights.
 Tensor upload_weights(const std::vector<double>& matrix, int64_t size, int64_t width,
                       Device device) {
   std::vector<float> values(static_cast<size_t>(size * width));

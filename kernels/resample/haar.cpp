@@ -18,6 +18,8 @@ void run(const char* op, const Tensor& fine, const Tensor& coarse, double rebala
   if (!(rebalance > 0.0) || !std::isfinite(rebalance))
     fail(ErrorKind::usage, "{}: expected a positive rebalance, got {}", op, rebalance);
   if (fine.device().meta) return;
+  if (fine.device().is_cuda() && fine.dtype() != DType::f32)
+    fail(ErrorKind::usage, "{}: {} streams are for the CPU backend", op, name_of(fine.dtype()));
   const ProfileScope scope(op, fine.bytes() + coarse.bytes(), 3 * fine.numel());
   kernel();
 }

@@ -89,11 +89,6 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-void expect_float(const char* op, const Tensor& x) {
-  if (x.dtype() != DType::f32)
-    fail(ErrorKind::usage, "{}: {} streams are for the CPU backend", op, name_of(x.dtype()));
-}
-
 bool is_vectorised(const Tensor& fine, const Tensor& coarse) {
   return vector_rows<kWidth>(fine) && vector_rows<kWidth>(coarse);
 }
@@ -101,7 +96,6 @@ bool is_vectorised(const Tensor& fine, const Tensor& coarse) {
 }  // namespace
 
 void haar_analyse(const Tensor& fine, const Tensor& coarse, double factor) {
-  expect_float("haar_analyse", fine);
   const bool vectorised = is_vectorised(fine, coarse);
   for_each_patches(fine, coarse, vectorised ? fine.channels() / kWidth : coarse.channels(),
                    [&](const Tensor& from, const Tensor& to, const Patches& patches) {
@@ -113,7 +107,6 @@ void haar_analyse(const Tensor& fine, const Tensor& coarse, double factor) {
 }
 
 void haar_synthesise(const Tensor& coarse, const Tensor& fine, double factor) {
-  expect_float("haar_synthesise", fine);
   if (is_vectorised(fine, coarse)) {
     for_each_patches(fine, coarse, fine.channels() / kWidth,
                      [&](const Tensor& to, const Tensor& from, const Patches& patches) {

@@ -1,6 +1,8 @@
 #pragma once
 #include "kernels/common/items.cuh"
 
+// Work items of CUDA kernels between an image (fine) and the one whose pixels are its 2x2 patches
+// (coarse).
 namespace pal::cuda {
 
 /// Where a work item of a patch kernel works: one group of channels of one patch.
@@ -23,6 +25,7 @@ class Patches {
         width_(coarse.size(2)),
         groups_(groups) {}
 
+  /// The work item of rank i < count.
   __device__ PatchItem item(uint32_t i) const {
     const uint32_t pixel = groups_.quotient(i);
     const uint32_t rows_above = width_.quotient(pixel) * width_.value();
@@ -30,11 +33,11 @@ class Patches {
             2 * (static_cast<int64_t>(pixel) + rows_above) * fine_pitch};
   }
 
-  int64_t fine_pitch;
-  int64_t coarse_pitch;
-  int64_t fine_row;  ///< elements from one row of the fine image to the next
-  uint32_t channels;
-  uint32_t count;  ///< of items
+  int64_t fine_pitch;    ///< elements from one pixel of the fine image to the next
+  int64_t coarse_pitch;  ///< elements from one pixel of the coarse image to the next
+  int64_t fine_row;      ///< elements from one row of the fine image to the next
+  uint32_t channels;     ///< of the fine image
+  uint32_t count;        ///< of items
 
  private:
   Divisor width_;

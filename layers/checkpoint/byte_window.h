@@ -16,20 +16,22 @@ class ByteWindow {
   ByteWindow(const RandomReader& bytes, int64_t begin, int64_t end)
       : bytes_(bytes), window_begin_(begin), end_(end) {}
 
-  /// Of the next byte.
+  /// Where in the source the next byte stands.
   int64_t offset() const { return window_begin_ + static_cast<int64_t>(at_); }
 
+  /// The next byte.
   uint8_t next() {
     if (at_ == window_.size()) refill();
     return window_[at_++];
   }
+  /// The next `count` bytes.
   std::string take(int64_t count) {
     if (count > end_ - offset()) cut();
     std::string text(static_cast<size_t>(count), '\0');
     for (char& c : text) c = static_cast<char>(next());
     return text;
   }
-  /// A little-endian number.
+  /// The next sizeof(T) bytes as a little-endian number.
   template <typename T>
   T number() {
     std::array<char, sizeof(T)> raw;

@@ -21,12 +21,13 @@ struct Checkpoint {
   /// Engine layout: images NHWC, convolution weights OHWI.
   std::vector<std::pair<std::string, Tensor>> tensors;
 
-  /// Null if there is none of that name.
+  /// The tensor of a name; null if there is none.
   const Tensor* find(const std::string& name) const;
   /// A metadata entry that is a whole number of at least 0. Throws data otherwise.
   int64_t integer(const std::string& key) const;
 };
 
+/// The format version that save_checkpoint writes and the newest that load_checkpoint reads.
 inline constexpr int kCheckpointVersion = 1;
 
 /// Writes one safetensors file atomically, with its digest; rank-4 tensors are stored channel-first
@@ -38,20 +39,21 @@ void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 /// it is broken, is no checkpoint, has a newer format version or does not match its digest.
 Checkpoint load_checkpoint(const std::string& path);
 
-/// All the checks of load_checkpoint, without making tensors.
+/// Makes all the checks of load_checkpoint, but no tensors. Throws data as it does.
 void verify_checkpoint(const std::string& path);
-/// The same for a file that has been read.
+/// Makes the checks of load_checkpoint that go beyond the safetensors format: kind, version,
+/// digest, required keys. Throws data.
 void check_checkpoint(const SafetensorsFile& file);
 
 /// Whether a file's metadata says that it is a checkpoint.
 bool is_checkpoint(const std::map<std::string, std::string>& metadata);
 
-/// `FOLDER/checkpoints/step-N.safetensors`.
+/// The path of the checkpoint after `step` steps: `FOLDER/checkpoints/step-N.safetensors`.
 std::string step_checkpoint_path(const std::string& folder, int64_t step);
 
-/// For `--resume auto`: the path of the step-N checkpoint with the largest N in FOLDER/checkpoints
-/// that verifies; each newer one that does not is named in a warning. None if there is no such
-/// file; throws data if there are some and none verifies.
+/// Where a run in FOLDER goes on: the path of the step-N checkpoint with the largest N in
+/// FOLDER/checkpoints that verifies; each newer one that does not is named in a warning. None if
+/// there is no step-N checkpoint; throws data if there are some and none verifies.
 std::optional<std::string> find_resume(const std::string& folder);
 
 /// Removes the step-N checkpoints of FOLDER/checkpoints but the `keep` with the largest N and those

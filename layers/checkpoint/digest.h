@@ -16,8 +16,9 @@ class Digest {
   Digest(const Digest&) = delete;
   Digest& operator=(const Digest&) = delete;
 
+  /// Takes in the next bytes.
   void update(std::span<const uint8_t> bytes);
-  /// 32 hex digits in lower case, most significant first.
+  /// The digest of all bytes so far: 32 hex digits in lower case, most significant first.
   std::string hex() const;
   /// What stands in for a digest while the file around it is hashed: 32 characters '0'.
   static std::span<const uint8_t> zeros();

@@ -43,16 +43,18 @@ struct PickleValue {
   std::vector<uint32_t> items;
 };
 
-/// Numbers that lie outside the pickle.
+/// A row of numbers that lies outside the pickle, which names it by a key.
 struct PickleStorage {
   std::string key;
-  /// As safetensors names them: "F32", "I64", ...
+  /// Type of the numbers as safetensors names it: "F32", "I64", ...
   std::string dtype_name;
+  /// How many numbers there are.
   int64_t count = 0;
 };
 
-/// A view of a storage.
+/// A tensor: a view of one of the pickle's storages.
 struct PickleTensor {
+  /// Position in Pickle::storages.
   size_t storage = 0;
   TensorView view;
 };
@@ -60,14 +62,16 @@ struct PickleTensor {
 /// What a pickle holds. Values may be shared and may contain themselves, so whoever walks over them
 /// must count.
 struct Pickle {
-  /// Grows without moving its values.
+  /// All values; a deque, as it grows without moving them.
   std::deque<PickleValue> values;
   std::vector<PickleStorage> storages;
   std::vector<PickleTensor> tensors;
+  /// Position of the value that was pickled.
   uint32_t root = 0;
-  /// First byte after it.
+  /// Offset of the first byte after the pickle.
   int64_t end = 0;
 
+  /// The value that was pickled.
   const PickleValue& top() const { return values[root]; }
 };
 

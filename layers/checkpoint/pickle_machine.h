@@ -14,6 +14,14 @@
 namespace pal {
 
 /// The stack machine behind parse_pickle: makes values of the instructions of its table.
+///
+/// Instructions push values, combine the topmost ones or those above the last mark, and remember
+/// them in the memo. Values live in Pickle::values and the stack holds their positions, so sharing
+/// costs nothing and nothing is destroyed twice. A name (GLOBAL) becomes a value only if it is in
+/// pickle_names.h, and REDUCE only knows what to make of those: no file can have anything called.
+/// Memory is bounded by `limits` and not by what the file claims: `pushed_` counts every value that
+/// is pushed or copied, strings and marks have limits of their own, and bytes come through a
+/// window.
 class PickleMachine {
  public:
   PickleMachine(const RandomReader& bytes, int64_t begin, int64_t end, const PickleLimits& limits)
@@ -21,6 +29,7 @@ class PickleMachine {
         window_(bytes, begin, std::min(end, begin + limits.bytes)),
         limits_(limits) {}
 
+  /// Runs the instructions up to STOP. Throws data.
   Pickle run();
 
  private:
@@ -82,7 +91,7 @@ class PickleMachine {
     marks_.pop_back();
     return items;
   }
-  /// The value itself if it is of this kind; `what` it is needed as stands in the message.
+  /// `id` itself if its value is of this kind; else refuses, naming `what` it was needed as.
   Id expect_kind(Id id, Kind kind, const char* what) const;
 
   // Instructions.
@@ -163,7 +172,7 @@ class PickleMachine {
   }
   void stop() { stopped_ = true; }
 
-  /// Counts what a call copies, so that a short pickle cannot copy a long list over and over.
+  /// `items`, counted as pushed, so that a short pickle cannot copy a long list over and over.
   std::vector<Id> copied(std::vector<Id> items) {
     pushed_ += static_cast<int64_t>(items.size());
     return items;

@@ -16,9 +16,11 @@ class RunFolder {
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
+  /// FOLDER.
   const std::string& path() const { return folder_; }
   /// FOLDER/name.
   std::string file(const std::string& name) const { return folder_ + "/" + name; }
+  /// FOLDER/checkpoints.
   std::string checkpoints() const { return file("checkpoints"); }
 
  private:
@@ -26,8 +28,8 @@ class RunFolder {
   int lock_ = -1;
 };
 
-/// Cuts what stands after the last newline of a file, the trace of a killed writer. Returns the
-/// bytes cut; 0 if the file does not exist. Throws environment if it cannot be changed.
+/// Cuts what stands after the last newline of a file, the trace of a killed writer. Returns how
+/// many bytes that were; 0 if the file does not exist. Throws environment if it cannot be changed.
 int64_t cut_torn_line(const std::string& path);
 
 /// Removes from a metrics.jsonl the torn last line, lines that are not JSON and those of steps

@@ -21,29 +21,30 @@ class SafetensorsFile {
  public:
   /// Throws data with `path:OFFSET: ...` for a broken file, environment if it cannot be read.
   static SafetensorsFile read(const std::string& path, const SafetensorsLimits& limits = {});
-  /// The same for bytes at hand; `name` is the file in messages.
+  /// The file whose bytes are at hand; `name` is what messages call it. Throws data as read does.
   static SafetensorsFile parse(std::vector<uint8_t> bytes, const std::string& name,
                                const SafetensorsLimits& limits = {});
 
   const std::string& name() const { return name_; }
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
-  /// In the order of their bytes.
+  /// All tensors in the order of their bytes.
   const std::vector<TensorInfo>& tensors() const { return header_.tensors; }
+  /// Names of the tensors, in the same order.
   std::vector<std::string> names() const;
   bool contains(const std::string& tensor) const { return index_.contains(tensor); }
-  /// Throws data if there is no such tensor.
+  /// What the header says of a tensor. Throws data if there is no such tensor.
   const TensorInfo& info(const std::string& tensor) const;
   /// The tensor's bytes, little-endian, row-major; not aligned.
   std::span<const uint8_t> bytes_of(const TensorInfo& tensor) const;
 
-  /// A copy as the file holds it, with the tag of the innermost TagScope. Leading extents of 1 are
-  /// dropped while there are more than four. Throws data for a type that the engine does not have
-  /// or a rank that it cannot hold.
+  /// A copy of a tensor as the file holds it, on the CPU, with the tag of the innermost TagScope.
+  /// Leading extents of 1 are dropped while there are more than four. Throws data for a type that
+  /// the engine does not have or a rank that it cannot hold.
   Tensor tensor(const std::string& name) const;
 
-  /// None for the 8-bit floating types.
+  /// Sum and finiteness of a tensor's values; none for the 8-bit floating types.
   std::optional<ValueSummary> summarize(const TensorInfo& tensor) const;
-  /// The first tensor with a value that is not finite.
+  /// The name of the first tensor with a value that is not finite; none if all are.
   std::optional<std::string> first_non_finite() const;
 
   /// Whether the metadata entry `digest` is the digest of these bytes; false if there is none.
@@ -56,14 +57,13 @@ class SafetensorsFile {
   std::map<std::string, size_t> index_;
 };
 
-/// XXH3-128 of a file as 32 hex digits, with the 32 bytes at `digest_offset` read as '0'
-/// (spec/interfaces.md, "Files").
+/// XXH3-128 of a file as 32 hex digits, with the 32 bytes at `digest_offset` read as '0'.
 std::string safetensors_digest(std::span<const uint8_t> file, int64_t digest_offset);
 
 /// Whether a file's metadata holds its own digest. Throws data if it is no safetensors file.
 bool verify_digest(std::span<const uint8_t> file, const std::string& name);
 
-/// How rank-4 tensors are stored.
+/// How rank-4 tensors are stored: as_given, or channel_first (NHWC as NCHW, OHWI as OIHW).
 enum class FileLayout { as_given, channel_first };
 
 /// Writes a safetensors file by write_atomic: metadata (and `digest`, which replaces an entry of
@@ -77,16 +77,17 @@ void write_safetensors(const std::string& path, const std::map<std::string, std:
 /// A tensor to be written whose bytes are made only then.
 struct StoredTensor {
   std::string name;
-  /// As safetensors names types: "F32", "I64", ...
+  /// Type of its values as safetensors names it: "F32", "I64", ...
   std::string dtype_name;
-  /// As in the file.
+  /// Extents as the file is to hold them.
   std::vector<int64_t> shape;
   int64_t bytes = 0;
   /// Delivers that many bytes, little-endian and row-major, the same ones at every call.
   std::function<void(const ByteSink& sink)> feed;
 };
 
-/// The same for tensors that other files hold: `feed` is called twice, for the digest and to write.
+/// Writes a safetensors file in the same way of tensors that other files hold: `feed` is called
+/// twice, for the digest and to write.
 void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
                        const std::vector<StoredTensor>& tensors);
 

@@ -29,21 +29,22 @@ struct TensorInfo {
   int64_t begin = 0;
   int64_t end = 0;
 
+  /// Product of the extents.
   int64_t numel() const;
 };
 
 /// The checked header of a safetensors file.
 struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
-  /// In the order of their bytes.
+  /// All tensors in the order of their bytes.
   std::vector<TensorInfo> tensors;
-  /// First byte after the header.
+  /// Offset of the first byte after the header.
   int64_t data_begin = 0;
   /// Where in the file the 32 digits of the metadata entry `digest` stand; -1 if there is none.
   int64_t digest_offset = -1;
 };
 
-/// Parses and checks the header of a whole file at hand (spec/reliability.md section 4): lengths,
+/// Parses and checks the header of a whole file at hand: lengths,
 /// UTF-8, JSON of the fixed form without duplicate keys, integers only, products that do not
 /// overflow, ranges without gap or overlap that end with the file. `name` is the file in error
 /// messages `name:OFFSET: ...`. Throws data. Memory is bounded by a small multiple of the file.

@@ -12,12 +12,14 @@ namespace pal {
 /// A tensor of a file that may not be ours, named by its path: "inn.module_list.1.act_norm".
 struct SourceTensor {
   std::string name;
-  /// As safetensors names types: "F32", "I64", ...
+  /// Type of its values as safetensors names it: "F32", "I64", ...
   std::string dtype_name;
-  /// Row-major as in the file, so images NCHW and weights OIHW.
+  /// Extents as in the file, row-major, so images NCHW and weights OIHW.
   std::vector<int64_t> shape;
 
+  /// Product of the extents.
   int64_t numel() const;
+  /// Bytes of all values; 0 for an unknown type.
   int64_t bytes() const;
 };
 
@@ -25,20 +27,23 @@ struct SourceTensor {
 class TensorSource {
  public:
   virtual ~TensorSource() = default;
-  /// The file in error messages.
+  /// What messages call the file.
   virtual const std::string& file() const = 0;
   /// Fills `target`, which has the tensor's size, with its values: little-endian, row-major, dense.
+  /// Throws data if the file is broken there. `tensor` is one of tensors(), here and below.
   virtual void read(const SourceTensor& tensor, std::span<uint8_t> target) const = 0;
 
   const std::vector<SourceTensor>& tensors() const { return tensors_; }
-  /// Null if there is none of that name.
+  /// The tensor of a name; null if there is none.
   const SourceTensor* find(const std::string& name) const;
-  /// The tensor's values rounded to float32. Throws data for other than F32, F64, F16 and BF16.
+  /// Fills `target` with the tensor's values rounded to float32. Throws data for other types than
+  /// F32, F64, F16 and BF16.
   void read_floats(const SourceTensor& tensor, std::span<float> target) const;
+  /// The tensor's values as bytes, in the order of the other read.
   std::vector<uint8_t> read(const SourceTensor& tensor) const;
 
  protected:
-  /// Throws data if two tensors have one name.
+  /// For constructors: the tensors of the file. Throws data if two have one name.
   void set_tensors(std::vector<SourceTensor> tensors);
   /// Position of one of tensors().
   size_t position_of(const SourceTensor& tensor) const {
@@ -50,9 +55,9 @@ class TensorSource {
   std::map<std::string, size_t> index_;
 };
 
-/// How a file of tensors begins.
+/// The kinds of files that open_tensor_source knows.
 enum class TensorFileKind { torch, safetensors };
-/// By the first bytes of a file; none if they are of neither kind.
+/// The kind of a file that begins with these bytes; none if it is neither.
 std::optional<TensorFileKind> sniff_tensor_file(std::span<const uint8_t> head);
 
 /// Opens a file of either kind by its content. Throws data if it is neither or broken.

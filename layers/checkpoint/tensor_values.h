@@ -13,13 +13,13 @@ struct ValueSummary {
   bool finite = true;
 };
 
-/// Of bytes of a type ("F32", "I64", ...), which need not be aligned. None for the 8-bit floating
-/// types and unknown ones.
+/// Sum and finiteness of the values in bytes of a type ("F32", "I64", ...), which need not be
+/// aligned. None for the 8-bit floating types and unknown ones.
 std::optional<ValueSummary> summarize_values(const std::string& dtype_name,
                                              std::span<const uint8_t> bytes);
 
-/// Rounds F32, F64, F16 or BF16 values to float32. False, and nothing done, for any other type.
-/// Throws usage if the counts differ.
+/// Overwrites `values` with F32, F64, F16 or BF16 values rounded to float32. False, and nothing
+/// done, for any other type. Throws usage if the counts differ.
 bool convert_to_float(const std::string& dtype_name, std::span<const uint8_t> bytes,
                       std::span<float> values);
 

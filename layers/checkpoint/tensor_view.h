@@ -7,8 +7,8 @@
 
 namespace pal {
 
-/// A tensor within a row of elements: element (i, j, ...) is at offset + i strides[0] + j
-/// strides[1] + ...
+/// A tensor within a row of elements: element (i, j, ...) is at
+/// offset + i * strides[0] + j * strides[1] + ...
 struct TensorView {
   int64_t offset = 0;
   std::vector<int64_t> shape;
@@ -21,11 +21,13 @@ std::optional<std::string> view_fault(const TensorView& view, int64_t count);
 
 // The following need a view without fault.
 
-/// Whether its elements lie one after the other in row-major order.
+/// Whether the view's elements lie one after the other in row-major order.
 bool is_dense(const TensorView& view);
-/// Elements from the first to the last, both included; the view must not be empty.
+/// How many elements of the row there are from the view's first to its last, both included; the
+/// view must not be empty.
 int64_t view_reach(const TensorView& view);
-/// Copies elements of `item` bytes in row-major order; `source` begins at the view's first element.
+/// Copies the view's elements, `item` bytes each, in row-major order to `target`, which has their
+/// size; `source` begins at the view's first element.
 void gather_view(const TensorView& view, size_t item, std::span<const uint8_t> source,
                  std::span<uint8_t> target);
 

@@ -8,6 +8,14 @@
 #include "layers/checkpoint/safetensors_header.h"
 #include "runtime/error.h"
 
+// What torch.save writes holds the objects as a pickle and the numbers apart, in storages that the
+// pickle names by keys.
+//   zip container   ARCHIVE/data.pkl is the pickle, ARCHIVE/data/KEY a storage
+//   older stream    pickles of a magic number, the protocol, the machine, the objects and the list
+//                   of keys; then for each key the count of its elements (int64) and the elements
+// Either way the result is the same: places_ says where each storage begins, and a walk over the
+// pickle's values finds the tensors, views of storages, and names them by the keys on the way.
+
 namespace pal {
 namespace {
 

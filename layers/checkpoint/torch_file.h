@@ -23,7 +23,7 @@ class TorchFile : public TensorSource {
   /// Throws data with `path:OFFSET: ...` for a broken file or one that asks for more than tensors
   /// and plain values.
   explicit TorchFile(const std::string& path, const TorchLimits& limits = {});
-  /// The same for bytes at hand, which must outlive the object.
+  /// The file whose bytes are at hand and must outlive the object; `name` is what messages call it.
   TorchFile(std::span<const uint8_t> bytes, const std::string& name,
             const TorchLimits& limits = {});
 
@@ -31,7 +31,7 @@ class TorchFile : public TensorSource {
   using TensorSource::read;
   void read(const SourceTensor& tensor, std::span<uint8_t> target) const override;
 
-  /// Whether it is the older stream.
+  /// Whether the file is the older stream.
   bool is_legacy() const { return !zip_; }
   /// Keys of the outermost dictionary.
   const std::vector<std::string>& keys() const { return keys_; }
@@ -56,11 +56,11 @@ class TorchFile : public TensorSource {
   std::vector<std::string> keys_;
   std::vector<PickleStorage> storages_;
   std::vector<Place> places_;
-  /// Of each of tensors(), in their order.
+  /// The storage and view of each of tensors(), in their order.
   std::vector<PickleTensor> views_;
 };
 
-/// Whether a file begins like one of either form.
+/// Whether a file that begins with these bytes is of either form.
 bool is_torch_file(std::span<const uint8_t> head);
 
 }  // namespace pal

@@ -8,6 +8,20 @@
 #include "layers/checkpoint/safetensors_header.h"
 #include "runtime/error.h"
 
+// A container is  local header, data | local header, data | ... | directory | end record,  and in
+// front of the end record there may be a zip64 end record and its locator, with wider numbers.
+//
+// Reading goes from the back: the end record, searched for since a comment follows it, tells where
+// the directory lies, and the directory where the local headers do. Everything is said twice, and
+// readers differ in whom they believe; here the two must agree. The directory must fill the place
+// up to the end records, each local header must repeat its entry, and sorted by place no entry may
+// reach into the next one or into the directory. So there is one way to read the file, and every
+// number is compared with the file's size or a limit before memory is taken for it.
+//
+// In memory are the directory, while it is read, and the list of entries; data come when asked for.
+// The offsets of fields below are those of PKWARE's APPNOTE.TXT: 4.3.7 local header, 4.3.12 entry
+// of the directory, 4.3.14 to 4.3.16 end records, 4.5.3 zip64 field.
+
 namespace pal {
 namespace {
 

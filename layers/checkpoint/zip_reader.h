@@ -19,10 +19,9 @@ struct ZipLimits {
 /// One file in a zip container.
 struct ZipEntry {
   std::string name;
-  /// Where its bytes begin, and how many there are.
-  int64_t begin = 0;
-  int64_t size = 0;
-  uint32_t checksum = 0;
+  int64_t begin = 0;      ///< offset of its bytes in the container
+  int64_t size = 0;       ///< how many there are
+  uint32_t checksum = 0;  ///< their CRC-32
 };
 
 /// A zip container of stored (not compressed) entries, zip64 included, as PyTorch writes it. The
@@ -35,9 +34,9 @@ class ZipReader {
   /// by "..", or come twice, entries that overlap. `bytes` must outlive the reader.
   explicit ZipReader(const RandomReader& bytes, const ZipLimits& limits = {});
 
-  /// In the order of their bytes.
+  /// All entries in the order of their bytes.
   const std::vector<ZipEntry>& entries() const { return entries_; }
-  /// Null if there is none of that name.
+  /// The entry of a name; null if there is none.
   const ZipEntry* find(const std::string& name) const;
 
   /// Reads a whole entry into `target`, which has its size. Throws data if the checksum is wrong.

@@ -4,13 +4,14 @@
 
 #include "kernels/resample/dct.h"
 #include "layers/coupling_block.h"
-#include "layers/mixture_head.h"
 
 namespace pal {
 
 /// An invertible network with a latent mixture, or a residual network that only classifies.
 enum class ModelFamily { flow, resnet };
+/// The function inside a coupling, and the branch of a residual block (layers/subnet.h).
 enum class SubnetKind { bottleneck, basic };
+/// Which halves a coupling block changes: slow one (SlowCoupling), glow both (TwoSidedCoupling).
 enum class CouplingKind { slow, glow };
 /// What brings the image to the first stage. In a flow: `entry` a downsampling coupling, then Haar
 /// and a pointwise coupling (ImageNet); `haar` Haar alone (single-channel images cannot be split).
@@ -30,7 +31,7 @@ struct ModelConfig {
   EntryKind entry = EntryKind::haar;
   /// The paper's 7x7 entry convolution, in a flow.
   bool entry_7x7 = false;
-  /// Of the entry's subnets; of a ResNet's first convolution.
+  /// Width of the entry's subnets; of a ResNet's first convolution.
   int64_t entry_width = 64;
   /// Per stage: blocks (downsampling one included), stride of the first, width of a coupling's
   /// subnets or of a residual block's 3x3 convolutions.
@@ -63,10 +64,11 @@ struct ModelConfig {
 /// The named presets: ibinn-imagenet (reference flavour), ibinn-small, ibinn-mnist, resnet50,
 /// resnet-small. Throws usage naming the presets for another name.
 ModelConfig preset(const std::string& arch);
+/// The names that preset() knows.
 const std::vector<std::string>& preset_names();
 
-/// Switches a configuration to the paper's text where it differs from the published code (model.md,
-/// section 10). Changes nothing of a ResNet.
+/// Switches a configuration to the paper's text where it differs from the published code
+/// (layers/models/README.md, 10). Changes nothing of a ResNet.
 void apply_paper_flavour(ModelConfig& config);
 
 /// Throws usage, naming the field and what is expected, if no network can be built from it. For a
@@ -74,12 +76,14 @@ void apply_paper_flavour(ModelConfig& config);
 /// any size, since its strides round up.
 void validate(const ModelConfig& config);
 
-/// The configuration as a JSON object (text) and back; unknown or ill-typed keys throw usage naming
-/// the key and, for parsing, `where` it stood.
+/// The configuration as the text of a JSON object, a key for each field.
 std::string to_json(const ModelConfig& config);
+/// The configuration that such a text holds; fields without a key keep their defaults. Unknown and
+/// ill-typed keys throw usage naming the key and `where` it stood.
 ModelConfig config_from_json(const std::string& json, const std::string& where);
 
-/// Sets one field from text ("widths" "32,64"); returns false if there is no such field.
+/// Sets one field from text ("widths" "32,64"); returns false if there is no such field. Throws
+/// usage, naming key and `where` it stood, for a value that the field cannot have.
 bool set_field(ModelConfig& config, const std::string& key, const std::string& value,
                const std::string& where);
 /// Names of all fields, in order.

@@ -4,7 +4,8 @@
 
 namespace pal {
 
-/// Calls visit(key, field) for every field, in the order of the documentation.
+/// Calls visit(key, field) for every field, in the order of the documentation. A field's place in
+/// files, options and checkpoints is its line here.
 template <typename Config, typename Visit>
 void visit_fields(Config& config, Visit&& visit) {
   visit("arch", config.arch);

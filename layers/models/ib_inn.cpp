@@ -167,10 +167,10 @@ void IbInn::set_policies(const std::vector<BlockPolicy>& policies) {
   chain_.set_options({.policies = policies, .anchors = {}});
 }
 
-MixtureResult IbInn::train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
-                                Phase phase, Tensor* grad_x) {
+LossResult IbInn::forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
+                                   Phase phase, Tensor* grad_x) {
   const Variable input(x, grad_x != nullptr);
-  MixtureResult result;
+  LossResult result;
   std::vector<Variable> roots(2);
   Gradients grad_roots(2);
   {
@@ -187,17 +187,17 @@ MixtureResult IbInn::train_step(const Tensor& x, const Tensor& targets, const Lo
   return result;
 }
 
-MixtureResult IbInn::evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) {
+LossResult IbInn::evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) {
   const NoGradGuard no_grad;
   const auto latent = forward(Variable(x), Phase::evaluate);
   return head_->evaluate(latent.y.value(), latent.log_det.value(), targets, loss);
 }
 
-MixtureResult IbInn::train_means_step(const Tensor& x, const Tensor& targets,
-                                      const LossSpec& loss) {
+LossResult IbInn::forward_backward_means(const Tensor& x, const Tensor& targets,
+                                         const LossSpec& loss) {
   const NoGradGuard no_grad;
   const auto latent = forward(Variable(x), Phase::evaluate);
-  MixtureResult result;
+  LossResult result;
   head_->evaluate_backward(latent.y.value(), latent.log_det.value(), targets, loss, result);
   return result;
 }

@@ -9,13 +9,13 @@
 
 namespace pal {
 
-/// An invertible network with a latent mixture: classifier and density in one (model.md, section
-/// 6).
+/// An invertible network with a latent mixture: classifier and density in one
+/// (layers/models/README.md, 6).
 class IbInn : public Model {
  public:
-  /// Without memory for its parameters yet.
+  /// The network without memory for its parameters yet. Throws usage as validate().
   explicit IbInn(const ModelConfig& config);
-  /// Draws parameters and fixed maps from `seed`.
+  /// The network with memory; parameters and fixed maps are drawn from `seed`.
   IbInn(const ModelConfig& config, uint64_t seed, DType dtype = DType::f32);
 
   InvertibleChain& chain() { return chain_; }
@@ -23,27 +23,29 @@ class IbInn : public Model {
   MixtureHead& head() { return *head_; }
   const MixtureHead& head() const { return *head_; }
 
-  /// z [n, D] and log_det f64 [n] of normalised images [n, h, w, c].
+  /// z [n, D] and log_det f64 [n], nats, of normalised images [n, h, w, c].
   InvertibleChain::Result forward(const Variable& x, Phase phase) {
     return chain_.forward(x, phase);
   }
-  /// Images from latent vectors (running statistics).
+  /// Normalised images [n, h, w, c] from latent vectors z [n, D], with running statistics; adds the
+  /// inverse's log-determinant to log_det, f64 [n], if that is defined.
   Tensor inverse(const Tensor& z, const Tensor& log_det = {}) const {
     return chain_.inverse(z, log_det);
   }
 
-  /// Without anchors; `chain().set_options` says more.
   int policy_blocks() const override { return chain_.size(); }
+  /// Sets the policies and removes all anchors; chain().set_options sets both.
   void set_policies(const std::vector<BlockPolicy>& policies) override;
-  MixtureResult train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
-                           Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
-  MixtureResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;
+  LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
+                              Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
+  LossResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;
   void update_statistics(const Tensor& x) override;
   void set_average_count(int64_t batches) override;
 
-  /// Losses and gradients of the class means alone: the network runs in its evaluation phase and
-  /// gets no gradient (the fine-tuning phase of experiments.md, section 2).
-  MixtureResult train_means_step(const Tensor& x, const Tensor& targets, const LossSpec& loss);
+  /// Losses as of forward_backward, but gradients of the class means alone, added to theirs: the
+  /// network runs in its evaluation phase and gets no gradient (the fine-tuning phase of
+  /// layers/models/README.md, 7).
+  LossResult forward_backward_means(const Tensor& x, const Tensor& targets, const LossSpec& loss);
 
   /// Data-dependent initialisation on a batch of normalised images: every coupling block's act norm
   /// makes its output's channels centred with unit variance, the last one such that the latent
@@ -58,9 +60,10 @@ class IbInn : public Model {
   std::unique_ptr<MixtureHead> head_;
 };
 
-/// The chain of a configuration alone, without memory for its parameters.
+/// Adds the blocks of a configuration to `chain`, without memory for their parameters. Throws usage
+/// as validate().
 void build_chain(const ModelConfig& config, InvertibleChain& chain);
-/// The head's sizes for a configuration.
+/// The sizes of the mixture that a configuration's network ends in.
 MixtureSpec mixture_spec(const ModelConfig& config);
 
 }  // namespace pal

@@ -9,8 +9,10 @@
 
 namespace pal {
 
+/// What the names of a published network's blocks begin with; their number follows.
 inline constexpr std::string_view kPublishedBlocks = "inn.module_list.";
 
+/// The architecture of a published IB-INN.
 struct PublishedFlow {
   ModelConfig config;
   /// Dimensions of the latent vector that are mean-pooled.
@@ -19,7 +21,8 @@ struct PublishedFlow {
   std::map<std::string, std::vector<int32_t>> permutations;
 };
 
-/// Throws data naming the tensor that is missing or does not fit.
+/// The architecture that the tensors of a file make. Throws data naming the tensor that is missing
+/// or does not fit.
 PublishedFlow infer_published_flow(const ImportTensors& tensors);
 
 }  // namespace pal

@@ -1,8 +1,7 @@
-// Published IB-INN checkpoints (model.md, section 9).
+// Published IB-INN checkpoints (layers/models/README.md, 9).
 #include <cmath>
 #include <optional>
 
-#include "kernels/mixing/mixing.h"
 #include "kernels/mixing/permutation.h"
 #include "layers/models/import_flow_config.h"
 #include "layers/models/import_tensors.h"

@@ -11,23 +11,23 @@ namespace pal {
 
 /// What others have published that we can read.
 enum class ImportLayout {
-  /// IB-INN: {'inn': state dictionary, 'mu', 'mu_t', 'mu_m', 'opt'} (model.md, section 9).
+  /// IB-INN: {'inn': state dictionary, 'mu', 'mu_t', 'mu_m', 'opt'} (layers/models/README.md, 9).
   ib_inn,
   /// A ResNet's state dictionary in torchvision's names, alone or in a training script's file.
   resnet,
   unknown
 };
-/// By the names of the tensors.
+/// What a file holds, by the names of its tensors.
 ImportLayout import_layout(const TensorSource& source);
 
 /// A published model as a checkpoint of ours.
 struct ImportedModel {
   ModelConfig config;
   Checkpoint checkpoint;
-  int64_t parameters = 0;
-  /// What was not needed, by kind, and how many tensors of it there were.
+  int64_t parameters = 0;  ///< how many values the network's parameters have
+  /// Tensors that the network does not need: how many there are of each kind.
   std::map<std::string, int64_t> ignored;
-  /// Tensors (the file's names) with values that are not finite.
+  /// Names, in the file, of tensors with values that are not finite.
   std::vector<std::string> non_finite;
 };
 

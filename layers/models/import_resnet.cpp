@@ -1,4 +1,4 @@
-// ResNets in torchvision's names (model.md, section 8).
+// ResNets in torchvision's names (layers/models/README.md, 8).
 #include <algorithm>
 
 #include "layers/models/import_tensors.h"

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "autograd/invertible.h"
-#include "layers/mixture_head.h"
+#include "layers/loss.h"
 #include "layers/models/config.h"
 
 namespace pal {
@@ -16,9 +16,9 @@ class Model {
   Model& operator=(const Model&) = delete;
 
   const ModelConfig& config() const { return config_; }
-  /// Values of one image.
+  /// How many values an image has: channels * height * width.
   int64_t dims() const { return config_.channels * config_.image_size * config_.image_size; }
-  /// Whether it says how likely an image is; else nll_joint and nll_class are zeros.
+  /// Whether the model says how likely an image is; else nll_joint and nll_class are zeros.
   bool has_density() const { return config_.family == ModelFamily::flow; }
 
   /// Parameters and buffers by name, for checkpoints. Before materialise() they have no memory.
@@ -47,17 +47,17 @@ class Model {
   virtual void set_policies(const std::vector<BlockPolicy>& policies) = 0;
   void set_policy(BlockPolicy policy) { set_policies({policy}); }
 
-  /// Forward, loss and backward for normalised images x [n, h, w, c] and soft targets [n, classes]:
-  /// gradients are added to the parameters'. If grad_x is not null, the gradient of the images goes
-  /// there.
-  virtual MixtureResult train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
-                                   Phase phase = Phase::train, Tensor* grad_x = nullptr) = 0;
-  /// Losses without gradients, with running statistics.
-  virtual MixtureResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) = 0;
-  /// Moves the running statistics by a batch, and nothing else.
+  /// Forward pass, loss and backward pass for normalised images x [n, h, w, c] and soft targets
+  /// [n, classes]: adds to the gradients of the parameters, but does not change them. If grad_x is
+  /// not null, it becomes the gradient of the images, in new memory.
+  virtual LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
+                                      Phase phase = Phase::train, Tensor* grad_x = nullptr) = 0;
+  /// Losses of x and soft targets, without gradients and with running statistics.
+  virtual LossResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) = 0;
+  /// Moves the running statistics by the batch x, and changes nothing else.
   virtual void update_statistics(const Tensor& x) = 0;
-  /// All batch norms use a cumulative average from now on: call before batch k = 1, 2, ...; 0 ends
-  /// it.
+  /// Makes the running statistics of all batch norms the average over batches to come: to be called
+  /// with k before batch k = 1, 2, ...; 0 goes back to the moving average.
   virtual void set_average_count(int64_t batches) = 0;
 
   /// Throws numerics naming the first tensor of parameters, gradients or running statistics that
@@ -66,7 +66,7 @@ class Model {
 
  protected:
   explicit Model(const ModelConfig& config) : config_(config) {}
-  /// Makes the buffers and what needs more than an Init.
+  /// Makes the buffers in `dtype` and fills what needs more than an Init.
   virtual void initialise(uint64_t seed, DType dtype) = 0;
   /// Renews what is derived from buffers.
   virtual void derive() = 0;

@@ -109,7 +109,7 @@ ModelConfig checkpoint_config(const Checkpoint& checkpoint, const std::string& p
     validate(config);
     return config;
   } catch (const Error& error) {
-    // Whatever is wrong with it, it is the file's fault here, not a flag's.
+    // Whatever is wrong with it, it is the file's fault here, not the caller's.
     fail(ErrorKind::data, "{}: configuration: {}", path, error.what());
   }
 }

@@ -10,9 +10,9 @@
 
 namespace pal {
 
-/// How images become network inputs: x = (v/255 - mean) / std per colour; and the names of the
-/// classes. Stored in every checkpoint and used by every program.
+/// How images become network inputs, and the names of the classes. Stored in every checkpoint.
 struct InputSpec {
+  /// Per colour, of pixels v in 0 to 255: x = (v / 255 - mean) / std.
   std::vector<float> mean;
   std::vector<float> std;
   std::vector<std::string> class_names;
@@ -38,19 +38,23 @@ Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progr
 void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model,
                 const Tensor* momentum);
 
-/// The configuration, inputs and progress that a checkpoint records. Throw data naming `path`.
+/// The configuration that a checkpoint records, validated. Throws data naming `path`.
 ModelConfig checkpoint_config(const Checkpoint& checkpoint, const std::string& path);
+/// Normalisation and class names that a checkpoint records. Throws data naming `path`.
 InputSpec checkpoint_input(const Checkpoint& checkpoint, const std::string& path);
+/// The progress that a checkpoint records. Throws data.
 Progress checkpoint_progress(const Checkpoint& checkpoint);
 
-/// A trained model from a file, ready for evaluation. `compute`, `dct-reported` and other fields
-/// may be changed before building by `adjust`.
+/// A trained model from a file, ready for evaluation.
 struct LoadedModel {
   std::unique_ptr<Model> model;
   InputSpec input;
   Progress progress;
   Checkpoint checkpoint;  ///< metadata only
 };
+/// Reads a checkpoint and makes its model; `adjust` may change fields of its configuration before,
+/// such as `compute` and `dct-reported`. Throws data naming `path` for a file that is broken or
+/// does not hold the network that it says.
 LoadedModel load_model(const std::string& path,
                        const std::function<void(ModelConfig&)>& adjust = {});
 /// The model as an invertible network. Throws usage, naming `path`, if it is none.

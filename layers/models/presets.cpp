@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "layers/models/config.h"
 #include "runtime/error.h"
 
@@ -29,7 +27,7 @@ ModelConfig ibinn_small() {
   return config;
 }
 
-/// The network of the published checkpoints (model.md, section 6).
+/// The network of the published checkpoints (layers/models/README.md, 6).
 ModelConfig ibinn_imagenet() {
   ModelConfig config;
   config.arch = "ibinn-imagenet";
@@ -48,7 +46,7 @@ ModelConfig ibinn_imagenet() {
   return config;
 }
 
-/// ResNet-50 (model.md, section 8).
+/// ResNet-50 (layers/models/README.md, 8).
 ModelConfig resnet50() {
   ModelConfig config;
   config.arch = "resnet50";
@@ -73,11 +71,6 @@ ModelConfig resnet_small() {
   return config;
 }
 
-int64_t halvings(const ModelConfig& config) {
-  return (config.entry == EntryKind::entry ? 2 : 1) +
-         std::count(config.strides.begin(), config.strides.end(), 2);
-}
-
 }  // namespace
 
 const std::vector<std::string>& preset_names() {
@@ -92,7 +85,7 @@ ModelConfig preset(const std::string& arch) {
   if (arch == "ibinn-imagenet") return ibinn_imagenet();
   if (arch == "resnet50") return resnet50();
   if (arch == "resnet-small") return resnet_small();
-  fail(ErrorKind::usage, "--arch: expected {}, got '{}'", fmt::join(preset_names(), ", "), arch);
+  fail(ErrorKind::usage, "arch: expected {}, got '{}'", fmt::join(preset_names(), ", "), arch);
 }
 
 void apply_paper_flavour(ModelConfig& config) {
@@ -102,70 +95,6 @@ void apply_paper_flavour(ModelConfig& config) {
   config.act_norm_init = 1.0;
   config.mixing = MixingKind::orthogonal;
   config.dct = DctMap::Flavour::orthonormal;
-}
-
-namespace {
-
-/// What the families have in common.
-void validate_skeleton(const ModelConfig& c) {
-  expect(c.channels >= 1 && c.channels <= 64, "channels: expected 1 to 64, got {}", c.channels);
-  expect(c.classes >= 1 && c.classes <= 1000000, "classes: expected 1 to 1000000, got {}",
-         c.classes);
-  expect(!c.blocks.empty() && c.blocks.size() == c.strides.size() &&
-             c.blocks.size() == c.widths.size() && c.blocks.size() <= 8,
-         "blocks, strides, widths: expected 1 to 8 stages, equally many in each, got {}, {} and {}",
-         c.blocks.size(), c.strides.size(), c.widths.size());
-  for (size_t i = 0; i < c.blocks.size(); ++i) {
-    expect(c.blocks[i] >= 1 && c.blocks[i] <= 10000,
-           "blocks: expected 1 to 10000 per stage, got {}", c.blocks[i]);
-    expect(c.strides[i] == 1 || c.strides[i] == 2, "strides: expected 1 or 2, got {}",
-           c.strides[i]);
-    expect(c.widths[i] >= 1 && c.widths[i] <= 65536, "widths: expected 1 to 65536, got {}",
-           c.widths[i]);
-  }
-  expect(c.entry_width >= 1 && c.entry_width <= 65536, "entry-width: expected 1 to 65536, got {}",
-         c.entry_width);
-  expect(c.image_size >= 1 && c.image_size <= 16384, "image-size: expected 1 to 16384, got {}",
-         c.image_size);
-}
-
-void validate_flow(const ModelConfig& c) {
-  expect(c.entry != EntryKind::entry || c.channels >= 2,
-         "entry: a downsampling coupling needs at least 2 channels to split; use entry haar");
-  const int64_t unit = int64_t{1} << halvings(c);
-  if (c.image_size % unit != 0) {
-    const int64_t below = c.image_size / unit * unit;
-    fail(ErrorKind::usage, "image-size: {} cannot be halved {} times; the nearest sizes are {}{}",
-         c.image_size, halvings(c), below > 0 ? std::to_string(below) + " and " : std::string(),
-         below + unit);
-  }
-  expect(c.clamp > 0.0, "clamp: expected a number above 0, got {}", c.clamp);
-  const double most_scale = c.act_norm == ActNormKind::sigmoid ? 10.0 : 1e6;
-  expect(c.act_norm_init > 0.0 && c.act_norm_init < most_scale,
-         "act-norm-init: expected a number between 0 and {}, got {}", most_scale, c.act_norm_init);
-  const bool learned = c.mixing == MixingKind::householder || c.mixing == MixingKind::conv1x1;
-  expect(!c.welling || !learned,
-         "welling: expected a fixed mixing (permutation, orthogonal or swap)");
-  expect(c.mixing != MixingKind::householder || (c.reflections >= 1 && c.reflections <= 65536),
-         "reflections: expected 1 to 65536, got {}", c.reflections);
-  expect(c.subnet_gain >= 0.0, "subnet-gain: expected at least 0, got {}", c.subnet_gain);
-  expect(c.rank >= 0, "rank: expected at least 0, got {}", c.rank);
-  expect(c.mu_init >= 0.0, "mu-init: expected at least 0, got {}", c.mu_init);
-  const int64_t mean_dims = c.channels << (2 * halvings(c));
-  expect(c.rank == 0 || mean_dims < c.channels * c.image_size * c.image_size,
-         "rank: an image of {0}x{0} is pooled to single pixels, which leaves no dimension for "
-         "prototypes; use rank 0",
-         c.image_size);
-  expect(mean_dims >= c.classes,
-         "classes: {} classes need at least as many pooled channels, and this network has {}",
-         c.classes, mean_dims);
-}
-
-}  // namespace
-
-void validate(const ModelConfig& config) {
-  validate_skeleton(config);
-  if (config.family == ModelFamily::flow) validate_flow(config);
 }
 
 }  // namespace pal

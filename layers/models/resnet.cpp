@@ -19,14 +19,14 @@ Init linear_init(int64_t features) {
 }
 
 /// Cross-entropies of logits; grad_scores (undefined: not wanted) gets the gradient of the loss.
-MixtureResult class_losses(const Tensor& scores, const Tensor& targets, const LossSpec& loss,
-                           const Tensor& grad_scores) {
+LossResult class_losses(const Tensor& scores, const Tensor& targets, const LossSpec& loss,
+                        const Tensor& grad_scores) {
   const int64_t n = scores.size(0);
   const TagScope tag(Tag::workspace);
   const DeviceScope device(scores.device());
   // A mixture's losses without a density are those of plain logits.
   const MixtureWeights weights = {0.0, loss.factor};
-  MixtureResult result;
+  LossResult result;
   result.scores = scores;
   result.nll_joint = Tensor::zeros({n}, DType::f64);
   result.nll_class = Tensor::zeros({n}, DType::f64);
@@ -100,14 +100,14 @@ Variable ResNet::forward(const Variable& x, Phase phase) {
   return linear(cast(average_pool(current), dtype()), fc_weight_, fc_bias_);
 }
 
-MixtureResult ResNet::train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
-                                 Phase phase, Tensor* grad_x) {
+LossResult ResNet::forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
+                                    Phase phase, Tensor* grad_x) {
   const TagScope tag(Tag::stream);
   const DeviceScope device(x.device());
   const Variable input(x, grad_x != nullptr);
   Variable scores;
   Tensor grad_scores;
-  MixtureResult result;
+  LossResult result;
   {
     const PhaseScope forward_phase("forward");
     scores = forward(input, phase);
@@ -120,7 +120,7 @@ MixtureResult ResNet::train_step(const Tensor& x, const Tensor& targets, const L
   return result;
 }
 
-MixtureResult ResNet::evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) {
+LossResult ResNet::evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) {
   const NoGradGuard no_grad;
   return class_losses(forward(Variable(x), Phase::evaluate).value(), targets, loss, {});
 }

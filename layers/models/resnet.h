@@ -9,7 +9,7 @@
 namespace pal {
 
 /// A residual network, v1.5: the stride of a bottleneck is on its 3x3 convolution (He et al. 2016;
-/// model.md, section 8). Entry `entry`: 7x7/2 convolution and 3x3/2 max pool; `haar`: 3x3/2
+/// layers/models/README.md, 8). Entry `entry`: 7x7/2 convolution and 3x3/2 max pool; `haar`: 3x3/2
 /// convolution. Then stages of blocks, the mean over all pixels and a linear layer. Parameters and
 /// buffers are named as in torchvision.
 ///
@@ -17,26 +17,27 @@ namespace pal {
 /// normal with the variance of torch's uniform distribution, 1 / (3 fan in).
 class ResNet : public Model {
  public:
-  /// Without memory for its parameters yet.
+  /// The network without memory for its parameters yet. Throws usage as validate().
   explicit ResNet(const ModelConfig& config);
-  /// Draws parameters from `seed`.
+  /// The network with memory; parameters are drawn from `seed`.
   ResNet(const ModelConfig& config, uint64_t seed, DType dtype = DType::f32);
 
+  int policy_blocks() const override { return static_cast<int>(blocks_.size()); }
   /// What residual blocks keep for the backward pass: `store` (the start) or `recompute`; `invert`
   /// throws usage. The stem always keeps everything.
-  int policy_blocks() const override { return static_cast<int>(blocks_.size()); }
   void set_policies(const std::vector<BlockPolicy>& policies) override;
 
   /// Logits [n, classes], in the dtype of the parameters, of normalised images [n, h, w, c].
   Variable forward(const Variable& x, Phase phase);
 
-  /// The loss is the mean cross-entropy times loss.factor, whatever beta is.
-  MixtureResult train_step(const Tensor& x, const Tensor& targets, const LossSpec& loss,
-                           Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
-  MixtureResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;
+  /// As Model says; the loss is the mean cross-entropy times loss.factor, whatever beta is.
+  LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
+                              Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
+  LossResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;
   void update_statistics(const Tensor& x) override;
   void set_average_count(int64_t batches) override;
 
+  /// A residual block and the prefix of its parameters' names: "layer1.0".
   struct NamedBlock {
     std::string name;
     std::unique_ptr<ResidualBlock> block;

@@ -14,6 +14,7 @@ enum class ScheduleKind {
   plateau,    ///< divided by 10 when the validation loss stops improving
 };
 
+/// A learning-rate schedule: its kind and the numbers of each kind.
 struct ScheduleSpec {
   ScheduleKind kind = ScheduleKind::plateau;
   /// Steps of the whole run, the horizon of step, cosine and one_cycle.
@@ -24,7 +25,8 @@ struct ScheduleSpec {
   std::vector<double> milestones = {0.6, 0.85};
   /// Fraction of the run from which one_cycle falls.
   double decay_from = 0.4;
-  /// Epochs without improvement before `plateau` divides, and how often it may (experiments.md 2).
+  /// Epochs without improvement before `plateau` divides, and how often it may
+  /// (experiments/measures/README.md, 9).
   int64_t patience = 4;
   int64_t most_drops = 2;
 };
@@ -42,9 +44,10 @@ struct PlateauState {
 /// Factor on the learning rate at a step counted from 0.
 double schedule_factor(const ScheduleSpec& spec, const PlateauState& plateau, int64_t step);
 
-/// Takes an epoch's validation loss into account. An epoch improves if best - loss >
-/// 0.001 max(|best|, 0.1) (L_X crosses zero, so no plain relative rule). Does nothing under the
-/// other schedules: only the plateau rule may end a run early.
+/// Takes an epoch's validation loss into account: updates `plateau`. An epoch improves if
+///   best - loss > 0.001 * max(|best|, 0.1)
+/// (L_X crosses zero, so no plain relative rule). Does nothing under the other schedules: only the
+/// plateau rule may end a run early.
 void observe(const ScheduleSpec& spec, PlateauState& plateau, double loss);
 
 }  // namespace pal

@@ -4,31 +4,35 @@
 
 namespace pal {
 
+/// The numbers of one update.
 struct SgdOptions {
+  /// Learning rate of the network's parameters.
   double learning_rate = 0.07;
-  /// Of the class means.
+  /// Learning rate of the class means.
   double learning_rate_means = 0.07;
   double momentum = 0.9;
-  /// Of the network's parameters; the means have none.
+  /// Weight decay of the network's parameters; the means have none.
   double weight_decay = 0.0;
   /// Largest norm of the network's gradient (the means are not clipped); 0: no limit.
   double clip_norm = 8.0;
 };
 
 /// Stochastic gradient descent with momentum over the flat buffers of a model:
-/// buffer = momentum buffer + clipped gradient + decay parameter; parameter -= rate buffer.
+///   buffer     = momentum * buffer + clipped gradient + weight_decay * parameter
+///   parameter -= learning_rate * buffer
 class Sgd {
  public:
+  /// For the parameters of `store`, which must outlive it, on the device where they are.
   explicit Sgd(ParameterStore& store);
 
   /// One update. Returns the norm of the network's gradient before clipping; if any gradient is not
   /// finite, nothing is changed and the result is not finite either. Waits for the device.
   double step(const SgdOptions& options);
 
-  // The same in two parts, of which the second asks nothing of the host, so that it can be part of
-  // a CudaGraph: the numbers of the coming updates, and one update. After a gradient that is not
-  // finite, updates change nothing any more.
+  /// First part of step(): uploads the numbers of the updates to come.
   void set_options(const SgdOptions& options);
+  /// Second part of step(): one update. It asks nothing of the host, so it can be part of a
+  /// CudaGraph; after a gradient that is not finite, it changes nothing any more.
   void apply();
   /// f64 [2]: squared norms of the gradients of the network and of the means in the last update.
   const Tensor& squared_norms() const { return squared_norms_; }

@@ -91,9 +91,10 @@ void TrainStep::work_by_graph(const StepInput& input) {
 void TrainStep::work(const StepInput& input, const Tensor& images) {
   PAL_BACKEND(targets_, soft_targets(labels_, input.smoothing, targets_));
   model_.parameters().zero_grad();
-  const MixtureResult result =
-      input.means_only ? dynamic_cast<IbInn&>(model_).train_means_step(images, targets_, input.loss)
-                       : model_.train_step(images, targets_, input.loss);
+  const LossResult result =
+      input.means_only
+          ? dynamic_cast<IbInn&>(model_).forward_backward_means(images, targets_, input.loss)
+          : model_.forward_backward(images, targets_, input.loss);
   PAL_BACKEND(result.scores, count_top_k(result.scores, labels_, 1, correct_));
   {
     const PhaseScope phase("optimizer");

@@ -12,25 +12,26 @@ namespace pal {
 struct StepInput {
   Tensor images;           ///< f32 [n, h, w, c], normalised, on the model's device
   Tensor labels;           ///< i32 [n] on the CPU
-  double smoothing = 0.0;  ///< of the labels
+  double smoothing = 0.0;  ///< share of a target that is spread over all classes
   LossSpec loss;
   SgdOptions sgd;
-  /// Trains the class means alone (IbInn::train_means_step).
+  /// Trains the class means alone (IbInn::forward_backward_means).
   bool means_only = false;
-  /// Not by a graph: the step is watched (InvertibleChain::monitor_next), or is another in shape.
+  /// Forbids a graph: the step is watched (InvertibleChain::monitor_next), or differs in shape.
   bool eager = false;
 };
 
 /// What one step found: means over its batch, before the update.
 struct StepResult {
-  double loss = 0.0;  ///< weighted, without LossSpec::factor
-  double nll_joint = 0.0;
-  double cross_entropy = 0.0;
-  double accuracy = 0.0;
-  double grad_norm = 0.0;  ///< of the network, before clipping
+  double loss = 0.0;           ///< weighted, without LossSpec::factor
+  double nll_joint = 0.0;      ///< nats per dimension
+  double cross_entropy = 0.0;  ///< nats
+  double accuracy = 0.0;       ///< share of images whose best score is that of their label
+  double grad_norm = 0.0;      ///< of the network, before clipping
   /// A gradient was not finite, here or before: this step and all that follow changed nothing.
   bool halted = false;
 
+  /// Whether loss and gradients were finite and the step changed the model.
   bool finite() const;
 };
 
@@ -42,10 +43,12 @@ class TrainStep {
  public:
   static constexpr int kWarmUps = 3;
 
+  /// For a model and the optimizer of its parameters, which must both outlive it. Throws usage for
+  /// a graph without a GPU.
   TrainStep(Model& model, Sgd& sgd, bool use_graph);
-  /// Throws usage for a label outside the model's classes.
+  /// Asks the device for one step. Throws usage for a label outside the model's classes.
   void run(const StepInput& input);
-  /// Steps run whose results were not taken; at most Readback::kDepth.
+  /// How many steps were run whose results were not taken; at most Readback::kDepth.
   int pending() const { return results_.pending(); }
   /// Result of the oldest pending step; waits for it.
   StepResult take();

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "autograd/gradient_check.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

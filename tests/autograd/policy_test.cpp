@@ -95,7 +95,7 @@ TEST(Policies, AnchorsOfEveryBlockMakeInversionExact) {
   EXPECT_LT(relative_difference(anchored, stored), 1e-5);
 }
 
-// architecture.md, Conditioning: the stream shrinks until the translations dominate.
+// layers/models/README.md, 10: the stream shrinks until the translations dominate.
 TEST(Conditioning, PlainBlocksAtScale0706CannotBeInvertedInFloat) {
   for (const int count : {24, 32}) {
     ChainCase shrinking = plain_chain(count, 0.7, 1.0, DType::f32);

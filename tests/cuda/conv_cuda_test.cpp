@@ -7,6 +7,8 @@
 #include <filesystem>
 
 #include "kernels/library/bias.h"
+#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "runtime/cuda_graph.h"
 #include "tests/cuda/libraries.h"
 #include "tests/cuda/parity.h"

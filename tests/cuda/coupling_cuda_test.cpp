@@ -7,33 +7,44 @@
 #include "kernels/mixing/permutation.h"
 #include "runtime/philox.h"
 #include "tests/cuda/parity.h"
+#include "tests/support/coupling_options.h"
 #include "tests/support/numeric.h"
 
 namespace pal::test {
 namespace {
 
+using testing::CouplingOptions;
 using testing::expect_error;
 
 const CouplingGains kGains{0.7, 0.2, 1.0};
 /// Lies around tensors that are channel slices.
 constexpr double kAround = 77.0;
 
-struct Options {
-  bool act_norm = false;
-  bool permuted = false;
-  bool active_first = false;
-  bool gin = false;
+/// A coupling and the dtype of its subnet's output.
+struct Variant {
+  CouplingOptions options;
   DType subnet = DType::f32;
 
-  static Options of_bits(int bits) {
-    return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0,
-            (bits & 16) != 0 ? DType::bf16 : DType::f32};
-  }
   std::string text() const {
-    return std::string(act_norm ? " act_norm" : "") + (permuted ? " permuted" : "") +
-           (active_first ? " active_first" : "") + (gin ? " gin" : "") + " " + name_of(subnet);
+    return std::string(options.act_norm ? " act_norm" : "") +
+           (options.permuted ? " permuted" : "") + (options.active_first ? " active_first" : "") +
+           (options.gin ? " gin" : "") + " " + name_of(subnet);
   }
 };
+
+/// All options with either dtype.
+std::vector<Variant> all_variants() {
+  std::vector<Variant> all;
+  for (const DType subnet : {DType::f32, DType::bf16})
+    for (const CouplingOptions& options : testing::all_coupling_options())
+      all.push_back({options, subnet});
+  return all;
+}
+
+/// The usual: an act norm and a permutation behind it.
+constexpr CouplingOptions kMapped{.act_norm = true, .permuted = true};
+constexpr CouplingOptions kMappedFirst{.act_norm = true, .permuted = true, .active_first = true};
+constexpr CouplingOptions kMappedGin{.act_norm = true, .permuted = true, .gin = true};
 
 struct Named {
   std::string name;
@@ -50,28 +61,28 @@ Tensor index_tensor(const std::vector<int32_t>& index) {
 /// Operands of one coupling on one device.
 class Case {
  public:
-  Case(const Shape& half, int64_t passive_channels, const Options& o) : options(o) {
+  Case(const Shape& half, int64_t passive_channels, const Variant& v) : options(v.options) {
     const int64_t channels = half.last() + passive_channels;
     const Shape n = {half[0]};
     active = random_tensor(half, DType::f32, 1);
     if (passive_channels > 0)
       passive = random_tensor(half.with_last(passive_channels), DType::f32, 2);
-    a = random_tensor(half.with_last(2 * half.last()), o.subnet, 3, 2.0);
+    a = random_tensor(half.with_last(2 * half.last()), v.subnet, 3, 2.0);
     grad_y = random_tensor(half.with_last(channels), DType::f32, 4);
     grad_log_det = random_tensor(n, DType::f64, 5);
-    grad_a = random_tensor(a.shape(), o.subnet, 6);
-    output.active_first = o.active_first;
-    if (o.act_norm) {
+    grad_a = random_tensor(a.shape(), v.subnet, 6);
+    output.active_first = options.active_first;
+    if (options.act_norm) {
       output.scale = random_tensor({channels}, DType::f32, 7, 0.1);
       for (int64_t c = 0; c < channels; ++c) output.scale.data<float>()[c] += 1.0F;
       output.offset = random_tensor({channels}, DType::f32, 8);
     }
-    if (o.permuted) {
+    if (options.permuted) {
       const auto index = random_permutation(channels, Philox(9, RandomPurpose::test));
       output.index = index_tensor(index);
       output.inverse_index = index_tensor(invert_permutation(index));
     }
-    if (o.gin) output.log_s_shift = random_tensor(n, DType::f64, 10, 0.1);
+    if (options.gin) output.log_s_shift = random_tensor(n, DType::f64, 10, 0.1);
     y = Tensor::empty(grad_y.shape(), DType::f32, Tag::data, Device());
     cpu::coupling_forward(active, passive, a, kGains, output, y, zeros(n));
   }
@@ -113,7 +124,7 @@ class Case {
     } else {
       g.active = image(active.shape());
     }
-    g.a = image(a.shape(), a.dtype());
+    g.factors = image(a.shape(), a.dtype());
     if (options.act_norm) {
       g.scale = zeros({y.channels()});
       g.offset = zeros({y.channels()});
@@ -136,7 +147,7 @@ class Case {
     const auto keep_grads = [&](const std::string& name, const CouplingGrads& g) {
       keep(name + " grad active", g.active);
       keep(name + " grad passive", g.passive);
-      keep(name + " grad a", g.a);
+      keep(name + " grad a", g.factors);
       keep(name + " grad scale", g.scale);
       keep(name + " grad offset", g.offset);
       keep(name + " grad log_s", g.log_s);
@@ -188,12 +199,12 @@ class Case {
     }
   }
 
-  Options options;
+  CouplingOptions options;
   Device device;
   int64_t begin = 0;
   int64_t after = 0;
   Tensor active, passive, a, grad_y, grad_log_det, grad_a, y;
-  CouplingOutput output;
+  OutputMap output;
   mutable std::vector<Tensor> images;
 };
 
@@ -214,18 +225,19 @@ struct Size {
   std::string text() const { return half.str() + " + " + std::to_string(passive); }
 };
 
-class CouplingCudaOptions : public ::testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(All, CouplingCudaOptions, ::testing::Range(0, 32));
+void expect_parity(const Size& size, const Variant& v) {
+  const Case c(size.half, size.passive, v);
+  const Case g = c.on_gpu();
+  expect_parity(c.results(), g.results(), size.text() + v.text());
+}
+
+class CouplingCudaOptions : public ::testing::TestWithParam<Variant> {};
+INSTANTIATE_TEST_SUITE_P(All, CouplingCudaOptions, ::testing::ValuesIn(all_variants()));
 
 TEST_P(CouplingCudaOptions, AllResultsAreThoseOfTheCpu) {
-  const Options o = Options::of_bits(GetParam());
   // No vectors, pairs (more pixels than a tile), fours, a short last tile.
-  for (const Size& size :
-       {Size{{2, 3, 5, 7}, 6}, Size{{1, 10, 18, 6}, 6}, Size{{3, 3, 5, 36}, 36}}) {
-    const Case c(size.half, size.passive, o);
-    const Case g = c.on_gpu();
-    expect_parity(c.results(), g.results(), size.text() + o.text());
-  }
+  for (const Size& size : {Size{{2, 3, 5, 7}, 6}, Size{{1, 10, 18, 6}, 6}, Size{{3, 3, 5, 36}, 36}})
+    expect_parity(size, GetParam());
 }
 
 TEST(CouplingCuda, ShapesOfAllKinds) {
@@ -233,25 +245,23 @@ TEST(CouplingCuda, ShapesOfAllKinds) {
   const Size sizes[] = {{{1, 1, 1, 1}, 1},    {{3, 2, 3, 1}, 0},  {{3, 5, 7, 12}, 0},
                         {{5, 1, 1, 8}, 8},    {{2, 1, 3, 2}, 10}, {{1, 2, 3, 130}, 131},
                         {{1, 1, 2, 600}, 600}};
-  int bits = 0;
+  // Each with the usual options and three others: every fifth, round all of them.
+  const auto all = all_variants();
+  size_t next = 0;
   for (const Size& size : sizes)
-    for (int i = 0; i < 4; ++i, bits += 5) {
-      const Options o = Options::of_bits(i == 0 ? 3 : bits % 32);
-      const Case c(size.half, size.passive, o);
-      const Case g = c.on_gpu();
-      expect_parity(c.results(), g.results(), size.text() + o.text());
-    }
+    for (int i = 0; i < 4; ++i, next += 5)
+      expect_parity(size, i == 0 ? Variant{kMapped} : all[next % all.size()]);
 }
 
 TEST(CouplingCuda, ChannelSlicesOfAnyPitch) {
   const int begins[] = {1, 3, 4, 2, 1};
   const int afters[] = {2, 0, 8, 4, 3};
   for (int i = 0; i < 5; ++i)
-    for (const int bits : {0, 3, 7 + 16, 9}) {
-      const Options o = Options::of_bits(bits);
-      const Case c({2, 3, 5, 8}, 8, o);
+    for (const Variant& v : {Variant{}, Variant{kMapped}, Variant{kMappedFirst, DType::bf16},
+                             Variant{{.act_norm = true, .gin = true}}}) {
+      const Case c({2, 3, 5, 8}, 8, v);
       const Case g = c.on_gpu(begins[i], afters[i]);
-      expect_parity(c.results(), g.results(), "slice " + std::to_string(i) + o.text());
+      expect_parity(c.results(), g.results(), "slice " + std::to_string(i) + v.text());
       g.expect_clean_surroundings();
     }
 }
@@ -260,26 +270,20 @@ TEST(CouplingCuda, RowsTooLongForSharedMemory) {
   // The backward passes' operands and sums do not fit; then the rows alone; then not even the sums.
   for (const Size& size :
        {Size{{2, 1, 1, 2100}, 2100}, Size{{1, 1, 2, 3500}, 3501}, Size{{1, 1, 2, 6200}, 6100}})
-    for (const int bits : {3, 2 + 16}) {
-      const Options o = Options::of_bits(bits);
-      const Case c(size.half, size.passive, o);
-      const Case g = c.on_gpu();
-      expect_parity(c.results(), g.results(), size.text() + o.text());
-    }
+    for (const Variant& v : {Variant{kMapped}, Variant{{.permuted = true}, DType::bf16}})
+      expect_parity(size, v);
 }
 
 TEST(CouplingCuda, GroupsOfTiles) {
   // So many tiles that the sums of channels are kept over three of them, over the last two.
-  const Options o = Options::of_bits(3 + 8);
-  const Case c({1541, 1, 1, 1}, 1, o);
-  const Case g = c.on_gpu();
-  expect_parity(c.results(), g.results(), "1541 samples");
+  expect_parity({{1541, 1, 1, 1}, 1}, {kMappedGin});
 }
 
 TEST(CouplingCuda, SchedulesDoNotChangeABit) {
   for (const Size& size : {Size{{3, 7, 11, 30}, 31}, Size{{3, 10, 18, 6}, 6}})
-    for (const int bits : {3 + 8, 5 + 16}) {
-      const Case g = Case(size.half, size.passive, Options::of_bits(bits)).on_gpu();
+    for (const Variant& v :
+         {Variant{kMappedGin}, Variant{{.act_norm = true, .active_first = true}, DType::bf16}}) {
+      const Case g = Case(size.half, size.passive, v).on_gpu();
       run_schedules([&] {
         std::vector<Tensor> tensors;
         for (const Named& each : g.results()) tensors.push_back(each.tensor);
@@ -289,8 +293,8 @@ TEST(CouplingCuda, SchedulesDoNotChangeABit) {
 }
 
 TEST(CouplingCuda, TheInverseUndoesTheForward) {
-  for (const int bits : {0, 3, 7, 11}) {
-    const Case g = Case({2, 5, 7, 12}, 12, Options::of_bits(bits)).on_gpu();
+  for (const CouplingOptions& options : {CouplingOptions{}, kMapped, kMappedFirst, kMappedGin}) {
+    const Case g = Case({2, 5, 7, 12}, 12, {options}).on_gpu();
     const Tensor log_det = g.zeros({2});
     const Tensor y = g.image(g.y.shape());
     cuda::coupling_forward(g.active, g.passive, g.a, kGains, g.output, y, log_det);
@@ -313,7 +317,7 @@ TEST(CouplingCuda, TheInverseUndoesTheForward) {
     expect_close(g.active, active, 4e-5, "active by the backward");
     expect_close(stored.active, inverted.active, 2e-5, "grad active");
     expect_close(stored.passive, inverted.passive, 2e-5, "grad passive");
-    expect_close(stored.a, inverted.a, 2e-5, "grad a");
+    expect_close(stored.factors, inverted.factors, 2e-5, "grad a");
     if (g.options.act_norm) {
       expect_close(stored.scale, inverted.scale, 2e-5, "grad scale");
       expect_close(stored.offset, inverted.offset, 2e-5, "grad offset");
@@ -322,7 +326,7 @@ TEST(CouplingCuda, TheInverseUndoesTheForward) {
 }
 
 TEST(CouplingCuda, GradientsThatAreNotWanted) {
-  const Case g = Case({2, 3, 5, 8}, 8, Options::of_bits(3)).on_gpu();
+  const Case g = Case({2, 3, 5, 8}, 8, {kMapped}).on_gpu();
   const CouplingGrads all = g.empty_grads();
   cuda::coupling_backward(g.active, g.passive, g.grad_y, g.grad_log_det, g.a, kGains, g.output,
                           all);
@@ -332,7 +336,7 @@ TEST(CouplingCuda, GradientsThatAreNotWanted) {
                           some);
   expect_same(all.active, some.active, "active without sums");
   expect_same(all.passive, some.passive, "passive without sums");
-  expect_same(all.a, some.a, "a without sums");
+  expect_same(all.factors, some.factors, "a without sums");
   some = g.empty_grads();
   some.passive = Tensor();
   cuda::coupling_backward(g.active, g.passive, g.grad_y, g.grad_log_det, g.a, kGains, g.output,
@@ -343,14 +347,14 @@ TEST(CouplingCuda, GradientsThatAreNotWanted) {
 }
 
 TEST(CouplingCuda, ANanInTheFactorsIsSeen) {
-  const Case c({1, 3, 3, 2}, 2, Options::of_bits(3));
+  const Case c({1, 3, 3, 2}, 2, {kMapped});
   c.a.data<float>()[5] = std::numeric_limits<float>::quiet_NaN();
   const Case g = c.on_gpu();
   expect_parity(c.results(), g.results(), "NaN");
 }
 
 TEST(CouplingCuda, WrongArgumentsAreRefused) {
-  const Case g = Case({2, 3, 5, 4}, 3, Options::of_bits(3)).on_gpu();
+  const Case g = Case({2, 3, 5, 4}, 3, {kMapped}).on_gpu();
   const Tensor log_det = g.zeros({2});
   const auto forward = [&](const Tensor& a, const Tensor& y, const Tensor& sums) {
     cuda::coupling_forward(g.active, g.passive, a, kGains, g.output, y, sums);
@@ -380,7 +384,7 @@ TEST(CouplingCuda, WrongArgumentsAreRefused) {
   expect_error(ErrorKind::usage, "expected f32, got nothing",
                [&] { cuda::coupling_inverse(g.y, g.a, kGains, g.output, {}, log_det); });
   CouplingGrads grads = g.empty_grads();
-  grads.a = g.image({2, 3, 5, 4});
+  grads.factors = g.image({2, 3, 5, 4});
   expect_error(ErrorKind::usage, "grad_a of shape", [&] {
     cuda::coupling_backward(g.active, g.passive, g.grad_y, g.grad_log_det, g.a, kGains, g.output,
                             grads);

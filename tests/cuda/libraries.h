@@ -1,6 +1,6 @@
 #pragma once
 #include "kernels/library/cuda_settings.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 
 // What the tests of the library-backed families share.
 namespace pal::test {

@@ -9,12 +9,15 @@
 #include "layers/training/train_step.h"
 #include "tests/cuda/parity.h"
 #include "tests/support/numeric.h"
+#include "tests/support/random_batch.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 
 namespace pal::test {
 namespace {
 
+using testing::RandomBatch;
+using testing::seeded_batch;
 using testing::tiny_config;
 
 std::vector<std::pair<std::string, ModelConfig>> configs() {
@@ -44,21 +47,6 @@ std::vector<std::pair<std::string, ModelConfig>> configs() {
   return list;
 }
 
-struct Data {
-  explicit Data(const ModelConfig& config, int64_t n = 3, uint64_t seed = 5) {
-    images =
-        random_tensor({n, config.image_size, config.image_size, config.channels}, DType::f32, seed);
-    labels = Tensor::empty({n}, DType::i32, Tag::data, Device());
-    targets = Tensor::zeros({n, config.classes}, DType::f32, Tag::data, Device());
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t label = (i * 7 + static_cast<int64_t>(seed)) % config.classes;
-      labels.data<int32_t>()[i] = static_cast<int32_t>(label);
-      targets.data<float>()[i * config.classes + label] = 1.0F;
-    }
-  }
-  Tensor images, labels, targets;
-};
-
 /// Twins: the same parameters on both devices.
 struct Twins {
   explicit Twins(const ModelConfig& config) : cpu(config, 3), gpu_twin(config, 3) {
@@ -71,10 +59,10 @@ TEST(CudaModel, ForwardMatchesTheCpu) {
   for (const auto& [name, config] : configs())
     for (const Phase phase : {Phase::evaluate, Phase::train}) {
       Twins twins(config);
-      const Data data(config);
+      const RandomBatch batch = seeded_batch(config, 3);
       const NoGradGuard no_grad;
-      const auto wanted = twins.cpu.forward(Variable(data.images), phase);
-      const auto found = twins.gpu_twin.forward(Variable(on_gpu(data.images)), phase);
+      const auto wanted = twins.cpu.forward(Variable(batch.images), phase);
+      const auto found = twins.gpu_twin.forward(Variable(on_gpu(batch.images)), phase);
       expect_close(wanted.y.value(), found.y.value(), 1e-4, name);
       expect_close(wanted.log_det.value(), found.log_det.value(), 1e-6, name);
     }
@@ -85,14 +73,14 @@ TEST(CudaModel, GradientsMatchTheCpuUnderEveryPolicy) {
     for (const ActivationPolicy policy :
          {ActivationPolicy::store, ActivationPolicy::recompute, ActivationPolicy::invert}) {
       Twins twins(config);
-      const Data data(config);
+      const RandomBatch batch = seeded_batch(config, 3);
       Tensor wanted_x, found_x;
       twins.cpu.chain().set_options({{policy}, {}});
       twins.gpu_twin.chain().set_options({{policy}, {2}});
       const auto wanted =
-          twins.cpu.train_step(data.images, data.targets, {}, Phase::train, &wanted_x);
-      const auto found = twins.gpu_twin.train_step(on_gpu(data.images), on_gpu(data.targets), {},
-                                                   Phase::train, &found_x);
+          twins.cpu.forward_backward(batch.images, batch.targets, {}, Phase::train, &wanted_x);
+      const auto found = twins.gpu_twin.forward_backward(
+          on_gpu(batch.images), on_gpu(batch.targets), {}, Phase::train, &found_x);
       const std::string what = name + " " + name_of(policy);
       EXPECT_NEAR(wanted.loss(), found.loss(), 1e-5) << what;
       expect_close(wanted.scores, found.scores, 1e-4, what);
@@ -118,11 +106,11 @@ TEST(CudaModel, InvertsItself) {
   const ModelConfig config = tiny_config();
   IbInn model(config, 3);
   model.to(gpu());
-  const Data data(config);
+  const RandomBatch batch = seeded_batch(config, 3);
   const NoGradGuard no_grad;
-  const auto latent = model.forward(Variable(on_gpu(data.images)), Phase::evaluate);
+  const auto latent = model.forward(Variable(on_gpu(batch.images)), Phase::evaluate);
   const Tensor log_det = latent.log_det.value().clone();
-  expect_close(data.images, model.inverse(latent.y.value(), log_det), 1e-3, "images");
+  expect_close(batch.images, model.inverse(latent.y.value(), log_det), 1e-3, "images");
   expect_close(Tensor::zeros({3}, DType::f64), log_det, 1e-3, "log-determinants cancel");
 }
 
@@ -133,10 +121,11 @@ std::vector<StepResult> train(IbInn& model, Sgd& sgd, bool use_graph, int steps,
   std::vector<StepResult> results;
   for (int i = 0; i < steps; ++i) {
     // The eager one is a short batch, too.
-    const Data data(model.config(), i == 6 ? 2 : 3, static_cast<uint64_t>(i));
+    const RandomBatch batch =
+        seeded_batch(model.config(), i == 6 ? 2 : 3, static_cast<uint64_t>(i));
     StepInput input;
-    input.images = data.images.to(model.device(), Tag::data);
-    input.labels = data.labels;
+    input.images = batch.images.to(model.device(), Tag::data);
+    input.labels = batch.labels;
     input.smoothing = smoothing;
     input.sgd = {.learning_rate = 0.01 * (i + 1), .learning_rate_means = 0.02};
     input.loss.factor = i < 1 ? 0.05 : 1.0;
@@ -198,11 +187,11 @@ TEST(CudaTraining, NothingChangesAfterAGradientThatIsNotFinite) {
     const Tensor before = on_cpu(model.parameters().all_values()).clone();
     TrainStep step(model, sgd, use_graph);
     for (int i = 0; i < 2; ++i) {
-      Data data(model.config());
-      if (i == 0) data.images.data<float>()[17] = std::numeric_limits<float>::quiet_NaN();
+      RandomBatch batch = seeded_batch(model.config(), 3);
+      if (i == 0) batch.images.data<float>()[17] = std::numeric_limits<float>::quiet_NaN();
       StepInput input;
-      input.images = on_gpu(data.images);
-      input.labels = data.labels;
+      input.images = on_gpu(batch.images);
+      input.labels = batch.labels;
       step.run(input);
     }
     const StepResult broken = step.take();
@@ -219,14 +208,14 @@ TEST(CudaTraining, RefusesWhatDoesNotFit) {
   testing::expect_error(ErrorKind::usage, "a graph needs a GPU",
                         [&] { TrainStep(model, sgd, true); });
   TrainStep step(model, sgd, false);
-  Data data(model.config());
+  RandomBatch batch = seeded_batch(model.config(), 3);
   StepInput input;
-  input.images = on_gpu(data.images);
-  input.labels = data.labels;
+  input.images = on_gpu(batch.images);
+  input.labels = batch.labels;
   testing::expect_error(ErrorKind::usage, "images on cuda:0, the model on cpu",
                         [&] { step.run(input); });
-  input.images = data.images;
-  data.labels.data<int32_t>()[1] = 4;
+  input.images = batch.images;
+  batch.labels.data<int32_t>()[1] = 4;
   testing::expect_error(ErrorKind::usage, "label 4 of image 1", [&] { step.run(input); });
 }
 
@@ -243,9 +232,9 @@ TEST(CudaCheckpoint, MovesBetweenDevices) {
   EXPECT_TRUE(loaded.model->device().is_cpu());
   expect_same(model.parameters().all_values(), loaded.model->parameters().all_values(), "values");
   loaded.model->to(gpu());
-  const Data data(model.config());
-  const auto wanted = model.evaluate(on_gpu(data.images), on_gpu(data.targets), {});
-  const auto found = loaded.model->evaluate(on_gpu(data.images), on_gpu(data.targets), {});
+  const RandomBatch batch = seeded_batch(model.config(), 3);
+  const auto wanted = model.evaluate(on_gpu(batch.images), on_gpu(batch.targets), {});
+  const auto found = loaded.model->evaluate(on_gpu(batch.images), on_gpu(batch.targets), {});
   expect_same(wanted.scores, found.scores, "scores");
   IbInn again(tiny_config(), 4);
   again.to(gpu());
@@ -259,18 +248,18 @@ TEST(CudaModel, Bf16SubnetsStayNearFloat32) {
   ModelConfig config = tiny_config();
   config.compute = DType::bf16;
   Twins twins(config);
-  const Data data(config);
+  const RandomBatch batch = seeded_batch(config, 3);
   const NoGradGuard no_grad;
-  const auto wanted = twins.cpu.forward(Variable(data.images), Phase::train);
-  const auto found = twins.gpu_twin.forward(Variable(on_gpu(data.images)), Phase::train);
+  const auto wanted = twins.cpu.forward(Variable(batch.images), Phase::train);
+  const auto found = twins.gpu_twin.forward(Variable(on_gpu(batch.images)), Phase::train);
   expect_close(wanted.y.value(), found.y.value(), 2e-2, "z");
 }
 
 TEST(CudaModel, ActNormsFitTheData) {
   Twins twins(tiny_config());
-  const Data data(tiny_config(), 8);
-  twins.cpu.fit_act_norms(data.images);
-  twins.gpu_twin.fit_act_norms(on_gpu(data.images));
+  const RandomBatch batch = seeded_batch(tiny_config(), 8);
+  twins.cpu.fit_act_norms(batch.images);
+  twins.gpu_twin.fit_act_norms(on_gpu(batch.images));
   expect_close(twins.cpu.parameters().all_values(), twins.gpu_twin.parameters().all_values(), 1e-3,
                "parameters");
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/mixing/permute_channels.h"
 #include "tests/cuda/guarded_output.h"
 #include "tests/support/numeric.h"
 

@@ -7,28 +7,16 @@
 #include "layers/training/train_step.h"
 #include "tests/cuda/parity.h"
 #include "tests/support/numeric.h"
+#include "tests/support/random_batch.h"
 #include "tests/support/tiny_resnet.h"
 
 namespace pal::test {
 namespace {
 
+using testing::RandomBatch;
+using testing::seeded_batch;
 using testing::tiny_basic_resnet;
 using testing::tiny_resnet;
-
-struct Data {
-  explicit Data(const ModelConfig& config, int64_t n = 4, uint64_t seed = 5) {
-    images =
-        random_tensor({n, config.image_size, config.image_size, config.channels}, DType::f32, seed);
-    labels = Tensor::empty({n}, DType::i32, Tag::data, Device());
-    targets = Tensor::zeros({n, config.classes}, DType::f32, Tag::data, Device());
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t label = (i * 3 + static_cast<int64_t>(seed)) % config.classes;
-      labels.data<int32_t>()[i] = static_cast<int32_t>(label);
-      targets.data<float>()[i * config.classes + label] = 1.0F;
-    }
-  }
-  Tensor images, labels, targets;
-};
 
 /// Gradients are small: their largest is the scale.
 Tensor scaled(const Tensor& gradients, double largest) {
@@ -44,11 +32,12 @@ TEST(CudaResNet, GradientsMatchTheCpuUnderBothPolicies) {
       net.to(gpu());
       twin.set_policy(policy);
       net.set_policy(policy);
-      const Data data(config);
+      const RandomBatch batch = seeded_batch(config, 4);
       Tensor wanted_x, found_x;
-      const auto wanted = twin.train_step(data.images, data.targets, {}, Phase::train, &wanted_x);
-      const auto found =
-          net.train_step(on_gpu(data.images), on_gpu(data.targets), {}, Phase::train, &found_x);
+      const auto wanted =
+          twin.forward_backward(batch.images, batch.targets, {}, Phase::train, &wanted_x);
+      const auto found = net.forward_backward(on_gpu(batch.images), on_gpu(batch.targets), {},
+                                              Phase::train, &found_x);
       const std::string what = config.arch + " " + name_of(policy);
       EXPECT_NEAR(wanted.loss(), found.loss(), 1e-5) << what;
       expect_close(wanted.scores, found.scores, 1e-4, what + " scores");
@@ -61,8 +50,9 @@ TEST(CudaResNet, GradientsMatchTheCpuUnderBothPolicies) {
       for (size_t i = 0; i < net.state().buffers.size(); ++i)
         expect_close(*twin.state().buffers[i].tensor, *net.state().buffers[i].tensor, 1e-4,
                      net.state().buffers[i].name);
-      const auto wanted_after = twin.evaluate(data.images, data.targets, {0.0, 0.5});
-      const auto found_after = net.evaluate(on_gpu(data.images), on_gpu(data.targets), {0.0, 0.5});
+      const auto wanted_after = twin.evaluate(batch.images, batch.targets, {0.0, 0.5});
+      const auto found_after =
+          net.evaluate(on_gpu(batch.images), on_gpu(batch.targets), {0.0, 0.5});
       expect_close(wanted_after.scores, found_after.scores, 1e-4, what + " evaluation");
       expect_close(wanted_after.summary, found_after.summary, 1e-4, what + " summary");
     }
@@ -74,9 +64,9 @@ TEST(CudaResNet, Bf16StaysNearFloat32) {
   config.compute = DType::bf16;
   ResNet net(config, 3);
   net.to(gpu());
-  const Data data(config, 8);
-  const auto wanted = twin.train_step(data.images, data.targets, {});
-  const auto found = net.train_step(on_gpu(data.images), on_gpu(data.targets), {});
+  const RandomBatch batch = seeded_batch(config, 8);
+  const auto wanted = twin.forward_backward(batch.images, batch.targets, {});
+  const auto found = net.forward_backward(on_gpu(batch.images), on_gpu(batch.targets), {});
   EXPECT_NEAR(wanted.loss(), found.loss(), 0.03 * wanted.loss());
 }
 
@@ -89,10 +79,10 @@ std::vector<StepResult> train(const ModelConfig& config, ActivationPolicy policy
   TrainStep step(net, sgd, use_graph);
   std::vector<StepResult> results;
   for (uint64_t i = 0; i < 6; ++i) {
-    const Data data(config, 4, i);
+    const RandomBatch batch = seeded_batch(config, 4, i);
     StepInput input;
-    input.images = on_gpu(data.images);
-    input.labels = data.labels;
+    input.images = on_gpu(batch.images);
+    input.labels = batch.labels;
     input.smoothing = 0.1;
     step.run(input);
     EXPECT_EQ(step.by_graph(), use_graph && i >= TrainStep::kWarmUps);

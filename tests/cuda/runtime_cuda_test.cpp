@@ -72,8 +72,8 @@ TEST(CudaAllocator, CountsByTagAndKeepsTheLimit) {
   }
   EXPECT_EQ(allocator.stats().current_total, before.current_total);
   allocator.set_limit(before.current_total + 1024);
-  expect_error(ErrorKind::environment, "--memory-limit",
-               [] { Tensor::empty({2000}, DType::u8, Tag::data, gpu()); });
+  expect_error(ErrorKind::environment,
+               "memory-limit: ", [] { Tensor::empty({2000}, DType::u8, Tag::data, gpu()); });
   allocator.set_limit(0);
 }
 
@@ -147,8 +147,8 @@ TEST(CudaDevice, DescribesItself) {
 
 TEST(CudaDevice, SaysWhatIsMissing) {
   expect_error(ErrorKind::environment, "cuda:99", [] { parse_device("cuda:99"); });
-  expect_error(ErrorKind::usage, "--device", [] { parse_device("cuda:x"); });
-  expect_error(ErrorKind::usage, "--device", [] { parse_device("gpu"); });
+  expect_error(ErrorKind::usage, "device: ", [] { parse_device("cuda:x"); });
+  expect_error(ErrorKind::usage, "device: ", [] { parse_device("gpu"); });
   EXPECT_EQ(parse_device("cuda"), gpu());
   EXPECT_EQ(parse_device("cuda:0"), gpu());
 }

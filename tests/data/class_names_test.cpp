@@ -109,7 +109,7 @@ TEST_F(ClassNames, RefusesAMappingThatLeavesFoldersOut) {
             path + ": 2 lines for 3 class folders; none begins with n3");
 }
 
-class NamedClasses : public ImageSource {
+class NamedClasses : public PictureSource {
  public:
   NamedClasses(std::string name, Texts names) : name_(std::move(name)), names_(std::move(names)) {}
   const std::string& name() const override { return name_; }

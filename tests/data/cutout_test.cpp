@@ -53,8 +53,9 @@ TEST(Cutout, RefusesWhatItCannotUse) {
             "x.png: expected a PNG with transparency");
   ImageLimits limits;
   limits.max_pixels = 19;
-  EXPECT_NE(data_error([&] { decode_cutout(two_pixels(), "x.png", limits); }).find("--max-pixels"),
-            std::string::npos);
+  EXPECT_NE(
+      data_error([&] { decode_cutout(two_pixels(), "x.png", limits); }).find("raise max-pixels"),
+      std::string::npos);
 }
 
 }  // namespace

@@ -23,13 +23,13 @@ inline LoaderOptions training(int64_t batch_size, int64_t workers = 2) {
   return options;
 }
 
-inline std::vector<int64_t> all(const ImageSource& source) {
+inline std::vector<int64_t> all(const PictureSource& source) {
   std::vector<int64_t> indices(static_cast<size_t>(source.count()));
   std::iota(indices.begin(), indices.end(), int64_t{0});
   return indices;
 }
 
-inline EncodedLoader loader_of(const ImageSource& source, const LoaderOptions& options) {
+inline EncodedLoader loader_of(const PictureSource& source, const LoaderOptions& options) {
   return {source, kSize, 3, all(source), options};
 }
 

@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "data/sources/image_source.h"
+#include "data/sources/picture_source.h"
 #include "runtime/philox.h"
 #include "tests/data/image_writers.h"
 
 namespace pal::testing {
 
 /// Encoded pictures in memory.
-class MemorySource : public ImageSource {
+class MemorySource : public PictureSource {
  public:
   explicit MemorySource(std::vector<Bytes> pictures) : files(std::move(pictures)) {}
 

@@ -210,7 +210,7 @@ TEST(Transforms, CheckTheirOptions) {
   };
   EXPECT_EQ(refused([](auto&) {}), "");
   EXPECT_EQ(refused([](auto& spec) { spec.resize = 224; }), "");
-  EXPECT_EQ(refused([](auto& spec) { spec.size = 0; }), "--image-size: expected 1 to 16384, got 0");
+  EXPECT_EQ(refused([](auto& spec) { spec.size = 0; }), "image-size: expected 1 to 16384, got 0");
   EXPECT_NE(refused([](auto& spec) { spec.resize = 223; }).find("resize"), std::string::npos);
   EXPECT_NE(refused([](auto& spec) { spec.resize = -1; }), "");
   EXPECT_NE(refused([](auto& spec) { spec.scale_min = 0.0; }).find("scale"), std::string::npos);

@@ -8,6 +8,24 @@
 
 #include "tests/emulator/fault.h"
 
+// How the threads of a block take turns.
+//
+// A thread is in one of four states, a bit in the masks of its warp: runnable, in a warp function,
+// at the barrier, returned. next() is the whole policy. A warp runs lane by lane until no lane is
+// runnable; release_warp then lets those on whose warp function every lane of its mask has reached;
+// a warp that is stuck gives way to the next one. When all are stuck, release_block opens the
+// barrier, ends the block, or finds the fault. So each warp is as far ahead of the others as
+// barriers allow, and what a missing barrier leaves open depends on the order, which tests vary.
+//
+// A fiber is needed only to wait. run_threads calls thread after thread on one stack; the first
+// that waits keeps that fiber, and the others go on on a free one. A block without waiting costs
+// two switches, whatever its threads. No more fibers are made than threads wait at once, and they
+// are kept for later launches.
+//
+// A fault is thrown where it is found, on the fiber of the current thread, and caught in
+// run_threads, which returns to the main fiber. There abandon() resumes every waiting thread once
+// more: suspend() throws Abandoned into it, so that the destructors on its stack run.
+
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 

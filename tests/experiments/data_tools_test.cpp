@@ -7,7 +7,7 @@
 #include <set>
 
 #include "data/sources/tar_shards.h"
-#include "experiments/datasets/command.h"
+#include "experiments/datasets/child_process.h"
 #include "experiments/datasets/data_check.h"
 #include "experiments/datasets/data_pack.h"
 #include "experiments/datasets/data_statistics.h"
@@ -133,7 +133,7 @@ TEST(Statistics, AreExact) {
 }
 
 /// All members of all shards: what a reader gets.
-std::multiset<std::pair<int32_t, Bytes>> samples_of(const ImageSource& source) {
+std::multiset<std::pair<int32_t, Bytes>> samples_of(const PictureSource& source) {
   std::multiset<std::pair<int32_t, Bytes>> samples;
   for (int64_t i = 0; i < source.count(); ++i) {
     Bytes bytes;

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "data/batches/loader.h"
+#include "data/batches/memory_loader.h"
 #include "data/sets/synthetic.h"
 #include "layers/models/ib_inn.h"
 #include "runtime/error.h"
@@ -55,7 +55,7 @@ TEST_F(Evaluation, AgreesWithTheModelsOwnLosses) {
   options.noise = false;
   options.mean = {0.3F};
   options.std = {0.25F};
-  BatchLoader loader(set, evaluation_options(options));
+  MemoryLoader loader(set, evaluation_options(options));
   const Batch batch = loader.batch(0, 0);
   const Tensor targets = Tensor::empty({37, 4});
   for (int64_t i = 0; i < 37; ++i)
@@ -64,7 +64,7 @@ TEST_F(Evaluation, AgreesWithTheModelsOwnLosses) {
           (y == batch.labels.data<int32_t>()[i] ? 0.9F : 0.0F) + 0.025F;
   LossSpec loss;
   loss.beta = 2.0;
-  const MixtureResult wanted = model.evaluate(batch.images, targets, loss);
+  const LossResult wanted = model.evaluate(batch.images, targets, loss);
   for (size_t i = 0; i < 37; ++i) {
     EXPECT_EQ(result.images[i].index, static_cast<int64_t>(i));
     EXPECT_NEAR(result.images[i].loss_x, wanted.nll_joint.data<double>()[i], 1e-6);
@@ -120,7 +120,7 @@ class PairedViews : public Dataset {
    public:
     Pairs(const ImageSet& set, LoaderOptions options) : options_(std::move(options)) {
       options_.batch_size = set.count;
-      loader_ = std::make_unique<BatchLoader>(set, options_);
+      loader_ = std::make_unique<MemoryLoader>(set, options_);
       options_.batch_size = set.count / 2;
     }
     const LoaderOptions& options() const override { return options_; }
@@ -138,7 +138,7 @@ class PairedViews : public Dataset {
 
    private:
     LoaderOptions options_;
-    std::unique_ptr<BatchLoader> loader_;
+    std::unique_ptr<MemoryLoader> loader_;
   };
 
   const ImageSet& set_;
@@ -214,7 +214,7 @@ TEST(ReaverageBatchNorm, TakesTheMeanOverBatches) {
   options.noise = false;
   options.mean = {0.3F};
   options.std = {0.25F};
-  BatchLoader loader(set, evaluation_options(options));
+  MemoryLoader loader(set, evaluation_options(options));
   const auto first_mean = [&]() -> Tensor {
     for (const Buffer& b : model.state().buffers)
       if (b.name.find("running_mean") != std::string::npos) return b.tensor->clone();

@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <string>
 
-#include "experiments/datasets/command.h"
+#include "experiments/datasets/child_process.h"
 #include "experiments/datasets/stamp_sources.h"
 #include "tests/data/image_writers.h"
 

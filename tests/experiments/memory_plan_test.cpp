@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "layers/models/model.h"
 #include "runtime/allocator.h"
 #include "runtime/byte_count.h"
@@ -71,10 +71,10 @@ int64_t measured_peak(Model& model, const std::vector<BlockPolicy>& policies) {
   const Tensor images = x.clone(Tag::data);
   const Tensor targets = Tensor::empty({kBatch, config.classes}, DType::f32, Tag::data);
   targets.fill(0.1);
-  model.train_step(images, targets, {});  // plans and shadows are made
+  model.forward_backward(images, targets, {});  // plans and shadows are made
   Allocator::cpu().reset_peaks();
   const int64_t before = Allocator::cpu().stats().peak_activations;
-  model.train_step(images, targets, {});
+  model.forward_backward(images, targets, {});
   return Allocator::cpu().stats().peak_activations - before;
 }
 

@@ -11,7 +11,7 @@
 namespace pal {
 namespace {
 
-constexpr double kFashionK = 7.8178;  // experiments.md 1.3, to four decimals
+constexpr double kFashionK = 7.8178;  // experiments/measures/README.md, 2, to four decimals
 const std::vector<float> kFashionStd = {0.3530F};
 
 ImageResult judge(const std::vector<double>& scores, int32_t label, double smoothing = 0.0) {
@@ -71,7 +71,8 @@ TEST(BitsPerDim, HasTheConstantsOfTheSpecification) {
 }
 
 TEST(BitsPerDim, OfAStandardNormalUnderTheIdentity) {
-  // experiments.md 1.3: identity network, one class with mean 0, x ~ N(0, 1): K + 0.7213.
+  // experiments/measures/README.md, 2: identity network, one class with mean 0, x ~ N(0, 1) give
+  // K + 0.7213.
   constexpr int64_t kDims = 784;
   constexpr int64_t kImages = 512;
   MixtureSpec spec;

@@ -1,7 +1,7 @@
 // Batch norms of rows that come in parts: the same as in one piece.
 #include <gtest/gtest.h>
 
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "kernels/norm/batch_norm.h"
 #include "tests/support/numeric.h"
 

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "autograd/gradient_check.h"
-#include "kernels/library/planned.h"
 #include "runtime/parallel.h"
 #include "tests/support/numeric.h"
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/library/conv_gemm.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

@@ -5,7 +5,7 @@
 #include <array>
 #include <cstring>
 
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

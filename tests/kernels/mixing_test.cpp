@@ -1,9 +1,11 @@
-#include "kernels/mixing/mixing.h"
+#include "kernels/mixing/orthogonal.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "kernels/arrays/host_values.h"
+#include "kernels/mixing/plu.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

@@ -7,11 +7,12 @@
 #include <set>
 
 #include "autograd/gradient_check.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "layers/training/sgd.h"
 #include "runtime/allocator.h"
 #include "runtime/parallel.h"
 #include "tests/support/numeric.h"
+#include "tests/support/random_batch.h"
 #include "tests/support/tiny_model.h"
 
 namespace pal {
@@ -20,23 +21,16 @@ namespace {
 using testing::expect_error;
 using testing::expect_near;
 using testing::random_tensor;
+using testing::RandomBatch;
 using testing::set_value;
 using testing::tiny_config;
 using testing::value_at;
 using testing::values_of;
 
-struct Batch {
-  explicit Batch(const ModelConfig& config, DType dtype = DType::f32, int64_t n = 4) {
-    x = random_tensor({n, config.image_size, config.image_size, config.channels}, dtype, 1);
-    targets = Tensor::empty({n, config.classes}, dtype);
-    targets.fill(0.05 / static_cast<double>(config.classes));
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t at = i * config.classes + i % config.classes;
-      set_value(targets, at, value_at(targets, at) + 0.95);
-    }
-  }
-  Tensor x, targets;
-};
+/// A batch with slightly smoothed labels.
+RandomBatch batch_of(const ModelConfig& config, DType dtype = DType::f32, int64_t count = 4) {
+  return RandomBatch(config, {.count = count, .dtype = dtype, .smoothing = 0.05});
+}
 
 int64_t count(const StateList& state, ParameterGroup group) {
   int64_t sum = 0;
@@ -45,7 +39,7 @@ int64_t count(const StateList& state, ParameterGroup group) {
   return sum;
 }
 
-// The published network's sizes (model.md, section 6), without memory for its parameters.
+// The published network's sizes (layers/models/README.md, 6), without memory for its parameters.
 TEST(ImageNetPreset, HasThePublishedSizes) {
   const ModelConfig config = preset("ibinn-imagenet");
   const int64_t before = Allocator::cpu().stats().current_total;
@@ -115,23 +109,23 @@ TEST(IbInn, GradientsOfTheWholeLoss) {
     config.image_size = 8;
     config.blocks = {1, 1};
     IbInn model(config, 5, DType::f64);
-    const Batch batch(config, DType::f64);
+    const RandomBatch batch = batch_of(config, DType::f64);
     const LossSpec loss{beta, 0.7};
-    const Tensor grad_x = Tensor::zeros(batch.x.shape(), DType::f64);
-    std::vector<CheckedTensor> checked = {{"x", batch.x, grad_x}};
+    const Tensor grad_x = Tensor::zeros(batch.images.shape(), DType::f64);
+    std::vector<CheckedTensor> checked = {{"x", batch.images, grad_x}};
     for (const Parameter* p : model.state().parameters)
       checked.push_back({p->name, p->value, p->grad});
     const GradientReport report = check_gradients(
         [&] {
           const NoGradGuard no_grad;
-          const auto latent = model.forward(Variable(batch.x), Phase::train);
+          const auto latent = model.forward(Variable(batch.images), Phase::train);
           return model.head()
               .evaluate(latent.y.value(), latent.log_det.value(), batch.targets, loss)
               .loss();
         },
         [&] {
           Tensor gradient;
-          model.train_step(batch.x, batch.targets, loss, Phase::train, &gradient);
+          model.forward_backward(batch.images, batch.targets, loss, Phase::train, &gradient);
           grad_x.copy_from(gradient);
         },
         // Gradients per dimension are small beside the loss, so rounding asks for a larger step.
@@ -161,21 +155,21 @@ TEST(IbInn, AnyConfigurationTrainsAndInverts) {
       name += key + "=" + value + " ";
     }
     IbInn model(config, 1);
-    const Batch batch(config);
+    const RandomBatch batch = batch_of(config);
     Sgd sgd(model.parameters());
-    const double first = model.train_step(batch.x, batch.targets, {}).loss();
+    const double first = model.forward_backward(batch.images, batch.targets, {}).loss();
     double last = first;
     for (int step = 0; step < 8; ++step) {
       sgd.step({.learning_rate = 0.02, .learning_rate_means = 0.02});
       model.parameters().zero_grad();
-      last = model.train_step(batch.x, batch.targets, {}).loss();
+      last = model.forward_backward(batch.images, batch.targets, {}).loss();
     }
     EXPECT_LT(last, first) << name;
     const NoGradGuard no_grad;
-    const auto latent = model.forward(Variable(batch.x), Phase::evaluate);
+    const auto latent = model.forward(Variable(batch.images), Phase::evaluate);
     EXPECT_EQ(latent.y.value().shape(), (Shape{4, model.dims()}));
     const Tensor log_det = latent.log_det.value().clone();
-    expect_near(model.inverse(latent.y.value(), log_det), batch.x, 1e-2, name);
+    expect_near(model.inverse(latent.y.value(), log_det), batch.images, 1e-2, name);
     expect_near(log_det, Tensor::zeros({4}, DType::f64), 1e-2, name);
   }
 }
@@ -183,11 +177,11 @@ TEST(IbInn, AnyConfigurationTrainsAndInverts) {
 TEST(IbInn, ForwardAndInverseDoNotDependOnThreads) {
   const ModelConfig config = preset("ibinn-mnist");
   IbInn model(config, 1);
-  const Batch batch(config, DType::f32, 5);
+  const RandomBatch batch = batch_of(config, DType::f32, 5);
   const auto run = [&](int threads) {
     set_thread_count(threads);
     const NoGradGuard no_grad;
-    const auto latent = model.forward(Variable(batch.x), Phase::evaluate);
+    const auto latent = model.forward(Variable(batch.images), Phase::evaluate);
     return std::tuple{values_of(latent.y.value()), values_of(latent.log_det.value()),
                       values_of(model.inverse(latent.y.value())),
                       values_of(model.head().scores(latent.y.value()))};
@@ -202,11 +196,11 @@ TEST(IbInn, TrainingRepeatsBitForBit) {
   const auto run = [] {
     const ModelConfig config = tiny_config();
     IbInn model(config, 1);
-    const Batch batch(config);
+    const RandomBatch batch = batch_of(config);
     Sgd sgd(model.parameters());
     for (int step = 0; step < 3; ++step) {
       model.parameters().zero_grad();
-      model.train_step(batch.x, batch.targets, {});
+      model.forward_backward(batch.images, batch.targets, {});
       sgd.step({});
     }
     return values_of(model.parameters().all_values());
@@ -218,11 +212,11 @@ TEST(IbInn, Bf16StaysNearFloat) {
   if (!cpu_has_bf16()) GTEST_SKIP() << "SKIPPED: this processor has no bf16";
   ModelConfig config = tiny_config();
   config.subnet_gain = 1.0;
-  const Batch batch(config);
+  const RandomBatch batch = batch_of(config);
   const auto run = [&](DType compute) {
     config.compute = compute;
     IbInn model(config, 1);
-    const auto result = model.train_step(batch.x, batch.targets, {});
+    const auto result = model.forward_backward(batch.images, batch.targets, {});
     EXPECT_EQ(model.parameters().dtype(), DType::f32);
     return result;
   };
@@ -238,12 +232,12 @@ TEST(IbInn, FittedActNormsGiveALatentOfUnitVariance) {
     ModelConfig config = tiny_config();
     config.latent_norm = latent_norm;
     IbInn model(config, 1);
-    const Batch batch(config, DType::f32, 16);
-    for (int64_t i = 0; i < batch.x.numel(); ++i)
-      set_value(batch.x, i, 3.0 * value_at(batch.x, i) + 1.0);
-    model.fit_act_norms(batch.x);
+    const RandomBatch batch = batch_of(config, DType::f32, 16);
+    for (int64_t i = 0; i < batch.images.numel(); ++i)
+      set_value(batch.images, i, 3.0 * value_at(batch.images, i) + 1.0);
+    model.fit_act_norms(batch.images);
     const NoGradGuard no_grad;
-    const Tensor z = model.forward(Variable(batch.x), Phase::train).y.value();
+    const Tensor z = model.forward(Variable(batch.images), Phase::train).y.value();
     EXPECT_NEAR(testing::inner(z, z) / static_cast<double>(z.numel()), 1.0, 0.05) << latent_norm;
   }
 }
@@ -258,15 +252,15 @@ TEST(IbInn, CumulativeAveragesGiveTheMeanOfTheBatches) {
   };
   // Momentum 1 after the first batch alone: its own mean.
   const NoGradGuard no_grad;
-  const Batch one(config);
-  const Tensor two = random_tensor(one.x.shape(), DType::f32, 77);
+  const RandomBatch one = batch_of(config);
+  const Tensor two = random_tensor(one.images.shape(), DType::f32, 77);
   const auto mean_of = [&](const Tensor& x) {
     model.set_average_count(1);
     model.forward(Variable(x), Phase::train);
     return running();
   };
   const auto second = mean_of(two);
-  const auto first = mean_of(one.x);
+  const auto first = mean_of(one.images);
   model.set_average_count(2);
   model.forward(Variable(two), Phase::train);
   const auto both = running();
@@ -274,7 +268,7 @@ TEST(IbInn, CumulativeAveragesGiveTheMeanOfTheBatches) {
   for (size_t i = 0; i < both.size(); ++i) EXPECT_NEAR(both[i], 0.5 * (first[i] + second[i]), 1e-6);
   // 0 ends it: new = 0.95 old + 0.05 batch.
   model.set_average_count(0);
-  model.forward(Variable(one.x), Phase::train);
+  model.forward(Variable(one.images), Phase::train);
   const auto moved = running();
   for (size_t i = 0; i < both.size(); ++i)
     EXPECT_NEAR(moved[i], 0.95 * both[i] + 0.05 * first[i], 1e-6);

@@ -109,7 +109,7 @@ TEST_P(ImportGolden, GivesTheResultsOfThePublishedNetwork) {
   expect_close(golden_, "eval.logdet", latent.log_det.value());
   LossSpec loss;
   loss.beta = golden_.config()["beta"];
-  const MixtureResult result = model_->evaluate(x, golden_.tensor("y"), loss);
+  const LossResult result = model_->evaluate(x, golden_.tensor("y"), loss);
   expect_logits(result.scores, latent.y.value());
   expect_close(golden_, "eval.nll_joint_per_sample", result.nll_joint);
   expect_mean("eval.nll_joint", result.nll_joint);

@@ -196,7 +196,7 @@ TEST(ImportIbInn, LoadsAsAModel) {
   IbInn original(published_config(), 3);
   testing::expect_near(flow_of(loaded, path).forward(Variable(x), Phase::evaluate).y.value(),
                        original.forward(Variable(x), Phase::evaluate).y.value(), 0.0);
-  testing::expect_error(ErrorKind::usage, "--class-names: 1 names for a network of 4 classes", [&] {
+  testing::expect_error(ErrorKind::usage, "class-names: 1 names for a network of 4 classes", [&] {
     import_bytes(torch_file(publish(model)), {{}, {}, {"a"}});
   });
   EXPECT_EQ(import_bytes(torch_file(publish(model))).checkpoint.metadata.at("class_names"),

@@ -106,7 +106,7 @@ TEST(MixtureHead, LossesAreThoseOfTheSpelledOutMixture) {
       targets.fill(0.1);
       for (int64_t n = 0; n < kBatch; ++n) set_value(targets, n * spec.classes + n, 0.7);
       const LossSpec loss{beta, 0.5};
-      const MixtureResult result = h.head.evaluate(z, log_det, targets, loss);
+      const LossResult result = h.head.evaluate(z, log_det, targets, loss);
       double wanted_loss = 0.0;
       for (int64_t n = 0; n < kBatch; ++n) {
         const Tensor row = z.slice_batch(n, 1).reshape({spec.dims});
@@ -154,7 +154,7 @@ TEST(MixtureHead, GradientsAgreeWithFiniteDifferences) {
       const GradientReport report = check_gradients(
           [&] { return h.head.evaluate(z, log_det, targets, loss).loss(); },
           [&] {
-            MixtureResult result;
+            LossResult result;
             const auto grads = h.head.evaluate_backward(z, log_det, targets, loss, result);
             grad_z.copy_from(grads.z);
             grad_log_det.copy_from(grads.log_det);

@@ -165,7 +165,8 @@ TEST_P(ModelGoldenTraining, LossesGradientsAndStatistics) {
   Case c(std::get<0>(GetParam()), mode.dtype);
   c.model.chain().set_options({{mode.policy}, {}});
   Tensor grad_x;
-  const auto result = c.model.train_step(c.input("x"), c.input("y"), c.loss, Phase::train, &grad_x);
+  const auto result =
+      c.model.forward_backward(c.input("x"), c.input("y"), c.loss, Phase::train, &grad_x);
   c.expect_scalar("train.loss", result.loss());
   c.expect_mean("train.nll_joint", result.nll_joint);
   c.expect_mean("train.nll_class", result.nll_class);
@@ -193,7 +194,7 @@ TEST_P(ModelGoldenTraining, SgdSteps) {
     for (int step = 1; step <= 2; ++step) {
       const std::string prefix = run + std::to_string(step) + ".";
       c.model.parameters().zero_grad();
-      const auto result = c.model.train_step(c.input("x"), c.input("y"), c.loss);
+      const auto result = c.model.forward_backward(c.input("x"), c.input("y"), c.loss);
       c.expect_scalar(prefix + "loss", result.loss());
       c.expect_scalar(prefix + "clip_norm", sgd.step(options));
       int compared = 0;

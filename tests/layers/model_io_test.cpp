@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "layers/training/sgd.h"
 #include "runtime/file.h"
 #include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"

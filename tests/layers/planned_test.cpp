@@ -5,26 +5,22 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/library/platform.h"
 #include "layers/models/model.h"
-#include "tests/support/numeric.h"
+#include "tests/support/random_batch.h"
 
 namespace pal {
 namespace {
 
-using testing::random_tensor;
-
 /// One training step of a preset, so that every convolution and product of its forward and backward
 /// passes is planned.
-void step(const std::string& arch, DType compute, int64_t batch) {
+void step(const std::string& arch, DType compute, int64_t count) {
   ModelConfig config = preset(arch);
   config.compute = compute;
   const auto model = build_model(config);
   model->materialise(1);
-  const Tensor x =
-      random_tensor({batch, config.image_size, config.image_size, config.channels}, DType::f32, 1);
-  const Tensor targets = Tensor::zeros({batch, config.classes});
-  for (int64_t n = 0; n < batch; ++n) testing::set_value(targets, n * config.classes + n, 1.0);
-  const auto result = model->train_step(x, targets, {});
+  const testing::RandomBatch batch(config, {.count = count});
+  const auto result = model->forward_backward(batch.images, batch.targets, {});
   EXPECT_TRUE(std::isfinite(result.loss())) << arch;
 }
 

@@ -46,7 +46,7 @@ TEST_P(ResNetGolden, HoldsAllOfTheNetwork) {
 
 TEST_P(ResNetGolden, Evaluation) {
   Case c = make();
-  const MixtureResult result = c.model.evaluate(c.x, c.targets, {});
+  const LossResult result = c.model.evaluate(c.x, c.targets, {});
   expect_close(c.golden, "logits_eval", result.scores);
 }
 
@@ -54,7 +54,7 @@ TEST_P(ResNetGolden, OneTrainingPass) {
   Case c = make();
   c.model.set_policy(std::get<2>(GetParam()));
   Tensor grad_x;
-  const MixtureResult result = c.model.train_step(c.x, c.targets, {}, Phase::train, &grad_x);
+  const LossResult result = c.model.forward_backward(c.x, c.targets, {}, Phase::train, &grad_x);
   expect_close(c.golden, "logits_train", result.scores);
   expect_close(c.golden, "loss_ce", result.cross_entropy);
   expect_close(c.golden, "grad.x", grad_x);

@@ -8,13 +8,14 @@
 
 #include "autograd/gradient_check.h"
 #include "kernels/arrays/elementwise.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/platform.h"
 #include "kernels/loss/softmax.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/models/model_io.h"
 #include "layers/training/train_step.h"
 #include "runtime/allocator.h"
 #include "tests/support/numeric.h"
+#include "tests/support/random_batch.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_resnet.h"
 
@@ -24,24 +25,17 @@ namespace {
 using testing::expect_error;
 using testing::expect_near;
 using testing::random_tensor;
+using testing::RandomBatch;
 using testing::set_value;
 using testing::tiny_basic_resnet;
 using testing::tiny_resnet;
 using testing::value_at;
 using testing::values_of;
 
-struct Batch {
-  explicit Batch(const ModelConfig& config, DType dtype = DType::f32, int64_t n = 4) {
-    x = random_tensor({n, config.image_size, config.image_size, config.channels}, dtype, 1);
-    targets = Tensor::empty({n, config.classes}, dtype);
-    targets.fill(0.1 / static_cast<double>(config.classes));
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t at = i * config.classes + i % config.classes;
-      set_value(targets, at, value_at(targets, at) + 0.9);
-    }
-  }
-  Tensor x, targets;
-};
+/// A batch with smoothed labels.
+RandomBatch batch_of(const ModelConfig& config, DType dtype = DType::f32, int64_t count = 4) {
+  return RandomBatch(config, {.count = count, .dtype = dtype, .smoothing = 0.1});
+}
 
 std::set<std::string> names_of(const Model& model) {
   std::set<std::string> names;
@@ -134,16 +128,16 @@ TEST(ResNet, GradientsOfTheWholeLoss) {
       for (const Parameter* p : model.state().parameters)
         if (p->init.kind == Init::Kind::constant)
           cpu::axpy(0.3, random_tensor(p->shape, DType::f64, random_stream_of(p->name)), p->value);
-      const Batch batch(config, DType::f64);
+      const RandomBatch batch = batch_of(config, DType::f64);
       const LossSpec loss{2.0, 0.7};
-      const Tensor grad_x = Tensor::zeros(batch.x.shape(), DType::f64);
-      std::vector<CheckedTensor> checked = {{"x", batch.x, grad_x}};
+      const Tensor grad_x = Tensor::zeros(batch.images.shape(), DType::f64);
+      std::vector<CheckedTensor> checked = {{"x", batch.images, grad_x}};
       for (const Parameter* p : model.state().parameters)
         checked.push_back({p->name, p->value, p->grad});
       const GradientReport report = check_gradients(
           [&] {
             const NoGradGuard no_grad;
-            const Tensor scores = model.forward(Variable(batch.x), phase).value();
+            const Tensor scores = model.forward(Variable(batch.images), phase).value();
             double sum = 0.0;
             for (int64_t n = 0; n < scores.size(0); ++n) {
               double total = 0.0;
@@ -158,7 +152,7 @@ TEST(ResNet, GradientsOfTheWholeLoss) {
           },
           [&] {
             Tensor gradient;
-            model.train_step(batch.x, batch.targets, loss, phase, &gradient);
+            model.forward_backward(batch.images, batch.targets, loss, phase, &gradient);
             grad_x.copy_from(gradient);
           },
           checked, {.most_entries = 4});
@@ -169,12 +163,12 @@ TEST(ResNet, GradientsOfTheWholeLoss) {
 TEST(ResNet, RecomputationGivesTheSameBits) {
   for (const ModelConfig& config : {tiny_resnet(), tiny_basic_resnet()})
     for (const Phase phase : {Phase::train, Phase::evaluate}) {
-      const Batch batch(config);
+      const RandomBatch batch = batch_of(config);
       const auto run = [&](ActivationPolicy policy) {
         ResNet model(config, 5);
         model.set_policy(policy);
         Tensor grad_x;
-        const auto result = model.train_step(batch.x, batch.targets, {}, phase, &grad_x);
+        const auto result = model.forward_backward(batch.images, batch.targets, {}, phase, &grad_x);
         std::vector<std::vector<double>> all = {values_of(result.scores), values_of(grad_x),
                                                 values_of(model.parameters().all_grads())};
         // Moved once, not by the second run.
@@ -189,14 +183,14 @@ TEST(ResNet, RecomputationKeepsLess) {
   ModelConfig config = tiny_basic_resnet();
   config.image_size = 32;
   config.blocks = {6, 1};
-  const Batch batch(config, DType::f32, 16);
+  const RandomBatch batch = batch_of(config, DType::f32, 16);
   const auto peak = [&](ActivationPolicy policy) {
     ResNet model(config, 5);
     model.set_policy(policy);
-    model.train_step(batch.x, batch.targets, {});
+    model.forward_backward(batch.images, batch.targets, {});
     const int64_t before = Allocator::cpu().stats().current_total;
     Allocator::cpu().reset_peaks();
-    model.train_step(batch.x, batch.targets, {});
+    model.forward_backward(batch.images, batch.targets, {});
     EXPECT_EQ(Allocator::cpu().stats().current_total, before) << "something was left behind";
     return Allocator::cpu().stats().peak_activations;
   };
@@ -205,15 +199,15 @@ TEST(ResNet, RecomputationKeepsLess) {
 
 TEST(ResNet, TheLossIsTheCrossEntropyWhateverBetaIs) {
   const ModelConfig config = tiny_resnet();
-  const Batch batch(config);
+  const RandomBatch batch = batch_of(config);
   ResNet model(config, 5);
-  const auto wanted = model.evaluate(batch.x, batch.targets, {});
+  const auto wanted = model.evaluate(batch.images, batch.targets, {});
   const Tensor losses = Tensor::empty({4}, DType::f64);
   cpu::cross_entropy(wanted.scores, batch.targets, losses);
   expect_near(wanted.cross_entropy, losses, 1e-12);
   const double mean = testing::inner(losses, testing::constant_tensor({4}, 0.25));
   for (const double beta : {0.0, 3.0, std::numeric_limits<double>::infinity()}) {
-    const auto result = model.evaluate(batch.x, batch.targets, {beta, 0.5});
+    const auto result = model.evaluate(batch.images, batch.targets, {beta, 0.5});
     EXPECT_NEAR(result.loss(), 0.5 * mean, 1e-12);
     EXPECT_EQ(result.summary.item(1), 0.0);
     EXPECT_NEAR(result.summary.item(2), mean, 1e-12);
@@ -231,11 +225,10 @@ TEST(ResNet, LearnsAToySetByTrainSteps) {
       model.set_policy(policy);
       Sgd sgd(model.parameters());
       TrainStep step(model, sgd, false);
-      const Batch batch(config, DType::f32, 8);
+      const RandomBatch batch = batch_of(config, DType::f32, 8);
       StepInput input;
-      input.images = batch.x;
-      input.labels = Tensor::zeros({8}, DType::i32, Tag::data);
-      for (int64_t i = 0; i < 8; ++i) set_value(input.labels, i, static_cast<double>(i % 4));
+      input.images = batch.images;
+      input.labels = batch.labels;
       input.sgd.learning_rate = 0.05;
       std::vector<StepResult> results;
       for (int i = 0; i < 40; ++i) {
@@ -253,7 +246,7 @@ TEST(ResNet, LearnsAToySetByTrainSteps) {
 TEST(ResNet, RunningStatisticsMoveByATenth) {
   const ModelConfig config = tiny_basic_resnet();
   ResNet model(config, 5);
-  const Batch batch(config);
+  const RandomBatch batch = batch_of(config);
   const auto running = [&](const std::string& name) {
     for (const Buffer& b : model.state().buffers)
       if (b.name == name) return values_of(*b.tensor);
@@ -262,12 +255,12 @@ TEST(ResNet, RunningStatisticsMoveByATenth) {
   for (const char* name : {"bn1.running_mean", "layer2.0.downsample.1.running_var"}) {
     const auto start = running(name);
     model.set_average_count(1);
-    model.update_statistics(batch.x);
+    model.update_statistics(batch.images);
     const auto measured = running(name);
     model.set_average_count(0);
-    model.update_statistics(random_tensor(batch.x.shape(), DType::f32, 9));
+    model.update_statistics(random_tensor(batch.images.shape(), DType::f32, 9));
     const auto before = running(name);
-    model.update_statistics(batch.x);
+    model.update_statistics(batch.images);
     const auto after = running(name);
     ASSERT_FALSE(start.empty());
     for (size_t i = 0; i < start.size(); ++i) {
@@ -280,12 +273,13 @@ TEST(ResNet, RunningStatisticsMoveByATenth) {
 TEST(ResNet, Bf16StaysNearFloat) {
   if (!cpu_has_bf16()) GTEST_SKIP() << "SKIPPED: this processor has no bf16";
   ModelConfig config = tiny_resnet();
-  const Batch batch(config, DType::f32, 16);
+  const RandomBatch batch = batch_of(config, DType::f32, 16);
   const auto run = [&](DType compute) {
     config.compute = compute;
     ResNet model(config, 1);
     Tensor grad_x;
-    const auto result = model.train_step(batch.x, batch.targets, {}, Phase::train, &grad_x);
+    const auto result =
+        model.forward_backward(batch.images, batch.targets, {}, Phase::train, &grad_x);
     EXPECT_EQ(model.parameters().dtype(), DType::f32);
     EXPECT_EQ(result.scores.dtype(), DType::f32);
     EXPECT_EQ(grad_x.dtype(), DType::f32);
@@ -309,8 +303,9 @@ TEST(ResNet, AnyImageSizeTrains) {
       ASSERT_NO_THROW(validate(config));
       const auto model = build_model(config);
       model->materialise(1);
-      const Batch batch(config);
-      EXPECT_TRUE(std::isfinite(model->train_step(batch.x, batch.targets, {}).loss())) << size;
+      const RandomBatch batch = batch_of(config);
+      EXPECT_TRUE(std::isfinite(model->forward_backward(batch.images, batch.targets, {}).loss()))
+          << size;
       EXPECT_NO_THROW(model->check_finite("after a step"));
     }
 }
@@ -319,10 +314,10 @@ TEST(ResNet, ComesBackFromACheckpoint) {
   const testing::TemporaryFolder folder;
   const std::string path = folder.file("resnet.safetensors");
   const ModelConfig config = tiny_resnet();
-  const Batch batch(config);
+  const RandomBatch batch = batch_of(config);
   ResNet model(config, 7);
   Sgd sgd(model.parameters());
-  model.train_step(batch.x, batch.targets, {});
+  model.forward_backward(batch.images, batch.targets, {});
   sgd.step({});
   const InputSpec input{{0.5F, 0.5F, 0.5F}, {0.2F, 0.2F, 0.2F}, {"a", "b", "c", "d"}};
   save_checkpoint(path, to_checkpoint(model, input, {1, 0, 4}, &sgd.momentum()));
@@ -330,8 +325,8 @@ TEST(ResNet, ComesBackFromACheckpoint) {
   const LoadedModel loaded = load_model(path);
   EXPECT_EQ(loaded.model->config().family, ModelFamily::resnet);
   expect_near(loaded.model->parameters().all_values(), model.parameters().all_values(), 0.0);
-  expect_near(loaded.model->evaluate(batch.x, batch.targets, {}).scores,
-              model.evaluate(batch.x, batch.targets, {}).scores, 0.0);
+  expect_near(loaded.model->evaluate(batch.images, batch.targets, {}).scores,
+              model.evaluate(batch.images, batch.targets, {}).scores, 0.0);
   expect_error(ErrorKind::usage, "only classifies", [&] { (void)flow_of(loaded, path); });
   // Outside, convolutions are channel-first.
   const SafetensorsFile file = SafetensorsFile::read(path);

@@ -7,12 +7,12 @@
 
 #include "layers/models/ib_inn.h"
 #include "tests/support/numeric.h"
+#include "tests/support/random_batch.h"
 
 namespace pal {
 namespace {
 
 using testing::expect_error;
-using testing::random_tensor;
 using testing::values_of;
 
 ModelConfig tiny_config() {
@@ -25,10 +25,10 @@ ModelConfig tiny_config() {
 }
 
 StepInput input_of(uint64_t key) {
+  const testing::RandomBatch batch(tiny_config(), {.count = 5, .seed = key});
   StepInput input;
-  input.images = random_tensor({5, 8, 8, 1}, DType::f32, key);
-  input.labels = Tensor::empty({5}, DType::i32);
-  for (int32_t i = 0; i < 5; ++i) input.labels.data<int32_t>()[i] = i % 3;
+  input.images = batch.images;
+  input.labels = batch.labels;
   input.smoothing = 0.05;
   input.loss.beta = 4.0;
   return input;
@@ -51,7 +51,7 @@ TEST(TrainStep, IsForwardLossBackwardAndUpdate) {
     for (int64_t i = 0; i < 5; ++i)
       targets.data<float>()[i * 3 + i % 3] = 1.0F - 0.05F + 0.05F / 3.0F;
     twin.parameters().zero_grad();
-    const MixtureResult wanted = twin.train_step(input.images, targets, input.loss);
+    const LossResult wanted = twin.forward_backward(input.images, targets, input.loss);
     const double norm = twin_sgd.step(input.sgd);
     EXPECT_NEAR(result.loss, wanted.loss() / input.loss.factor, 1e-6);
     EXPECT_NEAR(result.nll_joint, wanted.summary.item(1), 1e-6);

@@ -33,7 +33,7 @@ TEST(Device, NamesAreParsed) {
   EXPECT_TRUE(parse_device("auto").is_cpu());
   EXPECT_TRUE(parse_device("cpu").is_cpu());
   for (const char* text : {"", "gpu", "CPU", "cuda:", "cuda:x", "cuda:1x", "cuda1"})
-    expect_error(ErrorKind::usage, "--device: expected auto, cpu or cuda[:N]",
+    expect_error(ErrorKind::usage, "device: expected auto, cpu or cuda[:N]",
                  [&] { (void)parse_device(text); });
 }
 

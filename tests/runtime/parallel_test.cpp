@@ -101,7 +101,7 @@ TEST_F(Parallel, TheExceptionOfAChunkArrivesAtTheCaller) {
 }
 
 TEST_F(Parallel, ThreadCountsAreChecked) {
-  testing::expect_error(ErrorKind::usage, "--threads: expected at least 1, got 0",
+  testing::expect_error(ErrorKind::usage, "threads: expected at least 1, got 0",
                         [] { set_thread_count(0); });
   set_thread_count(1000000);
   EXPECT_EQ(thread_count(), 4 * omp_get_num_procs());

@@ -1,5 +1,5 @@
 // Plain convolutions and matrix products in double, installed before main in every test program.
-#include "kernels/library/conv.h"
+#include "kernels/library/double_reference.h"
 
 namespace pal {
 namespace {

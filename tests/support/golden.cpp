@@ -12,6 +12,8 @@
 namespace pal::testing {
 namespace {
 
+namespace fs = std::filesystem;
+
 double value_at(const Tensor& tensor, int64_t index) {
   const int64_t at = index / tensor.channels() * tensor.pitch() + index % tensor.channels();
   switch (tensor.dtype()) {
@@ -54,6 +56,22 @@ bool is_sum_or_loss(const std::string& group) {
   return std::ranges::any_of(
       std::array{"logdet", "loss", "nll", "cat_ce", "norm"},
       [&](const char* word) { return part.find(word) != std::string::npos; });
+}
+
+/// Each name once, from the first folder that has it.
+std::vector<std::string> files_in(const std::vector<fs::path>& folders, const std::string& prefix) {
+  std::map<std::string, std::string> found;
+  for (const fs::path& folder : folders) {
+    if (!fs::is_directory(folder)) continue;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with(prefix) && entry.path().extension() == ".safetensors")
+        found.emplace(name, entry.path().string());
+    }
+  }
+  std::vector<std::string> paths;
+  for (const auto& [name, path] : found) paths.push_back(path);
+  return paths;
 }
 
 }  // namespace
@@ -138,25 +156,14 @@ void expect_close(const GoldenFile& golden, const std::string& name, const Tenso
 }
 
 std::vector<std::string> golden_files(const std::string& prefix) {
-  namespace fs = std::filesystem;
-  std::vector<fs::path> folders;
+  const fs::path source = PAL_SOURCE_DIR;
   if (const char* chosen = std::getenv("PALINDROME_GOLDEN_DIR"); chosen != nullptr && *chosen != 0)
-    folders = {chosen};
-  else
-    folders = {fs::path(PAL_SOURCE_DIR) / "tests/golden",
-               fs::path(PAL_SOURCE_DIR) / "../shared/golden"};
-  std::map<std::string, std::string> found;
-  for (const fs::path& folder : folders) {
-    if (!fs::is_directory(folder)) continue;
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      const std::string name = entry.path().filename().string();
-      if (name.starts_with(prefix) && entry.path().extension() == ".safetensors")
-        found.emplace(name, entry.path().string());
-    }
-  }
-  std::vector<std::string> paths;
-  for (const auto& [name, path] : found) paths.push_back(path);
-  return paths;
+    return files_in({chosen}, prefix);
+  return files_in({source / "tests/golden", source / "../shared/golden"}, prefix);
+}
+
+std::vector<std::string> known_golden_files(const std::string& prefix) {
+  return files_in({fs::path(PAL_SOURCE_DIR) / "tests/golden"}, prefix);
 }
 
 }  // namespace pal::testing

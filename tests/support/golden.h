@@ -59,4 +59,8 @@ void expect_close(const GoldenFile& golden, const std::string& name, const Tenso
 /// files beside the source tree, if that is there.
 std::vector<std::string> golden_files(const std::string& prefix);
 
+/// The same of tests/golden alone, whatever PALINDROME_GOLDEN_DIR says: for tests that need a file
+/// they know.
+std::vector<std::string> known_golden_files(const std::string& prefix);
+
 }  // namespace pal::testing

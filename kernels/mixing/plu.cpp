@@ -1,9 +1,10 @@
-// The P L U parametrisation of a learned invertible channel mixing.
+#include "kernels/mixing/plu.h"
+
 #include <cmath>
 #include <numeric>
 #include <utility>
 
-#include "kernels/mixing/mixing.h"
+#include "runtime/error.h"
 #include "runtime/profiler.h"
 
 namespace pal {
@@ -17,6 +18,7 @@ void check(const PluFactors& f) {
          "plu: factors do not fit {} channels", f.n);
 }
 
+/// U_ii; throws numerics if it is zero or not finite.
 double diagonal(const PluFactors& f, int64_t i) {
   const double value = f.upper[at(i * f.n + i)];
   if (value == 0.0 || !std::isfinite(value))

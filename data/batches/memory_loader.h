@@ -5,14 +5,14 @@
 
 namespace pal {
 
-/// Batches of an in-memory set.
-class BatchLoader : public Batches {
+/// Batches of an in-memory set, made by the thread that asks when it asks.
+class MemoryLoader : public Batches {
  public:
   /// The set must outlive the loader. Throws usage if the options do not fit the set, an index lies
   /// outside it, or there is no whole batch.
-  BatchLoader(const ImageSet& set, std::vector<int64_t> indices, LoaderOptions options);
-  /// Of all images of the set.
-  BatchLoader(const ImageSet& set, LoaderOptions options);
+  MemoryLoader(const ImageSet& set, std::vector<int64_t> indices, LoaderOptions options);
+  /// Batches of all images of the set; else the same.
+  MemoryLoader(const ImageSet& set, LoaderOptions options);
 
   const LoaderOptions& options() const override { return options_; }
   int64_t count() const override { return plan_.count(); }

@@ -1,4 +1,4 @@
-#include "data/batches/loader.h"
+#include "data/batches/memory_loader.h"
 
 #include <algorithm>
 #include <numeric>
@@ -17,10 +17,10 @@ std::vector<int64_t> all_indices(int64_t count) {
 
 }  // namespace
 
-BatchLoader::BatchLoader(const ImageSet& set, LoaderOptions options)
-    : BatchLoader(set, all_indices(set.count), std::move(options)) {}
+MemoryLoader::MemoryLoader(const ImageSet& set, LoaderOptions options)
+    : MemoryLoader(set, all_indices(set.count), std::move(options)) {}
 
-BatchLoader::BatchLoader(const ImageSet& set, std::vector<int64_t> indices, LoaderOptions options)
+MemoryLoader::MemoryLoader(const ImageSet& set, std::vector<int64_t> indices, LoaderOptions options)
     : set_(set),
       options_(std::move(options)),
       plan_(set.name, set.count, std::move(indices), options_) {
@@ -30,7 +30,7 @@ BatchLoader::BatchLoader(const ImageSet& set, std::vector<int64_t> indices, Load
          options_.shift);
 }
 
-Batch BatchLoader::batch(int64_t epoch, int64_t step) {
+Batch MemoryLoader::batch(int64_t epoch, int64_t step) {
   Batch batch;
   batch.indices = plan_.indices(epoch, step);
   batch.first = step * options_.batch_size;

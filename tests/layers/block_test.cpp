@@ -1,4 +1,4 @@
-// Every invertible block of layers/ in double: gradients, inverse, log-determinant, policies.
+// Every invertible block in double: gradients, inverse, log-determinant, policies.
 #include <gtest/gtest.h>
 
 #include "layers/fixed_blocks.h"

@@ -1,10 +1,10 @@
-#include "kernels/mixing/mixing.h"
+#include "kernels/mixing/orthogonal.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "kernels/mixing/permutation.h"
+#include "runtime/error.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
@@ -74,6 +74,7 @@ void reflect(const double* v, double factor, double* panel, int64_t k, int64_t n
     for (int64_t c = 0; c < kPanel; ++c) panel[row * kPanel + c] -= v[row - k] * dot[c];
 }
 
+/// v . v; throws numerics if it is zero or not finite.
 double checked_square(std::span<const double> v) {
   const double square = square_of(v);
   if (!(square > 0.0) || !std::isfinite(square))
@@ -93,6 +94,7 @@ void reflect_right(std::vector<double>& w, std::span<const double> v, int64_t n)
   }
 }
 
+/// w v.
 std::vector<double> times(const std::vector<double>& w, std::span<const double> v, int64_t n) {
   std::vector<double> result(at(n));
   for (int64_t i = 0; i < n; ++i)
@@ -100,6 +102,7 @@ std::vector<double> times(const std::vector<double>& w, std::span<const double> 
   return result;
 }
 
+/// w^T v.
 std::vector<double> transposed_times(const std::vector<double>& w, std::span<const double> v,
                                      int64_t n) {
   std::vector<double> result(at(n));
@@ -109,48 +112,6 @@ std::vector<double> transposed_times(const std::vector<double>& w, std::span<con
 }
 
 }  // namespace
-
-std::vector<double> host_values(const Tensor& source) {
-  const Tensor tensor = source.to(Device());
-  std::vector<double> values(at(tensor.numel()));
-  dispatch_floating("host_values", tensor.dtype(), [&](auto typed) {
-    using T = decltype(typed);
-    const T* from = tensor.data<T>();
-    for (int64_t row = 0; row < tensor.rows(); ++row)
-      for (int64_t c = 0; c < tensor.channels(); ++c)
-        values[at(row * tensor.channels() + c)] =
-            static_cast<double>(static_cast<Compute<T>>(from[row * tensor.pitch() + c]));
-  });
-  return values;
-}
-
-Tensor tensor_of(std::span<const double> values, const Shape& shape, DType dtype) {
-  expect(shape.numel() == static_cast<int64_t>(values.size()), "tensor_of: {} values for {}",
-         values.size(), shape.str());
-  const Device device = DeviceScope::current();
-  const Tensor tensor = Tensor::empty(shape, dtype, TagScope::current(), Device());
-  dispatch_real("tensor_of", dtype, [&](auto typed) {
-    using T = decltype(typed);
-    std::transform(values.begin(), values.end(), tensor.data<T>(),
-                   [](double value) { return static_cast<T>(value); });
-  });
-  return tensor.to(device, TagScope::current());
-}
-
-Tensor index_tensor(std::span<const int32_t> index) {
-  const Tensor tensor = Tensor::empty({static_cast<int64_t>(index.size())}, DType::i32,
-                                      Tag::parameters, device_of_values());
-  if (tensor.device().meta) return tensor;
-  std::copy(index.begin(), index.end(), tensor.data<int32_t>());
-  return tensor;
-}
-
-Tensor inverse_index(const Tensor& index) {
-  if (index.device().meta) return index.clone(Tag::parameters);
-  const Tensor values = index.to(Device());
-  return index_tensor(invert_permutation({values.data<int32_t>(), at(values.numel())}))
-      .to(index.device(), Tag::parameters);
-}
 
 std::vector<double> random_orthogonal(int64_t n, const Philox& random) {
   expect(n >= 1 && n <= 65536, "random_orthogonal: expected a size from 1 to 65536, got {}", n);

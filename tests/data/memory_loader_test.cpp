@@ -1,4 +1,4 @@
-#include "data/batches/loader.h"
+#include "data/batches/memory_loader.h"
 
 #include <gtest/gtest.h>
 
@@ -29,11 +29,11 @@ bool same(const Tensor& a, const Tensor& b) {
 /// Level of a value of a batch made without noise by mean 0 and deviation 1.
 int level_of(float value) { return static_cast<int>(value * 255.0F + 0.5F); }
 
-TEST(Loader, DeliversEveryImageOncePerEpoch) {
+TEST(MemoryLoader, DeliversEveryImageOncePerEpoch) {
   const ImageSet set = synthetic_set({.count = 53, .height = 6, .width = 5});
   LoaderOptions options = plain(10);
   options.drop_last = false;
-  BatchLoader loader(set, options);
+  MemoryLoader loader(set, options);
   EXPECT_EQ(loader.steps(), 6);
   EXPECT_EQ(loader.count(), 53);
   std::set<int64_t> seen;
@@ -53,51 +53,51 @@ TEST(Loader, DeliversEveryImageOncePerEpoch) {
   EXPECT_EQ(seen.size(), 53U);
 }
 
-TEST(Loader, DropsOrKeepsTheLastBatch) {
+TEST(MemoryLoader, DropsOrKeepsTheLastBatch) {
   const ImageSet set = synthetic_set({.count = 25, .height = 2, .width = 2});
-  BatchLoader training(set, {3, 4, 5, 6, 7, 8, 9}, plain(3));
+  MemoryLoader training(set, {3, 4, 5, 6, 7, 8, 9}, plain(3));
   EXPECT_EQ(training.steps(), 2);
   EXPECT_EQ(training.count(), 6);
-  BatchLoader evaluation(set, {3, 4, 5, 6, 7, 8, 9}, evaluation_options(plain(3)));
+  MemoryLoader evaluation(set, {3, 4, 5, 6, 7, 8, 9}, evaluation_options(plain(3)));
   EXPECT_EQ(evaluation.steps(), 3);
   EXPECT_EQ(evaluation.batch(0, 2).indices, std::vector<int64_t>{9});
   EXPECT_EQ(evaluation.batch(0, 0).indices, (std::vector<int64_t>{3, 4, 5}));
   EXPECT_EQ(evaluation.batch(0, 2).images.shape(), (Shape{1, 2, 2, 1}));
 }
 
-TEST(Loader, IsAPureFunctionOfEpochAndStep) {
+TEST(MemoryLoader, IsAPureFunctionOfEpochAndStep) {
   const ImageSet set = synthetic_set({.count = 64});
   LoaderOptions options = plain(16);
   options.noise = options.flip = true;
   options.shift = 2;
-  BatchLoader through(set, options);
+  MemoryLoader through(set, options);
   std::vector<Batch> batches;
   for (int64_t epoch = 0; epoch < 2; ++epoch)
     for (int64_t step = 0; step < through.steps(); ++step)
       batches.push_back(through.batch(epoch, step));
   for (const int64_t at : {7, 2, 5, 0}) {
-    BatchLoader resumed(set, options);
+    MemoryLoader resumed(set, options);
     const Batch batch = resumed.batch(at / 4, at % 4);
     EXPECT_TRUE(same(batch.images, batches[static_cast<size_t>(at)].images)) << at;
     EXPECT_TRUE(same(batch.labels, batches[static_cast<size_t>(at)].labels)) << at;
   }
   EXPECT_FALSE(same(batches[0].images, batches[4].images));
   options.seed = 10;
-  EXPECT_FALSE(same(BatchLoader(set, options).batch(0, 0).images, batches[0].images));
+  EXPECT_FALSE(same(MemoryLoader(set, options).batch(0, 0).images, batches[0].images));
 }
 
-TEST(Loader, EvaluationNoiseDoesNotDependOnTheBatchSize) {
+TEST(MemoryLoader, EvaluationNoiseDoesNotDependOnTheBatchSize) {
   const ImageSet set = synthetic_set({.count = 12});
   LoaderOptions options = plain(12);
   options.noise = true;
-  BatchLoader wide(set, evaluation_options(options));
+  MemoryLoader wide(set, evaluation_options(options));
   options.batch_size = 5;
-  BatchLoader narrow(set, evaluation_options(options));
+  MemoryLoader narrow(set, evaluation_options(options));
   const Tensor all = wide.batch(0, 0).images;
   EXPECT_TRUE(same(all.slice_batch(10, 2), narrow.batch(0, 2).images));
 }
 
-TEST(Loader, AugmentsWithinItsLimits) {
+TEST(MemoryLoader, AugmentsWithinItsLimits) {
   // One bright pixel in the middle of 9x9 tells where each image went.
   ImageSet set;
   set.name = "dots";
@@ -110,7 +110,7 @@ TEST(Loader, AugmentsWithinItsLimits) {
   LoaderOptions options = plain(4000);
   options.flip = true;
   options.shift = 2;
-  BatchLoader loader(set, options);
+  MemoryLoader loader(set, options);
   const Tensor images = loader.batch(0, 0).images;
   std::vector<int> rows(9);
   std::vector<int> columns(9);
@@ -129,28 +129,28 @@ TEST(Loader, AugmentsWithinItsLimits) {
   }
 }
 
-TEST(Loader, CountsItsMemoryAsData) {
+TEST(MemoryLoader, CountsItsMemoryAsData) {
   const ImageSet set = synthetic_set({.count = 8});
-  BatchLoader loader(set, plain(8));
+  MemoryLoader loader(set, plain(8));
   const int64_t before = Allocator::cpu().stats().current_of(Tag::data);
   const Batch batch = loader.batch(0, 0);
   EXPECT_EQ(Allocator::cpu().stats().current_of(Tag::data) - before, 8 * 784 * 4 + 64);
 }
 
-TEST(Loader, RefusesWhatDoesNotFit) {
+TEST(MemoryLoader, RefusesWhatDoesNotFit) {
   const ImageSet set = synthetic_set({.count = 8, .height = 4, .width = 4});
   LoaderOptions two_means = plain(4);
   two_means.mean = {0.0F, 0.0F};
   LoaderOptions far = plain(4);
   far.shift = 5;
-  EXPECT_THROW(BatchLoader(set, two_means), Error);
-  EXPECT_THROW(BatchLoader(set, far), Error);
-  EXPECT_THROW(BatchLoader(set, plain(9)), Error);
-  EXPECT_THROW(BatchLoader(set, plain(0)), Error);
-  EXPECT_THROW(BatchLoader(set, {0, 8}, plain(1)), Error);
-  EXPECT_THROW(BatchLoader(set, {-1}, plain(1)), Error);
-  EXPECT_THROW(BatchLoader(set, std::vector<int64_t>{}, evaluation_options(plain(4))), Error);
-  BatchLoader loader(set, plain(4));
+  EXPECT_THROW(MemoryLoader(set, two_means), Error);
+  EXPECT_THROW(MemoryLoader(set, far), Error);
+  EXPECT_THROW(MemoryLoader(set, plain(9)), Error);
+  EXPECT_THROW(MemoryLoader(set, plain(0)), Error);
+  EXPECT_THROW(MemoryLoader(set, {0, 8}, plain(1)), Error);
+  EXPECT_THROW(MemoryLoader(set, {-1}, plain(1)), Error);
+  EXPECT_THROW(MemoryLoader(set, std::vector<int64_t>{}, evaluation_options(plain(4))), Error);
+  MemoryLoader loader(set, plain(4));
   EXPECT_THROW(loader.batch(0, 2), Error);
   EXPECT_THROW(loader.batch(0, -1), Error);
   EXPECT_THROW(loader.batch(-1, 0), Error);

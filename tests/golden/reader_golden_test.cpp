@@ -1,3 +1,4 @@
+// The reader of golden files itself, on files of tests/golden.
 #include "tests/support/golden.h"
 
 #include <gtest/gtest.h>
@@ -10,9 +11,9 @@ namespace {
 TEST(Golden, FilesOfEveryKindAreThereAndRead) {
   for (const char* prefix : {"coupling_slow_", "coupling_glow_", "coupling_down_", "dct_n", "haar_",
                              "gmm", "model_tiny"}) {
-    const auto paths = golden_files(prefix);
-    EXPECT_FALSE(paths.empty()) << prefix;
-    for (const std::string& path : paths) {
+    EXPECT_FALSE(known_golden_files(prefix).empty()) << prefix;
+    // Another set need not hold every kind, but what it holds can be read.
+    for (const std::string& path : golden_files(prefix)) {
       const GoldenFile golden(path);
       EXPECT_TRUE(golden.config().is_object()) << path;
       for (const std::string& name : golden.names()) {
@@ -25,7 +26,7 @@ TEST(Golden, FilesOfEveryKindAreThereAndRead) {
 }
 
 TEST(Golden, RankFourBecomesChannelsLast) {
-  const GoldenFile golden(golden_files("haar_c3").at(0));
+  const GoldenFile golden(known_golden_files("haar_c3").at(0));
   EXPECT_EQ(golden.tensor("x").shape(), (Shape{4, 6, 8, 3}));
   const SafetensorsFile file = SafetensorsFile::read(golden.path());
   EXPECT_EQ(file.tensor("x").shape(), (Shape{4, 3, 6, 8}));
@@ -35,7 +36,7 @@ TEST(Golden, RankFourBecomesChannelsLast) {
 }
 
 TEST(Golden, GroupsAndTolerancesFollowTheRule) {
-  const GoldenFile golden(golden_files("coupling_down_bottleneck_hard_c6").at(0));
+  const GoldenFile golden(known_golden_files("coupling_down_bottleneck_hard_c6").at(0));
   EXPECT_EQ(golden.group_of("grad.s_hi.0.bias"), "grad");
   EXPECT_EQ(golden.group_of("out"), "out");
   EXPECT_NEAR(golden.largest_magnitude("out"), 4.1192626953125, 1e-6);
@@ -47,7 +48,7 @@ TEST(Golden, GroupsAndTolerancesFollowTheRule) {
 }
 
 TEST(Golden, DifferencesFail) {
-  const GoldenFile golden(golden_files("haar_c3").at(0));
+  const GoldenFile golden(known_golden_files("haar_c3").at(0));
   const double tolerance = golden.tolerance("out", golden.largest_magnitude("out"));
   const Tensor near = golden.tensor("out").to(DType::f64);
   near.data<double>()[7] += 0.5 * tolerance;

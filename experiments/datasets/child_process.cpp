@@ -1,4 +1,4 @@
-#include "experiments/datasets/command.h"
+#include "experiments/datasets/child_process.h"
 
 #include <fcntl.h>
 #include <poll.h>

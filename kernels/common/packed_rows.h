@@ -2,9 +2,11 @@
 #include <cstdint>
 #include <cstring>
 
+// Rows that lie side by side: short rows of channel slices are packed so that one long loop runs
+// over many of them. Pitches and widths in elements.
 namespace pal {
 
-/// Copies `count` rows of `width` elements between row pitches.
+/// Copies `count` rows of `width` elements from one row pitch to another.
 template <typename T>
 void copy_rows(const T* from, int64_t from_pitch, T* to, int64_t to_pitch, int64_t count,
                int64_t width) {
@@ -51,7 +53,8 @@ void copy_rows(const T* from, int64_t from_pitch, T* to, int64_t to_pitch, int64
                 static_cast<size_t>(width) * sizeof(T));
 }
 
-/// `count` rows side by side: the rows themselves if they already are, else a copy in `buffer`.
+/// `count` rows of `width` elements side by side: the rows themselves if they already are, else a
+/// copy in `buffer`.
 template <typename T>
 const T* packed_rows(const T* from, int64_t pitch, int64_t count, int64_t width, T* buffer) {
   if (pitch == width || count == 1) return from;
@@ -59,7 +62,8 @@ const T* packed_rows(const T* from, int64_t pitch, int64_t count, int64_t width,
   return buffer;
 }
 
-/// Adds `count` rows of `width` values into the first one, as a fixed tree.
+/// Adds `count` rows of `width` values, side by side, into the first one, as a fixed tree;
+/// overwrites the others.
 template <typename T>
 void fold_rows(T* rows, int64_t count, int64_t width) {
   while (count > 1) {

@@ -4,9 +4,10 @@
 
 namespace pal {
 
-/// Calls body(row, column, count) over runs of consecutive elements that cover a tensor's elements,
-/// in parallel. `dense` says that all tensors of the loop are dense: then the runs are long pieces
-/// of row 0, whatever the rows; else each run is one row. For elementwise work only.
+/// Calls body(row, column, count) in parallel for runs of consecutive elements, of `row` from
+/// `column` on, that together cover a tensor of the shape of `like`. `dense` says that all tensors
+/// of the loop are dense: then the runs are long pieces of row 0, whatever the rows; else each run
+/// is one row. For elementwise work only.
 template <typename Body>
 void for_each_run(const Tensor& like, bool dense, Body&& body) {
   const int64_t width = like.channels();

@@ -1,24 +1,24 @@
-#include "kernels/mixing/permutation.h"
+#include "kernels/mixing/permute_channels.h"
 
 #include "kernels/common/items.cuh"
-#include "kernels/mixing/permutation_check.h"
+#include "kernels/mixing/permute_channels_check.h"
 #include "runtime/profiler.h"
 
 namespace pal::cuda {
 namespace {
 
-/// Shared memory of a block that leaves room for others, unless a single row takes more.
+/// Bytes of a block's tile that leave room for other blocks, unless a single row takes more.
 constexpr int64_t kTileBytes = 16 * 1024;
-/// What a block may have without asking the driver.
+/// Bytes of shared memory that a block may have without asking the driver.
 constexpr int64_t kMostTileBytes = 48 * 1024;
-/// One access of every thread.
+/// Bytes of one access of every thread.
 constexpr int64_t kLeastTileBytes = 16 * kThreads;
 /// Tiles that keep all multiprocessors busy.
 constexpr int64_t kTiles = 528;
 /// Reads of a thread that are under way at once.
 constexpr uint32_t kBatch = 4;
 
-/// Gathers kWidth values of one row.
+/// Gathers kWidth values of one row, those at index[0] .. index[kWidth - 1].
 template <int kWidth, typename T>
 __device__ inline Vec<T, kWidth> gather(const T* row, const int32_t* index) {
   const Vec<int32_t, kWidth> from = load_vector<kWidth>(index);
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// For rows that shared memory does not hold: scattered reads from global memory.
+/// Permutes rows that shared memory does not hold, by scattered reads from global memory.
 template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     permute_long_kernel(const T* x, int64_t x_pitch, const int32_t* index, T* y, int64_t y_pitch,

@@ -1,0 +1,20 @@
+#include "kernels/library/platform.h"
+
+#include <dnnl.h>
+#include <fmt/core.h>
+
+namespace pal {
+
+std::string cpu_library_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+}
+
+#if !defined(PAL_CUDA) || defined(PAL_EMULATE_CUDA)
+std::string cuda_library_versions() { return {}; }
+#endif
+
+bool cpu_has_bf16() { return __builtin_cpu_supports("avx512bw") != 0; }
+bool cpu_has_native_bf16() { return __builtin_cpu_supports("avx512bf16") != 0; }
+
+}  // namespace pal

@@ -1,0 +1,20 @@
+#pragma once
+#include <string>
+
+// What convolutions and matrix products run on here: versions of the libraries, and whether the
+// processor computes bf16.
+namespace pal {
+
+/// Version of the CPU library: "oneDNN 2.6.3".
+std::string cpu_library_version();
+
+/// Versions of the GPU libraries: "cuDNN 9.19.0, cuBLASLt 13.1.0"; empty without them (in a build
+/// without the CUDA backend, or in the emulator).
+std::string cuda_library_versions();
+
+/// Whether this processor computes bf16 at all (AVX-512).
+bool cpu_has_bf16();
+/// Whether this processor computes bf16 natively (AVX-512 BF16).
+bool cpu_has_native_bf16();
+
+}  // namespace pal

@@ -1,90 +1,77 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Usage: convert_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
 # pal-convert on a published checkpoint, on broken and foreign files, and its options.
-set -u
-program=$1/pal-convert
-seconds=60
-inspect=$1/pal-inspect
-source_folder=$2
+source "$(dirname "$0")/harness.sh" "$@"
+address_space=1500000
 corpus=$source_folder/tests/badinput/pt
-source "$source_folder/tests/experiments/program_functions.sh"
+
+converts() { succeeds pal-convert "$@"; }
+refuses_file() { # CODE TEXT WHAT ARGUMENTS: the error is all that is said, and begins with TEXT
+  local wanted=$1 text=$2 what=$3
+  shift 3
+  run pal-convert "$@"
+  expect_lone_error "$wanted" "$text" "$what"
+}
 
 published=$scratch/model_tiny_soft_legacy.pt
-gunzip -c "$source_folder/tests/golden/model_tiny_soft_legacy.pt.gz" >"$published" || exit 1
+gunzip -c "$source_folder/tests/golden/model_tiny_soft_legacy.pt.gz" >"$published"
 
-run "$published" "$scratch/model.safetensors"
-expect_code 0 "published"
-[ -s "$scratch/err" ] && fail "published: stderr: $(cat "$scratch/err")"
-expect_output "published IB-INN (pytorch-legacy)" out published
-expect_output "not needed: opt (111 tensors)" out published
-"$inspect" --json "$scratch/model.safetensors" >"$scratch/out" || fail "the checkpoint is refused"
-expect_output '"kind":"checkpoint"' out checkpoint
-expect_output '"tensors":173' out checkpoint
+converts "$published" model.safetensors
+expect_empty err published
+expect_text "published IB-INN (pytorch-legacy)" out published
+expect_text "not needed: opt (111 tensors)" out published
+succeeds pal-inspect --json model.safetensors
+expect_text '"kind":"checkpoint"' out checkpoint
+expect_text '"tensors":173' out checkpoint
 
-for i in 0 1 2 3 4 5 6; do echo "class $i"; done >"$scratch/names"
-run --json --class-names "$scratch/names" --mean 0.5,0.5,0.5 --std=1,1,1 "$published" "$scratch/other.safetensors"
-expect_code 0 "with options"
+for i in 0 1 2 3 4 5 6; do echo "class $i"; done >names
+converts --json --class-names names --mean 0.5,0.5,0.5 --std=1,1,1 "$published" other.safetensors
 for answer in '"layout":"published IB-INN"' '"container":"pytorch-legacy"' '"parameters":159540' \
   '"mixing":"orthogonal"' '"blocks":[1,2,1,1]' '"image-size":32' '"tmp_var":13'; do
-  expect_output "$answer" out "with options"
+  expect_text "$answer" out "with options"
 done
-"$inspect" diff "$scratch/model.safetensors" "$scratch/other.safetensors" >"$scratch/out" ||
-  fail "options change tensors"
-expect_output "class 6" out "class names"
-run -q "$published" "$scratch/other.safetensors"
-expect_code 0 quiet
-[ -s "$scratch/out" ] && fail "quiet: $(cat "$scratch/out")"
+succeeds pal-inspect diff model.safetensors other.safetensors
+expect_text "class 6" out "class names"
+converts -q "$published" other.safetensors
+expect_empty out quiet
 
 # The same names in a safetensors file.
-run --tensors "$published" "$scratch/plain.safetensors"
-expect_code 0 "tensor by tensor"
-expect_output "337 tensors" out "tensor by tensor"
-sums=$(for file in "$published" "$scratch/plain.safetensors"; do
-  "$inspect" --json "$file" | sed 's/.*"sum":\([^,}]*\).*/\1/'
-done | sort -u | wc -l)
-[ "$sums" = 1 ] || fail "sums differ"
-run "$scratch/plain.safetensors" "$scratch/again.safetensors"
-expect_code 0 "from safetensors"
-cmp -s "$scratch/again.safetensors" "$scratch/model.safetensors" || fail "safetensors gives another checkpoint"
-
-run "$corpus/ok_plain.pt" "$scratch/none.safetensors"
-expect_code 3 "foreign"
-expect_error_line "$corpus/ok_plain.pt: neither a published IB-INN" "foreign"
-expect_output "--tensors" err "foreign"
-run --tensors "$corpus/ok_plain.pt" "$scratch/one.safetensors"
-expect_code 0 "foreign, tensor by tensor"
-for file in checksum runs_a_command view_too_large; do
-  for mode in "" --tensors; do
-    run $mode "$corpus/$file.pt" "$scratch/none.safetensors"
-    expect_code 3 "$file"
-    expect_error_line "$corpus/$file.pt:" "$file"
-  done
+converts --tensors "$published" plain.safetensors
+expect_text "337 tensors" out "tensor by tensor"
+for file in "$published" plain.safetensors; do
+  succeeds pal-inspect --json "$file"
+  sed 's/.*"sum":\([^,}]*\).*/\1/' out >>sums
 done
-head -c 100000 "$published" >"$scratch/cut.pt"
-run "$scratch/cut.pt" "$scratch/none.safetensors"
-expect_code 3 "cut file"
-expect_error_line "$scratch/cut.pt:" "cut file"
-run "$scratch/absent.pt" "$scratch/none.safetensors"
+expect_equal 1 "$(sort -u sums | wc -l)" "different sums"
+converts plain.safetensors again.safetensors
+expect_same model.safetensors again.safetensors
+
+refuses_file 3 "$corpus/ok_plain.pt: neither a published IB-INN" foreign \
+  "$corpus/ok_plain.pt" none.safetensors
+expect_text "--tensors" err foreign
+converts --tensors "$corpus/ok_plain.pt" one.safetensors
+for file in checksum runs_a_command view_too_large; do
+  refuses_file 3 "$corpus/$file.pt:" "$file" "$corpus/$file.pt" none.safetensors
+  refuses_file 3 "$corpus/$file.pt:" "$file" --tensors "$corpus/$file.pt" none.safetensors
+done
+head -c 100000 "$published" >cut.pt
+refuses_file 3 "cut.pt:" "cut file" cut.pt none.safetensors
+run pal-convert absent.pt none.safetensors
 expect_code 3 "absent file"
-[ -e "$scratch/none.safetensors" ] && fail "a refused file left something behind"
+expect_not "a refused file left something behind" [ -e none.safetensors ]
 
-head -n 3 "$scratch/names" >"$scratch/few"
-run --class-names "$scratch/few" "$published" "$scratch/none.safetensors"
-expect_code 2 "too few names"
-expect_error_line "--class-names: 3 names for a network of 7 classes" "too few names"
-run --mean 0.5 "$published" "$scratch/none.safetensors"
-expect_code 2 "too few means"
-expect_error_line "--mean: expected 3 values" "too few means"
-run --std 1,0,1 "$published" "$scratch/none.safetensors"
+head -n 3 names >few
+refuses_file 2 "class-names: 3 names for a network of 7 classes" "too few names" \
+  --class-names few "$published" none.safetensors
+refuses_file 2 "--mean: expected 3 values" "too few means" --mean 0.5 "$published" none.safetensors
+run pal-convert --std 1,0,1 "$published" none.safetensors
 expect_code 2 "a deviation of 0"
-run --mean nan,0,0 "$published" "$scratch/none.safetensors"
+run pal-convert --mean nan,0,0 "$published" none.safetensors
 expect_code 2 "not a number"
-run "$published"
+run pal-convert "$published"
 expect_code 2 "no output"
-run "$published" "$scratch/absent/model.safetensors"
+run pal-convert "$published" absent/model.safetensors
 expect_code 4 "no such folder"
-run --help
-expect_code 0 help
+converts --help
 
-[ "$failures" = 0 ] && echo "pal-convert behaves"
-[ "$failures" = 0 ]
+finish_test "pal-convert behaves"

@@ -1,18 +1,19 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Usage: train_errors_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
 # What pal-train refuses: the exit code, one line that names the place, and nothing spoilt.
-set -u
-source "$2/tests/experiments/train_functions.sh"
+source "$(dirname "$0")/harness.sh" "$@"
 tiny="$tiny --epochs 2 --threads 1 --quiet"
+train=$programs/pal-train
+
+trains() { succeeds pal-train "$@"; }
 
 # refuse CODE TEXT ARGUMENTS: a fresh run folder that must not come to hold a checkpoint.
 refuse() {
-  local expected=$1 text=$2
+  local wanted=$1 text=$2
   shift 2
   rm -rf refused
-  run "$@" -o refused
-  expect_refusal "$expected" "$text" "$*"
-  [ -z "$(newest refused 2>/dev/null)" ] || fail "$*: wrote a checkpoint"
+  refuses "$wanted" "$text" pal-train "$@" -o refused
+  expect_equal "" "$(newest_step refused)" "$*: wrote a checkpoint"
 }
 
 # Options.
@@ -27,13 +28,13 @@ refuse 2 "--clip-grad" $tiny --clip-grad nan
 refuse 2 "--mean" $tiny --mean nan
 refuse 2 "--std" $tiny --std 0
 refuse 2 "--milestones" $tiny --milestones 0.5,inf
-refuse 2 "--batch-size" $tiny -b 0
-refuse 2 "--batch-size" $tiny -b 100000000000
+refuse 2 "--batch-size: expected at least" ${tiny/-b 16 /} -b 0
+refuse 2 "images of synthetic:4:512:8 do not fill a batch of 100000000000" ${tiny/-b 16 /} -b 100000000000
 refuse 2 "epochs" $tiny --epochs 1e300
 refuse 2 "--sched: expected one of" $tiny --sched cosin
 refuse 2 "--widths" $tiny --widths 8,x
 refuse 2 "strides" $tiny --strides 1,3
-refuse 2 "--arch: expected ibinn-imagenet" $tiny --arch resnet
+refuse 2 "error: arch: expected ibinn-imagenet" $tiny --arch resnet
 refuse 2 "--seed" $tiny --seed -1
 refuse 2 "--stream-anchors" $tiny --stream-anchors 2x
 refuse 2 "--memory-limit: expected bytes" $tiny --memory-limit 2XB
@@ -41,7 +42,7 @@ refuse 2 "--init-from: does not go with --resume" $tiny --init-from a --resume a
 refuse 2 "--precision: tf32 needs a GPU" $tiny --precision tf32
 refuse 2 "--precision" $tiny --precision fp8
 refuse 4 "cuda" $tiny --device cuda
-refuse 2 "--device" $tiny --device tpu
+refuse 2 "error: device: expected auto, cpu or cuda[:N]" $tiny --device tpu
 refuse 2 "the nearest sizes are 28 and 32" ${tiny/512:8/512:30}
 refuse 2 "synthetic" ${tiny/synthetic:4:512/synthetic:0}
 refuse 4 "in use: parameters" $tiny --memory-limit 100KiB
@@ -67,99 +68,106 @@ refuse 3 "absent.toml" $tiny --config absent.toml
 # Data.
 refuse 3 "absent" --dataset absent
 refuse 3 "fashion-mnist" --dataset fashion-mnist "$scratch"
-u32() { printf "\\x$(printf %02x $(($1 >> 24)))\\x$(printf %02x $(($1 >> 16 & 255)))\\x$(printf %02x $(($1 >> 8 & 255)))\\x$(printf %02x $(($1 & 255)))"; }
+
+# u32 NUMBER: its four bytes, the highest first.
+u32() {
+  local at
+  for at in 24 16 8 0; do printf "\\x$(printf %02x $(($1 >> at & 255)))"; done
+}
+
 # idx_folder FOLDER: 64 images of 8x8 of the classes 0 to 3.
 idx_folder() {
   mkdir "$1"
   for part in train t10k; do
-    { u32 2051; u32 64; u32 8; u32 8; seq 4096 | tr -d '\n' | head -c 4096; } >"$1/$part-images-idx3-ubyte"
-    { u32 2049; u32 64; for _ in $(seq 16); do printf '\0\1\2\3'; done; } >"$1/$part-labels-idx1-ubyte"
+    {
+      u32 2051; u32 64; u32 8; u32 8
+      head -c 4096 < <(seq 4096 | tr -d '\n')
+    } >"$1/$part-images-idx3-ubyte"
+    {
+      u32 2049; u32 64
+      for _ in $(seq 16); do printf '\0\1\2\3'; done
+    } >"$1/$part-labels-idx1-ubyte"
   done
 }
+
 idx_folder good
 of_files="--blocks 1 --strides 1 --widths 8 --epochs 1 -b 8 --threads 1 --quiet --recalibrate-bn 2"
-run $of_files --dataset good -o from_files
-expect_code 0 "a folder of IDX files"
-cp -r good cut && truncate -s 4000 cut/train-images-idx3-ubyte
+trains $of_files --dataset good -o from_files
+cp -r good cut
+truncate -s 4000 cut/train-images-idx3-ubyte
 refuse 3 "cut/train-images-idx3-ubyte:" $of_files --dataset cut
-cp -r good magic && printf '\1\1' | dd of=magic/train-images-idx3-ubyte conv=notrunc status=none
+cp -r good magic
+printf '\1\1' | dd of=magic/train-images-idx3-ubyte conv=notrunc status=none
 refuse 3 "magic/train-images-idx3-ubyte:0" $of_files --dataset magic
-cp -r good label && printf '\14' | dd of=label/train-labels-idx1-ubyte bs=1 seek=11 conv=notrunc status=none
+cp -r good label
+printf '\14' | dd of=label/train-labels-idx1-ubyte bs=1 seek=11 conv=notrunc status=none
 refuse 3 "label/train-labels-idx1-ubyte:11: label 12 of image 3" $of_files --dataset fashion-mnist label
-cp -r good count && { u32 2049; u32 32; head -c 32 /dev/zero; } >count/train-labels-idx1-ubyte
+cp -r good count
+{ u32 2049; u32 32; head -c 32 /dev/zero; } >count/train-labels-idx1-ubyte
 refuse 3 "32 labels for 64 images" $of_files --dataset count
-cp -r good none && { u32 2049; u32 0; } >none/train-labels-idx1-ubyte
+cp -r good none
+{ u32 2049; u32 0; } >none/train-labels-idx1-ubyte
 refuse 3 "none/train-labels-idx1-ubyte" $of_files --dataset none
-cp -r good missing && rm missing/t10k-labels-idx1-ubyte
+cp -r good missing
+rm missing/t10k-labels-idx1-ubyte
 refuse 3 "missing" $of_files --dataset missing
-cp -r good grey && { u32 2051; u32 64; u32 8; u32 8; head -c 4096 /dev/zero; } >grey/train-images-idx3-ubyte
-run $of_files --dataset grey -o from_grey
-case $code in 0 | 5) ;; *) fail "images of one colour: exit code $code: $(tail -n 1 err)" ;; esac
+cp -r good grey
+{ u32 2051; u32 64; u32 8; u32 8; head -c 4096 /dev/zero; } >grey/train-images-idx3-ubyte
+run pal-train $of_files --dataset grey -o from_grey
+expect "images of one colour: exit code $code: $(tail -n 1 err)" [ "$code" = 0 -o "$code" = 5 ]
 
 # Checkpoints.
-run $tiny --checkpoint-every 20 -o run
-expect_code 0 "a run to resume"
+trains $tiny --checkpoint-every 20 -o run
 last=run/checkpoints/step-56.safetensors
 refuse 3 "expected" ${tiny/8,8/8,16} --init-from run/checkpoints/final.safetensors
 refuse 3 "no such file" $tiny --init-from absent.safetensors
-refuse 3 "README" $tiny --resume "$2/README.md"
+refuse 3 "README" $tiny --resume "$source_folder/README.md"
 head -c 3000 $last >cut.safetensors
 refuse 3 "cut.safetensors" $tiny --resume cut.safetensors
 refuse 3 "cut.safetensors" $tiny --init-from cut.safetensors
-refuse 3 "not a Palindrome checkpoint" $tiny --resume "$2/tests/golden/dct_n4.safetensors"
+refuse 3 "not a Palindrome checkpoint" $tiny --resume "$source_folder/tests/golden/dct_n4.safetensors"
 refuse 2 "widths was 8,8, is 8,16" ${tiny/8,8/8,16} --resume $last
 refuse 2 "lr was 0.07, is 0.05" $tiny --resume $last --lr 0.05
 refuse 2 "mean was 0.286, is 0.5" $tiny --resume $last --mean 0.5
 refuse 2 "classes was 4, is 5" ${tiny/:4:/:5:} --resume $last
 cp -r run same
-run $tiny -o same
-expect_refusal 2 "already holds a run" "a folder that holds a run"
+refuses 2 "already holds a run" pal-train $tiny -o same
 expect_same {run,same}/checkpoints/step-56.safetensors
-run ${of_files/--epochs 1/--epochs 2} --dataset good --max-steps 3 -o changing
-expect_code 0 "a run on files"
+twice=${of_files/--epochs 1/--epochs 2}
+trains $twice --dataset good --max-steps 3 -o changing
 printf 'x' | dd of=good/train-images-idx3-ubyte bs=1 seek=100 conv=notrunc status=none
-run ${of_files/--epochs 1/--epochs 2} --dataset good --resume auto -o changing
-expect_refusal 2 "the data changed" "changed data"
-run ${of_files/--epochs 1/--epochs 2} --dataset good --resume auto --allow-data-change -o changing
-expect_code 0 "--allow-data-change"
+refuses 2 "the data changed" pal-train $twice --dataset good --resume auto -o changing
+trains $twice --dataset good --resume auto --allow-data-change -o changing
 
 cp -r run torn
 head -c 3000 $last >torn/checkpoints/step-56.safetensors
-run $tiny --checkpoint-every 20 --resume auto -o torn
-expect_code 0 "resuming past a torn checkpoint"
-grep -q "warning: .*step-56.safetensors" err || fail "no warning of the torn checkpoint: $(cat err)"
+trains $tiny --checkpoint-every 20 --resume auto -o torn
+expect_match "warning: .*step-56.safetensors" err "warning of the torn checkpoint"
 expect_same {run,torn}/checkpoints/final.safetensors
 expect_steps torn 56
 for file in torn/checkpoints/step-*; do : >"$file"; done
-run $tiny --checkpoint-every 20 --resume auto -o torn
-expect_refusal 3 "none of 2 step checkpoints is whole" "only torn checkpoints"
+refuses 3 "none of 2 step checkpoints is whole" \
+  pal-train $tiny --checkpoint-every 20 --resume auto -o torn
 
 cp -r run other_threads
 rm other_threads/checkpoints/step-56.safetensors
-run ${tiny/--threads 1/--threads 2} --resume auto -o other_threads
-expect_code 0 "other threads"
-grep -q "warning: .*threads" err || fail "no warning of other threads"
-run $tiny --init-from run/checkpoints/final.safetensors -o second
-expect_code 0 "--init-from"
-run $tiny --config run/config.toml --output again
-expect_code 0 "the effective configuration as a file"
-run --config run/config.toml --output again2 --quiet
-expect_code 0 "the effective configuration alone"
+trains ${tiny/--threads 1/--threads 2} --resume auto -o other_threads
+expect_match "warning: .*threads" err "warning of other threads"
+trains $tiny --init-from run/checkpoints/final.safetensors -o second
+trains $tiny --config run/config.toml --output again
+trains --config run/config.toml --output again2 --quiet
 expect_same {run,again2}/checkpoints/final.safetensors
 
-# Surroundings.
+# Folders and plans.
 : >file
-run $tiny -o file/run
-expect_refusal 4 "file/run" "a folder below a file"
-run $tiny -o /proc/run
-expect_refusal 4 "/proc/run" "a folder in /proc"
-run $tiny --dry-run -o dry
-expect_code 0 "--dry-run"
-[ ! -e dry ] || fail "--dry-run made a folder"
-grep -q "network parameters" out || fail "--dry-run: no plan"
-grep -q "activations: about .* KiB (of 5 blocks" out || fail "--dry-run: no plan of the memory"
-run $tiny --dry-run --activation-memory max -o dry
-grep -q "all blocks stored" out || fail "--activation-memory max: $(cat out)"
+refuses 4 "file/run" pal-train $tiny -o file/run
+refuses 4 "/proc/run" pal-train $tiny -o /proc/run
+trains $tiny --dry-run -o dry
+expect_not "--dry-run made a folder" [ -e dry ]
+expect_text "network parameters" out "--dry-run: plan"
+expect_match "activations: about .* KiB (of 5 blocks" out "--dry-run: plan of the memory"
+trains $tiny --dry-run --activation-memory max -o dry
+expect_text "all blocks stored" out "--activation-memory max"
 refuse 2 "expected auto, min, max or bytes" $tiny --activation-memory some
 refuse 4 "not even one image fits" $tiny --activation-memory 64
 refuse 4 "the least is" $tiny --activation-memory 64 --dry-run
@@ -167,45 +175,46 @@ refuse 4 "the least is" $tiny --activation-memory 64 --dry-run
 # Plans are kept: the peak of a step is what was promised.
 peak_of() { sed -n 's/.*"peak_activation_bytes": \([0-9]*\).*/\1/p' "$1/summary.json"; }
 for memory in min max; do
-  run $tiny --max-steps 3 --validate-every 0 --activation-memory $memory -o plan_$memory
-  expect_code 0 "--activation-memory $memory"
+  trains $tiny --max-steps 3 --validate-every 0 --activation-memory $memory -o plan_$memory
 done
 limit=$((($(peak_of plan_min) + $(peak_of plan_max)) / 2))
-run $tiny --max-steps 3 --validate-every 0 --activation-memory $limit -o plan_bytes
-expect_code 0 "--activation-memory BYTES"
-[ "$(peak_of plan_bytes)" -le $((limit + limit / 20)) ] ||
-  fail "--activation-memory $limit: $(peak_of plan_bytes) bytes"
+trains $tiny --max-steps 3 --validate-every 0 --activation-memory $limit -o plan_bytes
+expect "--activation-memory $limit: $(peak_of plan_bytes) bytes" \
+  [ "$(peak_of plan_bytes)" -le $((limit + limit / 20)) ]
+
+# Standard output, files and the environment.
 if [ -w /dev/full ]; then
-  timeout 60 "$train" $tiny --checkpoint-every 20 -o full >/dev/full 2>err
-  code=$?
+  code=0
+  timeout 60 "$train" $tiny --checkpoint-every 20 -o full >/dev/full 2>err || code=$?
   expect_refusal 4 "stdout" "a full stdout"
   expect_same {run,full}/checkpoints/final.safetensors
 fi
-timeout 60 "$train" $tiny --checkpoint-every 20 -o piped 2>err <&- | true
+timeout 60 "$train" $tiny --checkpoint-every 20 -o piped 2>err <&- | true || true
 expect_same {run,piped}/checkpoints/final.safetensors
-(ulimit -f 8 && timeout 60 "$train" $tiny -o limited >out 2>err)
-code=$?
+code=0
+(ulimit -f 8 && timeout 60 "$train" $tiny -o limited >out 2>err) || code=$?
 expect_refusal 4 "File too large" "a limit on files' sizes"
 expect_no_leftovers limited "a limit on files' sizes"
-(cd / && env -u HOME LC_ALL=xx_XX TZ=Mars timeout 60 "$train" $tiny --checkpoint-every 20 -o "$scratch/odd" >"$scratch/out" 2>"$scratch/err")
-code=$?
+code=0
+(cd / && env -u HOME LC_ALL=xx_XX TZ=Mars timeout 60 "$train" $tiny --checkpoint-every 20 \
+  -o "$scratch/odd") >out 2>err || code=$?
 expect_code 0 "odd surroundings"
 expect_same {run,odd}/checkpoints/final.safetensors
 if localedef -i de_DE -f UTF-8 ./de_DE.UTF-8 2>/dev/null; then
+  code=0
   env LOCPATH="$scratch" LC_ALL=de_DE.UTF-8 timeout 60 "$train" $tiny --checkpoint-every 20 \
-    --lr 0.07 -o comma >out 2>err
-  code=$?
+    --lr 0.07 -o comma >out 2>err || code=$?
   expect_code 0 "decimal comma"
   expect_same {run,comma}/checkpoints/final.safetensors
 else
-  echo "decimal comma: SKIPPED (no sources of such a locale)"
+  skip_part "decimal comma" "no sources of such a locale"
 fi
 
 # Numbers.
-run $tiny --checkpoint-every 1 --keep-checkpoints 3 --lr 1e6 --clip-grad 0 --burn-in 0 -o exploding
-expect_refusal 5 "step " "--lr 1e6"
-grep -qE "error: step [0-9]+: .*[a-z]+[.][0-9a-z_.]+" err || fail "--lr 1e6: no tensor in: $(cat err)"
+refuses 5 "step " pal-train $tiny --checkpoint-every 1 --keep-checkpoints 3 --lr 1e6 --clip-grad 0 \
+  --burn-in 0 -o exploding
+expect_match "error: step [0-9]\+: .*[a-z]\+[.][0-9a-z_.]\+" err "--lr 1e6: the tensor"
 expect_whole exploding "--lr 1e6"
-[ -n "$(newest exploding)" ] || fail "--lr 1e6: the last good checkpoint is gone"
+expect "--lr 1e6: the last good checkpoint is gone" [ -n "$(newest_step exploding)" ]
 
 finish_test "refusals and surroundings behave"

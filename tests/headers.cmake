@@ -5,6 +5,8 @@ find_package(Python3 QUIET COMPONENTS Interpreter)
 if(Python3_FOUND)
   add_test(NAME tests.include_check
            COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/include_check.py ${CMAKE_SOURCE_DIR})
+  add_test(NAME tests.citation_check
+           COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/citation_check.py ${CMAKE_SOURCE_DIR})
 endif()
 
 set(patterns runtime/*.h kernels/*/*.h autograd/*.h layers/*.h layers/*/*.h data/*/*.h experiments/*/*.h)

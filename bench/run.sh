@@ -8,7 +8,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-cmake --preset release ${PALINDROME_LIBTORCH:+-DPALINDROME_LIBTORCH=ON "-DCMAKE_PREFIX_PATH=$PALINDROME_LIBTORCH"} \
+cmake --preset release -DPALINDROME_BENCH=ON ${PALINDROME_LIBTORCH:+-DPALINDROME_LIBTORCH=ON "-DCMAKE_PREFIX_PATH=$PALINDROME_LIBTORCH"} \
   >/dev/null
 cmake --build --preset release --target bench_kernels activation_memory bench_train_step \
   bench_loader step_worker ${PALINDROME_LIBTORCH:+torch_step}

@@ -1,6 +1,6 @@
 # pal_library(folder [OPTIMIZE level] LINK <as target_link_libraries>): the static library
 # pal_<folder> of one folder. Only kernels and data need the full optimisation level; a lower one
-# elsewhere halves the build.
+# elsewhere halves the build. Under the sanitizers kernels alone are optimised.
 function(pal_library folder)
   cmake_parse_arguments(ARG "" "OPTIMIZE" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp
@@ -11,6 +11,9 @@ function(pal_library folder)
   endif()
   add_library(pal_${folder} STATIC ${sources})
   target_link_libraries(pal_${folder} PUBLIC pal_settings ${ARG_LINK})
+  if(PALINDROME_SANITIZE AND NOT folder STREQUAL "kernels")
+    set(ARG_OPTIMIZE -O0)
+  endif()
   if(ARG_OPTIMIZE)
     target_compile_options(pal_${folder} PRIVATE $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:${ARG_OPTIMIZE}>)
   endif()

@@ -13,7 +13,7 @@
 namespace pal {
 namespace {
 
-[[noreturn]] void fail_system(const std::string& name, const char* action) {
+[[noreturn]] void fail_reading(const std::string& name, const char* action) {
   const int reason = errno;
   fail(is_file_fault(reason) ? ErrorKind::data : ErrorKind::environment, "{}: cannot {}: {}", name,
        action, std::strerror(reason));
@@ -47,10 +47,10 @@ void MemoryReader::read(int64_t offset, std::span<uint8_t> out) const {
 FileReader::FileReader(const std::string& path, std::string name)
     : name_(std::move(name)),
       file_(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
-  if (file_ < 0) fail_system(name_, "open");
+  if (file_ < 0) fail_reading(name_, "open");
   try {
     struct stat info {};
-    if (::fstat(file_, &info) != 0) fail_system(name_, "examine");
+    if (::fstat(file_, &info) != 0) fail_reading(name_, "examine");
     if (!S_ISREG(info.st_mode)) fail(ErrorKind::data, "{}: expected a regular file", name_);
     stamp_ = stamp_of(info);
   } catch (...) {
@@ -66,7 +66,7 @@ void FileReader::read(int64_t offset, std::span<uint8_t> out) const {
   while (!out.empty()) {
     const ssize_t got = ::pread(file_, out.data(), out.size(), offset);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail_system(name_, "read");
+    if (got < 0) fail_reading(name_, "read");
     if (got == 0) fail_short(name_, offset);
     out = out.subspan(static_cast<size_t>(got));
     offset += got;

@@ -58,4 +58,10 @@ std::string one_line(std::string_view text) {
   return out;
 }
 
+std::string_view trimmed(std::string_view text, std::string_view space) {
+  const size_t first = text.find_first_not_of(space);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(space) + 1 - first);
+}
+
 }  // namespace pal

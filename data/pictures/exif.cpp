@@ -5,7 +5,7 @@
 namespace pal {
 namespace {
 
-constexpr uint8_t kPrefix[] = {'E', 'x', 'i', 'f', 0, 0};
+constexpr uint8_t kMark[] = {'E', 'x', 'i', 'f', 0, 0};
 constexpr uint32_t kTiffVersion = 42;
 constexpr uint32_t kOrientationTag = 0x0112;
 constexpr uint32_t kShort = 3;
@@ -45,8 +45,8 @@ class TiffReader {
 }  // namespace
 
 std::optional<int> exif_orientation(std::span<const uint8_t> exif) {
-  if (exif.size() >= sizeof kPrefix && std::equal(kPrefix, kPrefix + sizeof kPrefix, exif.begin()))
-    exif = exif.subspan(sizeof kPrefix);
+  if (exif.size() >= sizeof kMark && std::equal(kMark, kMark + sizeof kMark, exif.begin()))
+    exif = exif.subspan(sizeof kMark);
   TiffReader tiff(exif);
   if (tiff.short_at(2) != kTiffVersion) return std::nullopt;
   const size_t folder = tiff.long_at(4);

@@ -33,6 +33,9 @@ ImageHeader read_jpeg_header(std::span<const uint8_t> bytes, const std::string& 
 Image decode_jpeg_region(std::span<const uint8_t> bytes, const std::string& name,
                          const ImageLimits& limits, const Region& region, int shrink = 1);
 
+/// Warnings of a decoder that are reported for one picture.
+inline constexpr size_t kMaxDecoderWarnings = 8;
+
 /// Throws data if a header's size, in pixels, is empty or beyond the limit.
 void check_image_size(int64_t width, int64_t height, const std::string& name,
                       const ImageLimits& limits);

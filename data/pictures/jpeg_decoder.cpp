@@ -27,7 +27,6 @@
 namespace pal {
 namespace {
 
-constexpr size_t kMaxWarnings = 8;
 constexpr unsigned kExifMarker = JPEG_APP0 + 1;
 /// A scan costs time in proportion to the picture even if it holds nothing: the product of scans
 /// and pixels is limited to this many times the largest picture.
@@ -100,7 +99,7 @@ class JpegDecoder {
     guard_.leave();
   }
   void note(const std::string& text) {
-    if (warnings_.size() < kMaxWarnings &&
+    if (warnings_.size() < kMaxDecoderWarnings &&
         std::find(warnings_.begin(), warnings_.end(), text) == warnings_.end())
       warnings_.push_back(text);
   }

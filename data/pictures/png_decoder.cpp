@@ -10,7 +10,6 @@
 namespace pal {
 namespace {
 
-constexpr size_t kMaxWarnings = 8;
 /// Deflate cannot expand a byte to more than this (zlib's technical notes).
 constexpr uint64_t kMaxExpansion = 1032;
 constexpr png_alloc_size_t kMaxChunk = 8 << 20;
@@ -80,7 +79,7 @@ class PngDecoder {
     const bool surplus = text_.find("xtra compressed data") != std::string::npos ||
                          text_.find("oo much image data") != std::string::npos;
     if (text_.rfind("IDAT:", 0) == 0 && !surplus) guard_.leave();
-    if (warnings_.size() < kMaxWarnings &&
+    if (warnings_.size() < kMaxDecoderWarnings &&
         std::find(warnings_.begin(), warnings_.end(), text_) == warnings_.end())
       warnings_.push_back(text_);
   }

@@ -10,12 +10,6 @@ namespace {
 
 constexpr std::string_view kSpace = " \t";
 
-std::string_view trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
-}
-
 bool has_control(std::string_view text) {
   for (const char c : text)
     if ((static_cast<uint8_t>(c) < 0x20 && c != '\t') || c == 0x7f) return true;
@@ -28,7 +22,7 @@ ClassEntry entry_of(std::string_view line) {
   entry.name = line;
   if (space == std::string_view::npos) return entry;
   entry.id = line.substr(0, space);
-  entry.rest = trimmed(line.substr(space));
+  entry.rest = trimmed(line.substr(space), kSpace);
   return entry;
 }
 
@@ -46,7 +40,7 @@ std::vector<ClassEntry> parse_class_lines(std::span<const uint8_t> bytes, const 
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
-    line = trimmed(line);
+    line = trimmed(line, kSpace);
     if (line.empty()) fail(ErrorKind::data, "{}:{}: a blank line, expected a name", file, number);
     if (valid_utf8_length(line) < line.size() || has_control(line))
       fail(ErrorKind::data, "{}:{}: {} is not a name in UTF-8", file, number,

@@ -14,7 +14,7 @@
 namespace pal {
 namespace {
 
-constexpr int64_t kMostBytes = 16 << 20;
+constexpr int64_t kMostNameBytes = 16 << 20;
 
 struct ClassList {
   std::vector<ClassEntry> entries;
@@ -22,7 +22,7 @@ struct ClassList {
 };
 
 ClassList read_list(const std::string& path) {
-  const auto bytes = read_file(path, kMostBytes);
+  const auto bytes = read_file(path, kMostNameBytes);
   const auto first = std::ranges::find_if(bytes, [](uint8_t byte) {
     return byte != ' ' && byte != '\t' && byte != '\r' && byte != '\n';
   });

@@ -16,7 +16,7 @@
 namespace pal {
 namespace {
 
-constexpr const char* kCacheKind = "folder1";
+constexpr const char* kFolderCache = "folder1";
 
 CacheWriter pack(const FolderIndex& index) {
   CacheWriter writer;
@@ -74,7 +74,7 @@ std::optional<FolderIndex> recall(const IndexCache& cache, const std::string& ro
 FolderIndex open_index(const std::string& root, const std::string& cache_folder) {
   std::error_code ignored;
   const auto absolute = std::filesystem::absolute(root, ignored).lexically_normal().string();
-  const IndexCache cache(cache_folder, kCacheKind, absolute);
+  const IndexCache cache(cache_folder, kFolderCache, absolute);
   if (auto index = recall(cache, root)) return std::move(*index);
   FolderIndex index = index_folders(root);
   if (index.settled) cache.store(pack(index));

@@ -14,7 +14,7 @@
 namespace pal {
 namespace {
 
-constexpr const char* kCacheKind = "shards1";
+constexpr const char* kShardCache = "shards1";
 
 CacheWriter pack(const ShardIndex& index) {
   CacheWriter writer;
@@ -99,7 +99,7 @@ ShardIndex open_shards(const std::vector<std::string>& paths, const std::string&
   std::error_code ignored;
   for (const std::string& path : paths)
     key += std::filesystem::absolute(path, ignored).lexically_normal().string() + '\0';
-  const IndexCache cache(cache_folder, kCacheKind, key);
+  const IndexCache cache(cache_folder, kShardCache, key);
   if (auto index = recall(cache, paths)) return std::move(*index);
   const int64_t started = stamp_clock();
   ShardIndex index = index_shards(paths);

@@ -11,18 +11,11 @@
 namespace pal {
 namespace {
 
-constexpr size_t kMostDigits = 64;
+constexpr size_t kMostLabelDigits = 64;
 constexpr int kMostDepth = 64;
 
 std::string_view as_text(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr const char* kSpace = " \t\r\n";
-  const size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
 }
 
 /// Looks for the label in a JSON object and at nothing else in it.
@@ -97,11 +90,11 @@ class LabelFinder : public nlohmann::json_sax<nlohmann::json> {
 
 int32_t parse_cls(std::span<const uint8_t> bytes, const std::string& where) {
   const std::string_view text = trimmed(as_text(bytes));
-  const bool digits = !text.empty() && text.size() <= kMostDigits &&
+  const bool digits = !text.empty() && text.size() <= kMostLabelDigits &&
                       text.find_first_not_of("0123456789") == std::string_view::npos;
   if (!digits)
     fail(ErrorKind::data, "{}: the label is \"{}\", expected a number", where,
-         one_line(text.substr(0, kMostDigits)));
+         one_line(text.substr(0, kMostLabelDigits)));
   int32_t value = 0;
   const auto error = std::from_chars(text.data(), text.data() + text.size(), value).ec;
   if (error != std::errc() || value >= kMaxClasses)

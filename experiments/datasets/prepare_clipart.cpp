@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPackage = "openclipart-png";
 constexpr const char* kFolder = "/usr/share/openclipart/png";
-constexpr int64_t kMostBytes = 1 << 30;
+constexpr int64_t kMostPictureBytes = 1 << 30;
 
 struct ClipartClass {
   const char* name;
@@ -26,16 +26,16 @@ struct ClipartClass {
 };
 /// The folders with enough pictures of things that look alike; not icons, patterns and stars, which
 /// a program drew by the hundred.
-constexpr ClipartClass kClasses[] = {{"animals", "animals"},
-                                     {"buildings", "buildings"},
-                                     {"flags", "signs_and_symbols/flags"},
-                                     {"food", "food"},
-                                     {"geography", "geography"},
-                                     {"office", "office"},
-                                     {"people", "people"},
-                                     {"recreation", "recreation"},
-                                     {"tools", "tools"},
-                                     {"transportation", "transportation"}};
+constexpr ClipartClass kClipartClasses[] = {{"animals", "animals"},
+                                            {"buildings", "buildings"},
+                                            {"flags", "signs_and_symbols/flags"},
+                                            {"food", "food"},
+                                            {"geography", "geography"},
+                                            {"office", "office"},
+                                            {"people", "people"},
+                                            {"recreation", "recreation"},
+                                            {"tools", "tools"},
+                                            {"transportation", "transportation"}};
 
 /// The pictures of one class: paths below its folder.
 struct ClassFiles {
@@ -57,8 +57,8 @@ ClassFiles list_class(const std::string& folder, const PrepareOptions& o) {
       continue;
     }
     const std::string path = at->path().string();
-    const ImageHeader header =
-        read_image_header(read_file(path, kMostBytes), path, {.max_pixels = int64_t{1} << 40});
+    const ImageHeader header = read_image_header(read_file(path, kMostPictureBytes), path,
+                                                 {.max_pixels = int64_t{1} << 40});
     if (header.width > o.max_pixels / header.height)
       ++found.too_large;
     else
@@ -121,7 +121,7 @@ PreparedSet prepare_clipart(const PrepareOptions& o) {
   PreparedSet made{set.folder(), true};
   int64_t links = 0;
   std::string counts;
-  for (const auto& [name, place] : kClasses) {
+  for (const auto& [name, place] : kClipartClasses) {
     o.show(fmt::format("clipart: {}", name));
     const std::string from = package.path(kFolder) + "/" + place;
     const ClassFiles found = list_class(from, o);

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiments/measures/batch_norm_average.h"
 #include "experiments/measures/gaussian_baseline.h"
+#include "experiments/measures/model_fit.h"
+#include "experiments/report/evaluation_csv.h"
 #include "kernels/resample/dct.h"
 #include "runtime/allocator.h"
 #include "runtime/error.h"

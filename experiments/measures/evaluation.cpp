@@ -53,14 +53,6 @@ double mean_of(const Tensor& values, int64_t first, int64_t count) {
   return std::accumulate(begin, begin + count, 0.0) / static_cast<double>(count);
 }
 
-/// A text as one field of a CSV line (RFC 4180).
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
 double log_sum_exp(std::span<const double> values) {
   const double most = std::ranges::max(values);
   double sum = 0.0;
@@ -147,57 +139,6 @@ std::vector<double> log_densities(const EvaluationResult& result) {
   values.reserve(result.images.size());
   for (const ImageResult& image : result.images) values.push_back(image.log_density);
   return values;
-}
-
-void expect_images_fit(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set) {
-  const ModelConfig& config = loaded.model->config();
-  expect(set.channels == config.channels && set.height == config.image_size &&
-             set.width == config.image_size,
-         "{}: made for images of {}x{} with {} channel(s), but {} has {}x{} with {}", path,
-         config.image_size, config.image_size, config.channels, set.name, set.width, set.height,
-         set.channels);
-  const auto channels = static_cast<size_t>(config.channels);
-  if (loaded.input.mean.size() != channels || loaded.input.std.size() != channels)
-    fail(ErrorKind::data, "{}: {} means and {} deviations for {} channel(s)", path,
-         loaded.input.mean.size(), loaded.input.std.size(), config.channels);
-  for (const float s : loaded.input.std)
-    if (!(s > 0.0F)) fail(ErrorKind::data, "{}: std: expected numbers above 0, got {}", path, s);
-}
-
-void expect_classes_fit(const LoadedModel& loaded, const std::string& path,
-                        const DatasetInfo& set) {
-  const int64_t classes = loaded.model->config().classes;
-  if (set.classes() == classes) return;
-  const bool more = set.classes() > classes;
-  const auto& names = more ? set.class_names : loaded.input.class_names;
-  const auto first = static_cast<size_t>(std::min(set.classes(), classes));
-  fail(ErrorKind::usage, "{}: a model of {} classes, but {} has {} (the first extra one is '{}')",
-       path, classes, set.name, set.classes(), first < names.size() ? names[first] : "?");
-}
-
-void reaverage_batch_norm(Model& model, Batches& loader, int64_t batches) {
-  expect(batches >= 1, "reaverage_batch_norm: expected at least one batch, got {}", batches);
-  for (int64_t k = 0; k < batches; ++k) {
-    model.set_average_count(k + 1);
-    model.update_statistics(loader.batch(k / loader.steps(), k % loader.steps()).images);
-  }
-  model.set_average_count(0);
-}
-
-std::string to_csv(const EvaluationResult& result, const Dataset& set) {
-  std::string text =
-      "index,name,label,predicted,rank,confidence,entropy,ce,loss_y,loss_x,loss_class,"
-      "log_density\n";
-  for (const ImageResult& r : result.images) {
-    fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{},{},{},{},", r.index,
-                   csv_field(set.item_name(r.index)), r.label, r.predicted, r.rank, r.confidence,
-                   r.entropy, r.cross_entropy, r.loss_y);
-    if (result.has_density)
-      fmt::format_to(std::back_inserter(text), "{},{},{}\n", r.loss_x, r.loss_class, r.log_density);
-    else
-      text += ",,\n";
-  }
-  return text;
 }
 
 }  // namespace pal

@@ -51,17 +51,4 @@ EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Data
 /// The ln q(x) / D of each image: the scores of out-of-distribution tests.
 std::vector<double> log_densities(const EvaluationResult& result);
 
-/// Throws usage, naming both sides, unless the set's images fit the model's inputs.
-void expect_images_fit(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set);
-/// The same for the number of classes.
-void expect_classes_fit(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set);
-
-/// Replaces the running statistics of all batch norms by the mean over `batches` batches of the
-/// loader, weights unchanged (experiments/measures/README.md, 9).
-void reaverage_batch_norm(Model& model, Batches& loader, int64_t batches);
-
-/// One line per image, with a header: index, name, label, predicted, rank, confidence, entropy,
-/// losses and log-density; the last four are empty if the model only classifies.
-std::string to_csv(const EvaluationResult& result, const Dataset& set);
-
 }  // namespace pal

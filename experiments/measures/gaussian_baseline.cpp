@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiments/measures/metrics.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"
 
 namespace pal {
 namespace {
 
-constexpr double kLevels = 255.0;
-constexpr int64_t kBatch = 256;
+constexpr int64_t kFitBatch = 256;
 /// Mean and variance of uniform noise on [0, 1), in levels.
 constexpr double kNoiseMean = 0.5;
 constexpr double kNoiseVariance = 1.0 / 12.0;
@@ -23,7 +23,7 @@ GaussianBaseline fit_gaussian(const Dataset& set, LoaderOptions options) {
   options.mean.assign(channels, 0.0F);
   options.std.assign(channels, 1.0F);
   options.device = Device();
-  options.batch_size = kBatch;
+  options.batch_size = kFitBatch;
   const auto batches = set.batches(evaluation_options(options));
   const int64_t size = set.info().height * set.info().width * set.info().channels;
   // Levels add up exactly in integers, so any order gives the same moments.

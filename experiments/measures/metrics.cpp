@@ -9,7 +9,6 @@
 namespace pal {
 namespace {
 
-constexpr double kLevels = 255.0;
 constexpr double kPaperConstant = 7.078;
 constexpr int32_t kTop = 5;
 

@@ -9,6 +9,9 @@
 // other shares lie in [0, 1].
 namespace pal {
 
+/// A grey level is 1/kLevels wide in [0, 1].
+inline constexpr double kLevels = 255.0;
+
 /// What an evaluation keeps of one image. Losses in nats, those of densities per dimension.
 struct ImageResult {
   int64_t index = 0;  ///< in the image set

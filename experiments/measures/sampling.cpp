@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "data/batches/memory_loader.h"
+#include "experiments/measures/metrics.h"
 #include "kernels/arrays/reduce.h"
 #include "kernels/common/backend.h"
 #include "runtime/error.h"
@@ -13,8 +14,7 @@
 namespace pal {
 namespace {
 
-constexpr int64_t kBatch = 100;
-constexpr float kLevels = 255.0F;
+constexpr int64_t kSampleBatch = 100;
 
 /// One stream per class and sample.
 uint64_t sample_stream(int64_t y, int64_t i) {
@@ -72,8 +72,8 @@ Tensor network_images(const Dataset& set, const InputSpec& input,
 Tensor encode(IbInn& model, const Tensor& images) {
   const NoGradGuard no_grad;
   Tensor z = Tensor::empty({images.size(0), model.dims()}, DType::f32, Tag::data);
-  for (int64_t first = 0; first < z.size(0); first += kBatch) {
-    const int64_t count = std::min(kBatch, z.size(0) - first);
+  for (int64_t first = 0; first < z.size(0); first += kSampleBatch) {
+    const int64_t count = std::min(kSampleBatch, z.size(0) - first);
     const Variable batch(images.slice_batch(first, count).to(model.device(), Tag::data));
     z.slice_batch(first, count).copy_from(model.forward(batch, Phase::evaluate).y.value());
   }
@@ -84,8 +84,8 @@ Tensor decode(const IbInn& model, const Tensor& z) {
   const ModelConfig& config = model.config();
   Tensor images = Tensor::empty({z.size(0), config.image_size, config.image_size, config.channels},
                                 DType::f32, Tag::data);
-  for (int64_t first = 0; first < z.size(0); first += kBatch) {
-    const int64_t count = std::min(kBatch, z.size(0) - first);
+  for (int64_t first = 0; first < z.size(0); first += kSampleBatch) {
+    const int64_t count = std::min(kSampleBatch, z.size(0) - first);
     images.slice_batch(first, count)
         .copy_from(model.inverse(z.slice_batch(first, count).to(model.device(), Tag::data)));
   }
@@ -113,7 +113,8 @@ std::vector<Image> to_pictures(const Tensor& images, const InputSpec& input) {
     const float* x = dense.data<float>() + i * values;
     for (int64_t k = 0; k < values; ++k) {
       const auto c = static_cast<size_t>(k % channels);
-      const float level = std::clamp(x[k] * input.std[c] + input.mean[c], 0.0F, 1.0F) * kLevels;
+      const float level =
+          std::clamp(x[k] * input.std[c] + input.mean[c], 0.0F, 1.0F) * static_cast<float>(kLevels);
       picture.pixels.push_back(static_cast<uint8_t>(std::lround(level)));
     }
     pictures.push_back(std::move(picture));

@@ -10,7 +10,7 @@
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/command_line/run_options.h"
-#include "experiments/measures/evaluation.h"
+#include "experiments/measures/model_fit.h"
 #include "experiments/measures/sampling.h"
 #include "experiments/training/training_recipe.h"
 #include "runtime/error.h"

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/measures/batch_norm_average.h"
 #include "kernels/loss/softmax.h"
 #include "runtime/error.h"
 #include "runtime/file.h"

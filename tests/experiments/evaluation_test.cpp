@@ -7,6 +7,9 @@
 
 #include "data/batches/memory_loader.h"
 #include "data/sets/synthetic.h"
+#include "experiments/measures/batch_norm_average.h"
+#include "experiments/measures/model_fit.h"
+#include "experiments/report/evaluation_csv.h"
 #include "layers/models/ib_inn.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"

@@ -1,0 +1,16 @@
+#include "experiments/measures/batch_norm_average.h"
+
+#include "runtime/error.h"
+
+namespace pal {
+
+void reaverage_batch_norm(Model& model, Batches& loader, int64_t batches) {
+  expect(batches >= 1, "reaverage_batch_norm: expected at least one batch, got {}", batches);
+  for (int64_t k = 0; k < batches; ++k) {
+    model.set_average_count(k + 1);
+    model.update_statistics(loader.batch(k / loader.steps(), k % loader.steps()).images);
+  }
+  model.set_average_count(0);
+}
+
+}  // namespace pal

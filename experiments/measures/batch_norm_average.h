@@ -1,0 +1,13 @@
+#pragma once
+#include <cstdint>
+
+#include "data/batches/batches.h"
+#include "layers/models/model.h"
+
+namespace pal {
+
+/// Replaces the running statistics of all batch norms by the mean over `batches` batches of the
+/// loader, weights unchanged (experiments/measures/README.md, 9).
+void reaverage_batch_norm(Model& model, Batches& loader, int64_t batches);
+
+}  // namespace pal

@@ -1,6 +1,19 @@
+# pal_rooms_at_once(target sources...): one compiler run for all sources of a room. Names in anonymous
+# namespaces must then differ within a room; each source still compiles alone in the other builds.
+function(pal_rooms_at_once target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  # GCC takes a source that another one includes for a header, where this would be a fault.
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+  foreach(source ${ARGN})
+    get_filename_component(room ${source} DIRECTORY)
+    get_filename_component(room ${room} NAME)
+    set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${room})
+  endforeach()
+endfunction()
+
 # pal_library(folder [OPTIMIZE level] LINK <as target_link_libraries>): the static library
 # pal_<folder> of one folder. Only kernels and data need the full optimisation level; a lower one
-# elsewhere halves the build. Under the sanitizers kernels alone are optimised.
+# elsewhere halves the build.
 function(pal_library folder)
   cmake_parse_arguments(ARG "" "OPTIMIZE" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp
@@ -11,8 +24,9 @@ function(pal_library folder)
   endif()
   add_library(pal_${folder} STATIC ${sources})
   target_link_libraries(pal_${folder} PUBLIC pal_settings ${ARG_LINK})
-  if(PALINDROME_SANITIZE AND NOT folder STREQUAL "kernels")
+  if(PALINDROME_QUICK AND NOT folder STREQUAL "kernels")
     set(ARG_OPTIMIZE -O0)
+    pal_rooms_at_once(pal_${folder} ${sources})
   endif()
   if(ARG_OPTIMIZE)
     target_compile_options(pal_${folder} PRIVATE $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:${ARG_OPTIMIZE}>)

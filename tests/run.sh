@@ -19,10 +19,10 @@ if ! command -v nvcc >/dev/null; then
 elif ! has_cudnn; then
   echo "CUDA: SKIPPED (nvcc, but no cuDNN, so the CUDA backend is not compiled)"
 else
-  cmake --preset cuda -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=OFF
-  cmake --build --preset cuda --target pal-train pal-evaluate pal-sample pal-inspect test_cuda \
+  cmake --preset cuda-tests
+  cmake --build --preset cuda-tests --target pal-train pal-evaluate pal-sample pal-inspect test_cuda \
     test_cudnn_plans
-  ctest --preset cuda -L cuda -j "$(nproc)" "$@"
+  ctest --preset cuda-tests -L cuda -j "$(nproc)" "$@"
 fi
 
 cmake --preset emulated -DPALINDROME_TESTS=ON

@@ -21,7 +21,7 @@ endfunction()
 if(PALINDROME_WERROR)
   pal_cxx_options(-Werror)
 endif()
-pal_cxx_options(-Wall -Wextra -Wpedantic -Wshadow
+pal_cxx_options(-pipe -Wall -Wextra -Wpedantic -Wshadow
   # errno and floating-point traps keep the compiler from vectorising exp, sqrt and rounding;
   # neither changes a value, unlike -ffast-math, which is never used.
   -fno-math-errno -fno-trapping-math)

@@ -66,7 +66,7 @@ function(pal_cuda_sources target folder)
   target_compile_definitions(${target} PUBLIC PAL_CUDA)
   if(PALINDROME_EMULATE)
     set_source_files_properties(${sources} TARGET_DIRECTORY ${target} PROPERTIES
-      LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas")
+      LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-O1;-Wno-unknown-pragmas")
     target_compile_definitions(${target} PUBLIC PAL_EMULATE_CUDA)
     target_link_libraries(${target} PUBLIC pal_emulator)
     if(folder STREQUAL "kernels")

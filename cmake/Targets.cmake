@@ -1,5 +1,6 @@
-# pal_rooms_at_once(target sources...): one compiler run for all sources of a room. Names in anonymous
-# namespaces must then differ within a room; each source still compiles alone in the other builds.
+# pal_rooms_at_once(target sources...): one compiler run for up to eight sources of a room. Names in
+# anonymous namespaces must then differ within a room; each source still compiles alone in the other
+# builds.
 function(pal_rooms_at_once target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
   # GCC takes a source that another one includes for a header, where this would be a fault.
@@ -7,7 +8,9 @@ function(pal_rooms_at_once target)
   foreach(source ${ARGN})
     get_filename_component(room ${source} DIRECTORY)
     get_filename_component(room ${room} NAME)
-    set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${room})
+    math(EXPR ${room}_size "${${room}_size} + 1")
+    math(EXPR part "${${room}_size} / 8")
+    set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${room}_${part})
   endforeach()
 endfunction()
 
@@ -24,9 +27,11 @@ function(pal_library folder)
   endif()
   add_library(pal_${folder} STATIC ${sources})
   target_link_libraries(pal_${folder} PUBLIC pal_settings ${ARG_LINK})
-  if(PALINDROME_QUICK AND NOT folder STREQUAL "kernels")
+  if(PALINDROME_QUICK)
     set(ARG_OPTIMIZE -O0)
-    pal_rooms_at_once(pal_${folder} ${sources})
+    if(NOT folder STREQUAL "kernels")
+      pal_rooms_at_once(pal_${folder} ${sources})
+    endif()
   endif()
   if(ARG_OPTIMIZE)
     target_compile_options(pal_${folder} PRIVATE $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:${ARG_OPTIMIZE}>)

@@ -3,11 +3,11 @@
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 
 #include "data/pictures/image_file.h"
 #include "experiments/datasets/jobs.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -60,7 +60,7 @@ std::string to_json(const CheckResult& result) {
   json["bad"] = nlohmann::ordered_json::array();
   for (const BadPicture& picture : result.bad)
     json["bad"].push_back({{"file", picture.file}, {"reason", picture.reason}});
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(json, -1, BadUtf8::replaced);
 }
 
 }  // namespace pal

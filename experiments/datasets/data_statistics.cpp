@@ -6,13 +6,13 @@
 #include <cmath>
 #include <limits>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <span>
 
 #include "data/pictures/image_file.h"
 #include "experiments/datasets/jobs.h"
 #include "experiments/report/text_table.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -193,7 +193,7 @@ std::string to_json(const std::vector<PartStatistics>& parts, const TransformSpe
                              {"std", first(part.std)},
                              {"classes", classes}});
   }
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(json, -1, BadUtf8::replaced);
 }
 
 }  // namespace pal

@@ -6,7 +6,6 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <span>
 
 #include "data/archives/byte_source.h"
@@ -17,6 +16,7 @@
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/torch_file.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 #include "runtime/random_reader.h"
 
 namespace pal {
@@ -232,7 +232,7 @@ std::string to_json(const FileReport& report) {
     if (report.kind == "tar") json["samples"] = report.samples;
     if (report.kind == "idx") json["shape"] = report.shape;
   }
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(json, -1, BadUtf8::replaced);
 }
 
 std::string to_text(const FileReport& report) {

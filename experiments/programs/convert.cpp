@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "data/sources/class_names.h"
 #include "experiments/command_line/data_options.h"
@@ -12,6 +11,7 @@
 #include "layers/checkpoint/torch_file.h"
 #include "layers/models/import_model.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 #include "runtime/random_reader.h"
 
 namespace {
@@ -82,8 +82,8 @@ Answer convert_model(const TensorSource& source, const Options& o) {
   if (!o.class_names.empty()) input.class_names = read_class_names(o.class_names);
   ImportedModel imported = import_model(source, input);
   const InputSpec scaled = input_spec(o.mean, o.std, imported.config.channels);
-  imported.checkpoint.metadata["mean"] = Json(scaled.mean).dump();
-  imported.checkpoint.metadata["std"] = Json(scaled.std).dump();
+  imported.checkpoint.metadata["mean"] = json_text(Json(scaled.mean));
+  imported.checkpoint.metadata["std"] = json_text(Json(scaled.std));
   save_checkpoint(o.output, imported.checkpoint);
   if (!imported.non_finite.empty())
     print_warning(fmt::format("{}: {} tensors have values that are not finite, {} first",
@@ -107,11 +107,11 @@ std::string to_json(const Options& o, const Answer& answer) {
                {"tensors", answer.tensors}};
   if (answer.config) {
     json["architecture"] = answer.config->arch;
-    json["configuration"] = Json::parse(pal::to_json(*answer.config));
+    json["configuration"] = parse_ordered_json(pal::to_json(*answer.config));
     json["parameters"] = answer.parameters;
     json["ignored"] = answer.ignored;
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json, -1, BadUtf8::replaced);
 }
 
 std::string to_text(const Options& o, const Answer& answer) {

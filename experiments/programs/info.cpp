@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "experiments/command_line/program.h"
 #include "experiments/planning/memory_plan.h"
@@ -13,6 +12,7 @@
 #include "runtime/allocator.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 namespace {
 
@@ -176,7 +176,7 @@ Json shape_json(const Shape& shape) {
 
 std::string to_json(const ModelSummary& model, int64_t batch) {
   Json json = {{"architecture", model.config.arch},
-               {"configuration", Json::parse(to_json(model.config))},
+               {"configuration", parse_ordered_json(to_json(model.config))},
                {"parameters_network", model.parameters_network},
                {"parameters_total", model.parameters_total},
                {"multiply_adds", model.multiply_adds},
@@ -194,7 +194,7 @@ std::string to_json(const ModelSummary& model, int64_t batch) {
                               {"parameters", block.parameters},
                               {"multiply_adds", block.multiply_adds},
                               {"multiply_adds_dense_mixing", block.dense_mixing}});
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json, -1, BadUtf8::replaced);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "data/pictures/image_grid.h"
@@ -14,6 +13,7 @@
 #include "experiments/measures/sampling.h"
 #include "experiments/training/training_recipe.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 #include "runtime/log.h"
 
 namespace {
@@ -98,7 +98,7 @@ void answer(const Options& o, int64_t pictures, nlohmann::ordered_json json,
   }
   json["images"] = pictures;
   json["output"] = o.output;
-  print_result(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  print_result(json_text(json, -1, BadUtf8::replaced));
 }
 
 /// The test images that reconstructions and interpolations start from.

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "experiments/report/text_table.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -191,18 +191,18 @@ std::string to_json(const CheckpointReport& report) {
     json["ood"] = ood_json(*report.ood);
   }
   json["peak_bytes"] = report.peak_bytes;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json, -1, BadUtf8::replaced);
 }
 
 void merge_summary(const std::string& path, const CheckpointReport& report) {
   Json summary = Json::object();
   if (std::filesystem::exists(path)) {
     const auto bytes = read_file(path, int64_t{1} << 24);
-    summary = Json::parse(bytes.begin(), bytes.end(), nullptr, false);
+    summary = parse_ordered_json(std::string(bytes.begin(), bytes.end()));
     if (!summary.is_object()) fail(ErrorKind::data, "{}: expected a JSON object", path);
   }
-  summary.update(Json::parse(to_json(report)));
-  write_atomic(path, summary.dump(2) + "\n");
+  summary.update(parse_ordered_json(to_json(report)));
+  write_atomic(path, json_text(summary, 2) + "\n");
 }
 
 }  // namespace pal

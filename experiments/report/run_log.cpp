@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "runtime/error.h"
+#include "runtime/json.h"
 #include "runtime/log.h"
 
 namespace pal {
@@ -17,7 +17,7 @@ namespace pal {
 std::string json_number(double value) {
   if (std::isnan(value)) return "\"nan\"";
   if (std::isinf(value)) return value > 0 ? "\"inf\"" : "\"-inf\"";
-  return nlohmann::json(value).dump();
+  return json_text(nlohmann::json(value));
 }
 
 MetricsRow& MetricsRow::set(const std::string& key, double value) {
@@ -27,8 +27,7 @@ MetricsRow& MetricsRow::set_count(const std::string& key, long long value) {
   return set_json(key, std::to_string(value));
 }
 MetricsRow& MetricsRow::set_text(const std::string& key, const std::string& value) {
-  return set_json(
-      key, nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return set_json(key, json_text(nlohmann::json(value), -1, BadUtf8::replaced));
 }
 MetricsRow& MetricsRow::set_json(const std::string& key, const std::string& json) {
   entries_.emplace_back(key, json);

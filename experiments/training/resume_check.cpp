@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "experiments/training/train_setup.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 #include "runtime/log.h"
 #include "runtime/parallel.h"
 
@@ -51,14 +51,14 @@ void check_resume(const TrainSetup& setup, const Checkpoint& checkpoint, const s
   const InputSpec& own_input = setup.data.input();
   differences.compare("mean", input.mean, own_input.mean);
   differences.compare("std", input.std, own_input.std);
-  const auto recipe = nlohmann::json::parse(entry_of(checkpoint, "recipe"), nullptr, false);
+  const auto recipe = parse_json(entry_of(checkpoint, "recipe"));
   if (!recipe.is_object())
     fail(ErrorKind::data, "{}: holds no training recipe; use --init-from to start from its weights",
          path);
-  const auto own_recipe = nlohmann::ordered_json::parse(recipe_json(setup.options));
+  const auto own_recipe = parse_ordered_json(recipe_json(setup.options));
   for (const auto& [key, now] : own_recipe.items())
-    differences.compare(key, recipe.contains(key) ? recipe[key].dump() : std::string("unset"),
-                        now.dump());
+    differences.compare(key, recipe.contains(key) ? json_text(recipe[key]) : std::string("unset"),
+                        json_text(now));
   const bool same_data_expected = !setup.options.allow_data_change;
   if (input.class_names != own_input.class_names && same_data_expected)
     differences.add("classes: " + class_difference(input.class_names, own_input.class_names));

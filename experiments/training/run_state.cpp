@@ -1,10 +1,10 @@
 #include "experiments/training/run_state.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "experiments/training/train_setup.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 namespace pal {
 
@@ -35,11 +35,11 @@ std::string run_state_json(const RunState& state) {
                                        {"best_density", state.best_density},
                                        {"has_best", state.has_best},
                                        {"finetune_from", state.finetune_from}};
-  return json.dump();
+  return json_text(json);
 }
 
 void read_run_state(const std::string& json, const std::string& path, RunState& state) {
-  const auto entries = nlohmann::json::parse(json, nullptr, false);
+  const auto entries = parse_json(json);
   if (!entries.is_object()) fail(ErrorKind::data, "{}: the entry trainer is not JSON", path);
   try {
     state.best_entropy = entries.at("best_entropy");

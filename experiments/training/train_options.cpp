@@ -3,9 +3,9 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -175,7 +175,7 @@ std::string recipe_json(const TrainOptions& o) {
                                          {"activation-memory", o.activation_memory},
                                          {"stream-anchors", o.stream_anchors},
                                          {"seed", o.seed}};
-  return recipe.dump();
+  return json_text(recipe);
 }
 
 }  // namespace pal

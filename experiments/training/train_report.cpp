@@ -1,7 +1,6 @@
 #include "experiments/training/train_report.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "experiments/command_line/program.h"
 #include "experiments/planning/model_summary.h"
@@ -10,6 +9,7 @@
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 #include "runtime/log.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
@@ -49,7 +49,7 @@ void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std:
                                 {"seed", setup.options.seed},
                                 {"data", setup.data.info().name},
                                 {"data_fingerprint", setup.data.fingerprint_text()}};
-  write_atomic(folder.file("run.json"), run.dump(2) + "\n");
+  write_atomic(folder.file("run.json"), json_text(run, 2) + "\n");
 }
 
 void log_start(const TrainSetup& setup, const RunState& state, const RunFolder& folder) {
@@ -158,9 +158,9 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
     if (peak > 0)
       table.add({fmt::format("  {}", name_of(static_cast<Tag>(i))), format_bytes(peak)});
   }
-  write_atomic(folder.file("summary.json"), summary.dump(2) + "\n");
+  write_atomic(folder.file("summary.json"), json_text(summary, 2) + "\n");
   if (setup.options.json) {
-    print_result(summary.dump());
+    print_result(json_text(summary));
     return;
   }
   if (setup.options.memory_report) print_result(table.text());

@@ -1,11 +1,11 @@
 #include "experiments/training/training_recipe.h"
 
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <vector>
 
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -41,7 +41,7 @@ TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& 
   TrainingRecipe recipe;
   const auto entry = checkpoint.metadata.find("recipe");
   if (entry == checkpoint.metadata.end()) return recipe;
-  const auto json = nlohmann::json::parse(entry->second, nullptr, false);
+  const auto json = parse_json(entry->second);
   if (!json.is_object())
     fail(ErrorKind::data, "{}: the metadata entry recipe is no JSON object", path);
   try {

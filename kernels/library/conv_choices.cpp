@@ -3,11 +3,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
-#include <nlohmann/json.hpp>
 
 #include "kernels/library/cuda_settings.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 #include "runtime/log.h"
 
 namespace pal {
@@ -37,17 +37,14 @@ std::optional<EngineChoices> choices_in(const json& object) {
   return choices;
 }
 
-json parsed(const std::string& text) {
-  return json::parse(text, nullptr, /*allow_exceptions=*/false);
-}
-
 /// The choices in a file; none, and the reason, if it is broken.
 EngineChoices read(const std::string& path, std::string* why) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return {};
   try {
     const std::vector<uint8_t> bytes = read_file(path, kLargestFile);
-    if (auto choices = choices_in(parsed({bytes.begin(), bytes.end()}))) return *std::move(choices);
+    if (auto choices = choices_in(parse_json(std::string(bytes.begin(), bytes.end()))))
+      return *std::move(choices);
     *why = path + ": is no table of convolution engines";
   } catch (const Error& error) {
     *why = error.what();
@@ -61,11 +58,11 @@ std::string convolution_choices() {
   const std::lock_guard lock(table().mutex);
   json all = json::object();
   for (const auto& [device, choices] : table().by_device) all[device] = choices;
-  return all.dump();
+  return json_text(all);
 }
 
 void set_convolution_choices(const std::string& text) {
-  const json all = parsed(text);
+  const json all = parse_json(text);
   std::map<std::string, EngineChoices> by_device;
   bool good = all.is_object();
   if (good)
@@ -128,7 +125,7 @@ void save_choice(const std::string& path, const std::string& convolution,
     std::string ignored;
     EngineChoices choices = read(path, &ignored);
     choices[convolution] = engine;
-    write_atomic(path, json(choices).dump(1) + "\n");
+    write_atomic(path, json_text(json(choices), 1) + "\n");
   } catch (const Error& error) {
     log_warning("{}; measured convolution engines are not kept for later runs", error.what());
   }

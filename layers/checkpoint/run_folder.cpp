@@ -9,12 +9,12 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -99,7 +99,7 @@ void rewind_metrics(const std::string& path, int64_t step, bool validates_again)
   for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
     const std::string_view line = rest.substr(0, end + 1);
     rest.remove_prefix(end + 1);
-    const auto json = nlohmann::json::parse(line, nullptr, false);
+    const auto json = parse_json(line);
     if (!json.is_object()) continue;
     const auto noted = json.find("step");
     const bool validation = json.contains("kind") && json["kind"] == "val";

@@ -2,12 +2,12 @@
 
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "layers/checkpoint/digest.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -20,9 +20,7 @@ constexpr size_t kDigestOffset = sizeof(uint64_t) + kHeaderBegin.size();
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 using Json = nlohmann::ordered_json;
 
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string dump(const Json& json) { return json_text(json, -1, BadUtf8::replaced); }
 
 bool is_transposed(const Tensor& tensor, FileLayout layout) {
   return layout == FileLayout::channel_first && tensor.rank() == 4;

@@ -3,10 +3,10 @@
 
 #include <charconv>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "layers/models/config_fields.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -146,9 +146,9 @@ nlohmann::json json_of(const Other& value) {
 /// refused.
 std::string text_of_json(const nlohmann::json& value, bool list) {
   if (value.is_string()) return value.get<std::string>();
-  if (!value.is_array() || !list) return value.dump();
+  if (!value.is_array() || !list) return json_text(value);
   std::vector<std::string> parts;
-  for (const auto& entry : value) parts.push_back(entry.dump());
+  for (const auto& entry : value) parts.push_back(json_text(entry));
   return fmt::format("{}", fmt::join(parts, ","));
 }
 
@@ -191,11 +191,11 @@ std::string field_text(const ModelConfig& config, const std::string& key) {
 std::string to_json(const ModelConfig& config) {
   nlohmann::ordered_json object;
   visit_fields(config, [&](const char* name, const auto& field) { object[name] = json_of(field); });
-  return object.dump();
+  return json_text(object);
 }
 
 ModelConfig config_from_json(const std::string& json, const std::string& where) {
-  const auto object = nlohmann::json::parse(json, nullptr, false);
+  const auto object = parse_json(json);
   if (!object.is_object())
     fail(ErrorKind::usage, "{}: expected the configuration as a JSON object", where);
   ModelConfig config;

@@ -1,9 +1,9 @@
 #include "layers/models/model_io.h"
 
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -29,7 +29,7 @@ nlohmann::json json_of(const Checkpoint& checkpoint, const std::string& path, co
   const auto found = checkpoint.metadata.find(key);
   if (found == checkpoint.metadata.end())
     fail(ErrorKind::data, "{}: the metadata entry {} is missing", path, key);
-  auto json = nlohmann::json::parse(found->second, nullptr, false);
+  auto json = parse_json(found->second);
   if (json.is_discarded())
     fail(ErrorKind::data, "{}: the metadata entry {} is not JSON", path, key);
   return json;
@@ -75,9 +75,9 @@ Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progr
   checkpoint.metadata["step"] = std::to_string(progress.step);
   checkpoint.metadata["epoch"] = std::to_string(progress.epoch);
   checkpoint.metadata["samples_seen"] = std::to_string(progress.samples_seen);
-  checkpoint.metadata["class_names"] = nlohmann::json(input.class_names).dump();
-  checkpoint.metadata["mean"] = nlohmann::json(input.mean).dump();
-  checkpoint.metadata["std"] = nlohmann::json(input.std).dump();
+  checkpoint.metadata["class_names"] = json_text(nlohmann::json(input.class_names));
+  checkpoint.metadata["mean"] = json_text(nlohmann::json(input.mean));
+  checkpoint.metadata["std"] = json_text(nlohmann::json(input.std));
   checkpoint.tensors = named_tensors(model, momentum);
   return checkpoint;
 }
@@ -103,7 +103,7 @@ void load_state(const Checkpoint& checkpoint, const std::string& path, Model& mo
 }
 
 ModelConfig checkpoint_config(const Checkpoint& checkpoint, const std::string& path) {
-  const std::string json = json_of(checkpoint, path, "configuration").dump();
+  const std::string json = json_text(json_of(checkpoint, path, "configuration"));
   try {
     const ModelConfig config = config_from_json(json, path);
     validate(config);

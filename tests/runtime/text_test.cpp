@@ -23,5 +23,12 @@ TEST(Text, MakesOneLineOfAnything) {
   EXPECT_EQ(one_line("\xc2\xa0"), "\xc2\xa0");
 }
 
+TEST(Text, TrimsBothEnds) {
+  EXPECT_EQ(trimmed(" \t a b\r\n"), "a b");
+  EXPECT_EQ(trimmed(" \r\n"), "");
+  EXPECT_EQ(trimmed(""), "");
+  EXPECT_EQ(trimmed("\na ", " "), "\na");
+}
+
 }  // namespace
 }  // namespace pal

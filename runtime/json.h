@@ -1,0 +1,26 @@
+#pragma once
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+// JSON in and out. The library's parser and printer are templates that take a compiler a second or
+// two; here they are compiled once.
+namespace pal {
+
+/// The value of a JSON text; `is_discarded()` if it is none.
+nlohmann::json parse_json(std::string_view text);
+/// The same with the keys of objects in the order of the text.
+nlohmann::ordered_json parse_ordered_json(std::string_view text);
+
+/// What to do with text that is not UTF-8, such as a file's name.
+enum class BadUtf8 {
+  refused,   ///< throws nlohmann::json::type_error
+  replaced,  ///< each bad byte becomes U+FFFD
+};
+
+/// A value as JSON: on one line, or with an `indent` from 0 on a line for each entry.
+std::string json_text(const nlohmann::json& value, int indent = -1, BadUtf8 bad = BadUtf8::refused);
+std::string json_text(const nlohmann::ordered_json& value, int indent = -1,
+                      BadUtf8 bad = BadUtf8::refused);
+
+}  // namespace pal

@@ -12,7 +12,7 @@ namespace pal {
 enum class ActivationPolicy {
   store,      ///< its input and everything its subnets computed
   recompute,  ///< its input; subnets run again
-  invert,     ///< nothing: the input is rebuilt from the output
+  invert,     ///< batch statistics alone; the input is rebuilt from the output
 };
 /// "store", "recompute" or "invert".
 const char* name_of(ActivationPolicy policy);

@@ -51,11 +51,12 @@ using SubnetSpec = std::vector<LayerSpec>;
 SubnetSpec bottleneck_subnet(int64_t width, int64_t out, int64_t stride, double gain);
 /// The basic subnet: BN ReLU conv3x3(w) BN ReLU conv3x3(w, stride) BN ReLU conv1x1(out, bias).
 SubnetSpec basic_subnet(int64_t width, int64_t out, int64_t stride, double gain);
-/// `s_hi` of the entry: conv3x3(w) BN ReLU conv3x3(w, stride 2) BN ReLU conv1x1(out, bias).
+/// The strided subnet of the entry (parameters `s_hi`): conv3x3(w) BN ReLU conv3x3(w, stride 2) BN
+/// ReLU conv1x1(out, bias).
 SubnetSpec entry_strided_subnet(int64_t width, int64_t out, double gain);
-/// `s_hi` of the paper's entry: conv7x7(w, stride 2) BN ReLU conv1x1(out, bias).
+/// The strided subnet of the paper's entry: conv7x7(w, stride 2) BN ReLU conv1x1(out, bias).
 SubnetSpec entry_strided_7x7_subnet(int64_t width, int64_t out, double gain);
-/// `s_lo` of the entry: conv3x3(w) BN ReLU conv1x1(out).
+/// The subnet of the entry at low resolution (parameters `s_lo`): conv3x3(w) BN ReLU conv1x1(out).
 SubnetSpec entry_low_res_subnet(int64_t width, int64_t out, double gain);
 /// A subnet that sees one pixel at a time: conv1x1(w, bias) ReLU conv1x1(out, bias).
 SubnetSpec pointwise_subnet(int64_t width, int64_t out, double gain);
@@ -65,7 +66,7 @@ enum class Remade {
   nothing,
   /// The result of a first convolution that is cheap to make and large (stem_norm_conv).
   stem,
-  /// What `stem` leaves out and its gradient, and normalised values (norm_conv).
+  /// As `stem`, and besides the gradient of that result and all normalised values (norm_conv).
   normalised,
 };
 

@@ -7,7 +7,7 @@
 // two; here they are compiled once.
 namespace pal {
 
-/// The value of a JSON text; `is_discarded()` if it is none.
+/// The value of a JSON text; a discarded one (`is_discarded()`) if it is not JSON.
 nlohmann::json parse_json(std::string_view text);
 /// The same with the keys of objects in the order of the text.
 nlohmann::ordered_json parse_ordered_json(std::string_view text);
@@ -18,7 +18,8 @@ enum class BadUtf8 {
   replaced,  ///< each bad byte becomes U+FFFD
 };
 
-/// A value as JSON: on one line, or with an `indent` from 0 on a line for each entry.
+/// A value as JSON: on one line for an `indent` of -1, else an entry a line, indented by so many
+/// spaces per level.
 std::string json_text(const nlohmann::json& value, int indent = -1, BadUtf8 bad = BadUtf8::refused);
 std::string json_text(const nlohmann::ordered_json& value, int indent = -1,
                       BadUtf8 bad = BadUtf8::refused);

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "data/sets/digits.h"
+#include "data/sets/idx_set.h"
 #include "data/sets/synthetic.h"
-#include "data/sources/idx_set.h"
 #include "data/sources/places.h"
 #include "runtime/error.h"
 

@@ -39,7 +39,8 @@ class EvaluatedSets {
 /// checkpoints.
 std::vector<int64_t> training_indices(const OpenedSet& training, const TrainingRecipe& recipe);
 
-/// At most 10,000 of those, evenly spread: the images whose densities outlier tests know.
+/// At most 10,000 of those, evenly spread: the reference of the outlier tests
+/// (experiments/measures/README.md, 7).
 std::vector<int64_t> reference_indices(const OpenedSet& training, const TrainingRecipe& recipe);
 
 }  // namespace pal

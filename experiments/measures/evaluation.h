@@ -9,6 +9,7 @@
 
 namespace pal {
 
+/// How images are evaluated.
 struct EvaluationSpec {
   int64_t batch_size = 500;
   /// Of the mixed loss L = (L_X + beta L_Y) / (1 + beta).
@@ -31,12 +32,13 @@ struct EvaluationSpec {
   BadImageLog* bad_images = nullptr;
 };
 
+/// What an evaluation found, image by image and in all.
 struct EvaluationResult {
   std::vector<ImageResult> images;
   EvaluationSummary summary;
   OneVersusAll calibration;
-  double loss = 0.0;  ///< the mixed loss
-  /// Else the model only classifies: its densities, and the losses and bits made of them, mean
+  double loss = 0.0;  ///< L of the given beta, mean over the images
+  /// False for a model that only classifies (a ResNet): then log-densities, L_X and bits mean
   /// nothing.
   bool has_density = true;
   double images_per_s = 0.0;

@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
         "space, by invertible backprop; or a ResNet to compare it with.\n\n"
         "  pal-train --dataset fashion-mnist --beta 4 --epochs 3 -o run\n"
         "  pal-train /data/imagenet -a ibinn-imagenet --beta 4 -o run     train/ and val/ inside\n"
-        "  pal-train --resume auto -o run            goes on after a stop\n",
+        "  pal-train --config run/config.toml --resume auto               goes on after a stop\n",
         "pal-train");
     pal::TrainOptions options;
     pal::add_train_options(app, options);

@@ -57,7 +57,7 @@ void BestModel::check_sample(double seconds) {
 }
 
 void BestModel::validate(double seconds) {
-  const EvaluationResult evaluated = evaluate(setup_.data.validation());
+  const EvaluationResult evaluated = evaluate(setup_.data.validation_images());
   const EvaluationSummary& result = evaluated.summary;
   line_.clear();
   log_info("validation at step {}: {:.2f} % top-1, CE {:.4f}{}", state_.progress.step,
@@ -76,16 +76,16 @@ void BestModel::validate(double seconds) {
 }
 
 void BestModel::choose(const EvaluationSummary& result) {
-  const bool better_entropy = !state_.has_best || result.ce < state_.best_entropy;
-  const bool better_density = !state_.has_best || result.loss_x < state_.best_density;
+  const bool better_entropy = !state_.has_best || result.ce < state_.best_ce;
+  const bool better_density = !state_.has_best || result.loss_x < state_.best_loss_x;
   const bool by_density = setup_.model->has_density() && setup_.options.beta < kDensityBeta;
   const int64_t drops = state_.plateau.drops;
   // The schedule watches what the best checkpoint is chosen by.
   if (!state_.finetuning())
     observe(setup_.options.schedule, state_.plateau, by_density ? result.loss_x : result.ce);
   state_.has_best = true;
-  if (better_entropy) state_.best_entropy = result.ce;
-  if (better_density) state_.best_density = result.loss_x;
+  if (better_entropy) state_.best_ce = result.ce;
+  if (better_density) state_.best_loss_x = result.loss_x;
   if (better_entropy) checkpoints_.save("best-ce");
   if (better_density && setup_.model->has_density()) checkpoints_.save("best-nll");
   if (by_density ? better_density : better_entropy)

@@ -8,9 +8,9 @@
 namespace pal {
 
 /// Chooses the best model of a run: validates, keeps the checkpoints of the lowest validation
-/// cross-entropy (best-ce) and of the lowest L_X (best-nll), and tells the plateau rule. The link
-/// `best` follows L_X for a density that weighs more than the classes (beta < 0.5), else the
-/// cross-entropy.
+/// cross-entropy (best-ce) and of the lowest L_X (best-nll), and reports each
+/// validation to the plateau rule. The link `best` follows L_X for a density that weighs more than
+/// the classes (beta < 0.5), else the cross-entropy.
 class BestModel {
  public:
   /// Keeps references to all of them.

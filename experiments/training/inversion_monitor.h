@@ -12,7 +12,8 @@ class InversionMonitor {
   /// Keeps a reference.
   explicit InversionMonitor(const TrainSetup& setup) : setup_(setup) {}
 
-  /// Lets the coming step, counted from 0, be watched if its turn has come; whether it is.
+  /// Lets the coming step, counted from 0, be watched if its turn has come. Returns
+  /// whether it is watched.
   bool watch(int64_t step);
   /// Judges the last check, after a step counted from 1. Warns above 1e-3 (2e-2 in bf16); throws
   /// numerics, naming step and block, above 1e-1 unless the options say to go on.

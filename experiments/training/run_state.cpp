@@ -31,8 +31,8 @@ std::string run_state_json(const RunState& state) {
                                          {"bad_epochs", state.plateau.bad_epochs},
                                          {"drops", state.plateau.drops},
                                          {"finished", state.plateau.finished}}},
-                                       {"best_entropy", state.best_entropy},
-                                       {"best_density", state.best_density},
+                                       {"best_entropy", state.best_ce},
+                                       {"best_density", state.best_loss_x},
                                        {"has_best", state.has_best},
                                        {"finetune_from", state.finetune_from}};
   return json_text(json);
@@ -42,8 +42,8 @@ void read_run_state(const std::string& json, const std::string& path, RunState& 
   const auto entries = parse_json(json);
   if (!entries.is_object()) fail(ErrorKind::data, "{}: the entry trainer is not JSON", path);
   try {
-    state.best_entropy = entries.at("best_entropy");
-    state.best_density = entries.at("best_density");
+    state.best_ce = entries.at("best_entropy");
+    state.best_loss_x = entries.at("best_density");
     state.has_best = entries.at("has_best");
     state.finetune_from = entries.value("finetune_from", int64_t{-1});
     const auto& plateau = entries.at("plateau");

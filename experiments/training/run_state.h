@@ -14,8 +14,8 @@ struct RunState {
   Progress progress;
   PlateauState plateau;
   bool has_best = false;
-  double best_entropy = 0.0;  ///< lowest validation cross-entropy so far, nats
-  double best_density = 0.0;  ///< lowest validation L_X so far, nats per dimension
+  double best_ce = 0.0;      ///< lowest validation cross-entropy so far, nats
+  double best_loss_x = 0.0;  ///< lowest validation L_X so far, nats per dimension
   int64_t finetune_from =
       -1;  ///< first step, from 0, of the phase that trains the means; -1: not yet
 

@@ -38,12 +38,12 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
   input_.class_names = info.class_names;
 
   ValidationSplit split = split_training(spec, info, options.validation, options.seed);
-  chosen_ = std::move(split.validation);
-  if (chosen_.empty()) {
+  validation_images_ = std::move(split.validation);
+  if (validation_images_.empty()) {
     spec.shard_classes = info.class_names;
     validation_ = open_dataset(spec, Split::validation);
     expect_same_images(info, validation_->info());
-    chosen_ = all_images(validation_->info());
+    validation_images_ = all_images(validation_->info());
     validation_log_ = bad_image_log(options.data, validation_->info().count);
   }
   train_log_ = bad_image_log(options.data, info.count);
@@ -64,11 +64,11 @@ uint64_t TrainData::fingerprint() const {
 std::string TrainData::fingerprint_text() const { return fmt::format("{:016x}", fingerprint()); }
 
 std::vector<int64_t> TrainData::validation_sample(int64_t most) const {
-  const auto all = static_cast<int64_t>(chosen_.size());
-  if (all <= most) return chosen_;
+  const auto all = static_cast<int64_t>(validation_images_.size());
+  if (all <= most) return validation_images_;
   std::vector<int64_t> order = split_order(all, seed_);
   order.resize(static_cast<size_t>(most));
-  for (int64_t& place : order) place = chosen_[static_cast<size_t>(place)];
+  for (int64_t& place : order) place = validation_images_[static_cast<size_t>(place)];
   std::ranges::sort(order);
   return order;
 }

@@ -33,8 +33,8 @@ class TrainData {
 
   const Dataset& validation_set() const { return validation_ ? *validation_ : *train_; }
   /// Images of validation_set() that choose checkpoints.
-  const std::vector<int64_t>& validation() const { return chosen_; }
-  /// At most `most` of the images of validation(): the same random ones at any time.
+  const std::vector<int64_t>& validation_images() const { return validation_images_; }
+  /// At most `most` of the images of validation_images(): the same random ones at any time.
   std::vector<int64_t> validation_sample(int64_t most) const;
   /// Where bad pictures of the validation set are noted; null: a bad picture is an error.
   BadImageLog* validation_log() const;
@@ -47,7 +47,7 @@ class TrainData {
  private:
   std::unique_ptr<Dataset> train_;
   std::unique_ptr<Dataset> validation_;  // null: held out of train_
-  std::vector<int64_t> chosen_;
+  std::vector<int64_t> validation_images_;
   InputSpec input_;
   uint64_t seed_;
   std::unique_ptr<BadImageLog> train_log_, validation_log_;

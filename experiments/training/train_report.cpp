@@ -34,7 +34,7 @@ void print_plan(const TrainSetup& setup) {
                            format_bytes(3 * store.all_values().bytes()),
                            format_bytes(setup.plan.peak_bytes), setup.plan.summary()));
   print_result(fmt::format("{} training and {} validation images, {} steps per epoch, {} steps",
-                           setup.data.training().count(), setup.data.validation().size(),
+                           setup.data.training().count(), setup.data.validation_images().size(),
                            setup.steps_per_epoch(), RunState().last_step(setup)));
 }
 
@@ -57,7 +57,7 @@ void log_start(const TrainSetup& setup, const RunState& state, const RunFolder& 
            thread_count(), describe_libraries(setup.device));
   const DatasetInfo& images = setup.data.info();
   log_info("{}: {} training, {} validation images {}x{}x{}, {} classes", images.name,
-           setup.data.training().count(), setup.data.validation().size(), images.height,
+           setup.data.training().count(), setup.data.validation_images().size(), images.height,
            images.width, images.channels, images.classes());
   log_info("{}: {} parameters ({} in the network), activations about {}: {}",
            setup.model->config().arch, setup.model->parameters().all_values().numel(),
@@ -139,9 +139,9 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
                                     {"train_peak_bytes", memory_stats.peak_total},
                                     {"peak_activation_bytes", memory_stats.peak_activations}};
   if (state.has_best) {
-    summary["validation_ce"] = state.best_entropy;
+    summary["validation_ce"] = state.best_ce;
     if (setup.model->has_density())
-      summary["validation_bits_per_dim"] = setup.bits_per_dim(state.best_density);
+      summary["validation_bits_per_dim"] = setup.bits_per_dim(state.best_loss_x);
   }
   TextTable table({"training", ""});
   table.add({"steps", grouped(step)});

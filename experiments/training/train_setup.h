@@ -35,7 +35,7 @@ struct TrainSetup {
   Device device;
   TrainData data;
   std::unique_ptr<Model> model;
-  IbInn* flow = nullptr;  ///< the model, if it is one
+  IbInn* flow = nullptr;  ///< the model as an IB-INN; null for a ResNet
   MemoryPlan plan;
   std::vector<int> inverted;  ///< indices of the blocks that are rebuilt by inversion
   std::unique_ptr<Sgd> sgd;

@@ -12,8 +12,8 @@
   __VA_ARGS__;          \
   }
 
-/// Calls a kernel of the backend that holds `tensor`: PAL_BACKEND(x, haar_forward(x, y, 0.5)). On a
-/// meta device it does nothing and returns a default value.
+/// Calls a kernel of the backend that holds `tensor`: PAL_BACKEND(x, haar_analyse(x, y, 0.25)). On
+/// a meta device it does nothing and returns a default value.
 #ifdef PAL_CUDA
 #define PAL_BACKEND(tensor, ...)                                      \
   ((tensor).device().meta       ? decltype(::pal::cpu::__VA_ARGS__)() \

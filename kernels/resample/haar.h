@@ -3,8 +3,8 @@
 
 namespace pal {
 
-/// log|det| per sample, in nats, of Haar downsampling of x [n, h, w, c]: h w c ln(rebalance). With
-/// D = h w c it is the D/4 (ln 16 + 4 ln(rebalance / 2)) of layers/models/README.md, 4.
+/// log|det| per sample, in nats, of Haar downsampling of x [n, h, w, c]: h w c ln(rebalance)
+/// (layers/models/README.md, 4).
 double haar_log_det(const Shape& x, double rebalance);
 
 // Haar downsampling, [n, h, w, c] <-> [n, h/2, w/2, 4c], h and w even. For a patch [a b; c d] of a
@@ -13,13 +13,16 @@ double haar_log_det(const Shape& x, double rebalance);
 // channel slices but must not overlap. Each runs on the device that holds its tensors, and on a
 // meta device checks alone. Throws usage when shapes do not fit or rebalance is not positive.
 
-/// Overwrites y with the Haar transform of x.
+/// Overwrites y [n, h/2, w/2, 4c] with the Haar transform of x [n, h, w, c]. Throws usage when
+/// shapes do not fit.
 void haar_forward(const Tensor& x, const Tensor& y, double rebalance);
 
-/// Overwrites x with the exact inverse of haar_forward.
+/// Overwrites x [n, h, w, c] with what haar_forward made y [n, h/2, w/2, 4c] of. Throws usage when
+/// shapes do not fit.
 void haar_inverse(const Tensor& y, const Tensor& x, double rebalance);
 
-/// Overwrites grad_x with the transposed map of grad_y.
+/// Overwrites grad_x [n, h, w, c] with the transposed map of grad_y [n, h/2, w/2, 4c]. Throws usage
+/// when shapes do not fit.
 void haar_backward(const Tensor& grad_y, const Tensor& grad_x, double rebalance);
 
 }  // namespace pal

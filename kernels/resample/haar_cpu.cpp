@@ -5,7 +5,7 @@
 namespace pal::cpu {
 namespace {
 
-/// Calls body(pixel of the left upper corner, coarse pixel) for all patches.
+/// Calls body(pixel of the upper left corner, coarse pixel) for all patches.
 template <typename Body>
 void for_each_patch(const Shape& coarse, Body&& body) {
   const int64_t width = coarse[2];

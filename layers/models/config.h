@@ -19,7 +19,7 @@ enum class CouplingKind { slow, glow };
 /// 3x3 convolution of stride 2.
 enum class EntryKind { entry, haar };
 
-/// Everything that defines a network. Field names are the keys of configuration files and the long
+/// Everything that defines a network. Field names are keys of configuration files and the long
 /// options of the programs. A ResNet reads family, image-size, channels, classes, entry,
 /// entry-width, blocks, strides, widths, subnet and compute; the others say nothing about it.
 struct ModelConfig {

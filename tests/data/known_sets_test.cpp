@@ -6,8 +6,8 @@
 #include <numeric>
 
 #include "data/pictures/image_file.h"
+#include "data/sets/idx_set.h"
 #include "data/sets/synthetic.h"
-#include "data/sources/idx_set.h"
 #include "runtime/parallel.h"
 #include "tests/data/byte_builder.h"
 

@@ -13,8 +13,8 @@ TEST(RunState, ComesBackFromACheckpointAsItWas) {
   state.progress.step = 7;
   state.plateau = {-0.25, true, 3, 1, false};
   state.has_best = true;
-  state.best_entropy = 0.1;
-  state.best_density = -1.0 / 3.0;
+  state.best_ce = 0.1;
+  state.best_loss_x = -1.0 / 3.0;
   state.finetune_from = 6;
   RunState read;
   read_run_state(run_state_json(state), "file", read);
@@ -24,8 +24,8 @@ TEST(RunState, ComesBackFromACheckpointAsItWas) {
   EXPECT_EQ(read.plateau.drops, 1);
   EXPECT_FALSE(read.plateau.finished);
   EXPECT_TRUE(read.has_best);
-  EXPECT_EQ(read.best_entropy, state.best_entropy);
-  EXPECT_EQ(read.best_density, state.best_density);
+  EXPECT_EQ(read.best_ce, state.best_ce);
+  EXPECT_EQ(read.best_loss_x, state.best_loss_x);
   EXPECT_EQ(read.finetune_from, 6);
   EXPECT_TRUE(read.finetuning());
   EXPECT_EQ(read.progress.step, 0) << "a checkpoint holds its progress by itself";

@@ -1,4 +1,4 @@
-#include "data/sources/idx_set.h"
+#include "data/sets/idx_set.h"
 
 #include <fmt/ranges.h>
 

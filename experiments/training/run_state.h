@@ -16,13 +16,14 @@ struct RunState {
   bool has_best = false;
   double best_ce = 0.0;      ///< lowest validation cross-entropy so far, nats
   double best_loss_x = 0.0;  ///< lowest validation L_X so far, nats per dimension
-  int64_t finetune_from =
-      -1;  ///< first step, from 0, of the phase that trains the means; -1: not yet
+  /// First step, counted from 0, of the phase that trains the class means alone; -1: not yet.
+  int64_t finetune_from = -1;
 
   bool finetuning() const { return finetune_from >= 0; }
   /// Whether the phase that trains the whole network is over: all steps taken, or the plateau rule
   /// ended it.
   bool main_phase_done(const TrainSetup& setup) const;
+  /// Whether all phases that the options ask for are over.
   bool finished(const TrainSetup& setup) const;
   /// The last step of the run, counted from 1, as far as it is known yet.
   int64_t last_step(const TrainSetup& setup) const;

@@ -1,14 +1,10 @@
 #include "experiments/report/run_log.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 
-#include "runtime/error.h"
 #include "runtime/json.h"
 #include "runtime/log.h"
 
@@ -39,27 +35,6 @@ std::string MetricsRow::json() const {
   for (const auto& [key, value] : entries_)
     text += fmt::format("{}\"{}\":{}", text.size() > 1 ? "," : "", key, value);
   return text + "}";
-}
-
-MetricsFile::MetricsFile(const std::string& path)
-    : path_(path),
-      descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
-  if (descriptor_ < 0)
-    fail(ErrorKind::environment, "{}: cannot open: {}", path, std::strerror(errno));
-}
-
-MetricsFile::~MetricsFile() { ::close(descriptor_); }
-
-void MetricsFile::append(const MetricsRow& row) {
-  const std::string line = row.json() + "\n";
-  size_t written = 0;
-  while (written < line.size()) {
-    const ssize_t count = ::write(descriptor_, line.data() + written, line.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0)
-      fail(ErrorKind::environment, "{}: cannot write: {}", path_, std::strerror(errno));
-    written += static_cast<size_t>(count);
-  }
 }
 
 ProgressLine::ProgressLine(ProgressMode mode, bool quiet)

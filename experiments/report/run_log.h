@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/report/append_file.h"
+
 namespace pal {
 
 /// One line of metrics.jsonl: keys in the order they were set. Numbers that are not finite are
@@ -31,16 +33,12 @@ std::string json_number(double value);
 class MetricsFile {
  public:
   /// Throws environment if the file cannot be opened for appending.
-  explicit MetricsFile(const std::string& path);
-  ~MetricsFile();
-  MetricsFile(const MetricsFile&) = delete;
-  MetricsFile& operator=(const MetricsFile&) = delete;
+  explicit MetricsFile(const std::string& path) : file_(path) {}
   /// Throws environment naming the path if the row cannot be written.
-  void append(const MetricsRow& row);
+  void append(const MetricsRow& row) { file_.append(row.json() + "\n"); }
 
  private:
-  std::string path_;
-  int descriptor_;
+  AppendFile file_;
 };
 
 /// When progress is shown as one rewritten line: on a terminal, never or always.

@@ -44,6 +44,28 @@ skip_part() {
   skipped=$((skipped + 1))
 }
 
+# skip_test REASON: ends a test that cannot run here.
+skip_test() {
+  finished=yes
+  echo "$(basename "$0" .sh): SKIPPED ($1)"
+  exit 77
+}
+
+# has_module MODULE: whether $python has it.
+has_module() {
+  "$python" -c "import importlib.util, sys; sys.exit(not importlib.util.find_spec('$1'))" 2>/dev/null
+}
+
+# find_python MODULE...: $python is one that has them, PALINDROME_PYTHON or python3; else skips the test.
+find_python() {
+  local module
+  python=${PALINDROME_PYTHON:-python3}
+  for module; do
+    has_module "$module" ||
+      skip_test "$python has no $module; PALINDROME_PYTHON may name another Python"
+  done
+}
+
 # finish_test MESSAGE: the last line of a test.
 finish_test() {
   finished=yes

@@ -42,7 +42,7 @@ ROOMS = {
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets"],
     "experiments": ["command_line", "measures", "planning", "report", "inspect", "training",
-                    "evaluation", "datasets", "programs"],
+                    "evaluation", "sampling", "datasets", "programs"],
     "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
 }
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}

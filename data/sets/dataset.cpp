@@ -20,6 +20,7 @@ class MemoryDataset : public Dataset {
     return std::make_unique<MemoryLoader>(set_, std::move(indices), options);
   }
   const ImageSet* in_memory() const override { return &set_; }
+  int32_t label(int64_t index) const override { return set_.labels[static_cast<size_t>(index)]; }
   std::string item_name(int64_t index) const override { return std::to_string(index); }
 
  private:

@@ -39,6 +39,8 @@ class Dataset {
   std::unique_ptr<Batches> batches(const LoaderOptions& options) const;
   /// The pixels, if they are in memory; else null.
   virtual const ImageSet* in_memory() const { return nullptr; }
+  /// The class of an image.
+  virtual int32_t label(int64_t index) const = 0;
   /// What an image is called in messages and tables.
   virtual std::string item_name(int64_t index) const = 0;
 

@@ -26,6 +26,7 @@ class EncodedDataset : public Dataset {
     return std::make_unique<EncodedLoader>(*source_, info_.height, info_.channels,
                                            std::move(indices), options);
   }
+  int32_t label(int64_t index) const override { return source_->label(index); }
   std::string item_name(int64_t index) const override { return source_->item_name(index); }
 
  private:

@@ -60,12 +60,13 @@ Tensor interpolate_latents(const Tensor& z, int64_t steps) {
 }
 
 Tensor network_images(const Dataset& set, const InputSpec& input,
-                      const std::vector<int64_t>& indices) {
+                      const std::vector<int64_t>& indices, const TransformSpec& transform) {
   LoaderOptions options;
   options.batch_size = static_cast<int64_t>(indices.size());
   options.noise = false;
   options.mean = input.mean;
   options.std = input.std;
+  options.transform = transform;
   return set.batches(indices, evaluation_options(options))->batch(0, 0).images;
 }
 

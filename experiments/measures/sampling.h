@@ -18,9 +18,10 @@ Tensor class_latents(const IbInn& model, int64_t y, int64_t first, int64_t count
 /// (1 - t) z_a + t z_b for `steps` values of t from 0 to 1; z [2, D] holds the two ends.
 Tensor interpolate_latents(const Tensor& z, int64_t steps);
 
-/// Some images of a set as the network reads them, noise-free: f32 [n, h, w, c].
+/// Some images of a set as the network reads them, noise-free: f32 [n, h, w, c]. `transform` says
+/// how encoded pictures are decoded.
 Tensor network_images(const Dataset& set, const InputSpec& input,
-                      const std::vector<int64_t>& indices);
+                      const std::vector<int64_t>& indices, const TransformSpec& transform = {});
 
 /// The latent vectors [n, D] of images in batches of at most 100, with running statistics.
 Tensor encode(IbInn& model, const Tensor& images);

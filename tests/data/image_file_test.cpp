@@ -6,7 +6,6 @@
 #include <cstdlib>
 
 #include "data/pictures/exif.h"
-#include "data/pictures/image_grid.h"
 #include "runtime/file.h"
 #include "runtime/philox.h"
 #include "tests/data/image_writers.h"
@@ -301,32 +300,6 @@ TEST(ImageFile, DamagedBytesNeverDoMoreThanThrow) {
       }
     }
   }
-}
-
-TEST(ImageGrid, FillsRowsAndGaps) {
-  Image a;
-  a.width = 2;
-  a.height = 1;
-  a.channels = 1;
-  a.pixels = {1, 2};
-  Image b = a;
-  b.pixels = {3, 4};
-  const Image images[] = {a, b, a};
-  const Image grid = image_grid(images, 2, 1);
-  EXPECT_EQ(grid.width, 5);
-  EXPECT_EQ(grid.height, 3);
-  EXPECT_EQ(grid.pixels, (Bytes{1, 2, 255, 3, 4, 255, 255, 255, 255, 255, 1, 2, 255, 255, 255}));
-  Image colour = a;
-  colour.channels = 3;
-  colour.pixels = {9, 8, 7, 6, 5, 4};
-  const Image mixed[] = {a, colour};
-  EXPECT_EQ(image_grid(mixed, 1, 0).pixels, (Bytes{1, 1, 1, 2, 2, 2, 9, 8, 7, 6, 5, 4}));
-  EXPECT_THROW(image_grid({}, 2, 1), Error);
-  Image tall = a;
-  tall.height = 2;
-  tall.pixels.resize(4);
-  const Image unequal[] = {a, tall};
-  EXPECT_THROW(image_grid(unequal, 2, 1), Error);
 }
 
 }  // namespace

@@ -114,6 +114,9 @@ class PairedViews : public Dataset {
                                    const LoaderOptions& options) const override {
     return std::make_unique<Pairs>(set_, options);
   }
+  int32_t label(int64_t index) const override {
+    return set_.labels[static_cast<size_t>(2 * index)];
+  }
   std::string item_name(int64_t index) const override {
     return "pair, \"" + std::to_string(index) + '"';
   }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Usage: measures_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
-# pal-evaluate, pal-sample and pal-info on a tiny model that pal-train has just made: what they
-# print and write, that repetition gives the same bytes, and one error line with the right exit code
-# for whatever is wrong.
+# pal-evaluate and pal-info on a tiny model that pal-train has just made: what they print and write,
+# that repetition gives the same bytes, and one error line with the right exit code for whatever is
+# wrong.
 source "$(dirname "$0")/harness.sh" "$@"
 seconds=120
 
@@ -75,35 +75,6 @@ refuses_quietly 2 "one checkpoint at a time" pal-evaluate "$model" "$model" --sa
 refuses_quietly 4 "would exceed the limit" pal-evaluate "$model" --memory-limit 20kB -q
 refuses_quietly 4 "absent/x.csv" pal-evaluate "$model" -q --save-outputs absent/x.csv
 refuses_quietly 2 "CHECKPOINT" pal-evaluate
-
-# pal-sample
-succeeds pal-sample "$model" -o all.png -n 3 --seed 5
-expect_text "12 pictures in all.png" out pal-sample
-succeeds pal-inspect --json all.png
-expect_text '"width":28,"height":38,' out pal-sample # 3 x 4 pictures of 8 pixels, 2 between
-succeeds pal-sample "$model" -o again.png -n 3 --seed 5 --threads 1
-expect_same all.png again.png
-succeeds pal-sample "$model" -o other.png -n 3 --seed 6
-expect_not "pal-sample: unequal seeds, equal pictures" cmp -s all.png other.png
-succeeds pal-sample "$model" -o two.png -n 1 --class "stripes 2" --class 1 --json
-expect_text '"classes":[2,1]' out --class
-succeeds pal-sample "$model" -o pairs.png --reconstruct 7 -n 4
-expect_text "inversion error of 7 images: max" out --reconstruct
-succeeds pal-inspect --json pairs.png
-expect_text '"width":38,"height":38,' out --reconstruct
-succeeds pal-sample "$model" -o pairs.png --reconstruct 7 --json
-expect "max_error: $(cat out)" awk -v e="$(value max_error)" 'BEGIN { exit !(e > 0 && e < 1e-3) }'
-succeeds pal-sample "$model" -o line.png --interpolate 0 63 -n 6
-succeeds pal-inspect --json line.png
-expect_text '"width":58,"height":8,' out --interpolate
-refuses_quietly 2 "the model has classes 0 to 3, got 4" pal-sample "$model" --class 4
-refuses_quietly 2 "did you mean 'stripes 2'?" pal-sample "$model" --class "strpes 2"
-refuses_quietly 2 "test images 0 to 63, got 64" pal-sample "$model" --interpolate 0 64
-refuses_quietly 2 "excludes" pal-sample "$model" --interpolate 0 1 --reconstruct 2
-refuses_quietly 2 "--temperature" pal-sample "$model" --temperature nan
-refuses_quietly 2 "64 test images, got 65" pal-sample "$model" --reconstruct 65
-refuses_quietly 3 "error: cut" pal-sample cut
-refuses_quietly 4 "absent/x.png" pal-sample "$model" -o absent/x.png
 
 # pal-info
 succeeds pal-info -a ibinn-imagenet --json

@@ -1,0 +1,47 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "experiments/command_line/data_options.h"
+#include "experiments/command_line/run_options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pal {
+
+/// What pal-sample makes.
+enum class SampleKind : uint8_t { samples, reconstructions, interpolation };
+
+/// Pictures that one call may make.
+inline constexpr int64_t kMostSamples = 100000;
+
+/// Everything pal-sample can be told. Text fields are parsed by finish_sample_options.
+struct SampleOptions {
+  std::string checkpoint;
+  std::string output = "samples.png";
+  std::vector<std::string> classes;  ///< numbers or names; empty: all
+  int64_t count = 10;                ///< samples per class; pictures in a row
+  double temperature = 0.7;
+  int64_t reconstruct = 0;  ///< test images to rebuild; 0: none, or those of `images`
+  std::string images_text;
+  std::vector<std::string> images;       ///< test images to rebuild, numbers or names
+  std::vector<std::string> interpolate;  ///< two test images, numbers or names; or empty
+  std::string scale_text = "auto";
+  int64_t scale = 0;  ///< pixels that each pixel becomes, in both directions; 0: as suits the size
+  bool labels = true;
+  SampleKind kind = SampleKind::samples;
+  DataOptions data;
+  RunOptions run;
+};
+
+/// Registers all options, grouped, with one line of help each.
+void add_sample_options(CLI::App& app, SampleOptions& options);
+
+/// After parsing: reads the texts, checks ranges, and that the output can be written. Throws usage
+/// naming the flag, or environment for an output whose folder is missing.
+void finish_sample_options(SampleOptions& options);
+
+}  // namespace pal

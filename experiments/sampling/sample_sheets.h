@@ -1,0 +1,25 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "data/pictures/picture_sheet.h"
+#include "experiments/sampling/sample_options.h"
+#include "layers/models/model_io.h"
+#include "runtime/json.h"
+
+namespace pal {
+
+/// A sheet of pictures, and what pal-sample says of it.
+struct SampleSheet {
+  PictureSheet sheet;
+  int64_t pictures = 0;  ///< that were made
+  nlohmann::ordered_json json;
+  std::vector<std::string> lines;
+};
+
+/// Samples, reconstructions or an interpolation, as the options want it. Throws usage for a model
+/// that is not invertible, for classes and images that do not exist, and for sheets that are too
+/// large; numerics if the network cannot be inverted there.
+SampleSheet make_sample_sheet(const SampleOptions& options, const LoadedModel& loaded);
+
+}  // namespace pal

@@ -1,0 +1,72 @@
+#include "experiments/sampling/test_images.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <numeric>
+
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+/// Names that a message lists.
+constexpr size_t kListed = 3;
+
+/// Whether `name` is `end`, or ends in it where a part of a path begins.
+bool ends_in(const std::string& name, const std::string& end) {
+  if (!name.ends_with(end)) return false;
+  if (name.size() == end.size()) return true;
+  const char before = name[name.size() - end.size() - 1];
+  return before == '/' || before == ':';
+}
+
+}  // namespace
+
+std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count) {
+  const int64_t images = set.info().count;
+  expect(count <= images, "--reconstruct: {} has {} test images, got {}", set.info().name, images,
+         count);
+  // Sorted by an image's place within its class, then by class.
+  struct Place {
+    int64_t round, label, index;
+  };
+  std::vector<int64_t> seen(static_cast<size_t>(set.info().classes()));
+  std::vector<Place> places;
+  for (int64_t i = 0; i < images; ++i) {
+    const int32_t y = set.label(i);
+    places.push_back({seen[static_cast<size_t>(y)]++, y, i});
+  }
+  std::ranges::sort(places, {}, [](const Place& p) { return std::pair(p.round, p.label); });
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < count; ++i) indices.push_back(places[static_cast<size_t>(i)].index);
+  return indices;
+}
+
+int64_t named_image(const Dataset& set, const std::string& text, const std::string& option) {
+  const int64_t images = set.info().count;
+  int64_t number = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (end == text.data() + text.size()) {
+    expect(error == std::errc() && number >= 0 && number < images,
+           "{}: {} has test images 0 to {}, got {}", option, set.info().name, images - 1, text);
+    return number;
+  }
+  const std::string name = std::filesystem::path(text).lexically_normal().string();
+  std::vector<int64_t> found;
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < images; ++i)
+    if (const std::string item = set.item_name(i); ends_in(item, name) || ends_in(item, text)) {
+      found.push_back(i);
+      if (names.size() < kListed) names.push_back(item);
+    }
+  if (found.size() == 1) return found[0];
+  expect(!found.empty(), "{}: {} has no test image '{}'; its first is {}, number 0 of {}", option,
+         set.info().name, text, set.item_name(0), images);
+  fail(ErrorKind::usage, "{}: '{}' may be any of {} test images ({}{}); name its folder too",
+       option, text, found.size(), fmt::join(names, ", "), found.size() > kListed ? ", ..." : "");
+}
+
+}  // namespace pal

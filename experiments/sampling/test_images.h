@@ -1,0 +1,20 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/sets/dataset.h"
+
+// Which images of a set to show.
+namespace pal {
+
+/// The first image of each class in turn, then the second of each and so on, until there are
+/// `count`; classes that have no more are passed over. Throws usage if the set has fewer images.
+std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count);
+
+/// The image that a text means: its number, or its name (item_name) or the end of that from a slash
+/// or colon on, such as "triangles/003.jpg". Throws usage, beginning with `option`, if there is
+/// none or more than one.
+int64_t named_image(const Dataset& set, const std::string& text, const std::string& option);
+
+}  // namespace pal

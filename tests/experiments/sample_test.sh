@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Usage: sample_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
+# pal-sample on tiny models that pal-train has just made, one of a set in memory and one of a folder:
+# which pictures it shows, what it says of them, sizes of the sheets, that repetition gives the same
+# bytes, and one error line with the right exit code for whatever is wrong.
+source "$(dirname "$0")/harness.sh" "$@"
+
+# refuses_quietly CODE TEXT PROGRAM ARGUMENTS: nothing on stdout, too.
+refuses_quietly() {
+  refuses "$@"
+  expect_empty out "${*:3}"
+}
+
+# expect_size WIDTH HEIGHT FILE
+expect_size() {
+  succeeds pal-inspect --json "$3"
+  expect_text "\"width\":$1,\"height\":$2," out "$3"
+}
+
+# value KEY: a number of the JSON answer's top level.
+value() { sed 's/.*"'"$1"'":\([-0-9.e+]*\).*/\1/' out; }
+
+succeeds pal-train --dataset synthetic:4:256:8 --blocks 1,1 --widths 8,8 -b 32 --epochs 1 \
+  --max-steps 2 --recalibrate-bn 2 --checkpoint-every 2 -o run --progress never -q
+model=run/checkpoints/step-2.safetensors
+expect "no checkpoint in $(find run)" [ -e "$model" ]
+[ -e "$model" ] # what follows would fail as a whole
+
+# Samples.
+succeeds pal-sample "$model" -o all.png -n 3 --seed 5
+expect_text "12 pictures in all.png" out samples
+expect_text "rows: 0 stripes 0, 1 stripes 1, 2 stripes 2, 3 stripes 3" out samples
+# 3 x 4 pictures of 8 pixels, 12 times as large, 2 between; titles of 9 letters, margins, a headline.
+expect_size 370 423 all.png
+succeeds pal-sample "$model" -o again.png -n 3 --seed 5 --threads 1
+expect_same all.png again.png
+succeeds pal-sample "$model" -o other.png -n 3 --seed 6
+expect_not "pal-sample: unequal seeds, equal pictures" cmp -s all.png other.png
+succeeds pal-sample "$model" -o two.PNG -n 1 --class "stripes 2" --class 1 --json
+expect_text '"classes":[2,1]' out --class
+expect_text '"rows":["stripes 2","stripes 1"]' out --class
+for scale in 1 4; do
+  succeeds pal-sample "$model" -o bare.png -n 3 --labels false --scale $scale
+  expect_size $((24 * scale + 4)) $((32 * scale + 6)) bare.png
+done
+
+# Reconstructions: one image of each class in turn. Synthetic sets have their classes in order.
+succeeds pal-sample "$model" -o pairs.png --reconstruct 7 -n 4 --labels false --scale 1
+expect_text "inversion error of 7 images: max" out --reconstruct
+expect_text "rows: original and rebuilt in turn" out --reconstruct
+expect_match "^test images: [0-9]* stripes 0, [0-9]* stripes 1, [0-9]* stripes 2, [0-9]* stripes 3, [0-9]* stripes 0" \
+  out --reconstruct
+expect_size 38 38 pairs.png
+succeeds pal-sample "$model" -o pairs.png --reconstruct 7 --json
+expect "max_error: $(cat out)" awk -v e="$(value max_error)" 'BEGIN { exit !(e > 0 && e < 1e-3) }'
+expect_text '"rows":["original","rebuilt"]' out --reconstruct
+succeeds pal-sample "$model" -o chosen.png --images 9,63,2 --json
+expect_text '"test_images":[9,63,2]' out --images
+expect_text '"images":6,' out --images
+
+# A line between two images.
+succeeds pal-sample "$model" -o line.png --interpolate 0 63 -n 6 --labels false --scale 1
+expect_match "^row: from 0 stripes [0-3] to 63 stripes [0-3]$" out --interpolate
+expect_size 58 8 line.png
+
+# Pictures of a folder, whose classes have names of all sorts.
+make_pictures set 3 16 20 16
+for part in train val; do
+  mv "set/$part/class 0" "set/$part/Würfel"
+  mv "set/$part/class 1" "set/$part/red circles"
+done
+succeeds pal-train set -a ibinn-small --image-size 16 --blocks 1,1,1 --widths 8,8,8 --recalibrate-bn 2 \
+  -b 16 --epochs 1 --threads 1 -o folder --progress never -q
+best=folder/checkpoints/best
+succeeds pal-sample $best -n 2 -o s.png
+expect_text "rows: 0 Würfel, 1 class 2, 2 red circles" out "classes of a folder"
+succeeds pal-sample $best set --reconstruct 4 -o r.png
+expect_text "test images: 0 Würfel, 4 class 2, 8 red circles, 1 Würfel" out "classes of a folder"
+first=$(ls set/val/Würfel | head -n 1)
+succeeds pal-sample $best set --images "Würfel/$first,set/val/Würfel/$first,11" --reconstruct 3 -o r.png --json
+expect_text '"test_images":[0,0,11]' out "images by name"
+succeeds pal-sample $best --dataset set --interpolate 11 "Würfel/$first" -n 2 -o i.png
+expect_text "row: from 11 red circles to 0 Würfel" out "images by name"
+refuses 2 "has no test image 'Würfel/no.jpg'" pal-sample $best set --images Würfel/no.jpg
+refuses 2 "name the folder" pal-sample $best --reconstruct 2
+refuses 3 "expected at most 160" pal-sample $best set --reconstruct 2 --max-pixels 10
+
+# What is wrong.
+refuses_quietly 2 "the model has classes 0 to 3, got 4" pal-sample "$model" --class 4
+refuses_quietly 2 "did you mean 'stripes 2'?" pal-sample "$model" --class "strpes 2"
+refuses_quietly 2 "--interpolate: synthetic:4:256:8 has test images 0 to 63, got 64" \
+  pal-sample "$model" --interpolate 0 64
+refuses_quietly 2 "excludes" pal-sample "$model" --interpolate 0 1 --reconstruct 2
+refuses_quietly 2 "excludes" pal-sample "$model" --interpolate 0 1 --images 2
+refuses_quietly 2 "--temperature" pal-sample "$model" --temperature nan
+refuses_quietly 2 "64 test images, got 65" pal-sample "$model" --reconstruct 65
+refuses_quietly 2 "names 2 images, but --reconstruct wants 3" \
+  pal-sample "$model" --images 1,2 --reconstruct 3
+refuses_quietly 2 "with commas between" pal-sample "$model" --images 1,,2
+refuses_quietly 2 "not test images" pal-sample "$model" --class 1 --reconstruct 3
+refuses_quietly 2 "set: samples need no data" pal-sample "$model" set
+refuses_quietly 2 "--scale: expected auto or" pal-sample "$model" --scale 17
+refuses_quietly 2 "--scale: expected auto or" pal-sample "$model" --scale 2x
+refuses_quietly 2 "lower --scale or -n" pal-sample "$model" -n 25000 --scale 16
+refuses_quietly 3 "no such file" pal-sample absent
+head -c 3000 "$model" >cut
+refuses_quietly 3 "error: cut" pal-sample cut
+
+# The output is looked at before the model.
+for output in run run/; do
+  refuses_quietly 2 "-o: $output is a folder; name a PNG file in it, such as run/samples.png" \
+    pal-sample absent -o $output
+done
+refuses_quietly 2 "-o: x.jpg: pictures are written as PNG; name the file x.png" \
+  pal-sample absent -o x.jpg
+refuses_quietly 2 "name the file run/x.png" pal-sample absent -o run/x
+refuses_quietly 4 "absent/x.png: there is no folder absent" pal-sample absent -o absent/x.png
+refuses_quietly 4 "there is no folder cut" pal-sample absent -o cut/x.png
+
+finish_test "pal-sample behaves"

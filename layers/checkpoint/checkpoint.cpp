@@ -27,11 +27,11 @@ std::optional<int64_t> whole_number(std::string_view text) {
   return value;
 }
 
-/// The step-N files of FOLDER/checkpoints, largest N first.
-std::map<int64_t, fs::path, std::greater<>> step_files(const std::string& folder) {
+/// The step-N files of a folder of checkpoints, largest N first.
+std::map<int64_t, fs::path, std::greater<>> step_files_in(const fs::path& checkpoints) {
   std::map<int64_t, fs::path, std::greater<>> files;
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(fs::path(folder) / "checkpoints", ignored)) {
+  for (const auto& entry : fs::directory_iterator(checkpoints, ignored)) {
     const std::string stem = entry.path().stem().string();
     constexpr std::string_view kPrefix = "step-";
     if (!stem.starts_with(kPrefix) || entry.path().extension() != ".safetensors") continue;
@@ -39,6 +39,26 @@ std::map<int64_t, fs::path, std::greater<>> step_files(const std::string& folder
       files.emplace(*step, entry.path());
   }
   return files;
+}
+
+/// The same of FOLDER/checkpoints.
+std::map<int64_t, fs::path, std::greater<>> step_files(const std::string& folder) {
+  return step_files_in(fs::path(folder) / "checkpoints");
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+/// The checkpoint of a folder of checkpoints that counts as its result.
+std::optional<fs::path> chosen_in(const fs::path& checkpoints) {
+  std::error_code ignored;
+  for (const char* link : {"best", "last"})
+    if (fs::is_regular_file(checkpoints / link, ignored)) return checkpoints / link;
+  if (const auto steps = step_files_in(checkpoints); !steps.empty()) return steps.begin()->second;
+  const fs::path final = checkpoints / "final.safetensors";
+  return fs::is_regular_file(final, ignored) ? std::optional(final) : std::nullopt;
 }
 
 }  // namespace
@@ -107,6 +127,23 @@ bool is_checkpoint(const std::map<std::string, std::string>& metadata) {
 
 std::string step_checkpoint_path(const std::string& folder, int64_t step) {
   return (fs::path(folder) / "checkpoints" / fmt::format("step-{}.safetensors", step)).string();
+}
+
+bool holds_checkpoints(const std::string& path) {
+  return is_folder(fs::path(path) / "checkpoints") || (is_folder(path) && chosen_in(path));
+}
+
+std::string checkpoint_of(const std::string& path) {
+  if (!is_folder(path)) return path;
+  const fs::path inner = fs::path(path) / "checkpoints";
+  const auto chosen = chosen_in(is_folder(inner) ? inner : fs::path(path));
+  expect(chosen.has_value(),
+         "{}: a folder without checkpoints; expected a run folder or a checkpoint file", path);
+  std::error_code ignored;
+  const bool is_link = fs::is_symlink(*chosen, ignored);
+  log_info("{}: taking {}{}", path, chosen->string(),
+           is_link ? ", which is " + fs::read_symlink(*chosen, ignored).string() : "");
+  return chosen->string();
 }
 
 std::optional<std::string> find_resume(const std::string& folder) {

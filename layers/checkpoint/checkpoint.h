@@ -51,6 +51,15 @@ bool is_checkpoint(const std::map<std::string, std::string>& metadata);
 /// The path of the checkpoint after `step` steps: `FOLDER/checkpoints/step-N.safetensors`.
 std::string step_checkpoint_path(const std::string& folder, int64_t step);
 
+/// Whether a folder is that of a run (it has a folder `checkpoints`) or of a run's checkpoints.
+bool holds_checkpoints(const std::string& path);
+
+/// The checkpoint that a path stands for. A folder stands for its best one: of FOLDER/checkpoints
+/// if there is such a folder, else of FOLDER, the first that is there of `best`, `last`, the step-N
+/// file with the largest N and final.safetensors; the log says which. Any other path is returned as
+/// it is. Throws usage for a folder without checkpoints.
+std::string checkpoint_of(const std::string& path);
+
 /// Where a run in FOLDER goes on: the path of the step-N checkpoint with the largest N in
 /// FOLDER/checkpoints that verifies; each newer one that does not is named in a warning. None if
 /// there is no step-N checkpoint; throws data if there are some and none verifies.

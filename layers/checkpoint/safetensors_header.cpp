@@ -278,6 +278,10 @@ SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::st
     fail(ErrorKind::data, "{}:0: {} bytes, too short for a safetensors file", name, file.size());
   uint64_t header_bytes = 0;
   for (int i = 7; i >= 0; --i) header_bytes = header_bytes << 8 | file[static_cast<size_t>(i)];
+  // A text or a picture read as a length gives an absurd one.
+  if (header_bytes > static_cast<uint64_t>(limits.header_bytes) &&
+      (file.size() < 9 || file[8] != '{'))
+    fail(ErrorKind::data, "{}: not a safetensors checkpoint", name);
   if (header_bytes < 2 || header_bytes > static_cast<uint64_t>(limits.header_bytes))
     fail(ErrorKind::data, "{}:0: header of {} bytes, expected 2 to {}", name, header_bytes,
          limits.header_bytes);

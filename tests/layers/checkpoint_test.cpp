@@ -170,6 +170,41 @@ TEST(Checkpoint, PruningKeepsTheNewestAndTheLinkedOnes) {
   failure(ErrorKind::usage, [&] { prune_checkpoints(folder.path(), 0); });
 }
 
+TEST(Checkpoint, AFolderStandsForItsBestOne) {
+  const TemporaryFolder folder;
+  const std::string run = folder.file("run");
+  const std::string checkpoints = run + "/checkpoints";
+  EXPECT_EQ(checkpoint_of(run), run) << "what does not exist is left to the reader";
+  EXPECT_FALSE(holds_checkpoints(run));
+  make_folders(run);
+  EXPECT_FALSE(holds_checkpoints(run));
+  EXPECT_EQ(failure(ErrorKind::usage, [&] { checkpoint_of(run); }),
+            run + ": a folder without checkpoints; expected a run folder or a checkpoint file");
+  make_folders(checkpoints);
+  EXPECT_TRUE(holds_checkpoints(run));
+  EXPECT_FALSE(holds_checkpoints(checkpoints));
+  failure(ErrorKind::usage, [&] { checkpoint_of(run); });
+  ::testing::internal::CaptureStderr();
+  const auto expect_taken = [&](const std::string& name) {
+    EXPECT_EQ(checkpoint_of(run), checkpoints + "/" + name);
+    EXPECT_EQ(checkpoint_of(checkpoints), checkpoints + "/" + name);
+    EXPECT_TRUE(holds_checkpoints(checkpoints));
+    EXPECT_EQ(checkpoint_of(checkpoints + "/" + name), checkpoints + "/" + name);
+  };
+  write_atomic(checkpoints + "/final.safetensors", "x");
+  expect_taken("final.safetensors");
+  for (const int64_t step : {9, 10}) write_atomic(step_checkpoint_path(run, step), "x");
+  expect_taken("step-10.safetensors");
+  link_atomic("step-10.safetensors", checkpoints + "/last");
+  expect_taken("last");
+  link_atomic("gone.safetensors", checkpoints + "/best");
+  expect_taken("last");
+  link_atomic("step-9.safetensors", checkpoints + "/best");
+  expect_taken("best");
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("/best, which is step-9.safetensors"), std::string::npos) << log;
+}
+
 TEST(RunFolder, IsHeldByOneProcess) {
   const TemporaryFolder folder;
   auto run = std::make_unique<RunFolder>(folder.file("run/deep"));

@@ -223,6 +223,9 @@ TEST(Safetensors, LengthsAreCheckedWithoutWrapping) {
     std::memcpy(bytes.data(), &length, 8);
     EXPECT_NE(refusal(bytes).find("f:0: header of"), std::string::npos) << length;
   }
+  const std::string text = "# a TOML file, not tensors\nlr = 0.1\n";
+  EXPECT_EQ(refusal({text.begin(), text.end()}), "f: not a safetensors checkpoint");
+  EXPECT_EQ(refusal({text.begin(), text.begin() + 8}), "f: not a safetensors checkpoint");
   const auto bytes = file_of(R"({"__metadata__":{"a":"b"}})", 0);
   EXPECT_NE(refusal(bytes, {.header_bytes = 10}), "");
   EXPECT_NE(refusal(file_of(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"b":{}})", 0),

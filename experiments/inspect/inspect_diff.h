@@ -6,7 +6,8 @@ namespace pal {
 
 /// How two safetensors files or checkpoints differ, a line each.
 struct FileDifference {
-  /// Tensors that only one file has, or whose type, shape or bits differ.
+  /// Tensors that only one file has, or whose type or shape differ; then those whose values do,
+  /// the largest difference first.
   std::vector<std::string> tensors;
   /// Metadata entries that differ, the digest left out.
   std::vector<std::string> metadata;

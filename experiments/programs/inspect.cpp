@@ -10,12 +10,25 @@
 #include "experiments/command_line/program.h"
 #include "experiments/inspect/inspect_diff.h"
 #include "experiments/inspect/inspect_file.h"
+#include "experiments/inspect/inspect_run.h"
+#include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* kName = "pal-inspect";
+
+struct Options {
+  std::vector<std::string> files;
+  pal::ImageLimits limits;
+  bool json = false;
+  bool verbose = false;
+  // Of diff.
+  std::string first;
+  std::string second;
+  int64_t max_lines = 20;  ///< 0: any number
+};
 
 /// The regular files below a folder, sorted, without hidden ones; links to folders are not
 /// followed.
@@ -47,7 +60,33 @@ int complain(const pal::FileReport& report) {
   return 0;
 }
 
-int inspect(const std::vector<std::string>& arguments, const pal::ImageLimits& limits, bool json) {
+void print_skipped(int64_t files) {
+  if (files > 0) pal::print_result(fmt::format("{} files of other kinds", files));
+}
+
+/// Prints the table of a run's checkpoints and what is not whole; returns the exit code.
+int inspect_run_folder(const std::string& folder, const Options& options) {
+  const pal::RunReport report = pal::inspect_run(folder, files_below(folder), options.limits);
+  pal::print_result(to_text(report));
+  int code = 0;
+  size_t broken = 0;
+  for (const pal::FileReport& file : report.files) {
+    const bool is_broken = file.verdict == pal::FileReport::Verdict::error;
+    broken += is_broken ? 1 : 0;
+    if (is_broken || options.verbose) pal::print_result(to_text(file));
+    if (const int wanted = complain(file); code == 0) code = wanted;
+  }
+  if (options.verbose) print_skipped(report.skipped);
+  const std::string files =
+      fmt::format("{} checkpoints and {} other files", report.checkpoint_count,
+                  report.files.size() - report.checkpoint_count);
+  pal::print_result(broken == 0 ? fmt::format("{}: whole", files)
+                                : fmt::format("{}: {} broken", files, broken));
+  return code;
+}
+
+int inspect(const Options& options) {
+  const bool json = options.json;
   int code = 0;
   int64_t skipped = 0;
   std::vector<std::string> answers;
@@ -56,16 +95,20 @@ int inspect(const std::vector<std::string>& arguments, const pal::ImageLimits& l
     if (const int wanted = complain(report); code == 0) code = wanted;
     if (!json) pal::print_result(answers.back());
   };
-  bool many = arguments.size() > 1;
-  for (const std::string& argument : arguments) {
+  bool many = options.files.size() > 1;
+  for (const std::string& argument : options.files) {
     std::error_code ignored;
+    if (!json && pal::holds_checkpoints(argument)) {
+      if (const int wanted = inspect_run_folder(argument, options); code == 0) code = wanted;
+      continue;
+    }
     if (!fs::is_directory(argument, ignored)) {
-      answer(pal::inspect_file(argument, limits));
+      answer(pal::inspect_file(argument, options.limits));
       continue;
     }
     many = true;
     for (const std::string& file : files_below(argument)) {
-      const pal::FileReport report = pal::inspect_file(file, limits);
+      const pal::FileReport report = pal::inspect_file(file, options.limits);
       // A folder may hold anything: only what is, or claims to be, of a known kind is judged.
       if (report.kind == "unknown" && !pal::has_known_suffix(file))
         ++skipped;
@@ -77,18 +120,39 @@ int inspect(const std::vector<std::string>& arguments, const pal::ImageLimits& l
     const std::string list = fmt::format("{}", fmt::join(answers, ",\n"));
     pal::print_result(many ? "[" + list + "]" : list);
   }
-  if (!json && skipped > 0) pal::print_result(fmt::format("{} files of other kinds", skipped));
+  if (!json) print_skipped(skipped);
   return code;
 }
 
-int diff(const std::string& first, const std::string& second) {
-  const pal::FileDifference difference = pal::diff_files(first, second);
+int diff(const Options& options) {
+  const std::string first = pal::checkpoint_of(options.first);
+  const pal::FileDifference difference = pal::diff_files(first, pal::checkpoint_of(options.second));
   for (const auto& line : difference.metadata) pal::print_result(line);
-  for (const auto& line : difference.tensors) pal::print_result(line);
-  pal::print_result(difference.tensors.empty()
-                        ? std::string("all tensors are equal")
-                        : fmt::format("{} tensors differ", difference.tensors.size()));
-  return difference.tensors.empty() ? 0 : 1;
+  const size_t all = difference.tensors.size();
+  const auto most = static_cast<size_t>(options.max_lines);
+  const size_t shown = most == 0 ? all : std::min(most, all);
+  for (size_t i = 0; i < shown; ++i) pal::print_result(difference.tensors[i]);
+  if (shown < all) pal::print_result(fmt::format("... and {} more", all - shown));
+  pal::print_result(all == 0 ? std::string("all tensors are equal")
+                             : fmt::format("{} tensors differ", all));
+  return all == 0 ? 0 : 1;
+}
+
+void add_options(CLI::App& app, Options& o) {
+  app.add_option("FILE", o.files,
+                 "files or folders (JPEG, PNG, safetensors, checkpoints, PyTorch, tar, IDX); "
+                 "of a run folder, a table of its checkpoints");
+  app.add_flag("--json", o.json, "answer in JSON: an object, or an array for several files");
+  app.add_flag("-v,--verbose", o.verbose, "a line for every file of a run folder");
+  app.add_option("--max-pixels", o.limits.max_pixels, "refuse larger pictures")
+      ->capture_default_str();
+}
+
+void add_diff_options(CLI::App& app, Options& o) {
+  app.add_option("A", o.first, "one file or run folder")->required();
+  app.add_option("B", o.second, "another")->required();
+  app.add_option("--max-lines", o.max_lines, "tensors to list, largest difference first; 0: all")
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -97,25 +161,18 @@ int main(int argc, char** argv) {
   return pal::run_program(kName, [&] {
     CLI::App app("Says what files are and whether they are whole: exit 0, or 3 for a broken one.",
                  kName);
-    std::vector<std::string> files;
-    std::string first;
-    std::string second;
-    pal::ImageLimits limits;
-    bool json = false;
-    app.add_option("FILE", files,
-                   "files or folders (JPEG, PNG, safetensors, checkpoints, PyTorch, tar, IDX)");
-    app.add_flag("--json", json, "answer in JSON: an object, or an array for several files");
-    app.add_option("--max-pixels", limits.max_pixels, "refuse larger pictures")
-        ->capture_default_str();
+    Options options;
+    add_options(app, options);
     CLI::App* compare = app.add_subcommand(
         "diff", "compare two checkpoints tensor by tensor: exit 0 if all are equal, else 1");
-    compare->add_option("A", first, "one file")->required();
-    compare->add_option("B", second, "another")->required();
+    add_diff_options(*compare, options);
     if (!pal::parse_options(app, argc, argv)) return 0;
-    if (compare->parsed()) return diff(first, second);
-    pal::expect(limits.max_pixels >= 1, "--max-pixels: expected at least 1, got {}",
-                limits.max_pixels);
-    pal::expect(!files.empty(), "command line: no FILE; see --help");
-    return inspect(files, limits, json);
+    pal::expect(options.max_lines >= 0, "--max-lines: expected at least 0, got {}",
+                options.max_lines);
+    if (compare->parsed()) return diff(options);
+    pal::expect(options.limits.max_pixels >= 1, "--max-pixels: expected at least 1, got {}",
+                options.limits.max_pixels);
+    pal::expect(!options.files.empty(), "command line: no FILE; see --help");
+    return inspect(options);
   });
 }

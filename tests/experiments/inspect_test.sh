@@ -106,6 +106,46 @@ expect_code 0 version
 expect_text "pal-inspect (Palindrome) " out version
 inspects --help
 expect_code 0 help
+
+# A run's folder: a table of its checkpoints, and a line for what is broken.
+run pal-train $tiny --epochs 1 --max-steps 20 --checkpoint-every 10 -o one --progress never -q
+expect_code 0 pal-train
+mv one run
+inspects run
+expect_code 0 "a run folder"
+expect_match "^run/checkpoints  *step  *date" out "table of checkpoints"
+expect_match "^step-20.safetensors  *20  *20..-..-.. .*last" out "table of checkpoints"
+expect_match "^[0-9]* checkpoints and 0 other files: whole" out "table of checkpoints"
+expect_not "a run folder: a line of each file" grep -q "sum" out
+cp out table
+inspects run/checkpoints
+expect_same out table
+inspects -v run
+expect_match "^run/checkpoints/step-10.safetensors: checkpoint, ok: .* sum" out "run -v"
+inspects --json run
+expect_match '"file":"run/checkpoints/step-10.safetensors","kind":"checkpoint"' out "run --json"
+inspects diff run run/checkpoints/step-10.safetensors --max-lines 2
+expect_code 1 "diff of a run"
+expect_match "run: taking run/checkpoints/" err "diff of a run"
+expect_equal 2 "$(grep -c '^tensor' out)" "diff --max-lines"
+expect_match "^\.\.\. and [0-9]* more" out "diff --max-lines"
+expect_match "^[0-9]* tensors differ" out "diff --max-lines"
+inspects diff run run/checkpoints/step-10.safetensors
+expect_equal 20 "$(grep -c '^tensor' out)" "tensors that diff lists"
+inspects diff run run/checkpoints/step-10.safetensors --max-lines 0
+expect_not "diff --max-lines 0 leaves out some" grep -q "more" out
+inspects diff run run --max-lines -1
+expect_code 2 "--max-lines -1"
+inspects diff folder run
+expect_lone_error 2 "folder: a folder without checkpoints; expected a run folder" "diff of a folder"
+head -c 3000 run/checkpoints/step-10.safetensors >cut
+mv cut run/checkpoints/step-10.safetensors
+inspects run
+expect_code 3 "a run with a broken checkpoint"
+expect_match "^step-10.safetensors .*broken" out "a run with a broken checkpoint"
+expect_match "other files: 1 broken" out "a run with a broken checkpoint"
+expect_match "^pal-inspect: error: run/checkpoints/step-10" err "a run with a broken checkpoint"
+
 if [ -w /dev/full ]; then
   code=0
   "$programs/pal-inspect" --json "$golden" >/dev/full 2>err || code=$?

@@ -25,19 +25,28 @@ struct Options {
   std::string checkpoint;
   std::string arch;
   std::string flavour = "reference";
-  std::vector<std::string> fields;
+  std::vector<std::string> fields;                          ///< KEY=VALUE
+  std::vector<std::pair<std::string, std::string>> values;  ///< of --KEY VALUE
   int64_t batch_size = 1;
   bool json = false;
 };
 
 void add_options(CLI::App& app, Options& o) {
-  CLI::Option* file = app.add_option("CHECKPOINT", o.checkpoint, "a checkpoint to describe");
-  app.add_option("-a,--arch", o.arch, fmt::format("a preset: {}", fmt::join(preset_names(), ", ")))
-      ->excludes(file);
+  app.add_option("CHECKPOINT", o.checkpoint, "a checkpoint or run folder to describe");
+  app.add_option("-a,--arch", o.arch, fmt::format("a preset: {}", fmt::join(preset_names(), ", ")));
   app.add_option("--flavour", o.flavour, "reference (published code) or paper (the text)")
       ->capture_default_str();
   app.add_option("--set", o.fields, "KEY=VALUE: another value of a model field")
       ->type_name("KEY=VALUE");
+  for (const std::string& name : field_names()) {
+    if (name == "arch") continue;
+    app.add_option_function<std::string>(
+           "--" + name,
+           [&o, name](const std::string& value) { o.values.emplace_back(name, value); },
+           "the same as --set " + name + "=VALUE")
+        ->group("Model fields")
+        ->type_name("VALUE");
+  }
   app.add_option("-b,--batch-size", o.batch_size, "images that activation bytes are for")
       ->capture_default_str();
   app.add_flag("--json", o.json, "answer in JSON");
@@ -67,13 +76,18 @@ void set_fields(const std::vector<std::string>& fields, ModelConfig& config) {
 ModelConfig config_of(const Options& o) {
   expect(!o.checkpoint.empty() || !o.arch.empty(),
          "command line: no CHECKPOINT and no --arch; see --help");
+  expect(o.checkpoint.empty() || o.arch.empty(),
+         "command line: both a CHECKPOINT ({}) and --arch ({}); expected one of them", o.checkpoint,
+         o.arch);
   expect(o.flavour == "reference" || o.flavour == "paper",
          "--flavour: expected reference or paper, got '{}'", o.flavour);
   expect(o.batch_size >= 1 && o.batch_size <= 1'000'000,
          "--batch-size: expected 1 to 1000000, got {}", o.batch_size);
-  ModelConfig config = o.checkpoint.empty() ? preset(o.arch) : config_of_file(o.checkpoint);
+  ModelConfig config =
+      o.checkpoint.empty() ? preset(o.arch) : config_of_file(checkpoint_of(o.checkpoint));
   if (o.flavour == "paper") apply_paper_flavour(config);
   set_fields(o.fields, config);
+  for (const auto& [key, value] : o.values) set_field(config, key, value, "--" + key);
   return config;
 }
 

@@ -1,0 +1,73 @@
+#include "experiments/command_line/run_data.h"
+
+#include <toml++/toml.h>
+
+#include <filesystem>
+
+#include "runtime/error.h"
+#include "runtime/file.h"
+#include "runtime/log.h"
+
+namespace pal {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string text_at(const toml::table& table, const char* key) {
+  return table[key].value_or(std::string());
+}
+
+/// What a checkpoint records of a set of this name.
+std::string recorded(const RunData& data) {
+  DatasetSpec spec;
+  spec.name = data.dataset;
+  return recorded_name(spec);
+}
+
+/// Whether the data are a folder: neither a known set nor a pattern of shards.
+bool is_folder_name(const RunData& data) {
+  return !data.dataset.ends_with(".tar") && recorded(data) == kRecordedFolder;
+}
+
+}  // namespace
+
+std::optional<RunData> run_data(const std::string& checkpoint) {
+  std::error_code failed;
+  const fs::path folder = fs::absolute(checkpoint, failed).parent_path();
+  const fs::path config = folder.parent_path() / "config.toml";
+  if (failed || folder.filename() != "checkpoints" || !fs::is_regular_file(config, failed))
+    return std::nullopt;
+  const auto bytes = read_file(config.string(), int64_t{1} << 20);
+  toml::table table;
+  try {
+    table =
+        toml::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  } catch (const toml::parse_error& error) {
+    fail(ErrorKind::usage, "{}:{}: {}", config.string(), error.source().begin.line,
+         error.description());
+  }
+  RunData data{config.string(), text_at(table, "dataset"), text_at(table, "dir"),
+               text_at(table, "class-names")};
+  if (data.dataset.empty()) data.dataset = std::exchange(data.folder, "");
+  if (data.dataset.empty()) return std::nullopt;
+  return data;
+}
+
+void take_run_data(DataOptions& options, const std::string& checkpoint,
+                   const std::string& trained_on) {
+  if (!options.dataset.empty() || !options.folder.empty()) return;
+  const auto data = run_data(checkpoint);
+  if (!data) return;
+  if (!trained_on.empty() && recorded(*data) != trained_on) return;
+  std::error_code ignored;
+  expect(!is_folder_name(*data) || fs::is_directory(data->dataset, ignored),
+         "DIR: {}, the data of {}, is no folder (any longer); name the folder", data->dataset,
+         data->config);
+  options.dataset = data->dataset;
+  options.folder = data->folder;
+  if (options.class_names.empty() && fs::is_regular_file(data->class_names, ignored))
+    options.class_names = data->class_names;
+  log_info("data: {}, as {} says", data->dataset, data->config);
+}
+
+}  // namespace pal

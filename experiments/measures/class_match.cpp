@@ -1,0 +1,85 @@
+#include "experiments/measures/class_match.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "runtime/error.h"
+#include "runtime/log.h"
+#include "runtime/text.h"
+
+namespace pal {
+namespace {
+
+using Names = std::vector<std::string>;
+
+Names numbers(int64_t count) {
+  Names names;
+  for (int64_t y = 0; y < count; ++y) names.push_back(std::to_string(y));
+  return names;
+}
+
+/// "3 classes (cat, dog, hen)", at most five by name.
+std::string described(const Names& names) {
+  constexpr size_t kMost = 5;
+  Names shown;
+  for (size_t y = 0; y < std::min(kMost, names.size()); ++y) shown.push_back(one_line(names[y]));
+  return fmt::format("{} classes ({}{})", names.size(), fmt::join(shown, ", "),
+                     names.size() > kMost ? ", ..." : "");
+}
+
+/// The model's class for each of the set's, by name; in `trouble`, what is wrong with the first name
+/// that does not stand for one class.
+std::vector<int32_t> classes_by_name(const Names& model, const Names& set,
+                                     std::optional<std::string>& trouble) {
+  std::multimap<std::string, int32_t> classes;
+  for (size_t y = 0; y < model.size(); ++y) classes.emplace(model[y], static_cast<int32_t>(y));
+  std::vector<int32_t> found;
+  for (const std::string& name : set) {
+    const size_t count = classes.count(name);
+    if (count != 1) {
+      trouble = fmt::format("'{}' {}", one_line(name),
+                            count == 0 ? "is none of its classes" : "is more than one of them");
+      return {};
+    }
+    found.push_back(classes.find(name)->second);
+  }
+  return found;
+}
+
+}  // namespace
+
+bool are_numbers(const Names& names) {
+  return names == numbers(static_cast<int64_t>(names.size()));
+}
+
+ClassMatch match_classes(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set,
+                         bool allow_other) {
+  const int64_t classes = loaded.model->config().classes;
+  const bool has_names = static_cast<int64_t>(loaded.input.class_names.size()) == classes;
+  const Names model = has_names ? loaded.input.class_names : numbers(classes);
+  if (model == set.class_names) return {{}, model, model};
+  const bool by_position = are_numbers(model) || are_numbers(set.class_names);
+  std::optional<std::string> trouble;
+  if (!by_position) {
+    const auto found = classes_by_name(model, set.class_names, trouble);
+    if (!trouble) {
+      log_info("{}: classes matched by name, {} of the model's {}", set.name, set.classes(),
+               classes);
+      return {found, model, model};
+    }
+  }
+  const bool fits = set.classes() == classes;
+  if (trouble && !(allow_other && fits))
+    fail(ErrorKind::usage, "{}: made for {}, but {} has {}: {}{}", path, described(model), set.name,
+         described(set.class_names), *trouble,
+         fits ? "; --allow-other-classes takes them by position" : "");
+  expect(fits, "{}: made for {}, but {} has {}", path, described(model), set.name,
+         described(set.class_names));
+  const Names& names = are_numbers(model) ? set.class_names : model;
+  return {{}, names, are_numbers(set.class_names) ? names : set.class_names};
+}
+
+}  // namespace pal

@@ -1,0 +1,31 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "data/sets/dataset.h"
+#include "layers/models/model_io.h"
+
+namespace pal {
+
+/// How the labels of a set become classes of a model, and what these are called.
+struct ClassMatch {
+  /// The model's class for each class of the set; empty: they have the same numbers.
+  std::vector<int32_t> class_of_label;
+  /// What the model calls its classes, or the set if the model has only numbers.
+  std::vector<std::string> names;
+  /// What a label is called, by the model's class: as in `names`, but where classes of other names
+  /// are taken by position.
+  std::vector<std::string> label_names;
+};
+
+/// Whether names are but the numbers "0" to "n-1", as sets and files have them that know no names.
+bool are_numbers(const std::vector<std::string>& names);
+
+/// Matches the classes of a set and of a model (of the file `path`) by name, whatever their order;
+/// the set may lack some. Where one of them knows only numbers, or with `allow_other` where a name
+/// of the set is not one of the model's, they are matched by position. Throws usage naming both
+/// sides if a name is unknown, or their numbers differ where the position counts.
+ClassMatch match_classes(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set,
+                         bool allow_other);
+
+}  // namespace pal

@@ -2,15 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <optional>
 
+#include "experiments/command_line/run_data.h"
 #include "experiments/measures/batch_norm_average.h"
 #include "experiments/measures/gaussian_baseline.h"
+#include "experiments/measures/latents.h"
 #include "experiments/measures/model_fit.h"
-#include "experiments/report/evaluation_csv.h"
 #include "kernels/resample/dct.h"
 #include "runtime/allocator.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 #include "runtime/log.h"
 
 namespace pal {
@@ -45,6 +49,22 @@ double dct_excess(const ModelConfig& config) {
          static_cast<double>(head.dims);
 }
 
+/// A metadata entry; empty if there is none.
+std::string entry_of(const Checkpoint& checkpoint, const char* key) {
+  const auto found = checkpoint.metadata.find(key);
+  return found == checkpoint.metadata.end() ? std::string() : found->second;
+}
+
+/// Whether a set of the kind that a checkpoint's run was given is that very set for sure.
+bool is_runs_own(const DatasetSpec& spec, const TrainingRecipe& recipe, const std::string& path) {
+  if (recipe.dataset != kRecordedFolder) return true;
+  const auto run = run_data(path);
+  const std::string& place = spec.name.empty() ? spec.folder : spec.name;
+  std::error_code ignored;
+  return run &&
+         (place == run->dataset || std::filesystem::equivalent(place, run->dataset, ignored));
+}
+
 bool is_published_size(const ModelConfig& config) {
   return config.image_size == 224 && config.channels == 3 && config.classes == 1000;
 }
@@ -64,10 +84,13 @@ CheckpointEvaluation::CheckpointEvaluation(const EvaluateOptions& options, Devic
       recipe_(training_recipe(loaded_.checkpoint, path)) {
   loaded_.model->to(device);
   const ModelConfig& config = loaded_.model->config();
-  data_ = dataset_spec(options.data, config, recipe_.dataset);
+  DataOptions data = options.data;
+  take_run_data(data, path, recipe_.dataset);
+  data_ = dataset_spec(data, config, recipe_.dataset);
   data_.shard_classes = loaded_.input.class_names;
   evaluated_ = &sets_.evaluated(data_);
   check_fit();
+  choose_images();
   spec_.batch_size = batch_size(options, config, device);
   spec_.beta = recipe_.beta;
   spec_.smoothing = recipe_.smoothing;
@@ -81,12 +104,31 @@ CheckpointEvaluation::CheckpointEvaluation(const EvaluateOptions& options, Devic
 void CheckpointEvaluation::check_fit() {
   const DatasetInfo& info = evaluated_->set->info();
   expect_images_fit(loaded_, path_, info);
-  expect_classes_fit(loaded_, path_, info);
+  classes_ = match_classes(loaded_, path_, info, options_.allow_other_classes);
+  spec_.class_of_label = classes_.class_of_label;
   expect(options_.crops == 1 || evaluated_->set->in_memory() == nullptr,
          "--crops: {} has images of one size, of which no crops are taken", info.name);
+  expect(options_.latents.empty() || has_density(),
+         "--save-latents: {}: {} only classifies; this needs an invertible network", path_,
+         loaded_.model->config().arch);
   if (options_.ood.empty()) return;
   expect(has_density(), "--ood: {} has no density", path_);
   expect_images_fit(loaded_, path_, sets_.foreign(data_).set->info());
+}
+
+void CheckpointEvaluation::choose_images() {
+  const Split part = opened_part(*evaluated_, options_.split);
+  part_ = name_of(part);
+  if (options_.split == Split::validation || options_.split == Split::test)
+    spec_.indices =
+        held_out_images(*evaluated_, recipe_, entry_of(loaded_.checkpoint, "data_fingerprint"));
+  if (!spec_.indices.empty()) {
+    part_ = "held-out";
+    chose_ = ChoseCheckpoint::yes;
+  } else if (part == Split::validation && recipe_.validation == 0.0 &&
+             recorded_name(data_) == recipe_.dataset) {
+    chose_ = is_runs_own(data_, recipe_, path_) ? ChoseCheckpoint::yes : ChoseCheckpoint::perhaps;
+  }
 }
 
 void CheckpointEvaluation::recalibrate() {
@@ -110,15 +152,16 @@ EvaluationResult CheckpointEvaluation::evaluate(const OpenedSet& from, const Eva
   return evaluate_model(*loaded_.model, loaded_.input, *from.set, own);
 }
 
-void CheckpointEvaluation::measure(CheckpointReport& report) {
-  if (!has_density()) {
-    report.noisy = report.clean = evaluate(*evaluated_, spec_);
-    return;
-  }
-  EvaluationSpec noisy = spec_;
-  noisy.noise = true;
-  report.noisy = evaluate(*evaluated_, noisy);
-  report.clean = evaluate(*evaluated_, spec_);
+void CheckpointEvaluation::measure(CheckpointReport& report, ImageTable* table) {
+  EvaluationSpec quoted = spec_;
+  quoted.noise = has_density();
+  if (table != nullptr)
+    quoted.observe = [table](const ImageResult& image, const ClassScores& scores) {
+      table->add(image, scores);
+    };
+  report.noisy = evaluate(*evaluated_, quoted);
+  report.clean = has_density() ? evaluate(*evaluated_, spec_) : report.noisy;
+  if (!has_density()) return;
   const ModelConfig& config = loaded_.model->config();
   const double excess = config.dct_reported ? 0.0 : dct_excess(config);
   const double released = report.clean.summary.loss_x - excess;
@@ -142,30 +185,52 @@ OodReport CheckpointEvaluation::tell_foreign(const EvaluationResult& clean) {
   const OpenedSet& foreign = sets_.foreign(data_);
   EvaluationSpec unlabelled = spec_;
   unlabelled.foreign = true;
+  unlabelled.indices.clear();
+  unlabelled.class_of_label.clear();
   const EvaluationResult others = evaluate(foreign, unlabelled);
   const OpenedSet& training = sets_.training(data_);
-  EvaluationSpec reference = spec_;
+  EvaluationSpec reference = unlabelled;
   reference.indices = reference_indices(training, recipe_);
   const EvaluationResult known = evaluate(training, reference);
   return compare_densities(foreign.set->info().name, OodReference(log_densities(known)),
                            log_densities(clean), log_densities(others));
 }
 
+void CheckpointEvaluation::save_latents() {
+  EvaluationSpec own = spec_;
+  own.bad_images = evaluated_->bad.get();
+  std::error_code ignored;
+  const auto file = std::filesystem::weakly_canonical(path_, ignored).filename();
+  const int64_t count = write_latents(
+      options_.latents, flow_of(loaded_, path_), loaded_.input, *evaluated_->set, own,
+      {{"format", "palindrome-latents"},
+       {"checkpoint", file.string()},
+       {"step", std::to_string(loaded_.progress.step)},
+       {"class_names", json_text(nlohmann::json(classes_.names), -1, BadUtf8::replaced)}});
+  log_info("{} latent vectors in {}", count, options_.latents);
+}
+
 CheckpointReport CheckpointEvaluation::run() {
   const DatasetInfo& info = evaluated_->set->info();
-  log_info("{}: step {}, epoch {}; {} {} images of {}", path_, loaded_.progress.step,
-           loaded_.progress.epoch, info.count, options_.split_text, info.name);
-  if (options_.recalibrate > 0) recalibrate();
   CheckpointReport report;
   report.checkpoint = path_;
   report.dataset = info.name;
-  report.split = options_.split_text;
+  report.split = part_;
+  report.chose = chose_;
+  report.classes = loaded_.model->config().classes;
   report.crops = options_.crops;
-  measure(report);
+  log_info("{}: step {}, epoch {}; {} {} images of {}{}", path_, loaded_.progress.step,
+           loaded_.progress.epoch,
+           spec_.indices.empty() ? info.count : static_cast<int64_t>(spec_.indices.size()), part_,
+           info.name, remark_of(chose_));
+  if (options_.recalibrate > 0) recalibrate();
+  std::optional<ImageTable> table;
+  if (!options_.outputs.empty()) table.emplace(*evaluated_->set, classes_, has_density());
+  measure(report, table ? &*table : nullptr);
   if (options_.baseline) report.bits_gaussian = gaussian_bits();
   if (!options_.ood.empty()) report.ood = tell_foreign(report.clean);
-  if (!options_.outputs.empty())
-    write_atomic(options_.outputs, to_csv(report.noisy, *evaluated_->set));
+  if (table) write_atomic(options_.outputs, table->text());
+  if (!options_.latents.empty()) save_latents();
   if (evaluated_->bad != nullptr) report.bad_images = evaluated_->bad->entries();
   for (const auto& [index, message] : report.bad_images) log_warning("left out: {}", message);
   report.peak_bytes = Allocator::of(loaded_.model->device()).stats().peak_total;

@@ -2,6 +2,8 @@
 #include <string>
 
 #include "experiments/evaluation/evaluated_sets.h"
+#include "experiments/measures/class_match.h"
+#include "experiments/report/evaluation_csv.h"
 #include "experiments/report/evaluation_report.h"
 
 namespace pal {
@@ -20,15 +22,18 @@ class CheckpointEvaluation {
 
  private:
   void check_fit();
+  /// Says which images are evaluated: those that chose the checkpoint may be among them.
+  void choose_images();
   /// Averages the batch-norm statistics over training batches.
   void recalibrate();
   EvaluationResult evaluate(const OpenedSet& from, const EvaluationSpec& spec);
-  /// Accuracy, losses and bits/dim, with and without noise.
-  void measure(CheckpointReport& report);
+  /// Accuracy, losses and bits/dim, with and without noise; fills `table` unless that is null.
+  void measure(CheckpointReport& report, ImageTable* table);
   /// Bits/dim of the evaluated images under independent Gaussians fitted to the training images.
   double gaussian_bits();
   /// How well the foreign set is told from the evaluated images, whose noise-free result is given.
   OodReport tell_foreign(const EvaluationResult& clean);
+  void save_latents();
 
   bool has_density() const { return loaded_.model->has_density(); }
 
@@ -39,7 +44,10 @@ class CheckpointEvaluation {
   TrainingRecipe recipe_;
   DatasetSpec data_;
   const OpenedSet* evaluated_ = nullptr;
-  EvaluationSpec spec_;  // noise-free, of all images
+  std::string part_;  // of the set that is evaluated
+  ChoseCheckpoint chose_ = ChoseCheckpoint::no;
+  ClassMatch classes_;
+  EvaluationSpec spec_;  // noise-free, of the images to evaluate
 };
 
 }  // namespace pal

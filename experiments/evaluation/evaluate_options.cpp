@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -17,7 +18,10 @@ Split split_of(const std::string& text) {
 }  // namespace
 
 void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
-  app.add_option("CHECKPOINT", o.checkpoints, "checkpoints, then perhaps the folder of the data")
+  app.add_option(
+         "CHECKPOINT", o.checkpoints,
+         "checkpoints or run folders, then perhaps the folder of the data; else the data that the "
+         "run was trained on")
       ->required();
   const std::string data = "Data";
   add_data_options(app, o.data, data);
@@ -33,6 +37,9 @@ void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
                  "views of each picture of a folder: 1, or 10 (corners, middle, mirrored)")
       ->group(data)
       ->capture_default_str();
+  app.add_flag("--allow-other-classes", o.allow_other_classes,
+               "take classes by position if the model does not know their names")
+      ->group(data);
   app.add_option("--ood", o.ood, "another data set, to be told from this one by its densities")
       ->group(data);
   app.add_option("--ood-folder", o.ood_folder, "where that data set lies")->group(data);
@@ -51,6 +58,10 @@ void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
   app.add_option("--save-outputs", o.outputs, "write one line per image to a CSV file")
       ->group(model)
       ->type_name("FILE");
+  app.add_option("--save-latents", o.latents,
+                 "write the noise-free latent vectors to a safetensors file")
+      ->group(model)
+      ->type_name("FILE");
   app.add_option("--summary", o.summary, "also put the results into this JSON file, beside others")
       ->group(model)
       ->type_name("FILE");
@@ -59,7 +70,8 @@ void add_evaluate_options(CLI::App& app, EvaluateOptions& o) {
 
 void finish_evaluate_options(EvaluateOptions& o) {
   std::error_code ignored;
-  if (o.checkpoints.size() > 1 && std::filesystem::is_directory(o.checkpoints.back(), ignored)) {
+  if (o.checkpoints.size() > 1 && std::filesystem::is_directory(o.checkpoints.back(), ignored) &&
+      !holds_checkpoints(o.checkpoints.back())) {
     o.data.folder = o.checkpoints.back();
     o.checkpoints.pop_back();
   }
@@ -71,10 +83,14 @@ void finish_evaluate_options(EvaluateOptions& o) {
   expect(o.recalibrate >= 0, "--recalibrate-bn: expected at least 0, got {}", o.recalibrate);
   expect(o.dct_log_det == "true" || o.dct_log_det == "reported",
          "--dct-log-det: expected true or reported, got '{}'", o.dct_log_det);
-  expect(o.outputs.empty() || o.checkpoints.size() == 1,
-         "--save-outputs: one checkpoint at a time, got {}", o.checkpoints.size());
-  expect(o.summary.empty() || o.checkpoints.size() == 1,
-         "--summary: one checkpoint at a time, got {}", o.checkpoints.size());
+  for (const auto& [flag, file] : {std::pair("--save-outputs", o.outputs),
+                                   {"--save-latents", o.latents},
+                                   {"--summary", o.summary}})
+    expect(file.empty() || o.checkpoints.size() == 1, "{}: one checkpoint at a time, got {}", flag,
+           o.checkpoints.size());
+  expect(o.latents.empty() || o.crops == 1,
+         "--save-latents: a vector for each image, not for each of {} crops", o.crops);
+  for (std::string& path : o.checkpoints) path = checkpoint_of(path);
 }
 
 }  // namespace pal

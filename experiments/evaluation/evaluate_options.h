@@ -24,7 +24,9 @@ struct EvaluateOptions {
   std::string ood_folder;
   int64_t recalibrate = 0;  ///< training batches that batch-norm statistics are averaged over
   bool baseline = false;
+  bool allow_other_classes = false;
   std::string outputs;  ///< CSV file to write; empty: none
+  std::string latents;  ///< safetensors file to write; empty: none
   std::string summary;  ///< JSON file to write; empty: none
   std::string dct_log_det = "true";
   RunOptions run;
@@ -33,8 +35,9 @@ struct EvaluateOptions {
 /// Registers all options, grouped, with one line of help each.
 void add_evaluate_options(CLI::App& app, EvaluateOptions& options);
 
-/// After parsing: takes a last folder among the checkpoints for that of the data, reads the texts,
-/// checks ranges. Throws usage naming the flag.
+/// After parsing: takes a last folder among the checkpoints for that of the data, unless it holds
+/// checkpoints, and run folders for their checkpoints (`checkpoint_of`); reads the texts, checks
+/// ranges. Throws usage naming the flag.
 void finish_evaluate_options(EvaluateOptions& options);
 
 }  // namespace pal

@@ -1,11 +1,22 @@
 #include "experiments/evaluation/evaluated_sets.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace pal {
 namespace {
 
 constexpr int64_t kReferenceImages = 10000;
+
+/// The part that data/ says it opens; where it does not say, folders are known by their name.
+template <typename Spec>
+Split part_of(const Spec& spec, const DatasetInfo& info, Split wanted) {
+  if constexpr (requires { part_taken(spec, wanted); })
+    return part_taken(spec, wanted);
+  else
+    return wanted == Split::test && info.name.ends_with("/val") ? Split::validation : wanted;
+}
 
 }  // namespace
 
@@ -36,6 +47,17 @@ const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like) {
 std::vector<int64_t> training_indices(const OpenedSet& training, const TrainingRecipe& recipe) {
   return split_training(training.spec, training.set->info(), recipe.validation, recipe.loader.seed)
       .train;
+}
+
+Split opened_part(const OpenedSet& set, Split wanted) {
+  return part_of(set.spec, set.set->info(), wanted);
+}
+
+std::vector<int64_t> held_out_images(const OpenedSet& set, const TrainingRecipe& recipe,
+                                     const std::string& fingerprint) {
+  const DatasetInfo& info = set.set->info();
+  if (fingerprint != fmt::format("{:016x}", info.fingerprint)) return {};
+  return split_training(set.spec, info, recipe.validation, recipe.loader.seed).validation;
 }
 
 std::vector<int64_t> reference_indices(const OpenedSet& training, const TrainingRecipe& recipe) {

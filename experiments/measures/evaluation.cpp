@@ -81,14 +81,33 @@ std::vector<double> scores_of(const Tensor& all, int64_t image, int64_t views) {
   return row;
 }
 
+/// Makes the set's labels classes of the model.
+void match_labels(const Batch& batch, const EvaluationSpec& spec) {
+  int32_t* const labels = batch.labels.data<int32_t>();
+  for (int64_t i = 0; i < batch.labels.numel(); ++i) labels[i] = class_of(spec, labels[i]);
+}
+
 }  // namespace
+
+std::unique_ptr<Batches> evaluation_batches(const Model& model, const InputSpec& input,
+                                            const Dataset& set, const EvaluationSpec& spec) {
+  const LoaderOptions options = loader_options(input, spec, model.device());
+  return spec.indices.empty() ? set.batches(options) : set.batches(spec.indices, options);
+}
+
+int32_t class_of(const EvaluationSpec& spec, int32_t label) {
+  if (spec.foreign) return 0;
+  return spec.class_of_label.empty() ? label : spec.class_of_label[static_cast<size_t>(label)];
+}
 
 EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Dataset& set,
                                 const EvaluationSpec& spec) {
   const auto start = std::chrono::steady_clock::now();
-  const LoaderOptions options = loader_options(input, spec, model.device());
-  const auto loader =
-      spec.indices.empty() ? set.batches(options) : set.batches(spec.indices, options);
+  expect(spec.class_of_label.empty() ||
+             static_cast<int64_t>(spec.class_of_label.size()) == set.info().classes(),
+         "evaluate_model: {} classes for the {} of {}", spec.class_of_label.size(),
+         set.info().classes(), set.info().name);
+  const auto loader = evaluation_batches(model, input, set, spec);
   const int64_t classes = model.config().classes;
   LossSpec loss;
   loss.beta = spec.beta;
@@ -100,16 +119,16 @@ EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Data
     const Batch batch = loader->batch(0, step);
     const Tensor images =
         model.dtype() == DType::f32 ? batch.images : batch.images.to(model.dtype());
-    if (spec.foreign) std::fill_n(batch.labels.data<int32_t>(), batch.labels.numel(), 0);
+    match_labels(batch, spec);
     const Tensor targets = repeated_targets(batch, classes, spec.smoothing, model.dtype());
     const LossResult mixture = model.evaluate(images, targets.to(model.device(), Tag::data), loss);
     const Tensor all_scores = mixture.scores.to(Device());
     const Tensor nll_joint = mixture.nll_joint.to(Device());
     const Tensor nll_class = mixture.nll_class.to(Device());
     for (int64_t i = 0; i < batch.labels.numel(); ++i) {
+      const std::vector<double> scores = scores_of(all_scores, i, batch.views);
       ImageResult image =
-          judge_scores(scores_of(all_scores, i, batch.views), batch.labels.data<int32_t>()[i],
-                       spec.smoothing, probabilities);
+          judge_scores(scores, batch.labels.data<int32_t>()[i], spec.smoothing, probabilities);
       image.index = batch.indices[static_cast<size_t>(i)];
       image.loss_x = mean_of(nll_joint, i * batch.views, batch.views);
       image.loss_class = mean_of(nll_class, i * batch.views, batch.views);
@@ -119,6 +138,7 @@ EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Data
              "{}: the loss of image {} is not finite (L_X {}, CE {}); the model has diverged",
              set.info().name, image.index, image.loss_x, image.cross_entropy);
       result.calibration.add(probabilities, image.label);
+      if (spec.observe) spec.observe(image, {scores, probabilities});
       result.images.push_back(image);
     }
   }

@@ -1,4 +1,7 @@
 #pragma once
+#include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -8,6 +11,12 @@
 #include "layers/models/model_io.h"
 
 namespace pal {
+
+/// What a model says about the classes of one image, by the class's number.
+struct ClassScores {
+  std::span<const double> scores;
+  std::span<const double> probabilities;  ///< q(y|x)
+};
 
 /// How images are evaluated.
 struct EvaluationSpec {
@@ -23,6 +32,10 @@ struct EvaluationSpec {
   /// The labels are not the model's: every image counts as class 0, and only the densities mean
   /// anything.
   bool foreign = false;
+  /// The model's class for each class of the set; empty: the same numbers.
+  std::vector<int32_t> class_of_label;
+  /// Called with each image's result, in their order; what it is given is valid until it returns.
+  std::function<void(const ImageResult&, const ClassScores&)> observe;
   /// Images of the set, in this order; none: all.
   std::vector<int64_t> indices;
   /// How encoded pictures are decoded. Under ten crops the softmax vectors of the views are
@@ -43,6 +56,12 @@ struct EvaluationResult {
   bool has_density = true;
   double images_per_s = 0.0;
 };
+
+/// The batches that evaluate_model reads; labels are the set's. The set must outlive them.
+std::unique_ptr<Batches> evaluation_batches(const Model& model, const InputSpec& input,
+                                            const Dataset& set, const EvaluationSpec& spec);
+/// The model's class of a label of the set.
+int32_t class_of(const EvaluationSpec& spec, int32_t label);
 
 /// One pass over images in the evaluation phase, without gradients. The result does not depend on
 /// the batch size but for rounding in the network. Throws numerics, naming the image, for a loss

@@ -1,7 +1,5 @@
 #include "experiments/measures/model_fit.h"
 
-#include <algorithm>
-
 #include "runtime/error.h"
 
 namespace pal {
@@ -19,17 +17,6 @@ void expect_images_fit(const LoadedModel& loaded, const std::string& path, const
          loaded.input.mean.size(), loaded.input.std.size(), config.channels);
   for (const float s : loaded.input.std)
     if (!(s > 0.0F)) fail(ErrorKind::data, "{}: std: expected numbers above 0, got {}", path, s);
-}
-
-void expect_classes_fit(const LoadedModel& loaded, const std::string& path,
-                        const DatasetInfo& set) {
-  const int64_t classes = loaded.model->config().classes;
-  if (set.classes() == classes) return;
-  const bool more = set.classes() > classes;
-  const auto& names = more ? set.class_names : loaded.input.class_names;
-  const auto first = static_cast<size_t>(std::min(set.classes(), classes));
-  fail(ErrorKind::usage, "{}: a model of {} classes, but {} has {} (the first extra one is '{}')",
-       path, classes, set.name, set.classes(), first < names.size() ? names[first] : "?");
 }
 
 }  // namespace pal

@@ -8,8 +8,5 @@ namespace pal {
 
 /// Throws usage, naming both sides, unless the set's images fit the model's inputs.
 void expect_images_fit(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set);
-/// Throws usage, naming both sides and the first extra class, unless the set has as many classes as
-/// the model.
-void expect_classes_fit(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set);
 
 }  // namespace pal

@@ -16,15 +16,21 @@ using Json = nlohmann::ordered_json;
 
 std::string percent(double share) { return fmt::format("{:.2f}", 100.0 * share); }
 
+/// With fewer classes nearly every image counts as right in the top 5.
+constexpr int64_t kLeastClassesForTop5 = 6;
+
 std::string main_table(const std::vector<CheckpointReport>& reports) {
   bool released = false;
   bool paper = false;
+  bool top5 = false;
   for (const auto& report : reports) {
     released = released || report.loss_x_released.has_value();
     paper = paper || report.bits_paper.has_value();
+    top5 = top5 || report.classes >= kLeastClassesForTop5;
   }
-  std::vector<std::string> header = {"checkpoint", "noise", "images", "top-1 %", "top-5 %",
-                                     "L_X",        "L_Y",   "CE",     "entropy", "bits/dim"};
+  std::vector<std::string> header = {"checkpoint", "noise", "images", "top-1 %"};
+  if (top5) header.emplace_back("top-5 %");
+  header.insert(header.end(), {"L_X", "L_Y", "CE", "entropy", "bits/dim"});
   if (released) header.emplace_back("L_X released");
   if (paper) header.emplace_back("bits paper");
   TextTable table(header);
@@ -35,16 +41,14 @@ std::string main_table(const std::vector<CheckpointReport>& reports) {
       const auto density = [&](double value) {
         return result.has_density ? fmt::format("{:.4f}", value) : std::string("-");
       };
-      std::vector<std::string> row = {noise ? report.checkpoint : "",
-                                      noise ? "yes" : "no",
-                                      std::to_string(s.images),
-                                      percent(s.acc1),
-                                      percent(s.acc5),
-                                      density(s.loss_x),
-                                      fmt::format("{:.4f}", s.loss_y),
-                                      fmt::format("{:.4f}", s.ce),
-                                      fmt::format("{:.4f}", s.entropy),
-                                      density(s.bits_per_dim)};
+      std::vector<std::string> row = {noise ? report.checkpoint : "", noise ? "yes" : "no",
+                                      std::to_string(s.images), percent(s.acc1)};
+      if (top5)
+        row.push_back(report.classes >= kLeastClassesForTop5 ? percent(s.acc5) : std::string("-"));
+      for (const std::string& text :
+           {density(s.loss_x), fmt::format("{:.4f}", s.loss_y), fmt::format("{:.4f}", s.ce),
+            fmt::format("{:.4f}", s.entropy), density(s.bits_per_dim)})
+        row.push_back(text);
       // The published numbers are noise-free.
       if (released)
         row.push_back(
@@ -140,6 +144,12 @@ Json ood_json(const OodReport& report) {
 
 }  // namespace
 
+const char* remark_of(ChoseCheckpoint chose) {
+  if (chose == ChoseCheckpoint::no) return "";
+  return chose == ChoseCheckpoint::yes ? " (chose the checkpoint)"
+                                       : " (perhaps chose the checkpoint)";
+}
+
 const OodReport::Row& OodReport::row(OodTest test) const {
   for (const Row& each : rows)
     if (each.test == test) return each;
@@ -166,6 +176,9 @@ std::string to_text(const std::vector<CheckpointReport>& reports) {
   std::string notes;
   for (const auto& report : reports) {
     ood = ood || report.ood.has_value();
+    if (report.chose != ChoseCheckpoint::no)
+      text += fmt::format("\n\n{}: {} images of {}{}: expect less on new images", report.checkpoint,
+                          report.split, report.dataset, remark_of(report.chose));
     if (report.bits_gaussian)
       notes = fmt::format("\n\nindependent Gaussians per pixel: {:.4f} bits/dim",
                           *report.bits_gaussian);
@@ -178,6 +191,9 @@ std::string to_json(const CheckpointReport& report) {
   Json json = {{"checkpoint", report.checkpoint},
                {"dataset", report.dataset},
                {"split", report.split},
+               {"chose_checkpoint", report.chose == ChoseCheckpoint::perhaps
+                                        ? Json()
+                                        : Json(report.chose == ChoseCheckpoint::yes)},
                {"crops", report.crops},
                {"bad_images", report.bad_images.size()}};
   json.update(summary_json(report.noisy));

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,11 +30,18 @@ struct OodReport {
 OodReport compare_densities(const std::string& set, const OodReference& reference,
                             const std::vector<double>& clean, const std::vector<double>& foreign);
 
+/// Whether the evaluated images chose the checkpoint, which makes its numbers optimistic.
+enum class ChoseCheckpoint : uint8_t { no, perhaps, yes };
+/// "", " (perhaps chose the checkpoint)" or " (chose the checkpoint)".
+const char* remark_of(ChoseCheckpoint chose);
+
 /// All that pal-evaluate says about one checkpoint.
 struct CheckpointReport {
   std::string checkpoint;
   std::string dataset;
-  std::string split;
+  std::string split;  ///< train, val, test, all, or held-out (of the training images)
+  ChoseCheckpoint chose = ChoseCheckpoint::no;
+  int64_t classes = 0;  ///< of the model
   int64_t crops = 1;
   /// Messages about pictures that were left out, by the picture's index in the set.
   std::map<int64_t, std::string> bad_images;

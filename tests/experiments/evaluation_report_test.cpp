@@ -81,6 +81,31 @@ TEST(EvaluationReport, ShowsPublishedColumnsForThoseWhoHaveThem) {
   EXPECT_NE(text.find("-1.5000"), std::string::npos);
 }
 
+TEST(EvaluationReport, ShowsTheTopFiveOfSixClasses) {
+  CheckpointReport few = example();
+  few.classes = 5;
+  CheckpointReport more = example();
+  more.classes = 6;
+  EXPECT_EQ(to_text({few}).find("top-5"), std::string::npos);
+  EXPECT_NE(to_text({more}).find("top-5"), std::string::npos);
+  EXPECT_NE(to_text({few, more}).find("50.00        -"), std::string::npos) << to_text({few, more});
+  EXPECT_TRUE(nlohmann::json::parse(to_json(few)).contains("acc5"));
+}
+
+TEST(EvaluationReport, SaysThatTheImagesChoseTheCheckpoint) {
+  CheckpointReport report = example();
+  EXPECT_EQ(nlohmann::json::parse(to_json(report)).at("chose_checkpoint"), false);
+  EXPECT_EQ(to_text({report}).find("chose"), std::string::npos);
+  report.split = "val";
+  report.chose = ChoseCheckpoint::yes;
+  EXPECT_NE(to_text({report}).find("val images of stripes (chose the checkpoint)"),
+            std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(to_json(report)).at("chose_checkpoint"), true);
+  report.chose = ChoseCheckpoint::perhaps;
+  EXPECT_NE(to_text({report}).find("(perhaps chose the checkpoint)"), std::string::npos);
+  EXPECT_TRUE(nlohmann::json::parse(to_json(report)).at("chose_checkpoint").is_null());
+}
+
 TEST(TextTable, AlignsColumns) {
   TextTable table({"name", "n"});
   table.add({"a", "1000"});

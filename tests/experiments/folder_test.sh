@@ -32,7 +32,8 @@ expect_same {whole,none,parts}/checkpoints/averaged.safetensors
 expect_same_metrics whole parts
 
 # Evaluation: the checkpoint holds no path, so the folder is named; one and ten crops.
-run pal-evaluate whole/checkpoints/best
+cp whole/checkpoints/best alone.safetensors
+run pal-evaluate alone.safetensors
 expect_code 2 "evaluation without data"
 expect_text "name the folder" err "evaluation without data"
 evaluates whole/checkpoints/best set --save-outputs one.csv --baseline

@@ -29,6 +29,7 @@ expect "no checkpoint in $(find run)" [ -e "$model" ]
 # pal-evaluate
 succeeds pal-evaluate "$model" --ood synthetic:9:64:8 --recalibrate-bn 3 --baseline \
   --save-outputs images.csv
+expect_not "top-5 of four classes" grep -q "top-5" out
 for text in "top-1 %" "bits/dim" "top-label ECE %" "insufficient" "quantile" \
   "231 training images" "independent Gaussians"; do
   expect_text "$text" out pal-evaluate
@@ -45,7 +46,7 @@ succeeds pal-evaluate "$model" --json -q --threads 1
 without_cost >one_thread
 expect_same all_threads one_thread
 succeeds pal-evaluate "$model" --save-outputs images.csv -q
-right=$(awk -F, 'NR > 1 && $3 == $4 { n++ } END { print n / (NR - 1) }' images.csv)
+right=$(awk -F, 'NR > 1 && $3 == $5 { n++ } END { print n / (NR - 1) }' images.csv)
 expect_equal "$acc1" "$right" "saved predictions that are right"
 succeeds pal-evaluate "$model" "$model" --json -q --split train -b 33
 expect_equal "[" "$(head -c 1 out)" "two checkpoints: an array"
@@ -62,7 +63,7 @@ head -c 3000 "$model" >cut
 refuses_quietly 3 "error: cut" pal-evaluate cut
 refuses_quietly 2 "8x8 with 1 channel(s), but synthetic:4:16:12 has 12x12" \
   pal-evaluate "$model" --dataset synthetic:4:16:12
-refuses_quietly 2 "a model of 4 classes, but synthetic:6:16:8 has 6 (the first extra one is 'stripes 4')" \
+refuses_quietly 2 "made for 4 classes (stripes 0, stripes 1, stripes 2, stripes 3), but synthetic:6:16:8 has 6 classes" \
   pal-evaluate "$model" --dataset synthetic:6:16:8
 refuses_quietly 2 "has 12x12" pal-evaluate "$model" --ood synthetic:4:16:12 -q
 refuses_quietly 3 "neither a data set" pal-evaluate "$model" --dataset absent
@@ -71,7 +72,10 @@ refuses_quietly 2 "--split: expected" pal-evaluate "$model" --split validation
 refuses_quietly 2 "--batch-size" pal-evaluate "$model" -b 0
 refuses_quietly 2 "tf32" pal-evaluate "$model" --precision tf32
 refuses_quietly 2 "--dct-log-det" pal-evaluate "$model" --dct-log-det false
-refuses_quietly 2 "one checkpoint at a time" pal-evaluate "$model" "$model" --save-outputs x.csv
+refuses_quietly 2 "--save-outputs: one checkpoint at a time" \
+  pal-evaluate "$model" "$model" --save-outputs x.csv
+refuses_quietly 2 "--save-latents: one checkpoint at a time" \
+  pal-evaluate "$model" "$model" --save-latents x.safetensors
 refuses_quietly 4 "would exceed the limit" pal-evaluate "$model" --memory-limit 20kB -q
 refuses_quietly 4 "absent/x.csv" pal-evaluate "$model" -q --save-outputs absent/x.csv
 refuses_quietly 2 "CHECKPOINT" pal-evaluate
@@ -104,6 +108,18 @@ succeeds pal-info "$model"
 expect_text "class means" out pal-info
 succeeds pal-info "$model" --set widths=16,16 --flavour paper --json
 expect_text '"widths":[16,16]' out --set
+succeeds pal-info run
+expect_text "class means" out "pal-info of a run folder"
+succeeds pal-info -a ibinn-small --blocks 1,1,1 --widths 8,8,8 --image-size 64 --json
+for text in '"blocks":[1,1,1]' '"widths":[8,8,8]' '"image-size":64'; do
+  expect_text "$text" out "the options of pal-train"
+done
+refuses_quietly 2 "did you mean --blocks?" pal-info -a ibinn-small --blcks 1,1,1
+refuses_quietly 2 "both a CHECKPOINT ($model) and --arch (ibinn-small)" \
+  pal-info "$model" -a ibinn-small
+refuses_quietly 2 "error: --mixing" pal-info -a ibinn-small --mixing shuffled
+echo 'lr = 0.1 # a TOML file' >ok.toml
+refuses_quietly 3 "error: ok.toml: not a safetensors checkpoint" pal-info ok.toml
 refuses_quietly 2 "no CHECKPOINT and no --arch" pal-info
 refuses_quietly 2 "expected ibinn-imagenet" pal-info -a resnet
 refuses_quietly 2 "did you mean image-size?" pal-info -a ibinn-mnist --set imagesize=32

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pal {
 
@@ -14,5 +15,11 @@ std::string one_line(std::string_view text);
 
 /// `text` without the characters of `space` at either end.
 std::string_view trimmed(std::string_view text, std::string_view space = " \t\r\n");
+
+/// The known word with the fewest edits from `word`; empty if none is close enough to be meant.
+std::string nearest_name(const std::string& word, const std::vector<std::string>& known);
+
+/// `text` with ASCII letters in lower case.
+std::string lower_case(std::string_view text);
 
 }  // namespace pal

@@ -10,7 +10,6 @@
 #include <csignal>
 #include <cstdio>
 #include <new>
-#include <numeric>
 #include <system_error>
 
 #include "runtime/error.h"
@@ -51,20 +50,6 @@ int run_body(const std::string& name, const std::function<int()>& body) {
 bool reader_has_left() {
   pollfd output{STDOUT_FILENO, POLLOUT, 0};
   return ::poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
-}
-
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
 }
 
 /// The app and the subcommands that the command line named.
@@ -151,17 +136,6 @@ void check_numbers(const CLI::Option& option) {
     if (error != std::errc() || stop != end || !std::isfinite(value))
       fail(ErrorKind::usage, "{}: expected a finite number, got {}", option.get_name(), text);
   }
-}
-
-std::string nearest_name(const std::string& word, const std::vector<std::string>& known) {
-  std::string nearest;
-  size_t least = std::max<size_t>(2, word.size() / 3) + 1;
-  for (const std::string& name : known)
-    if (const size_t distance = edit_distance(word, name); distance < least) {
-      least = distance;
-      nearest = name;
-    }
-  return nearest;
 }
 
 std::string version() { return PAL_VERSION; }

@@ -1,7 +1,8 @@
 #pragma once
 #include <functional>
 #include <string>
-#include <vector>
+
+#include "runtime/text.h"
 
 namespace CLI {
 class App;
@@ -44,9 +45,6 @@ bool parse_options(CLI::App& app, int argc, const char* const* argv);
 /// Throws usage if the values given to an option of real numbers are not finite ones, or those of
 /// an unsigned option negative. parse_options does this for the command line.
 void check_numbers(const CLI::Option& option);
-
-/// The known word with the fewest edits from `word`; empty if none is close enough to be meant.
-std::string nearest_name(const std::string& word, const std::vector<std::string>& known);
 
 /// The engine's version, such as "0.1.0".
 std::string version();

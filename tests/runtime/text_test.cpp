@@ -30,5 +30,14 @@ TEST(Text, TrimsBothEnds) {
   EXPECT_EQ(trimmed("\na ", " "), "\na");
 }
 
+TEST(Text, FindsTheNearestName) {
+  EXPECT_EQ(nearest_name("fashion_mnist", {"digits", "fashion-mnist"}), "fashion-mnist");
+  EXPECT_EQ(nearest_name("photo", {"digits", "photos"}), "photos");
+  EXPECT_EQ(nearest_name("photo", {"digits", "stamps"}), "");
+  EXPECT_EQ(nearest_name("photo", {}), "");
+}
+
+TEST(Text, LowersAsciiLetters) { EXPECT_EQ(lower_case("Val-\xc3\x84Z"), "val-\xc3\x84z"); }
+
 }  // namespace
 }  // namespace pal

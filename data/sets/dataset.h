@@ -43,6 +43,10 @@ class Dataset {
   virtual int32_t label(int64_t index) const = 0;
   /// What an image is called in messages and tables.
   virtual std::string item_name(int64_t index) const = 0;
+  /// Whether some pictures are coloured, whatever channels the network gets: decodes up to eight,
+  /// spread over the set, and passes over those that cannot be read. Pixels in memory go by
+  /// their number of channels.
+  virtual bool has_colour() const { return info_.channels == 3; }
 
  protected:
   explicit Dataset(DatasetInfo info) : info_(std::move(info)) {}

@@ -2,24 +2,25 @@
 
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "data/sets/known_sets.h"
-#include "data/sources/brace_pattern.h"
+#include "data/sets/part_names.h"
+#include "data/sets/set_layout.h"
+#include "data/sets/unknown_set.h"
 #include "data/sources/class_names.h"
 #include "data/sources/image_folder.h"
 #include "data/sources/places.h"
 #include "data/sources/tar_shards.h"
 #include "runtime/error.h"
+#include "runtime/log.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// How a set is kept.
-enum class Layout { known, class_folders, shards, idx };
 
 bool in_memory(const std::string& name) {
   return name == "fashion-mnist" || name == "digits" || name.rfind("synthetic:", 0) == 0;
@@ -44,69 +45,54 @@ std::string place_of(const DatasetSpec& spec) {
   std::vector<std::string> places = data_places(spec.name, {cache_folder() + "/" + spec.name});
   for (const std::string& place : places)
     if (is_folder(fs::path(place) / "train")) return place;
-  fail(ErrorKind::data, "{0}: not in {1}; prepare {0} first, or name its folder", spec.name,
-       fmt::join(places, ", "));
+  fail(ErrorKind::data, "{}: not in {}; prepare {} first, or name its folder", spec.name,
+       fmt::join(places, ", "), spec.name);
 }
 
-bool has_shards(const std::string& folder, const std::string& prefix) {
-  return !shards_in(folder, prefix).empty();
-}
-
-Layout layout_of(const DatasetSpec& spec) {
+SetLayout layout_of_set(const DatasetSpec& spec) {
   const std::string place = place_of(spec);
-  if (in_memory(place)) return Layout::known;
-  if (place.ends_with(".tar")) return Layout::shards;
-  if (!is_folder(place))
-    fail(ErrorKind::data,
-         "{}: neither a data set (fashion-mnist, digits, stamps, clipart, synthetic:CLASSES), a "
-         "pattern of tar "
-         "shards nor a folder",
-         place);
-  if (is_folder(fs::path(place) / "train")) return Layout::class_folders;
-  if (has_shards(place, "train")) return Layout::shards;
-  return Layout::idx;
+  if (!place.ends_with(".tar") && !is_folder(place)) refuse_unknown_set(place);
+  return layout_of(place);
 }
 
-/// Folder that a pattern's shards lie in.
-std::string folder_of(const DatasetSpec& spec) {
-  const std::string place = place_of(spec);
-  if (!place.ends_with(".tar")) return place;
-  const std::string parent = fs::path(place).parent_path().string();
-  return parent.empty() ? "." : parent;
-}
-
-std::string folder_of_split(const DatasetSpec& spec, Split split) {
-  const fs::path place = place_of(spec);
-  expect(split != Split::all, "{}: has the parts train and val, got all", place.string());
-  if (split == Split::test && !is_folder(place / "test")) split = Split::validation;
-  return (place / name_of(split)).string();
-}
-
-std::vector<std::string> shards_of_split(const DatasetSpec& spec, Split split) {
-  const std::string place = place_of(spec);
-  if (split == Split::train && place.ends_with(".tar")) return find_shards(place);
-  expect(split != Split::all, "{}: has the parts train and val, got all", place);
-  const std::string folder = folder_of(spec);
-  if (split == Split::test && !has_shards(folder, "test")) split = Split::validation;
-  return find_shards(folder, name_of(split));
-}
-
-std::vector<std::string> shard_class_names(const DatasetSpec& spec) {
+/// The names that --class-names or a file beside the shards gives.
+std::vector<std::string> shard_class_names(const DatasetSpec& spec, const std::string& shard) {
   if (!spec.class_names.empty()) return read_class_names(spec.class_names);
-  std::vector<std::string> names = class_names_in(folder_of(spec));
+  const std::string folder = fs::path(shard).parent_path().string();
+  std::vector<std::string> names = class_names_in(folder.empty() ? "." : folder);
   return names.empty() ? spec.shard_classes : names;
 }
 
-std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split, Layout layout) {
-  std::unique_ptr<PictureSource> source;
-  if (layout == Layout::shards)
-    source =
-        tar_shards(shards_of_split(spec, split),
-                   fmt::format("{} ({})", place_of(spec), name_of(split)), shard_class_names(spec));
-  else
-    source = image_folder(folder_of_split(spec, split));
+std::unique_ptr<PictureSource> open_shards(const DatasetSpec& spec, const SetLayout& layout,
+                                           Split part) {
+  const std::vector<std::string>& paths = layout.parts.at(part);
+  const std::string name =
+      layout.whole() ? layout.place : fmt::format("{} ({})", layout.place, name_of(part));
+  return tar_shards(paths, name, shard_class_names(spec, paths.at(0)));
+}
+
+std::unique_ptr<PictureSource> open_folders(const DatasetSpec& spec, const SetLayout& layout,
+                                            Split part) {
+  OtherClasses classes;
+  classes.binding = spec.same_classes;
+  const bool other = part != Split::train && layout.has(Split::train);
+  if (other) {
+    classes.folder = layout.parts.at(Split::train)[0];
+    classes.names = class_folders(classes.folder);
+  } else if (!layout.unread.empty()) {
+    log_warning("{}: pictures in {} are not read: no class folders of a part",
+                one_line(layout.place), folder_list(layout.unread));
+  }
+  return image_folder(layout.parts.at(part)[0], index_cache_folder(), classes);
+}
+
+std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split,
+                                      const SetLayout& layout) {
+  const Split part = part_taken(layout, split);
+  const bool folders = layout.kind == LayoutKind::class_folders;
+  auto source = folders ? open_folders(spec, layout, part) : open_shards(spec, layout, part);
   std::vector<std::string> names;
-  if (layout == Layout::class_folders && !spec.class_names.empty())
+  if (folders && !spec.class_names.empty())
     names = class_names_for(source->class_names(), spec.class_names);
   return encoded_dataset(std::move(source), spec.image_size, spec.channels, std::move(names));
 }
@@ -114,29 +100,31 @@ std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split, Layo
 }  // namespace
 
 std::unique_ptr<Dataset> open_dataset(const DatasetSpec& spec, Split split) {
-  const Layout layout = layout_of(spec);
-  if (layout == Layout::known || layout == Layout::idx)
-    return memory_dataset(
-        load_dataset(place_of(spec), split, spec.name.empty() ? std::string() : spec.folder));
+  const std::string place = place_of(spec);
+  const std::string folder = spec.name.empty() ? std::string() : spec.folder;
+  if (in_memory(place)) return memory_dataset(load_dataset(place, split, folder));
+  const SetLayout layout = layout_of_set(spec);
+  if (layout.kind == LayoutKind::idx) return memory_dataset(load_dataset(place, split));
   return open_encoded(spec, split, layout);
 }
 
-bool has_validation(const DatasetSpec& spec) {
-  switch (layout_of(spec)) {
-    case Layout::class_folders:
-      return is_folder(fs::path(place_of(spec)) / name_of(Split::validation));
-    case Layout::shards:
-      return has_shards(folder_of(spec), name_of(Split::validation));
-    case Layout::known:
-    case Layout::idx:
-      break;
-  }
-  return false;
+DatasetParts parts_of(const DatasetSpec& spec) {
+  if (in_memory(place_of(spec))) return {.train = true, .test = true};
+  const SetLayout layout = layout_of_set(spec);
+  return {.train = layout.has(Split::train),
+          .validation = layout.has(Split::validation),
+          .test = layout.has(Split::test)};
+}
+
+Split part_taken(const DatasetSpec& spec, Split wanted) {
+  if (in_memory(place_of(spec))) return wanted;
+  const SetLayout layout = layout_of_set(spec);
+  return layout.kind == LayoutKind::idx ? wanted : part_taken(layout, wanted);
 }
 
 ValidationSplit split_training(const DatasetSpec& spec, const DatasetInfo& info, double amount,
                                uint64_t seed) {
-  if (amount == 0.0 && has_validation(spec)) return {all_images(info), {}};
+  if (amount == 0.0 && parts_of(spec).validation) return {all_images(info), {}};
   return split_validation(info.name, info.count, amount, seed);
 }
 

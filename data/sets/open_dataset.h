@@ -14,9 +14,10 @@ struct DatasetSpec {
   ///   if that is given;
   /// - stamps or clipart, class folders prepared from Debian packages, in `folder` or else below
   ///   $PALINDROME_DATA or the cache folder;
-  /// - a folder: with class folders in train/, val/ and perhaps test/; with tar shards train*.tar,
-  ///   val*.tar, test*.tar; or with the IDX files of the MNIST family;
-  /// - a list of shards as a pattern, such as shards/train-{000..146}.tar;
+  /// - a folder of class folders, tar shards or IDX files, divided into parts or not
+  ///   (set_layout.h);
+  /// - tar shards as a pattern, such as shards/train-{000..146}.tar, or a single one: they are all
+  ///   that is read, whatever part is asked for;
   /// - empty: `folder` is meant.
   std::string name;
   std::string folder;
@@ -29,19 +30,37 @@ struct DatasetSpec {
   /// Classes of shards that have no names of their own: shards hold numbers, and a part may lack
   /// the largest.
   std::vector<std::string> shard_classes;
+  /// Whether class folders of the other parts must be among those of the training part. Else a part
+  /// that has more keeps its own classes; one that has no more gets the training part's.
+  bool same_classes = false;
 
   bool operator==(const DatasetSpec&) const = default;
 };
 
-/// Opens a part of a data set. `test` of a folder without one is its val. Throws data or usage,
-/// naming what was looked for.
+/// Opens a part of a data set, or what stands in for it (`part_taken`). Labels of class folders go
+/// by their names, in each part. Throws data or usage, naming what was looked for.
 std::unique_ptr<Dataset> open_dataset(const DatasetSpec& spec, Split split);
 
-/// Whether the set brings images for validation beside those for training.
-bool has_validation(const DatasetSpec& spec);
+/// The parts that a set is divided into.
+struct DatasetParts {
+  bool train = false;
+  bool validation = false;
+  bool test = false;
+
+  /// Whether it is not divided: the same images are opened whatever part is asked for.
+  bool whole() const { return !train && !validation && !test; }
+};
+
+/// What is there. Throws data or usage, naming what was looked for.
+DatasetParts parts_of(const DatasetSpec& spec);
+
+/// The part that `open_dataset` opens where `wanted` is asked for: `val` for a `test` that a folder
+/// lacks, `test` for a missing `val` where nothing else is there, `all` of a set that is not
+/// divided. Throws as `open_dataset` for a part that is missing.
+Split part_taken(const DatasetSpec& spec, Split wanted);
 
 /// The training images, and those of them that choose checkpoints as `split_validation` has it:
-/// none if `amount` is 0 and the set brings its own.
+/// none if `amount` is 0 and the set has a validation part.
 ValidationSplit split_training(const DatasetSpec& spec, const DatasetInfo& info, double amount,
                                uint64_t seed);
 

@@ -104,29 +104,21 @@ std::vector<std::string> expand_braces(const std::string& pattern) {
   }
 }
 
-std::vector<std::string> shards_in(const std::string& folder, const std::string& prefix) {
+std::vector<std::string> find_shards(const std::string& folder_or_pattern) {
   namespace fs = std::filesystem;
   std::error_code error;
+  if (!fs::is_directory(folder_or_pattern, error)) return expand_braces(folder_or_pattern);
   std::vector<std::string> paths;
-  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+  for (fs::directory_iterator at(folder_or_pattern, error), end; !error && at != end;
+       at.increment(error)) {
     const std::string name = at->path().filename().string();
-    if (name.starts_with(prefix) && name.ends_with(".tar") && name[0] != '.')
-      paths.push_back(at->path().string());
+    if (name.ends_with(".tar") && name[0] != '.') paths.push_back(at->path().string());
   }
   if (error)
-    fail(ErrorKind::data, "{}: cannot list the folder: {}", one_line(folder), error.message());
+    fail(ErrorKind::data, "{}: cannot list the folder: {}", one_line(folder_or_pattern),
+         error.message());
+  expect(!paths.empty(), "{}: no tar shards *.tar", one_line(folder_or_pattern));
   std::ranges::sort(paths);
-  return paths;
-}
-
-std::vector<std::string> find_shards(const std::string& folder_or_pattern,
-                                     const std::string& prefix) {
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(folder_or_pattern, ignored))
-    return expand_braces(folder_or_pattern);
-  std::vector<std::string> paths = shards_in(folder_or_pattern, prefix);
-  expect(!paths.empty(), "{}: no tar shards {}*.tar", one_line(folder_or_pattern),
-         one_line(prefix));
   return paths;
 }
 

@@ -11,13 +11,8 @@ namespace pal {
 /// results.
 std::vector<std::string> expand_braces(const std::string& pattern);
 
-/// Files PREFIX*.tar of a folder in byte order, hidden ones left out; there may be none. Throws
-/// data if the folder may not be read.
-std::vector<std::string> shards_in(const std::string& folder, const std::string& prefix);
-
-/// Paths of tar shards: of a folder its files PREFIX*.tar in byte order, hidden ones left out; else
-/// those of the pattern. Throws usage if a folder has none, data if it may not be read.
-std::vector<std::string> find_shards(const std::string& folder_or_pattern,
-                                     const std::string& prefix = "");
+/// Paths of tar shards: of a folder its files *.tar in byte order, hidden ones left out; else those
+/// of the pattern. Throws usage if a folder has none, data if it may not be read.
+std::vector<std::string> find_shards(const std::string& folder_or_pattern);
 
 }  // namespace pal

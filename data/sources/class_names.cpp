@@ -52,14 +52,6 @@ std::vector<std::string> names_in_order(const ClassList& list) {
   return names;
 }
 
-std::string only_in(const std::vector<std::string>& mine, const std::vector<std::string>& others,
-                    const std::string& whose) {
-  const std::unordered_set<std::string> known(others.begin(), others.end());
-  const auto alone =
-      std::ranges::find_if(mine, [&](const std::string& name) { return !known.contains(name); });
-  return alone == mine.end() ? "" : "; only " + whose + " has " + one_line(*alone);
-}
-
 }  // namespace
 
 std::vector<std::string> read_class_names(const std::string& path) {
@@ -94,15 +86,19 @@ std::vector<std::string> class_names_for(const std::vector<std::string>& folder_
   return names_in_order(list);
 }
 
-void expect_same_classes(const PictureSource& a, const PictureSource& b) {
-  const auto& left = a.class_names();
-  const auto& right = b.class_names();
-  if (left == right) return;
-  std::string difference = only_in(left, right, a.name());
-  if (difference.empty()) difference = only_in(right, left, b.name());
-  if (difference.empty()) difference = "; the order differs";
-  fail(ErrorKind::usage, "{} has {} classes, {} has {}{}; expected the same", a.name(), left.size(),
-       b.name(), right.size(), difference);
+std::string some_names(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 5;
+  std::string text;
+  for (size_t i = 0; i < std::min(kMost, names.size()); ++i)
+    text += (i == 0 ? "" : ", ") + one_line(names[i]);
+  if (names.size() > kMost) text += fmt::format(" and {} more", names.size() - kMost);
+  return text;
+}
+
+std::string class_name_lists(const std::string& one, const std::vector<std::string>& names,
+                             const std::string& other,
+                             const std::vector<std::string>& other_names) {
+  return fmt::format("{}: {}; {}: {}", one, some_names(names), other, some_names(other_names));
 }
 
 std::vector<std::string> class_names_in(const std::string& folder) {

@@ -2,8 +2,6 @@
 #include <string>
 #include <vector>
 
-#include "data/sources/picture_source.h"
-
 namespace pal {
 
 /// Class names from a file, in the order of their labels. One of
@@ -28,8 +26,12 @@ std::vector<std::string> class_names_in(const std::string& folder);
 std::vector<std::string> class_names_for(const std::vector<std::string>& folder_names,
                                          const std::string& path);
 
-/// Throws usage, with both counts and the first class that only one has, unless two sets have the
-/// same classes in the same order.
-void expect_same_classes(const PictureSource& a, const PictureSource& b);
+/// Up to five names as a message can hold them: "a, b, c, d, e and 2 more".
+std::string some_names(const std::vector<std::string>& names);
+
+/// The classes of two sets side by side, for messages: "model: a, b; data: b, c". `one` and
+/// `other` say whose they are.
+std::string class_name_lists(const std::string& one, const std::vector<std::string>& names,
+                             const std::string& other, const std::vector<std::string>& other_names);
 
 }  // namespace pal

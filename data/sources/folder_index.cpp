@@ -69,9 +69,10 @@ class OpenFolder {
     }
   }
   /// What an entry leads to; a mode of 0 if it leads nowhere.
-  mode_t mode_behind(const char* name) const {
+  struct stat behind(const char* name) const {
     struct stat info {};
-    return ::fstatat(::dirfd(stream_), name, &info, 0) == 0 ? info.st_mode : 0;
+    if (::fstatat(::dirfd(stream_), name, &info, 0) != 0) info.st_mode = 0;
+    return info;
   }
 
  private:
@@ -137,8 +138,10 @@ class Walk {
   void visit_root() {
     top_.visits.emplace_back();
     visit(top_, 0);
-    top_.skipped.suffix += top_.visits[0].pictures.size();
+    const NameList pictures = std::move(top_.visits[0].pictures);
     top_.visits[0].pictures = {};
+    for (int64_t i = 0; i < pictures.size(); ++i)
+      top_.skipped.outside.add(std::string(pictures[i]));
   }
 
   /// Reads the folder of visit `at` unless it is a loop.
@@ -179,7 +182,7 @@ class Walk {
     }
     mode_t mode = DTTOIF(entry.d_type);
     const bool indirect = entry.d_type == DT_LNK || entry.d_type == DT_UNKNOWN;
-    if (indirect) mode = folder.mode_behind(entry.d_name);
+    if (indirect) mode = folder.behind(entry.d_name).st_mode;
     if (S_ISDIR(mode)) {
       here.folders.emplace_back(entry.d_name);
       return;
@@ -192,7 +195,7 @@ class Walk {
     else if (has_picture_suffix(entry.d_name))
       here.pictures.add(entry.d_name);
     else
-      ++found.skipped.suffix;
+      found.skipped.suffix.add(here.path.empty() ? entry.d_name : here.path + "/" + entry.d_name);
   }
 
   const std::string& root_;
@@ -227,7 +230,8 @@ void merge(FolderIndex& index, Found found, int32_t label) {
   }
   index.skipped.hidden += found.skipped.hidden;
   index.skipped.special += found.skipped.special;
-  index.skipped.suffix += found.skipped.suffix;
+  index.skipped.suffix.add(found.skipped.suffix);
+  index.skipped.outside.add(found.skipped.outside);
   index.skipped.loops += found.skipped.loops;
   index.loops.insert(index.loops.end(), found.loops.begin(), found.loops.end());
   index.settled = index.settled && found.settled;
@@ -245,6 +249,20 @@ void reserve(NameList& names, const std::vector<Found>& found) {
 }
 
 }  // namespace
+
+void SkippedFiles::add(const std::string& path) {
+  ++count;
+  // Most names go no further than this comparison.
+  if (first.size() == kMostNames && path >= first.back()) return;
+  first.insert(std::ranges::upper_bound(first, path), path);
+  if (first.size() > kMostNames) first.pop_back();
+}
+
+void SkippedFiles::add(const SkippedFiles& more) {
+  const int64_t total = count + more.count;
+  for (const std::string& path : more.first) add(path);
+  count = total;
+}
 
 FolderIndex index_folders(const std::string& root, int64_t most_folders) {
   Walk walk(root, most_folders);
@@ -269,6 +287,35 @@ const FolderIndex::Folder& folder_of(const FolderIndex& index, int64_t picture) 
   const auto after =
       std::ranges::upper_bound(index.folders, picture, {}, &FolderIndex::Folder::first);
   return *(after - 1);
+}
+
+std::vector<std::string> class_folders(const std::string& root) {
+  std::vector<std::string> names;
+  OpenFolder folder(root);
+  const struct stat own = folder.examine();
+  while (const dirent* entry = folder.next()) {
+    if (entry->d_name[0] == '.') continue;
+    const bool indirect = entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN;
+    if (!indirect && entry->d_type != DT_DIR) continue;
+    const struct stat info = folder.behind(entry->d_name);
+    const bool loops = info.st_dev == own.st_dev && info.st_ino == own.st_ino;
+    if (S_ISDIR(info.st_mode) && !loops) names.emplace_back(entry->d_name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+int64_t end_of(const FolderIndex& index, size_t folder) {
+  return folder + 1 < index.folders.size() ? index.folders[folder + 1].first
+                                           : index.pictures.size();
+}
+
+int64_t pictures_in_subfolders(const FolderIndex& index) {
+  int64_t count = 0;
+  for (size_t i = 0; i < index.folders.size(); ++i)
+    if (index.folders[i].path.find('/') != std::string::npos)
+      count += end_of(index, i) - index.folders[i].first;
+  return count;
 }
 
 std::string picture_path(const FolderIndex& index, int64_t picture) {

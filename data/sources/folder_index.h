@@ -8,14 +8,24 @@
 
 namespace pal {
 
+/// Files that are passed over for one reason.
+struct SkippedFiles {
+  static constexpr size_t kMostNames = 3;
+
+  int64_t count = 0;
+  std::vector<std::string> first;  ///< paths below the root, at most kMostNames, in byte order
+
+  void add(const std::string& path);
+  void add(const SkippedFiles& more);
+};
+
 /// What an image folder holds beside pictures, by the first rule that fits.
 struct SkippedEntries {
-  int64_t hidden = 0;   ///< names that begin with a dot, files and folders
-  int64_t special = 0;  ///< neither file nor folder: FIFO, socket, device
-  int64_t suffix = 0;   ///< neither .jpg, .jpeg nor .png, or outside the class folders
-  int64_t loops = 0;    ///< links to a folder that they lie in
-
-  int64_t total() const { return hidden + special + suffix + loops; }
+  int64_t hidden = 0;    ///< names that begin with a dot, files and folders
+  int64_t special = 0;   ///< neither file nor folder: FIFO, socket, device
+  SkippedFiles suffix;   ///< neither .jpg, .jpeg nor .png
+  SkippedFiles outside;  ///< pictures in no class folder
+  int64_t loops = 0;     ///< links to a folder that they lie in
 };
 
 /// The pictures of an image folder, without their content.
@@ -46,8 +56,16 @@ struct FolderIndex {
 /// offence at empty classes.
 FolderIndex index_folders(const std::string& root, int64_t most_folders = 1'000'000);
 
+/// The class folders of a root by name, in the order of their labels: its folders that are not
+/// hidden. Throws data if the root may not be listed.
+std::vector<std::string> class_folders(const std::string& root);
+
 /// The path of one picture, below the root.
 std::string picture_path(const FolderIndex& index, int64_t picture);
+/// Pictures that lie in a folder within their class folder.
+int64_t pictures_in_subfolders(const FolderIndex& index);
+/// Where the pictures of one folder end.
+int64_t end_of(const FolderIndex& index, size_t folder);
 /// The folder that holds a picture.
 const FolderIndex::Folder& folder_of(const FolderIndex& index, int64_t picture);
 

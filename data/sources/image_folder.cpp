@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "data/sources/folder_classes.h"
 #include "data/sources/hasher.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
@@ -16,7 +17,7 @@
 namespace pal {
 namespace {
 
-constexpr const char* kFolderCache = "folder1";
+constexpr const char* kFolderCache = "folder2";
 
 CacheWriter pack(const FolderIndex& index) {
   CacheWriter writer;
@@ -29,8 +30,12 @@ CacheWriter pack(const FolderIndex& index) {
     writer.stamp(folder.stamp);
   }
   writer.names(index.pictures);
-  for (const int64_t count : {index.skipped.hidden, index.skipped.special, index.skipped.suffix})
-    writer.number(count);
+  writer.number(index.skipped.hidden);
+  writer.number(index.skipped.special);
+  for (const SkippedFiles* files : {&index.skipped.suffix, &index.skipped.outside}) {
+    writer.number(files->count);
+    writer.texts(files->first);
+  }
   return writer;
 }
 
@@ -54,8 +59,12 @@ std::optional<FolderIndex> unpack(CacheReader reader, const std::string& root) {
     index.folders.push_back(std::move(folder));
   }
   index.pictures = reader.names();
-  for (int64_t* count : {&index.skipped.hidden, &index.skipped.special, &index.skipped.suffix})
-    *count = reader.number();
+  index.skipped.hidden = reader.number();
+  index.skipped.special = reader.number();
+  for (SkippedFiles* files : {&index.skipped.suffix, &index.skipped.outside}) {
+    files->count = reader.number();
+    files->first = reader.texts();
+  }
   const bool whole = reader.at_end() && before <= index.pictures.size() && !index.folders.empty() &&
                      index.folders[0].path.empty();
   return whole ? std::optional(std::move(index)) : std::nullopt;
@@ -81,48 +90,42 @@ FolderIndex open_index(const std::string& root, const std::string& cache_folder)
   return index;
 }
 
-/// Where the pictures of one folder end.
-int64_t end_of(const FolderIndex& index, size_t folder) {
-  return folder + 1 < index.folders.size() ? index.folders[folder + 1].first
-                                           : index.pictures.size();
+std::string counted(int64_t count, const char* one, const char* several) {
+  return fmt::format("{} {}", count, count == 1 ? one : several);
 }
 
-/// Up to five names for a message.
-std::string some_of(const std::vector<std::string>& names) {
-  constexpr size_t kMost = 5;
+std::string names_of(const SkippedFiles& files) {
   std::string text;
-  for (size_t i = 0; i < std::min(kMost, names.size()); ++i)
-    text += (i == 0 ? "" : ", ") + one_line(names[i]);
-  if (names.size() > kMost) text += fmt::format(" and {} more", names.size() - kMost);
-  return text;
+  for (const std::string& path : files.first) text += (text.empty() ? ": " : ", ") + one_line(path);
+  return files.count > static_cast<int64_t>(files.first.size()) ? text + ", ..." : text;
 }
 
-void check_classes(const FolderIndex& index, const std::string& name) {
-  const auto& classes = index.class_names;
-  expect(!classes.empty(), "{}: no class folders; expected FOLDER/CLASS/PICTURE", name);
-  expect(classes.size() > 1, "{}: one class folder, {}; expected at least two", name,
-         some_of(classes));
-  std::vector<bool> filled(classes.size());
-  for (size_t i = 0; i < index.folders.size(); ++i) {
-    const FolderIndex::Folder& folder = index.folders[i];
-    if (end_of(index, i) > folder.first) filled[static_cast<size_t>(folder.label)] = true;
-  }
-  std::vector<std::string> empty;
-  for (size_t c = 0; c < classes.size(); ++c)
-    if (!filled[c]) empty.push_back(classes[c]);
-  expect(empty.empty(),
-         "{}: no picture (.jpg, .jpeg, .png) in class folder {}; fill it or remove it", name,
-         some_of(empty));
+/// Each kind that there is; loops have warnings of their own.
+std::string skipped_text(const SkippedEntries& skipped) {
+  std::vector<std::string> kinds;
+  const auto& [hidden, special, suffix, outside, loops] = skipped;
+  if (suffix.count > 0)
+    kinds.push_back(counted(suffix.count, "file that is no picture", "files that are no pictures") +
+                    names_of(suffix));
+  if (outside.count > 0)
+    kinds.push_back(counted(outside.count, "picture", "pictures") + " outside the class folders" +
+                    names_of(outside));
+  if (hidden > 0) kinds.push_back(counted(hidden, "hidden entry", "hidden entries"));
+  if (special > 0)
+    kinds.push_back(counted(special, "entry that is neither file nor folder",
+                            "entries that are neither files nor folders"));
+  return fmt::format("{}", fmt::join(kinds, "; "));
 }
 
 void report(const FolderIndex& index, const std::string& name) {
   for (const std::string& loop : index.loops)
     log_warning("{}: skipped, a link to a folder that it lies in", one_line(loop));
-  const SkippedEntries& skipped = index.skipped;
   log_info("{}: {} pictures in {} classes", name, index.pictures.size(), index.class_names.size());
-  if (skipped.total() > 0)
-    log_info("{}: skipped {} hidden, {} of other types, {} neither files nor folders, {} loops",
-             name, skipped.hidden, skipped.suffix, skipped.special, skipped.loops);
+  if (const int64_t nested = pictures_in_subfolders(index); nested > 0)
+    log_info("{}: {} in sub-folders of a class {} as its own", name,
+             counted(nested, "picture", "pictures"), nested == 1 ? "counts" : "count");
+  if (const std::string skipped = skipped_text(index.skipped); !skipped.empty())
+    log_info("{}: skipped {}", name, skipped);
 }
 
 uint64_t hash_of(const FolderIndex& index) {
@@ -160,12 +163,18 @@ void ImageFolder::read(int64_t index, std::vector<uint8_t>& bytes, int64_t most)
   file.read(0, bytes);
 }
 
-std::unique_ptr<ImageFolder> image_folder(const std::string& path, const std::string& cache) {
+std::unique_ptr<ImageFolder> image_folder(const std::string& path, const std::string& cache,
+                                          const OtherClasses& classes) {
   const size_t last = path.find_last_not_of('/');
   const std::string root = path.substr(0, last == std::string::npos ? 1 : last + 1);
   FolderIndex index = open_index(root, cache);
   const std::string name = one_line(root);
-  check_classes(index, name);
+  const bool adopts = !classes.names.empty() &&
+                      (classes.binding || first_other_class(index, classes.names).empty());
+  if (adopts)
+    adopt_classes(index, name, classes.names, classes.folder);
+  else
+    expect_filled_classes(index, name);
   report(index, name);
   return std::make_unique<ImageFolder>(root, std::move(index));
 }

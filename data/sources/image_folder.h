@@ -32,11 +32,22 @@ class ImageFolder : public PictureSource {
   uint64_t fingerprint_;
 };
 
+/// The classes of another part of a set.
+struct OtherClasses {
+  std::string folder;              ///< that has them
+  std::vector<std::string> names;  ///< empty: there is no such part
+  /// Whether further classes are refused; else a folder that has some keeps its own classes.
+  bool binding = false;
+};
+
 /// Opens a folder of class folders (folder_index.h). The list of files is kept in `cache` and taken
-/// from there as long as no folder changed; an empty `cache` keeps nothing. Logs counts and what
-/// was skipped, and a warning for each loop of links. Throws usage, naming folder and classes, for
-/// fewer than two classes or a class without pictures; else as `index_folders`.
+/// from there as long as no folder changed; an empty `cache` keeps nothing. Labels are those of
+/// `classes`, by the names of the class folders. Logs counts, what was skipped and
+/// how many pictures lie in sub-folders, and a warning for each loop of links. Throws usage, naming
+/// folder and classes, for fewer than two classes or a class without pictures, or as
+/// `adopt_classes`; else as `index_folders`.
 std::unique_ptr<ImageFolder> image_folder(const std::string& path,
-                                          const std::string& cache = index_cache_folder());
+                                          const std::string& cache = index_cache_folder(),
+                                          const OtherClasses& classes = {});
 
 }  // namespace pal

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "data/archives/tar_writer.h"
 #include "data/batches/order.h"
 #include "data/pictures/image_file.h"
+#include "data/sets/set_layout.h"
 #include "data/sources/class_names.h"
 #include "data/sources/image_folder.h"
 #include "experiments/datasets/jobs.h"
@@ -72,18 +72,23 @@ std::string class_lines(const std::vector<std::string>& names) {
   return lines;
 }
 
-std::unique_ptr<PictureSource> open_val(const std::string& folder) {
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(folder, ignored)) return nullptr;
-  return image_folder(folder);
+/// The part of a set, with the labels of its training part; null if there is none.
+std::unique_ptr<PictureSource> open_part(const SetLayout& layout, Split part,
+                                         const OtherClasses& classes) {
+  if (!layout.has(part)) return nullptr;
+  return image_folder(layout.parts.at(part)[0], index_cache_folder(), classes);
 }
 
 }  // namespace
 
 PackResult pack_shards(const PackOptions& o) {
-  const std::unique_ptr<PictureSource> train = image_folder(o.folder + "/train");
-  const std::unique_ptr<PictureSource> val = open_val(o.folder + "/val");
-  if (val) expect_same_classes(*train, *val);
+  const SetLayout layout = layout_of(o.folder);
+  const bool folders = layout.kind == LayoutKind::class_folders && !layout.whole();
+  expect(folders, "{}: expected class folders in train/ and perhaps val/", one_line(o.folder));
+  const std::string& training = layout.parts.at(part_taken(layout, Split::train))[0];
+  const std::unique_ptr<PictureSource> train = image_folder(training);
+  const std::unique_ptr<PictureSource> val =
+      open_part(layout, Split::validation, {training, train->class_names(), true});
   expect(o.shards >= 1 && o.shards <= std::min(kMostShards, train->count()),
          "--shards: expected 1 to {}, got {}", std::min(kMostShards, train->count()), o.shards);
   const std::string classes = class_lines(train->class_names());

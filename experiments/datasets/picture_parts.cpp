@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "data/pictures/image_file.h"
+#include "data/sets/set_layout.h"
 #include "data/sources/brace_pattern.h"
 #include "data/sources/class_names.h"
 #include "data/sources/hasher.h"
@@ -17,7 +18,6 @@ namespace pal {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kParts[] = {"train", "val", "test"};
 
 /// Single files, all of one class.
 class PictureFiles : public PictureSource {
@@ -61,18 +61,16 @@ PicturePart open_shards(const std::string& name, const std::vector<std::string>&
   return {name, tar_shards(paths, name, class_names_in(fs::path(paths[0]).parent_path().string()))};
 }
 
-/// The parts of a set: folders, or else shards.
+/// The parts of a set, in folders or in shards.
 void add_named_parts(const std::string& folder, std::vector<PicturePart>& parts) {
-  for (const std::string part : kParts) {
-    const std::string inside = (fs::path(folder) / part).string();
-    if (is_folder(inside))
-      parts.push_back({part, std::make_unique<ImageFolder>(inside, index_folders(inside))});
-  }
-  if (!parts.empty()) return;
-  for (const std::string part : kParts) {
-    const std::vector<std::string> paths = shards_in(folder, part);
-    if (!paths.empty()) parts.push_back(open_shards(part, paths));
-  }
+  const auto layout = divided_set(folder);
+  if (!layout || layout->kind == LayoutKind::idx) return;
+  for (const auto& [part, paths] : layout->parts)
+    if (layout->kind == LayoutKind::shards)
+      parts.push_back(open_shards(name_of(part), paths));
+    else
+      parts.push_back(
+          {name_of(part), std::make_unique<ImageFolder>(paths[0], index_folders(paths[0]))});
 }
 
 std::vector<PicturePart> open_folder(const std::string& folder) {

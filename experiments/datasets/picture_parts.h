@@ -14,7 +14,7 @@ struct PicturePart {
 };
 
 /// The pictures that arguments name. Each is
-/// - a folder with class folders in train/, val/ and test/, or with shards of these names;
+/// - a folder that is divided into parts, in class folders or shards (data/sets/set_layout.h);
 /// - any other folder: its class folders, and the pictures that lie in itself;
 /// - a tar archive, or a pattern of several (shards/train-{000..146}.tar);
 /// - a file, whatever it is called.

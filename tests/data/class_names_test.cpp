@@ -109,34 +109,10 @@ TEST_F(ClassNames, RefusesAMappingThatLeavesFoldersOut) {
             path + ": 2 lines for 3 class folders; none begins with n3");
 }
 
-class NamedClasses : public PictureSource {
- public:
-  NamedClasses(std::string name, Texts names) : name_(std::move(name)), names_(std::move(names)) {}
-  const std::string& name() const override { return name_; }
-  int64_t count() const override { return 0; }
-  const Texts& class_names() const override { return names_; }
-  int32_t label(int64_t) const override { return 0; }
-  std::string item_name(int64_t) const override { return ""; }
-  void read(int64_t, std::vector<uint8_t>&, int64_t) const override {}
-  uint64_t fingerprint() const override { return 0; }
-
- private:
-  std::string name_;
-  Texts names_;
-};
-
-TEST(SameClasses, NamesTheDifference) {
-  const NamedClasses train("train", {"ant", "bee", "cat"});
-  EXPECT_NO_THROW(expect_same_classes(train, NamedClasses("val", {"ant", "bee", "cat"})));
-  const auto error = [&](const Texts& names) {
-    return usage_error([&] { expect_same_classes(train, NamedClasses("val", names)); });
-  };
-  EXPECT_EQ(error({"ant", "cat"}),
-            "train has 3 classes, val has 2; only train has bee; expected the same");
-  EXPECT_EQ(error({"ant", "bee", "bug", "cat"}),
-            "train has 3 classes, val has 4; only val has bug; expected the same");
-  EXPECT_EQ(error({"bee", "ant", "cat"}),
-            "train has 3 classes, val has 3; the order differs; expected the same");
+TEST(ClassNameLists, NamesUpToFiveOfEach) {
+  EXPECT_EQ(class_name_lists("model", {"a", "b"}, "data", {"1", "2", "3", "4", "5", "x\ny", "7"}),
+            "model: a, b; data: 1, 2, 3, 4, 5 and 2 more");
+  EXPECT_EQ(some_names({"x\ny"}), "x\\x0ay");
 }
 
 }  // namespace

@@ -78,12 +78,70 @@ TEST_F(ImageFolderTest, SkipsByRuleAndCounts) {
   ASSERT_EQ(::mkfifo((root_ + "/a/fifo.jpg").c_str(), 0600), 0);
   fs::create_symlink("/dev/zero", root_ + "/b/zero.jpg");
   fs::create_symlink("nowhere", root_ + "/b/nowhere.txt");
+  ::testing::internal::CaptureStderr();
   const auto source = image_folder(root_, "");
+  const std::string log = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(source->count(), 2);
   EXPECT_EQ(source->skipped().hidden, 4);
-  EXPECT_EQ(source->skipped().suffix, 6);
+  EXPECT_EQ(source->skipped().suffix.count, 5);
+  EXPECT_EQ(source->skipped().suffix.first,
+            (std::vector<std::string>{"a/README", "a/Thumbs.db", "a/jpg"}));
+  EXPECT_EQ(source->skipped().outside.count, 1);
   EXPECT_EQ(source->skipped().special, 2);
-  EXPECT_EQ(source->skipped().total(), 12);
+  EXPECT_NE(
+      log.find(root_ + ": skipped 5 files that are no pictures: a/README, a/Thumbs.db, a/jpg, "
+                       "...; 1 picture outside the class folders: stray.jpg; 4 hidden "
+                       "entries; 2 entries that are neither files nor folders\n"),
+      std::string::npos)
+      << log;
+}
+
+TEST_F(ImageFolderTest, SaysOnlyWhatThereIs) {
+  add("a/1.jpg");
+  add("b/1.jpg");
+  const auto log_of = [&] {
+    ::testing::internal::CaptureStderr();
+    image_folder(root_, "");
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(log_of().find("skipped"), std::string::npos);
+  EXPECT_EQ(log_of().find("sub-folders"), std::string::npos);
+  add("notes.txt");
+  add("a/x/1.jpg");
+  add("a/x/y/1.jpg");
+  const std::string log = log_of();
+  EXPECT_NE(log.find(root_ + ": skipped 1 file that is no picture: notes.txt\n"), std::string::npos)
+      << log;
+  EXPECT_NE(log.find(root_ + ": 2 pictures in sub-folders of a class count as its own\n"),
+            std::string::npos)
+      << log;
+}
+
+TEST_F(ImageFolderTest, TakesTheLabelsOfOtherClasses) {
+  add("bee/1.jpg");
+  add("cat/1.jpg");
+  const std::vector<std::string> classes = {"ant", "bee", "cat", "dog"};
+  const auto source = image_folder(root_, "", {"train", classes, true});
+  EXPECT_EQ(source->class_names(), classes);
+  EXPECT_EQ(source->label(0), 1);
+  EXPECT_EQ(source->label(1), 2);
+  // The same classes: nothing about the set changes, nor its fingerprint.
+  EXPECT_EQ(image_folder(root_, "", {"train", {"bee", "cat"}, true})->fingerprint(),
+            image_folder(root_, "")->fingerprint());
+  const auto one = image_folder(root_, "", {"train", {"cat", "dog"}, false});
+  EXPECT_EQ(one->class_names(), (std::vector<std::string>{"bee", "cat"}));
+}
+
+TEST_F(ImageFolderTest, ListsClassesWithoutTheirPictures) {
+  for (const std::string path : {"b/1.jpg", "A/1.jpg", ".hidden/1.jpg", "file.jpg"}) add(path);
+  fs::create_directories(folder_.path() + "/far");
+  fs::create_directory_symlink(folder_.path() + "/far", root_ + "/c");
+  fs::create_directory_symlink(".", root_ + "/self");
+  fs::create_symlink("nowhere", root_ + "/lost");
+  EXPECT_EQ(class_folders(root_), (std::vector<std::string>{"A", "b", "c"}));
+  EXPECT_EQ(class_folders(root_), index_folders(root_).class_names);
+  EXPECT_EQ(data_error([&] { class_folders(root_ + "/none"); }),
+            root_ + "/none: cannot open the folder: No such file or directory");
 }
 
 TEST_F(ImageFolderTest, FollowsLinksButNotInCircles) {
@@ -245,7 +303,7 @@ TEST_F(ImageFolderTest, KeepsAnIndexUntilAFolderChanges) {
   EXPECT_EQ(names(*again), names(*first));
   EXPECT_EQ(again->class_names(), first->class_names());
   EXPECT_EQ(again->fingerprint(), first->fingerprint());
-  EXPECT_EQ(again->skipped().suffix, 1);
+  EXPECT_EQ(again->skipped().suffix.first, (std::vector<std::string>{"a/note.txt"}));
   EXPECT_EQ(again->label(1), 1);
 
   add("a/sub/2.jpg");

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <numeric>
 
 #include "data/pictures/image_file.h"
@@ -10,32 +9,15 @@
 #include "data/sets/synthetic.h"
 #include "runtime/parallel.h"
 #include "tests/data/byte_builder.h"
+#include "tests/data/environment.h"
 
 namespace pal {
 namespace {
 
 using testing::Bytes;
 using testing::data_error;
+using testing::Environment;
 using testing::idx_bytes;
-
-/// Sets an environment variable for one test.
-class Environment {
- public:
-  Environment(const char* name, const std::string& value) : name_(name) {
-    const char* before = std::getenv(name);
-    had_ = before != nullptr;
-    if (had_) before_ = before;
-    ::setenv(name, value.c_str(), 1);
-  }
-  ~Environment() { had_ ? ::setenv(name_, before_.c_str(), 1) : ::unsetenv(name_); }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-
- private:
-  const char* name_;
-  bool had_ = false;
-  std::string before_;
-};
 
 Bytes ramp(size_t count) {
   Bytes bytes(count);

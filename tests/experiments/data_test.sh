@@ -68,6 +68,22 @@ refuses 2 "holds something else" pal-data pack set -o shards --shards 2
 head -c 3000 shards/train-000000.tar >cut.tar
 refuses 3 "error: cut.tar:" pal-data check cut.tar
 
+
+# Parts by their other names; a part of classes that the training part lacks.
+mkdir -p other
+ln -s ../set/train other/Training
+ln -s ../set/val other/valid
+succeeds pal-data check other
+expect_text "$pictures pictures" out "check of parts by other names"
+succeeds pal-data pack other -o other_shards --shards 3 --seed 4
+for file in shards/*.tar; do
+  expect_same "$file" "other_shards/${file##*/}"
+done
+cp -r set extra
+cp -r extra/val/png extra/val/webp
+refuses 2 "class 'webp' is in val/ but not in train/" pal-data pack extra -o x --shards 1
+refuses 2 "expected class folders in train/" pal-data pack set/train -o x --shards 1
+
 refuses 2 "did you mean stamps?" pal-data prepare stanps
 refuses 2 "--size" pal-data prepare stamps --size 0 -o x
 refuses 2 "--count" pal-data prepare stamps --count -5 -o x

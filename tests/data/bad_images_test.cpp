@@ -25,8 +25,10 @@ TEST(BadImages, StopsBeyondTheShare) {
   BadImageLog log(0.001, 2999);
   log.add(1, "one");
   log.add(2, "two");
-  const std::string expected = "three: no JPEG; it is one of more than 2 bad pictures";
-  EXPECT_EQ(data_error([&] { log.add(3, "three: no JPEG"); }).substr(0, expected.size()), expected);
+  EXPECT_EQ(
+      data_error([&] { log.add(3, "three: no JPEG"); }),
+      "three: no JPEG; with it 3 of 2999 pictures (0.1 %) cannot be read, more than the 0.1 % "
+      "that may be left out; see bad-images-max");
   // The log names the picture that was too many, and is full for good.
   EXPECT_EQ(log.entries().size(), 3U);
   EXPECT_NE(data_error([&] { log.add(4, "four"); }), "no error");
@@ -43,6 +45,15 @@ TEST(BadImages, AdmitsAtLeastOne) {
   BadImageLog all(1.0, 3);
   for (int64_t i = 0; i < 3; ++i) all.add(i, "bad");
   EXPECT_EQ(all.entries().size(), 3U);
+}
+
+TEST(BadImages, EndsWithAdvice) {
+  BadImageLog log(0.001, 46, "look at them");
+  log.add(1, "one");
+  EXPECT_EQ(
+      data_error([&] { log.add(2, "two: cut"); }),
+      "two: cut; with it 2 of 46 pictures (4.35 %) cannot be read, more than the 0.1 % that may "
+      "be left out; look at them");
 }
 
 TEST(BadImages, RefusesSharesThatAreNone) {

@@ -165,7 +165,7 @@ TEST_P(BadPictures, AreNotMoreThanAdmitted) {
   const std::string message = data_error([&] {
     for (int64_t step = 0; step < loader.steps(); ++step) loader.batch(0, step);
   });
-  EXPECT_NE(message.find("one of more than 3 bad pictures"), std::string::npos) << message;
+  EXPECT_NE(message.find("4 of 60 pictures (6.67 %)"), std::string::npos) << message;
   // A set of nothing but bad pictures is given up soon.
   EXPECT_LT(source.reads, 60);
 }

@@ -2,40 +2,80 @@
 
 #include <algorithm>
 #include <bit>
+#include <unordered_set>
 
 #include "data/batches/order.h"
+#include "data/sources/class_names.h"
 #include "runtime/error.h"
+#include "runtime/log.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
 
+/// An epoch that leaves over more than one image in so many is worth a line.
+constexpr int64_t kWorthSaying = 100;
+
 void expect_same_images(const DatasetInfo& train, const DatasetInfo& validation) {
-  expect(train.class_names == validation.class_names, "{}: not the classes of {}: {}",
-         validation.name, train.name, class_difference(train.class_names, validation.class_names));
+  expect(train.class_names == validation.class_names, "{}: not the classes of {}: {}; {}",
+         validation.name, train.name, class_difference(train.class_names, validation.class_names),
+         class_name_lists("training", train.class_names, "validation", validation.class_names));
   expect(train.height == validation.height && train.width == validation.width &&
              train.channels == validation.channels,
          "{}: images of {}x{}x{}, but {} has {}x{}x{}", train.name, train.height, train.width,
          train.channels, validation.name, validation.height, validation.width, validation.channels);
 }
 
+/// The first of `names` that is not among `others`; null if there is none.
+const std::string* first_missing(const std::vector<std::string>& names,
+                                 const std::vector<std::string>& others) {
+  const std::unordered_set<std::string> known(others.begin(), others.end());
+  const auto found =
+      std::ranges::find_if(names, [&](const std::string& name) { return !known.contains(name); });
+  return found == names.end() ? nullptr : &*found;
+}
+
+/// Says that there is no validation part, and what is done about it.
+void log_held_out(const DatasetSpec& spec, const DatasetInfo& info, size_t held_out) {
+  const DatasetParts parts = parts_of(spec);
+  const bool named = info.name.ends_with(".tar");
+  const char* lacks = named              ? "shards that were named are one part"
+                      : parts.whole()    ? "class folders without train/ and val/"
+                      : parts.validation ? "the validation part is not used"
+                                         : "no validation part";
+  log_info("{}: {}: {} of its {} pictures are held out to choose checkpoints", info.name, lacks,
+           held_out, info.count);
+}
+
+void warn_of_lost_colour(const Dataset& set) {
+  if (set.info().channels == 1 && set.has_colour())
+    log_warning(
+        "{}: pictures are coloured, but the network sees grey; choose an architecture for colour, "
+        "such as -a ibinn-small",
+        set.info().name);
+}
+
 }  // namespace
 
 std::string class_difference(const std::vector<std::string>& before,
                              const std::vector<std::string>& now) {
-  const auto [was, is] = std::ranges::mismatch(before, now);
-  return fmt::format("number {} of {} was '{}', is '{}' of {}", was - before.begin(), before.size(),
-                     was != before.end() ? *was : "none", is != now.end() ? *is : "none",
-                     now.size());
+  if (const std::string* added = first_missing(now, before))
+    return fmt::format("class '{}' is new", one_line(*added));
+  if (const std::string* gone = first_missing(before, now))
+    return fmt::format("class '{}' is missing", one_line(*gone));
+  return "the same classes in another order";
 }
 
 TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options.seed) {
   DatasetSpec spec = train_dataset(options);
+  spec.same_classes = true;
   train_ = open_dataset(spec, Split::train);
   const DatasetInfo& info = train_->info();
   expect(info.height == info.width, "{}: expected square images, got {}x{}", info.name, info.width,
          info.height);
   input_ = input_spec(options.mean, options.std, info.channels);
   input_.class_names = info.class_names;
+  warn_of_lost_colour(*train_);
 
   ValidationSplit split = split_training(spec, info, options.validation, options.seed);
   validation_images_ = std::move(split.validation);
@@ -45,6 +85,8 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
     expect_same_images(info, validation_->info());
     validation_images_ = all_images(validation_->info());
     validation_log_ = bad_image_log(options.data, validation_->info().count);
+  } else if (train_->in_memory() == nullptr) {
+    log_held_out(spec, info, validation_images_.size());
   }
   train_log_ = bad_image_log(options.data, info.count);
   LoaderOptions loader = loader_options(options);
@@ -53,7 +95,20 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
   loader.device = device;
   loader.workers = worker_count(options.data, device);
   loader.bad_images = train_log_.get();
+  training_images_ = static_cast<int64_t>(split.train.size());
   loader_ = train_->batches(std::move(split.train), loader);
+  // What a large set loses, a part of one batch, is not worth a line.
+  if (dropped_per_epoch() * kWorthSaying > training_images_)
+    log_info("{}: {}", info.name, epoch_line());
+}
+
+std::string TrainData::epoch_line() const {
+  const int64_t dropped = dropped_per_epoch();
+  if (dropped == 0) return fmt::format("{} training images", training_images_);
+  return fmt::format(
+      "{} training images; {} used per epoch: {} are left over each epoch, others each time; a "
+      "smaller batch uses more",
+      training_images_, loader_->count(), dropped);
 }
 
 uint64_t TrainData::fingerprint() const {

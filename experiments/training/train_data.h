@@ -10,7 +10,8 @@
 
 namespace pal {
 
-/// The first class that two lists of class names do not share, as a clause for messages.
+/// The first class that two lists of class names do not share, or else that their order differs, as
+/// a clause for messages.
 std::string class_difference(const std::vector<std::string>& before,
                              const std::vector<std::string>& now);
 
@@ -19,7 +20,9 @@ std::string class_difference(const std::vector<std::string>& before,
 /// (experiments/measures/README.md, 9).
 class TrainData {
  public:
-  /// Opens the sets. Throws as `open_dataset`, and usage if the parts have other classes or sizes.
+  /// Opens the sets. Logs how many pictures of a set that has no validation part are held out, and
+  /// how many an epoch leaves over; warns if pictures are coloured and the network sees grey. Throws
+  /// as `open_dataset`, and usage if the parts have other classes or sizes.
   TrainData(const TrainOptions& options, Device device);
 
   const DatasetInfo& info() const { return train_->info(); }
@@ -28,6 +31,13 @@ class TrainData {
   /// The fingerprint as 16 hexadecimal digits, as files record it.
   std::string fingerprint_text() const;
   const InputSpec& input() const { return input_; }
+  /// Images to train on: without those held out, and before an epoch leaves some over.
+  int64_t training_images() const { return training_images_; }
+  /// Images that each epoch leaves over, others each time, because they fill no batch.
+  int64_t dropped_per_epoch() const { return training_images_ - loader_->count(); }
+  /// "181 training images; 128 used per epoch: 53 are left over each epoch, others each time; a
+  /// smaller batch uses more"; the number alone if all are used.
+  std::string epoch_line() const;
   Batches& training() { return *loader_; }
   const Batches& training() const { return *loader_; }
 
@@ -50,6 +60,7 @@ class TrainData {
   std::vector<int64_t> validation_images_;
   InputSpec input_;
   uint64_t seed_;
+  int64_t training_images_ = 0;
   std::unique_ptr<BadImageLog> train_log_, validation_log_;
   std::unique_ptr<Batches> loader_;
 };

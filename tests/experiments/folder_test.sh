@@ -56,7 +56,7 @@ refuses 3 "bad/train/class 0/" pal-train bad $small --epochs 1 -o refused
 trains bad $small --epochs 2 --bad-images skip --bad-images-max 0.1 -o skipped
 expect_lines 3 skipped/bad_images.txt bad_images.txt
 expect_text '"bad_images": 3' skipped/summary.json "summary of bad pictures"
-refuses 3 "bad pictures, see bad-images-max" \
+refuses 3 "with it 3 of 120 pictures (2.5 %) cannot be read, more than the 2 % that may be left out" \
   pal-train bad $small --epochs 2 --bad-images skip --bad-images-max 0.02 -o many
 cp bad/train/class\ 0/3.JPEG bad/val/class\ 0/bad.jpg
 run pal-evaluate whole/checkpoints/best bad --bad-images skip --bad-images-max 0.5 --json
@@ -69,7 +69,7 @@ rm "$(ls -d set/train/*/8.JPEG)"
 refuses 2 "the data changed" pal-train set $small --epochs 1 --resume auto -o changed
 trains set $small --epochs 1 --resume auto --allow-data-change -o changed
 cp -r set/val/class\ 2 set/val/class\ 3
-refuses 2 "class 3" pal-train set $small --epochs 1 -o more
+refuses 2 "class 'class 3' is in val/ but not in train/" pal-train set $small --epochs 1 -o more
 rm -r set/val/class\ 3
 mkdir set/train/empty
 refuses 2 "empty" pal-train set $small --epochs 1 -o more
@@ -82,9 +82,61 @@ expect_text "name 3" out "class names"
 # Tar shards of the same pictures.
 succeeds pal-data pack set -o shards --shards 3
 trains shards $small --epochs 1 -o packed
-trains --dataset 'shards/train-{000000..000002}.tar' $small --epochs 1 -o packed2
-expect_same packed{,2}/checkpoints/final.safetensors
 evaluates packed/checkpoints/best shards
+expect_text '"images":30,' out "the shards' validation part"
+# What a pattern names is what is read, in training and in evaluation.
+pattern='shards/train-{000000..000002}.tar'
+trains --dataset "$pattern" $small --epochs 1 -o packed2
+expect_text "$pattern: shards that were named are one part: 11 of its 119 pictures are held out" \
+  err "a pattern of shards"
+evaluates packed2/checkpoints/best --dataset "$pattern"
+expect_text '"images":119,' out "a pattern of shards"
+evaluates packed2/checkpoints/best --dataset shards/val-000000.tar
+expect_text '"images":30,' out "one shard"
+
+# Other names and layouts of folders.
+mkdir renamed
+ln -s ../set/train renamed/Train
+ln -s ../set/val renamed/validation
+trains renamed $small --epochs 1 -o renamed_run
+trains set $small --epochs 1 -o plain_run
+expect_same {renamed,plain}_run/checkpoints/final.safetensors
+ln -s ../set/val renamed/valid
+refuses 2 "valid/ and validation/ may both be the val part" pal-train renamed $small -o more
+trains set/train $small --epochs 1 -o flat
+expect_text "set/train: class folders without train/ and val/: 11 of its 119 pictures are held out" \
+  err "class folders alone"
+expect_text "108 training images; 96 used per epoch: 12 are left over each epoch" err \
+  "what an epoch leaves over"
+evaluates flat/checkpoints/best set/val
+expect_text '"images":30,' out "class folders alone"
+mkdir only
+ln -s ../set/val only/val
+evaluates flat/checkpoints/best only
+refuses 3 "only: has val/ but no train/; expected train/CLASS/PICTURE" pal-train only $small -o more
+refuses 3 "did you mean set?" pal-train sett $small -o more
+refuses 3 "train/CLASS/PICTURE" pal-train --dataset cifar10 $small -o more
+
+# Classes go by name; one may lack validation pictures.
+cp -r set fewer
+mv fewer/val/class\ 0 fewer/gone
+trains fewer $small --epochs 1 -o fewer_run
+expect_text "warning: fewer/val: no pictures of 1 of the 3 classes of fewer/train: class 0" err \
+  "a class without validation pictures"
+mv fewer/val/class\ 1 fewer/gone/
+evaluates plain_run/checkpoints/best fewer --save-outputs fewer.csv
+expect_equal 2 "$(tail -n +2 fewer.csv | cut -d, -f3 | sort -u)" "labels of the only class left"
+
+# What a folder holds besides.
+echo text >fewer/train/notes.txt
+mkdir fewer/train/class\ 1/more
+mv fewer/train/class\ 1/1.JPEG fewer/train/class\ 1/more/
+trains fewer $small --epochs 1 --max-steps 1 -o skips
+expect_text "fewer/train: skipped 1 file that is no picture: notes.txt" err "skipped files"
+expect_text "fewer/train: 1 picture in sub-folders of a class counts as its own" err "pictures in sub-folders"
+run pal-train set --image-size 28 -b 16 --max-steps 1 --blocks 1,1 --strides 1,2 --widths 8,8 -o grey
+expect_code 0 "coloured pictures for a grey network"
+expect_text "pictures are coloured, but the network sees grey" err "coloured pictures for a grey network"
 
 # The class means alone: the network stays.
 means="$flow --image-size 16 --epochs 1 --finetune-mu 1 --recalibrate-bn 0"

@@ -45,15 +45,18 @@ void StateList::add(const std::string& name, Tensor& buffer) { buffers.push_back
 void ParameterStore::materialise(const std::vector<Parameter*>& parameters, DType dtype,
                                  uint64_t seed) {
   parameters_ = parameters;
-  std::stable_partition(parameters_.begin(), parameters_.end(),
-                        [](const Parameter* p) { return p->group == ParameterGroup::network; });
+  const auto place = [](const Parameter* p) {
+    return p->group == ParameterGroup::means ? 2 : (p->head ? 1 : 0);
+  };
+  std::ranges::stable_sort(parameters_, {}, place);
   int64_t total = 0;
-  network_count_ = 0;
+  network_count_ = before_head_ = 0;
   std::set<std::string> names;
   for (const Parameter* p : parameters_) {
     expect(names.insert(p->name).second, "ParameterStore: two parameters are called {}", p->name);
     total += p->shape.numel();
-    if (p->group == ParameterGroup::network) network_count_ += p->shape.numel();
+    if (place(p) <= 1) network_count_ += p->shape.numel();
+    if (place(p) == 0) before_head_ += p->shape.numel();
   }
   values_ = Tensor::zeros({total}, dtype, Tag::parameters, device_of_values());
   grads_ = Tensor::zeros({total}, dtype, Tag::gradients, device_of_values());

@@ -28,6 +28,8 @@ struct Parameter {
   Shape shape;
   Init init;
   ParameterGroup group = ParameterGroup::network;
+  /// Part of the head: what is trained when the network before it is frozen. Means always are.
+  bool head = false;
   Tensor value;
   Tensor grad;
   /// Copies of a convolution's weights in the layouts of libraries.
@@ -35,7 +37,7 @@ struct Parameter {
 
   Parameter() = default;
   Parameter(Shape shape_, Init init_, ParameterGroup group_ = ParameterGroup::network)
-      : shape(shape_), init(init_), group(group_) {}
+      : shape(shape_), init(init_), group(group_), head(group_ == ParameterGroup::means) {}
   Parameter(const Parameter&) = delete;
   Parameter& operator=(const Parameter&) = delete;
 };
@@ -60,7 +62,8 @@ struct StateList {
   void add(const std::string& name, Tensor& buffer);
 };
 
-/// All parameters of a model in one flat buffer, gradients in a second: network first, then means.
+/// All parameters of a model in one flat buffer, gradients in a second: network first, the part of
+/// it that belongs to the head last, then means. So the head is one range at the end.
 class ParameterStore {
  public:
   /// Allocates the two flat buffers in `dtype` on the CPU (or the meta device of the scope) and
@@ -77,6 +80,8 @@ class ParameterStore {
   const Tensor& all_grads() const { return grads_; }
   /// How many values the parameters of a group have.
   int64_t count(ParameterGroup group) const;
+  /// How many values stand before those of the head.
+  int64_t count_before_head() const { return before_head_; }
   DType dtype() const { return values_.dtype(); }
   /// Sets all gradients to 0.
   void zero_grad() const { grads_.zero(); }
@@ -91,6 +96,7 @@ class ParameterStore {
   std::vector<Parameter*> parameters_;
   Tensor values_, grads_;
   int64_t network_count_ = 0;
+  int64_t before_head_ = 0;
 };
 
 }  // namespace pal

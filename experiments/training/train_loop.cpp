@@ -57,8 +57,8 @@ StepInput TrainLoop::step_input(int64_t step) {
   const double factor = schedule_factor(options_.schedule, state_.plateau, step);
   input.sgd.learning_rate *= factor;
   input.sgd.learning_rate_means *= factor;
-  input.means_only = state_.finetuning();
-  if (input.means_only) input.sgd.learning_rate = 0.0;
+  input.head_only = state_.finetuning();
+  if (input.head_only) input.sgd.learning_rate = 0.0;
   return input;
 }
 

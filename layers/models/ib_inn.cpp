@@ -193,8 +193,8 @@ LossResult IbInn::evaluate(const Tensor& x, const Tensor& targets, const LossSpe
   return head_->evaluate(latent.y.value(), latent.log_det.value(), targets, loss);
 }
 
-LossResult IbInn::forward_backward_means(const Tensor& x, const Tensor& targets,
-                                         const LossSpec& loss) {
+LossResult IbInn::forward_backward_head(const Tensor& x, const Tensor& targets,
+                                        const LossSpec& loss) {
   const NoGradGuard no_grad;
   const auto latent = forward(Variable(x), Phase::evaluate);
   LossResult result;

@@ -38,14 +38,11 @@ class IbInn : public Model {
   void set_policies(const std::vector<BlockPolicy>& policies) override;
   LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                               Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
+  LossResult forward_backward_head(const Tensor& x, const Tensor& targets,
+                                   const LossSpec& loss) override;
   LossResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;
   void update_statistics(const Tensor& x) override;
   void set_average_count(int64_t batches) override;
-
-  /// Losses as of forward_backward, but gradients of the class means alone, added to theirs: the
-  /// network runs in its evaluation phase and gets no gradient (the fine-tuning phase of
-  /// layers/models/README.md, 7).
-  LossResult forward_backward_means(const Tensor& x, const Tensor& targets, const LossSpec& loss);
 
   /// Data-dependent initialisation on a batch of normalised images: every coupling block's act norm
   /// makes its output's channels centred with unit variance, the last one such that the latent

@@ -52,6 +52,11 @@ class Model {
   /// not null, it becomes the gradient of the images, in new memory.
   virtual LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                                       Phase phase = Phase::train, Tensor* grad_x = nullptr) = 0;
+  /// Losses as of forward_backward, but gradients of the head alone, added to theirs: of the class
+  /// means of a flow, of the linear layer of a ResNet (Parameter::head). The network before it runs
+  /// in its evaluation phase, is not recorded and gets no gradient (layers/models/README.md, 11).
+  virtual LossResult forward_backward_head(const Tensor& x, const Tensor& targets,
+                                           const LossSpec& loss) = 0;
   /// Losses of x and soft targets, without gradients and with running statistics.
   virtual LossResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) = 0;
   /// Moves the running statistics by the batch x, and changes nothing else.

@@ -65,6 +65,7 @@ ResNet::ResNet(const ModelConfig& config) : Model(config) {
   fc_weight_.init = linear_init(features_);
   fc_bias_.shape = {config.classes};
   fc_bias_.init = linear_init(features_);
+  fc_weight_.head = fc_bias_.head = true;
   set_policy(ActivationPolicy::store);
   stem_->collect("", state_);
   for (const NamedBlock& each : blocks_) each.block->collect(each.name + ".", state_);
@@ -90,14 +91,18 @@ void ResNet::set_policies(const std::vector<BlockPolicy>& policies) {
   policies_ = policies.size() == 1 ? std::vector(blocks_.size(), policies[0]) : policies;
 }
 
-Variable ResNet::forward(const Variable& x, Phase phase) {
-  const TagScope tag(Tag::stream);
-  const DeviceScope device(x.value().device());
+Variable ResNet::pooled(const Variable& x, Phase phase) {
   Variable current = stem_->forward(x, {.phase = phase, .remade = Remade::nothing});
   if (config_.entry == EntryKind::entry) current = max_pool(current, kStemPool);
   for (size_t i = 0; i < blocks_.size(); ++i)
     current = blocks_[i].block->forward(current, phase, policies_[i]);
-  return linear(cast(average_pool(current), dtype()), fc_weight_, fc_bias_);
+  return cast(average_pool(current), dtype());
+}
+
+Variable ResNet::forward(const Variable& x, Phase phase) {
+  const TagScope tag(Tag::stream);
+  const DeviceScope device(x.value().device());
+  return linear(pooled(x, phase), fc_weight_, fc_bias_);
 }
 
 LossResult ResNet::forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
@@ -117,6 +122,22 @@ LossResult ResNet::forward_backward(const Tensor& x, const Tensor& targets, cons
   const PhaseScope backward_phase("backward");
   backward_from(std::move(scores), std::move(grad_scores));
   if (grad_x != nullptr) *grad_x = input.grad();
+  return result;
+}
+
+LossResult ResNet::forward_backward_head(const Tensor& x, const Tensor& targets,
+                                         const LossSpec& loss) {
+  const TagScope tag(Tag::stream);
+  const DeviceScope device(x.device());
+  Variable features;
+  {
+    const NoGradGuard no_grad;
+    features = Variable(pooled(Variable(x), Phase::evaluate).value());
+  }
+  Variable scores = linear(features, fc_weight_, fc_bias_);
+  Tensor grad_scores = Tensor::empty(scores.value().shape(), scores.value().dtype());
+  LossResult result = class_losses(scores.value(), targets, loss, grad_scores);
+  backward_from(std::move(scores), std::move(grad_scores));
   return result;
 }
 

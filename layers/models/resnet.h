@@ -33,6 +33,8 @@ class ResNet : public Model {
   /// As Model says; the loss is the mean cross-entropy times loss.factor, whatever beta is.
   LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                               Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
+  LossResult forward_backward_head(const Tensor& x, const Tensor& targets,
+                                   const LossSpec& loss) override;
   LossResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;
   void update_statistics(const Tensor& x) override;
   void set_average_count(int64_t batches) override;
@@ -51,6 +53,8 @@ class ResNet : public Model {
  private:
   void initialise(uint64_t seed, DType dtype) override;
   void derive() override {}
+  /// What the linear layer reads: means over the pixels, [n, features] in the parameters' dtype.
+  Variable pooled(const Variable& x, Phase phase);
 
   std::unique_ptr<Subnet> stem_;
   std::vector<NamedBlock> blocks_;

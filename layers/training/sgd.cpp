@@ -33,25 +33,27 @@ void Sgd::set_options(const SgdOptions& options) {
                   controls_);
 }
 
-void Sgd::apply() {
-  const Tensor network = store_.grads(ParameterGroup::network);
+void Sgd::apply(bool head_only) {
+  const int64_t from = head_only ? store_.count_before_head() : 0;
+  const int64_t network_count = store_.count(ParameterGroup::network);
+  const Shape trained = {network_count - from};
+  const Tensor network = store_.all_grads().view_at(from, trained);
   const Tensor means = store_.grads(ParameterGroup::means);
   PAL_BACKEND(network, squared_norm(network, squared_norms_.view_at(0, {1})));
   PAL_BACKEND(means, squared_norm(means, squared_norms_.view_at(1, {1})));
   PAL_BACKEND(network, sgd_clip(squared_norms_, clip_norm_, controls_, halted_));
-  const int64_t count = network.numel();
   PAL_BACKEND(network,
-              sgd_step(store_.values(ParameterGroup::network), network,
-                       momentum_.view_at(0, {count}), controls_.view_at(0, {kSgdControls})));
+              sgd_step(store_.all_values().view_at(from, trained), network,
+                       momentum_.view_at(from, trained), controls_.view_at(0, {kSgdControls})));
   PAL_BACKEND(means, sgd_step(store_.values(ParameterGroup::means), means,
-                              momentum_.view_at(count, {means.numel()}),
+                              momentum_.view_at(network_count, {means.numel()}),
                               controls_.view_at(kSgdControls, {kSgdControls})));
   store_.mark_changed();
 }
 
-double Sgd::step(const SgdOptions& options) {
+double Sgd::step(const SgdOptions& options, bool head_only) {
   set_options(options);
-  apply();
+  apply(head_only);
   const double norm = std::sqrt(squared_norms_.item(0));
   if (halted_.item() == 0.0) return norm;
   halted_.zero();

@@ -25,16 +25,18 @@ class Sgd {
   /// For the parameters of `store`, which must outlive it, on the device where they are.
   explicit Sgd(ParameterStore& store);
 
-  /// One update. Returns the norm of the network's gradient before clipping; if any gradient is not
+  /// One update, of the head alone if `head_only` (ParameterStore): then values and momentum of all
+  /// else stay bit for bit, and its gradient is not looked at. Returns the norm of the network's gradient before clipping; if any gradient is not
   /// finite, nothing is changed and the result is not finite either. Waits for the device.
-  double step(const SgdOptions& options);
+  double step(const SgdOptions& options, bool head_only = false);
 
   /// First part of step(): uploads the numbers of the updates to come.
   void set_options(const SgdOptions& options);
-  /// Second part of step(): one update. It asks nothing of the host, so it can be part of a
+  /// Second part of step(): the update. It asks nothing of the host, so it can be part of a
   /// CudaGraph; after a gradient that is not finite, it changes nothing any more.
-  void apply();
-  /// f64 [2]: squared norms of the gradients of the network and of the means in the last update.
+  void apply(bool head_only = false);
+  /// f64 [2]: squared norms of the gradients of the network (of its part that was updated) and of
+  /// the means in the last update.
   const Tensor& squared_norms() const { return squared_norms_; }
   /// f64 [1]: 1 after a gradient that was not finite.
   const Tensor& halted() const { return halted_; }

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "kernels/loss/softmax.h"
-#include "layers/models/ib_inn.h"
 #include "runtime/profiler.h"
 
 namespace pal {
@@ -71,7 +70,7 @@ void TrainStep::run(const StepInput& input) {
 void TrainStep::work_by_graph(const StepInput& input) {
   if (input.eager) return work(input, images_);
   const Key key{images_.shape(), input.loss.factor, input.loss.beta, input.smoothing,
-                input.means_only};
+                input.head_only};
   if (key != key_) {
     graph_.reset();
     key_ = key;
@@ -91,14 +90,13 @@ void TrainStep::work_by_graph(const StepInput& input) {
 void TrainStep::work(const StepInput& input, const Tensor& images) {
   PAL_BACKEND(targets_, soft_targets(labels_, input.smoothing, targets_));
   model_.parameters().zero_grad();
-  const LossResult result =
-      input.means_only
-          ? dynamic_cast<IbInn&>(model_).forward_backward_means(images, targets_, input.loss)
-          : model_.forward_backward(images, targets_, input.loss);
+  const LossResult result = input.head_only
+                                ? model_.forward_backward_head(images, targets_, input.loss)
+                                : model_.forward_backward(images, targets_, input.loss);
   PAL_BACKEND(result.scores, count_top_k(result.scores, labels_, 1, correct_));
   {
     const PhaseScope phase("optimizer");
-    sgd_.apply();
+    sgd_.apply(input.head_only);
   }
   numbers_.view_at(kSummary, {3}).copy_from(result.summary);
   numbers_.view_at(kCorrect, {1}).copy_from(correct_);

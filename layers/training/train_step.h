@@ -15,8 +15,8 @@ struct StepInput {
   double smoothing = 0.0;  ///< share of a target that is spread over all classes
   LossSpec loss;
   SgdOptions sgd;
-  /// Trains the class means alone (IbInn::forward_backward_means).
-  bool means_only = false;
+  /// Trains the head alone (Model::forward_backward_head); all else, momentum included, stays.
+  bool head_only = false;
   /// Forbids a graph: the step is watched (InvertibleChain::monitor_next), or differs in shape.
   bool eager = false;
 };
@@ -27,7 +27,7 @@ struct StepResult {
   double nll_joint = 0.0;      ///< nats per dimension
   double cross_entropy = 0.0;  ///< nats
   double accuracy = 0.0;       ///< share of images whose best score is that of their label
-  double grad_norm = 0.0;      ///< of the network, before clipping
+  double grad_norm = 0.0;      ///< of the network's trained part, before clipping
   /// A gradient was not finite, here or before: this step and all that follow changed nothing.
   bool halted = false;
 
@@ -62,7 +62,7 @@ class TrainStep {
     double factor = 0.0;
     double beta = 0.0;
     double smoothing = 0.0;
-    bool means_only = false;
+    bool head_only = false;
     bool operator==(const Key&) const = default;
   };
   void make_buffers(const Shape& images);

@@ -70,17 +70,19 @@ ActNorm::Values ActNorm::evaluate() const {
   return values;
 }
 
-void ActNorm::fit(const Tensor& mean, const Tensor& variance, double deviation, double floor,
-                  double most) {
-  const std::vector<double> means = host_values(mean);
-  const std::vector<double> variances = host_values(variance);
-  const double limit = std::min(most, spec_.kind == ActNormKind::sigmoid ? 9.9 : 1e4);
+void ActNorm::fit(const ChannelMoments& moments, double deviation, const FitLimits& limits) {
+  const std::vector<double>& means = moments.mean();
+  const std::vector<double>& variances = moments.variance();
+  const double most = std::min(limits.most, spec_.kind == ActNormKind::sigmoid ? 9.9 : 1e4);
   std::vector<double> gammas(means.size());
   std::vector<double> offsets(means.size());
   for (size_t c = 0; c < means.size(); ++c) {
-    const double scale =
-        std::min(most, deviation / std::max(std::sqrt(variances[c] + floor), 1e-12));
-    gammas[c] = gamma_of(std::clamp(scale, 1e-4, limit), spec_.kind);
+    const double wanted =
+        variances[c] < limits.contrast
+            ? spec_.initial
+            : deviation / std::max(std::sqrt(variances[c] + limits.contrast), 1e-12);
+    const double scale = std::clamp(wanted, 1e-4, most);
+    gammas[c] = gamma_of(scale, spec_.kind);
     offsets[c] = -scale * means[c];
   }
   gamma_.value.copy_from(tensor_of(gammas, gamma_.shape, gamma_.value.dtype()));

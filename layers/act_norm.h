@@ -3,6 +3,7 @@
 
 #include "autograd/parameter.h"
 #include "kernels/coupling/act_norm.h"
+#include "layers/channel_moments.h"
 
 namespace pal {
 
@@ -33,11 +34,19 @@ class ActNorm {
   /// a GPU, which nobody waits for here, the sum is not finite then, and so is the loss.
   Values evaluate() const;
 
-  /// Sets the parameters so that rows with this mean and variance, [channels] each in the dtype of
-  /// the parameters, come out with mean 0 and a standard deviation of `deviation`. Scales are at
-  /// most `most` and what the kind can express; `floor` is added to the variance, so that a channel
-  /// without contrast keeps a finite scale.
-  void fit(const Tensor& mean, const Tensor& variance, double deviation, double floor, double most);
+  /// How far fit() may go.
+  struct FitLimits {
+    /// Variance below which a channel counts as constant; added to all others.
+    double contrast = 0.0;
+    /// Largest scale; that of the kind (9.9 of sigmoid, 1e4 of the others) holds besides.
+    double most = 1e4;
+  };
+  /// Sets the parameters so that rows with these moments come out with mean 0 and a standard
+  /// deviation of `deviation`: scale = deviation / sqrt(variance + contrast), so at most
+  /// deviation / sqrt(2 contrast), and offset = -scale mean of the scale after all limits. A channel
+  /// that counts as constant keeps the initial scale of the spec: there is nothing to normalise, and
+  /// a large scale would blow up the little that subnets later add to it.
+  void fit(const ChannelMoments& moments, double deviation, const FitLimits& limits);
 
   /// Adds to the gradients of gamma and offset. grad_scale and grad_offset, f64 [channels], come
   /// from the coupling kernel; grad_log_det is f64 [batch], and every sample's log-determinant

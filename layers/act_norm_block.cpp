@@ -1,7 +1,6 @@
 #include "layers/act_norm_block.h"
 
 #include "kernels/coupling/act_norm.h"
-#include "kernels/norm/batch_norm.h"
 
 namespace pal {
 namespace {
@@ -52,10 +51,9 @@ BlockBackward ActNormBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor& 
 }
 
 Tensor ActNormBlock::fit(const Tensor& x, double most) {
-  const Tensor mean = Tensor::empty({channels_}, x.dtype(), Tag::workspace);
-  const Tensor variance = Tensor::empty({channels_}, x.dtype(), Tag::workspace);
-  PAL_BACKEND(x, batch_statistics(x, mean, variance));
-  act_norm_.fit(mean, variance, 1.0, 0.0, most);
+  ChannelMoments moments;
+  moments.add(x);
+  act_norm_.fit(moments, 1.0, {.most = most});
   const Tensor unused = Tensor::zeros({x.size(0)}, DType::f64, Tag::workspace);
   return forward(x, unused, Phase::train, nullptr);
 }

@@ -39,8 +39,10 @@ class CouplingBlock : public InvertibleBlock {
 
   /// Data-dependent initialisation (Kingma and Dhariwal 2018, section 3.1): sets the act norm so
   /// that every channel of the output for x, before mixing, has mean 0 and standard deviation
-  /// `deviation`. Returns the output.
-  Tensor fit_act_norm(const Tensor& x, double deviation);
+  /// `deviation`; a channel of a variance below 1e-6 keeps the initial scale. Returns the output.
+  /// Subnets run in `phase`, on at most `most` samples of x at a time (0: all).
+  Tensor fit_act_norm(const Tensor& x, double deviation, Phase phase = Phase::train,
+                      int64_t most = 0);
 
   /// A subnet, the prefix of its parameters' names, and the shape of what it is given.
   struct NamedSubnet {
@@ -51,6 +53,7 @@ class CouplingBlock : public InvertibleBlock {
   };
   /// The subnets in the order in which the forward pass runs them.
   const std::vector<NamedSubnet>& subnets() const { return subnets_; }
+  const ActNorm& act_norm() const { return act_norm_; }
   const Mixing& mixing() const { return mixing_; }
   int64_t out_channels() const { return out_channels_; }
 

@@ -4,6 +4,7 @@
 
 #include "kernels/arrays/reduce.h"
 #include "layers/act_norm_block.h"
+#include "layers/batch_parts.h"
 #include "layers/fixed_blocks.h"
 #include "layers/slow_coupling.h"
 #include "layers/two_sided_coupling.h"
@@ -207,33 +208,50 @@ void IbInn::update_statistics(const Tensor& x) {
   forward(Variable(x), Phase::train);
 }
 
-void IbInn::fit_act_norms(const Tensor& x) {
+std::set<std::string> IbInn::act_norms_to_fit(const ActNormFit& how) const {
+  std::set<std::string> names;
+  for (int i = 0; i < chain_.size(); ++i)
+    if (dynamic_cast<ActNormBlock*>(&chain_.block(i)) != nullptr ||
+        dynamic_cast<CouplingBlock*>(&chain_.block(i)) != nullptr)
+      names.insert(chain_.name(i));
+  if (!how.only) return names;
+  for (const std::string& name : *how.only)
+    expect(names.contains(name), "fit_act_norms: {} is no block with an act norm", name);
+  return {how.only->begin(), how.only->end()};
+}
+
+void IbInn::fit_act_norms(const Tensor& x, const ActNormFit& how) {
   const NoGradGuard no_grad;
   const DeviceScope device(x.device());
-  const Tensor log_det = Tensor::zeros({x.size(0)}, DType::f64, Tag::workspace);
+  const std::set<std::string> fitted = act_norms_to_fit(how);
   Tensor stream = x;
   Tensor last_input;
   CouplingBlock* last = nullptr;
   for (int i = 0; i < chain_.size(); ++i) {
-    if (auto* norm = dynamic_cast<ActNormBlock*>(&chain_.block(i))) {
-      // The latent norm itself gives unit variance, so the couplings before it keep theirs.
+    InvertibleBlock& block = chain_.block(i);
+    auto* const norm = dynamic_cast<ActNormBlock*>(&block);
+    auto* const coupling = dynamic_cast<CouplingBlock*>(&block);
+    // A latent norm itself gives unit variance, so the couplings before it keep theirs.
+    if (norm != nullptr || coupling != nullptr) last = nullptr;
+    if (!fitted.contains(chain_.name(i))) {
+      stream = map_parts(stream, how.most, [&](const Tensor& part) {
+        const Tensor unused = Tensor::zeros({part.size(0)}, DType::f64, Tag::workspace);
+        return block.forward(part, unused, how.phase, nullptr);
+      });
+    } else if (norm != nullptr) {
       stream = norm->fit(stream, kMostLatentScale);
-      last = nullptr;
-      continue;
+    } else {
+      last = coupling;
+      last_input = stream;
+      stream = coupling->fit_act_norm(stream, 1.0, how.phase, how.most);
     }
-    auto* block = dynamic_cast<CouplingBlock*>(&chain_.block(i));
-    if (block == nullptr) {
-      stream = chain_.block(i).forward(stream, log_det, Phase::train, nullptr);
-      continue;
-    }
-    last = block;
-    last_input = stream;
-    stream = block->fit_act_norm(stream, 1.0);
   }
-  const Tensor square = Tensor::empty({1}, DType::f64, Tag::workspace);
-  PAL_BACKEND(stream, squared_norm(stream, square));
-  const double mean_square = square.item() / static_cast<double>(stream.numel());
-  if (last != nullptr) last->fit_act_norm(last_input, 1.0 / std::sqrt(mean_square));
+  if (last != nullptr) {
+    const Tensor square = Tensor::empty({1}, DType::f64, Tag::workspace);
+    PAL_BACKEND(stream, squared_norm(stream, square));
+    const double mean_square = square.item() / static_cast<double>(stream.numel());
+    last->fit_act_norm(last_input, 1.0 / std::sqrt(mean_square), how.phase, how.most);
+  }
   parameters().mark_changed();
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,20 @@
 #include "layers/models/model.h"
 
 namespace pal {
+
+/// How IbInn::fit_act_norms goes about it.
+struct ActNormFit {
+  /// Names of the blocks whose act norms are fitted, `blocks.<i>`; none: those of all blocks. An
+  /// empty list fits nothing.
+  std::optional<std::vector<std::string>> only = std::nullopt;
+  /// The most images that run through a block at once, in equal parts; 0: all. It bounds memory:
+  /// beside one part's subnets, two streams of all images are held. Batch norms of the training
+  /// phase see one part at a time, as they see one batch in training.
+  int64_t most = 0;
+  /// The phase in which the blocks run: `train`, which moves running statistics, for a network that
+  /// is to be trained; `evaluate`, which moves nothing, for one that stays as it is.
+  Phase phase = Phase::train;
+};
 
 /// An invertible network with a latent mixture: classifier and density in one
 /// (layers/models/README.md, 6).
@@ -44,14 +60,17 @@ class IbInn : public Model {
   void update_statistics(const Tensor& x) override;
   void set_average_count(int64_t batches) override;
 
-  /// Data-dependent initialisation on a batch of normalised images: every coupling block's act norm
-  /// makes its output's channels centred with unit variance, the last one such that the latent
-  /// vector has unit mean square.
-  void fit_act_norms(const Tensor& x);
+  /// Data-dependent initialisation on normalised images: every coupling block's act norm makes its
+  /// output's channels centred with unit variance, the last one such that the latent vector has
+  /// unit mean square; a latent act norm does so for every latent dimension, and then the last
+  /// coupling keeps its own. Throws usage for a name in `how.only` that is no block with an act
+  /// norm.
+  void fit_act_norms(const Tensor& x, const ActNormFit& how = {});
 
  private:
   void initialise(uint64_t seed, DType dtype) override;
   void derive() override;
+  std::set<std::string> act_norms_to_fit(const ActNormFit& how) const;
 
   InvertibleChain chain_;
   std::unique_ptr<MixtureHead> head_;

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "layers/models/import_model.h"
+#include "layers/models/transfer.h"
 #include "tests/support/golden.h"
 #include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"
@@ -129,6 +130,23 @@ TEST_P(ImportGolden, FindsTheArchitecture) {
   EXPECT_EQ(config.strides, wanted["strides"].get<std::vector<int64_t>>());
   EXPECT_EQ(config.mixing,
             wanted["permute_soft"].get<bool>() ? MixingKind::orthogonal : MixingKind::permutation);
+}
+
+TEST_P(ImportGolden, GivesItsNetworkToAnotherRun) {
+  const Checkpoint converted = load_checkpoint(folder_.file("converted.safetensors"));
+  ModelConfig config = model_->config();
+  config.classes -= 1;
+  IbInn other(config, 3);
+  InputSpec input;
+  for (int64_t i = 0; i < config.classes; ++i) input.class_names.push_back(std::to_string(i));
+  const TransferReport report = transfer_state(converted, "file", input, other);
+  EXPECT_TRUE(report.network_loaded);
+  EXPECT_TRUE(report.differences.empty());
+  EXPECT_EQ(report.made_new, (std::vector<std::string>{"mu_mean", "mu_alpha"}));
+  const NoGradGuard no_grad;
+  const Tensor x = golden_.tensor("x");
+  testing::expect_near(other.forward(Variable(x), Phase::evaluate).y.value(),
+                       model_->forward(Variable(x), Phase::evaluate).y.value(), 0.0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, ImportGolden, ::testing::ValuesIn(golden_pairs()),

@@ -56,7 +56,7 @@ TEST(FindShards, ListsFoldersAndPatterns) {
   const testing::TemporaryFolder folder;
   for (const std::string name :
        {"train-1.tar", "train-0.tar", "val-0.tar", "train.txt", ".train-9.tar", "train-x.tar.gz"})
-    folder.write(name, {});
+    folder.write(name, "");
   EXPECT_EQ(find_shards(folder.path()),
             (Texts{folder.path() + "/train-0.tar", folder.path() + "/train-1.tar",
                    folder.path() + "/val-0.tar"}));

@@ -12,18 +12,6 @@ namespace pal::testing {
 
 inline Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 
-/// The message of the usage error that `action` throws; says so if it throws none or another kind.
-template <typename Action>
-std::string usage_error(Action&& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind() == ErrorKind::usage ? error.what()
-                                            : std::string("wrong kind: ") + error.what();
-  }
-  return "no error";
-}
-
 /// Builds archives member by member, right ones and wrong ones; independent of TarWriter.
 class TarBuilder {
  public:

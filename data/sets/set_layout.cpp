@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <utility>
 
+#include "data/archives/brace_pattern.h"
 #include "data/pictures/image_file.h"
 #include "data/sets/part_names.h"
-#include "data/sources/brace_pattern.h"
 #include "data/sources/class_names.h"
 #include "runtime/error.h"
 #include "runtime/text.h"

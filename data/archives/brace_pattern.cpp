@@ -1,4 +1,4 @@
-#include "data/sources/brace_pattern.h"
+#include "data/archives/brace_pattern.h"
 
 #include <algorithm>
 #include <charconv>

@@ -16,18 +16,20 @@ std::string format_bytes(int64_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
-int64_t parse_bytes(const std::string& text, const std::string& what) {
+int64_t parse_bytes(const std::string& text) {
   static const std::vector<std::pair<std::string, double>> units = {
-      {"", 1.0},   {"B", 1.0},      {"kB", 1e3},        {"MB", 1e6},
-      {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
+      {"", 1.0},         {"b", 1.0},       {"k", 0x1p10},  {"kib", 0x1p10}, {"kb", 1e3},
+      {"m", 0x1p20},     {"mib", 0x1p20},  {"mb", 1e6},    {"g", 0x1p30},   {"gib", 0x1p30},
+      {"gb", 1e9},       {"t", 0x1p40},    {"tib", 0x1p40}, {"tb", 1e12}};
   double number = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string unit(end, text.data() + text.size());
+  std::string unit(end, text.data() + text.size());
+  for (char& c : unit)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   for (const auto& [name, factor] : units)
     if (error == std::errc() && unit == name && number > 0.0 && number * factor < 9e18)
       return static_cast<int64_t>(number * factor);
-  fail(ErrorKind::usage, "{}: expected bytes such as 512MiB, 2GB or 1073741824, got '{}'", what,
-       text);
+  fail(ErrorKind::usage, "expected bytes such as 512MiB, 2GB or 1073741824, got '{}'", text);
 }
 
 }  // namespace pal

@@ -20,12 +20,19 @@ std::shared_ptr<spdlog::logger>& logger() {
   return instance;
 }
 
+/// Of the file alone; null without one.
+std::shared_ptr<spdlog::logger>& file_logger() {
+  static std::shared_ptr<spdlog::logger> instance;
+  return instance;
+}
+
 }  // namespace
 
 void set_log_level(LogLevel level) {
   constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::warn, spdlog::level::info,
                                                    spdlog::level::debug};
-  logger()->set_level(kLevels[static_cast<int>(level)]);
+  logger()->sinks().front()->set_level(kLevels[static_cast<int>(level)]);
+  logger()->set_level(level == LogLevel::verbose ? spdlog::level::debug : spdlog::level::info);
 }
 
 void set_log_file(const std::string& path) {
@@ -34,9 +41,15 @@ void set_log_file(const std::string& path) {
     sink->set_pattern("%Y-%m-%d %H:%M:%S %v");
     logger()->sinks().push_back(sink);
     logger()->flush_on(spdlog::level::info);
+    file_logger() = std::make_shared<spdlog::logger>("file", sink);
+    file_logger()->flush_on(spdlog::level::info);
   } catch (const spdlog::spdlog_ex& error) {
     fail(ErrorKind::environment, "{}: cannot open the log file: {}", path, error.what());
   }
+}
+
+void log_file_line(const std::string& text) {
+  if (file_logger() != nullptr) file_logger()->info(text);
 }
 
 void log_line(const std::string& text) { logger()->info(text); }

@@ -11,10 +11,12 @@ namespace pal {
 /// What is logged: quiet warnings only, normal also information, verbose also details.
 enum class LogLevel { quiet, normal, verbose };
 
-/// Which lines are logged from now on.
+/// Which lines go to stderr from now on. The file has information whatever the level.
 void set_log_level(LogLevel level);
 /// Also appends every line to the file `path`. Throws environment if it cannot be opened.
 void set_log_file(const std::string& path);
+/// A line for the file alone, about what stderr is told in another way. Nothing without a file.
+void log_file_line(const std::string& text);
 
 /// Logs one line of information, a warning, or a detail.
 void log_line(const std::string& text);

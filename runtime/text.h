@@ -13,6 +13,9 @@ size_t valid_utf8_length(std::string_view text);
 /// bytes that are not UTF-8 become \xNN.
 std::string one_line(std::string_view text);
 
+/// `text` as a shell takes it for one word: in quotes where it needs them.
+std::string shell_word(const std::string& text);
+
 /// `text` without the characters of `space` at either end.
 std::string_view trimmed(std::string_view text, std::string_view space = " \t\r\n");
 

@@ -41,8 +41,8 @@ ROOMS = {
                 "image", "optimizer", "loss"],
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets"],
-    "experiments": ["command_line", "measures", "planning", "report", "inspect", "training",
-                    "evaluation", "sampling", "datasets", "programs"],
+    "experiments": ["command_line", "measures", "planning", "report", "inspect", "recipe",
+                    "training", "evaluation", "sampling", "datasets", "programs"],
     "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
 }
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}

@@ -11,6 +11,7 @@
 
 #include "bench/kernels/kernel_case.h"
 #include "bench/kernels/kernel_report.h"
+#include "bench/support/bench_options.h"
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/program.h"
 #include "kernels/library/platform.h"
@@ -152,7 +153,7 @@ int main(int argc, char** argv) {
     // Google Benchmark takes its own options out of the list, --help among them.
     static CLI::App* const shown = &app;
     benchmark::Initialize(&argc, argv, [] { std::puts(shown->help().c_str()); });
-    if (!pal::parse_options(app, argc, argv)) return 0;
+    if (!pal::parse_bench_options(app, argc, argv)) return 0;
     pal::expect(options.elements >= 1024 && options.elements <= (int64_t{1} << 32),
                 "--elements: expected 1024 to 2^32, got {}", options.elements);
     pal::bench::target() = {

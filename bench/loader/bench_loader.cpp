@@ -7,6 +7,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "bench/support/bench_options.h"
 #include "data/batches/encoded_loader.h"
 #include "data/sources/image_folder.h"
 #include "experiments/command_line/program.h"
@@ -231,7 +232,7 @@ int main(int argc, char** argv) {
                  "bench_loader");
     Options options;
     add_options(app, options);
-    if (!pal::parse_options(app, argc, argv)) return 0;
+    if (!pal::parse_bench_options(app, argc, argv)) return 0;
     Bench(options).run();
     return 0;
   });

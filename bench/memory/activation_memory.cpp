@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "bench/memory/memory_study.h"
+#include "bench/support/bench_options.h"
 #include "bench/support/memory_report.h"
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/program.h"
@@ -174,7 +175,7 @@ int main(int argc, char** argv) {
         kName);
     Options options;
     add_options(app, options);
-    if (!pal::parse_options(app, argc, argv)) return 0;
+    if (!pal::parse_bench_options(app, argc, argv)) return 0;
     const std::vector<MemoryCase> wanted = cases(
         options,
         pal::apply_compute_options({.device = options.device, .precision = options.precision}));

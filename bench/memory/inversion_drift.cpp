@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "bench/support/bench_options.h"
 #include "bench/support/random_images.h"
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/program.h"
@@ -152,7 +153,7 @@ int main(int argc, char** argv) {
     app.add_flag("--json", o.json, "figures as a JSON array on stdout");
     app.add_option("--device", o.compute.device, "auto, cpu or cuda[:N]")->capture_default_str();
     app.add_option("--threads", o.compute.threads, "default: all processors");
-    if (!parse_options(app, argc, argv)) return 0;
+    if (!parse_bench_options(app, argc, argv)) return 0;
     print(measure(o, apply_compute_options(o.compute)), o.json);
     return 0;
   });

@@ -5,6 +5,7 @@
 
 #include "bench/steps/preset_with.h"
 #include "bench/steps/step_timing.h"
+#include "bench/support/bench_options.h"
 #include "bench/support/memory_report.h"
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/program.h"
@@ -210,7 +211,7 @@ int main(int argc, char** argv) {
         "bench_train_step");
     Options options;
     add_options(app, options);
-    if (!pal::parse_options(app, argc, argv)) return 0;
+    if (!pal::parse_bench_options(app, argc, argv)) return 0;
     return Bench(options).run() == 0 ? 0 : 4;
   });
 }

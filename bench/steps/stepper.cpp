@@ -31,7 +31,7 @@ std::optional<BlockPolicy> policy_of_all(const std::string& word) {
 std::vector<BlockPolicy> policies_for(const std::string& word, const ModelConfig& config,
                                       int64_t batch, Device device) {
   if (const auto policy = policy_of_all(word)) return {*policy};
-  return plan_memory(config, batch, device, MemoryRequest::parse(word, "policy")).policies;
+  return plan_memory(config, batch, device, MemoryRequest::parse(word)).policies;
 }
 
 bool is_possible(const std::string& word, ModelFamily family) {

@@ -122,6 +122,10 @@ Split part_taken(const DatasetSpec& spec, Split wanted) {
   return layout.kind == LayoutKind::idx ? wanted : part_taken(layout, wanted);
 }
 
+bool is_encoded(const DatasetSpec& spec) {
+  return !in_memory(place_of(spec)) && layout_of_set(spec).kind != LayoutKind::idx;
+}
+
 ValidationSplit split_training(const DatasetSpec& spec, const DatasetInfo& info, double amount,
                                uint64_t seed) {
   if (amount == 0.0 && parts_of(spec).validation) return {all_images(info), {}};

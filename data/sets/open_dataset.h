@@ -64,6 +64,10 @@ Split part_taken(const DatasetSpec& spec, Split wanted);
 ValidationSplit split_training(const DatasetSpec& spec, const DatasetInfo& info, double amount,
                                uint64_t seed);
 
+/// Whether the pictures of a set are decoded from files when batches are made, to whatever size is
+/// wanted. Throws data or usage, naming what was looked for.
+bool is_encoded(const DatasetSpec& spec);
+
 /// What a checkpoint records of sets that are known by a path, which it must not hold.
 inline constexpr const char* kRecordedFolder = "folder";
 

@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
-
 #include "kernels/library/cuda_settings.h"
 #include "kernels/library/platform.h"
 #include "runtime/cuda.h"
@@ -12,27 +10,26 @@
 
 namespace pal {
 
-void add_compute_options(CLI::App& app, ComputeOptions& o, const std::string& group) {
-  app.add_option("--device", o.device, "auto (a GPU if there is one), cpu or cuda[:N]")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--threads", o.threads, "Threads; default: all processors")->group(group);
-  app.add_option("--precision", o.precision,
-                 o.precision.empty()
-                     ? "fp32, tf32 (GPU) or bf16 inside subnets; default: as the checkpoint says"
-                     : "fp32, tf32 (GPU) or bf16 inside subnets; the stream stays fp32")
-      ->group(group)
-      ->capture_default_str();
-  app.add_flag("--autotune", o.autotune,
-               "GPU: time the convolution algorithms and keep the fastest, for later runs too")
-      ->group(group);
-  app.add_flag("--allow-nondeterministic", o.allow_nondeterministic,
-               "GPU: also algorithms whose sums come in no fixed order")
-      ->group(group);
+void add_compute_options(OptionTable& table, ComputeOptions& o) {
+  table.text("device", o.device, "auto (a GPU if there is one), cpu or cuda[:N]")
+      .unit("DEVICE")
+      .values({"auto", "cpu", "cuda"});
+  table.whole("threads", o.threads, "Threads; auto: all processors").at_least(1).word("auto", 0);
+  const bool of_checkpoint = o.precision.empty();
+  table
+      .text("precision", o.precision,
+            "fp32, tf32 (GPU) or bf16 inside subnets; the stream stays fp32")
+      .unit("WORD")
+      .values({"fp32", "tf32", "bf16"})
+      .shown_default(of_checkpoint ? "as the checkpoint says" : "fp32")
+      .on_resume(OnResume::keeps);
+  table.toggle("autotune", o.autotune,
+               "GPU: time the convolution algorithms and keep the fastest, for later runs too");
+  table.toggle("allow-nondeterministic", o.allow_nondeterministic,
+               "GPU: also algorithms whose sums come in no fixed order");
 }
 
 Device apply_compute_options(const ComputeOptions& o) {
-  expect(o.threads >= 0, "--threads: expected at least 1, got {}", o.threads);
   const std::string& precision = o.precision;
   expect(precision.empty() || precision == "fp32" || precision == "tf32" || precision == "bf16",
          "--precision: expected fp32, tf32 or bf16, got '{}'", precision);

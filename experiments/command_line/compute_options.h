@@ -1,11 +1,8 @@
 #pragma once
 #include <string>
 
+#include "experiments/command_line/option_table.h"
 #include "runtime/device.h"
-
-namespace CLI {
-class App;
-}
 
 namespace pal {
 
@@ -18,9 +15,8 @@ struct ComputeOptions {
   bool allow_nondeterministic = false;
 };
 
-/// Adds --device, --threads, --precision, --autotune and --allow-nondeterministic to a program;
-/// `group` is their heading in the help.
-void add_compute_options(CLI::App& app, ComputeOptions& options, const std::string& group);
+/// Adds --device, --threads, --precision, --autotune and --allow-nondeterministic to a program.
+void add_compute_options(OptionTable& table, ComputeOptions& options);
 
 /// After parsing: sets threads and the GPU libraries' precision and returns the device. Throws
 /// usage for words that do not fit and environment for what this machine cannot do.

@@ -1,6 +1,5 @@
 #include "experiments/command_line/data_options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <thread>
 
@@ -32,50 +31,59 @@ InputSpec input_spec(const std::vector<float>& mean, const std::vector<float>& s
   InputSpec input;
   input.mean = per_channel(mean, 0.2860F, {0.485F, 0.456F, 0.406F}, channels, "--mean");
   input.std = per_channel(std, 0.3530F, {0.229F, 0.224F, 0.225F}, channels, "--std");
-  for (const float s : input.std) expect(s > 0.0F, "--std: expected numbers above 0, got {}", s);
   return input;
 }
 
-void add_data_options(CLI::App& app, DataOptions& o, const std::string& group) {
-  app.add_option("--dataset", o.dataset,
-                 "fashion-mnist, digits, stamps or clipart (made by pal-data prepare), "
-                 "synthetic:CLASSES[:COUNT[:SIZE[:CHANNELS]]], a folder "
-                 "(train/CLASS/*.JPEG, tar shards or IDX files) or a pattern of tar shards")
-      ->group(group);
-  app.add_option("--class-names", o.class_names, "File with the names of the classes")
-      ->group(group)
-      ->type_name("FILE");
-  app.add_option("-j,--workers", o.workers, "Threads that decode pictures; -1: as suits the device")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--resize", o.resize,
-                 "Shorter side before the crop of an evaluation; 0: image size * 256 / 224")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--bad-images", o.bad_images,
-                 "Pictures that cannot be read: error (stop) or skip (list them)")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--bad-images-max", o.bad_images_max, "Largest fraction of pictures to skip")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--max-pixels", o.max_pixels, "Refuse larger pictures")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--exif", o.exif,
-                 "Turn pictures upright by their EXIF data (PyTorch's usual loaders do not)")
-      ->group(group)
-      ->capture_default_str();
+void add_data_options(OptionTable& table, DataOptions& o) {
+  table
+      .text("dataset", o.dataset,
+            "fashion-mnist, digits, stamps or clipart (made by pal-data prepare), "
+            "synthetic:CLASSES[:COUNT[:SIZE[:CHANNELS]]], a folder or a pattern of tar shards")
+      .unit("NAME")
+      .values({"fashion-mnist", "digits", "stamps", "clipart"})
+      .saved_as([](const std::string& name) {
+        DatasetSpec spec;
+        spec.name = name;
+        return recorded_name(spec) == kRecordedFolder ? absolute_path(name) : name;
+      })
+      .on_resume(OnResume::keeps);
+  table.file("class-names", o.class_names, "File with the names of the classes").path();
+  table.whole("workers", o.workers, "Threads that decode pictures; auto: as suits the device")
+      .letter('j')
+      .at_least(0)
+      .at_most(1024)
+      .word("auto", -1);
+  table
+      .whole("resize", o.resize,
+             "Shorter side before the crop of an evaluation; auto: image size * 256 / 224")
+      .unit("PIXELS")
+      .at_least(1)
+      .at_most(65536)
+      .word("auto", 0)
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.choice<BadImages>("bad-images", o.bad_images,
+                          {{"error", BadImages::error}, {"skip", BadImages::skip}},
+                          "Pictures that cannot be read: stop, or leave out and list them");
+  table.number("bad-images-max", o.bad_images_max, "Largest fraction of pictures to skip")
+      .at_least(0)
+      .at_most(1)
+      .only("with --bad-images skip", [&o] { return o.bad_images == BadImages::skip; });
+  table.whole("max-pixels", o.max_pixels, "Refuse larger pictures").unit("PIXELS").at_least(1);
+  table
+      .toggle("exif", o.exif,
+              "Turn pictures upright by their EXIF data (PyTorch's usual loaders do not)")
+      .on_resume(OnResume::changes)
+      .recorded();
 }
 
-void check_data_options(const DataOptions& o) {
-  expect(o.bad_images == "error" || o.bad_images == "skip",
-         "--bad-images: expected error or skip, got '{}'", o.bad_images);
-  expect(o.bad_images_max >= 0.0 && o.bad_images_max <= 1.0,
-         "--bad-images-max: expected 0 to 1, got {}", o.bad_images_max);
-  expect(o.workers >= -1 && o.workers <= 1024, "--workers: expected -1 to 1024, got {}", o.workers);
-  expect(o.resize >= 0 && o.resize <= 65536, "--resize: expected 0 to 65536, got {}", o.resize);
-  expect(o.max_pixels >= 1, "--max-pixels: expected at least 1, got {}", o.max_pixels);
+void settle_data(DataOptions& o) {
+  if (o.folder.empty()) return;
+  DatasetSpec spec;
+  spec.name = o.dataset;
+  expect(o.dataset.empty() || recorded_name(spec) != kRecordedFolder,
+         "DIR: two data sets, '{}' and --dataset {}; name one", o.folder, o.dataset);
+  if (o.dataset.empty()) std::swap(o.dataset, o.folder);
 }
 
 DatasetSpec dataset_spec(const DataOptions& o, const ModelConfig& config,
@@ -112,8 +120,10 @@ int64_t worker_count(const DataOptions& o, Device device) {
 }
 
 std::unique_ptr<BadImageLog> bad_image_log(const DataOptions& o, int64_t images) {
-  if (o.bad_images == "error") return nullptr;
-  return std::make_unique<BadImageLog>(o.bad_images_max, images);
+  if (o.bad_images == BadImages::error) return nullptr;
+  return std::make_unique<BadImageLog>(
+      o.bad_images_max, images,
+      "raise --bad-images-max, or list and replace them with pal-data check");
 }
 
 }  // namespace pal

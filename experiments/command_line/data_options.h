@@ -5,37 +5,36 @@
 #include <vector>
 
 #include "data/sets/open_dataset.h"
+#include "experiments/command_line/option_table.h"
 #include "layers/models/model_io.h"
-
-namespace CLI {
-class App;
-}
 
 namespace pal {
 
+/// What becomes of pictures that cannot be read: an error, or a line in a list.
+enum class BadImages { error, skip };
+
 /// Where images come from, and how encoded pictures are read.
 struct DataOptions {
-  std::string folder;   ///< DIR
+  std::string folder;   ///< DIR: the data, or where a set known by name lies
   std::string dataset;  ///< empty: what the checkpoint was trained on, if it says so
   std::string class_names;
   int64_t resize = 0;    ///< shorter side before the crop, in pixels; 0: in proportion to the crop
   int64_t workers = -1;  ///< -1: as many as suit the device
-  std::string bad_images = "error";  ///< or "skip"
-  double bad_images_max = 0.001;     ///< share of the pictures that may be skipped
+  BadImages bad_images = BadImages::error;
+  double bad_images_max = 0.001;  ///< share of the pictures that may be skipped
   int64_t max_pixels = ImageLimits().max_pixels;
   bool exif = false;
 };
 
-/// Adds the options of every program that reads images, but DIR; `group` is their heading in the
-/// help.
-void add_data_options(CLI::App& app, DataOptions& options, const std::string& group);
+/// Adds the options of every program that reads images, but DIR.
+void add_data_options(OptionTable& table, DataOptions& options);
 
-/// Checks the options after parsing. Throws usage naming the flag.
-void check_data_options(const DataOptions& options);
+/// Brings the two ways to name data into one: a folder alone becomes the data set. Throws usage for
+/// a folder beside a set that is not looked for in folders.
+void settle_data(DataOptions& options);
 
 /// Mean and deviation of each colour in [0, 1]: as given, or for an empty list ImageNet's (colour)
-/// or Fashion-MNIST's (grey). Throws usage naming --mean or --std for another number of values, or
-/// deviations that are not above 0.
+/// or Fashion-MNIST's (grey). Throws usage naming --mean or --std for another number of values.
 InputSpec input_spec(const std::vector<float>& mean, const std::vector<float>& std,
                      int64_t channels);
 

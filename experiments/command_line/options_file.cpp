@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
-#include <CLI/CLI.hpp>
 
 #include "experiments/command_line/program.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -25,72 +25,83 @@ std::string text_of(const toml::node& node, const std::string& where) {
   fail(ErrorKind::usage, "{}: expected a text, a number, true, false or a list of these", where);
 }
 
-bool is_number(const std::string& text) {
-  double value = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
+toml::table parse_toml(const std::string& path) {
+  const auto bytes = read_file(path, int64_t{1} << 20);
+  try {
+    return toml::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  } catch (const toml::parse_error& error) {
+    fail(ErrorKind::usage, "{}:{}: {}", path, error.source().begin.line, error.description());
+  }
+}
+
+/// Whether a file may hold the option.
+bool is_key(const Option& option) {
+  return option.group() != kAboutGroup && option.name() != "config";
+}
+
+[[noreturn]] void refuse_key(const OptionTable& table, const std::string& name,
+                             const std::string& where) {
+  std::vector<std::string> known;
+  for (const Option& option : table.options())
+    if (is_key(option)) known.push_back(option.name());
+  for (const auto& [word, answer] : table.synonyms())
+    if (word == name)
+      fail(ErrorKind::usage, "{}: unknown key; use {}", where,
+           answer.starts_with("--") ? answer.substr(2) : answer);
+  const std::string nearest = nearest_name(name, known);
+  fail(ErrorKind::usage, "{}: unknown key{}", where,
+       nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest));
 }
 
 }  // namespace
 
-void add_config_option(CLI::App& app, std::string& path) {
-  app.add_option("--config", path, "TOML file with these options (without dashes); flags win")
-      ->type_name("FILE");
-}
-
-void apply_config_file(CLI::App& app, const std::string& path) {
-  if (path.empty()) return;
-  const auto bytes = read_file(path, int64_t{1} << 20);
-  toml::table table;
-  try {
-    table =
-        toml::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  } catch (const toml::parse_error& error) {
-    fail(ErrorKind::usage, "{}:{}: {}", path, error.source().begin.line, error.description());
-  }
-  std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options())
-    for (const std::string& name : option->get_lnames()) known.push_back(name);
-  for (const auto& [key, node] : table) {
+void apply_config_file(OptionTable& table, const std::string& path, Origin origin) {
+  const toml::table file = parse_toml(path);
+  const bool of_run = origin == Origin::run;
+  for (const auto& [key, node] : file) {
     const std::string name(key.str());
     const std::string where = fmt::format("{}:{}: {}", path, key.source().begin.line, name);
-    CLI::Option* option = app.get_option_no_throw("--" + name);
-    if (option == nullptr || name == "config" || name == "help" || name == "version") {
-      const std::string nearest = nearest_name(name, known);
-      fail(ErrorKind::usage, "{}: unknown key{}", where,
-           nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest));
-    }
-    if (option->count() > 0) continue;
-    const std::string text = text_of(node, where);
-    try {
-      option->add_result(text);
-      option->run_callback();
-      check_numbers(*option);
-    } catch (const std::exception& error) {
-      fail(ErrorKind::usage, "{}: {}", where, error.what());
-    }
+    Option* const option = table.find(name);
+    const bool known = option != nullptr && is_key(*option);
+    if (!known && !of_run) refuse_key(table, name, where);
+    if (!known || (of_run && option->on_resume() == OnResume::process)) continue;
+    option->set(text_of(node, where), origin, where);
   }
 }
 
-std::string effective_config(const CLI::App& app) {
+std::map<std::string, std::string> config_values(const std::string& path) {
+  std::map<std::string, std::string> values;
+  for (const auto& [key, node] : parse_toml(path)) {
+    const std::string name(key.str());
+    values[name] = text_of(node, path + ": " + name);
+  }
+  return values;
+}
+
+std::string effective_config(const OptionTable& table, bool flow) {
   std::string text;
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_lnames().empty()) continue;
-    const std::string name = option->get_lnames().front();
-    if (name == "help" || name == "version" || name == "config") continue;
-    std::string value = option->get_default_str();
-    if (option->count() > 0) value = fmt::format("{}", fmt::join(option->results(), ","));
-    if (value.empty()) continue;
-    const bool bare = value == "true" || value == "false" || is_number(value);
-    std::string escaped;
-    for (const char c : value) {
-      if (c == '"' || c == '\\') escaped += '\\';
-      escaped += c;
-    }
-    text +=
-        bare ? fmt::format("{} = {}\n", name, value) : fmt::format("{} = \"{}\"\n", name, escaped);
+  std::string group;
+  for (const Option& option : table.options()) {
+    if (!option.is_saved() || !OptionTable::has_effect(option, flow)) continue;
+    if (option.text().empty()) continue;
+    if (option.group() != group)
+      text += fmt::format("{}# {}\n", text.empty() ? "" : "\n", option.group());
+    group = option.group();
+    const std::string line = fmt::format("{} = {}", option.name(), option.saved_literal());
+    const std::string range = option.range_text();
+    text += fmt::format(
+        "{:<32} # {}{}\n", line, option.help(),
+        range.empty() ? "" : (option.kind() == OptionKind::choice ? ": " : "; ") + range);
   }
   return text;
+}
+
+std::string options_json(const OptionTable& table, bool flow) {
+  nlohmann::ordered_json json;
+  for (const Option& option : table.options())
+    if (option.is_saved() && OptionTable::has_effect(option, flow) && !option.text().empty())
+      json[option.name()] = parse_ordered_json(option.saved_literal());
+  return json_text(json);
 }
 
 }  // namespace pal

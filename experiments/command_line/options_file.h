@@ -1,22 +1,26 @@
 #pragma once
+#include <map>
 #include <string>
 
-namespace CLI {
-class App;
-}
+#include "experiments/command_line/option_table.h"
 
 namespace pal {
 
-/// Adds `--config FILE` to a program: a TOML file whose keys are the program's long options without
-/// the dashes. Flags on the command line win over the file.
-void add_config_option(CLI::App& app, std::string& path);
+/// Reads a TOML file whose keys are long options without the dashes into the options that no
+/// stronger source has set; a list may stand for a list of numbers. Throws usage as
+/// `FILE:LINE: ...` for what is no TOML, an unknown key (with the nearest known name), a duplicate
+/// or a value that the option refuses. For `Origin::run`, a run's own configuration, options of a
+/// single process are passed over, as are keys that are not known any more.
+void apply_config_file(OptionTable& table, const std::string& path, Origin origin);
 
-/// After parsing: gives the options that the command line left alone their values from the file.
-/// Throws usage as `FILE:LINE: ...` for what is no TOML, an unknown key (with the nearest known
-/// name), a duplicate or a value that the option refuses.
-void apply_config_file(CLI::App& app, const std::string& path);
+/// The values that such a file names, as one would type them. Throws usage if it is no TOML.
+std::map<std::string, std::string> config_values(const std::string& path);
 
-/// All options with their effective values as a TOML file.
-std::string effective_config(const CLI::App& app);
+/// The options with an effect on a network of this kind (a flow, or a ResNet) and their values as a
+/// TOML file, by group, each with its help as a comment.
+std::string effective_config(const OptionTable& table, bool flow);
+
+/// The same as one JSON object.
+std::string options_json(const OptionTable& table, bool flow);
 
 }  // namespace pal

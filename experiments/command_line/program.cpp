@@ -3,10 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <new>
@@ -52,34 +49,6 @@ bool reader_has_left() {
   return ::poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
 }
 
-/// The app and the subcommands that the command line named.
-std::vector<CLI::App*> active_apps(CLI::App& app) {
-  std::vector<CLI::App*> apps{&app};
-  for (size_t i = 0; i < apps.size(); ++i)
-    for (CLI::App* child : apps[i]->get_subcommands()) apps.push_back(child);
-  return apps;
-}
-
-std::vector<std::string> known_names(CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::App* part : active_apps(app))
-    for (const CLI::Option* option : part->get_options())
-      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  return names;
-}
-
-[[noreturn]] void refuse_extra(CLI::App& app) {
-  for (const std::string& argument : app.remaining(true)) {
-    if (!argument.starts_with('-'))
-      fail(ErrorKind::usage, "{}: unexpected argument; see --help", argument);
-    const std::string flag = argument.substr(0, argument.find('='));
-    const std::string nearest = nearest_name(flag, known_names(app));
-    if (nearest.empty()) fail(ErrorKind::usage, "{}: unknown option; see --help", flag);
-    fail(ErrorKind::usage, "{}: unknown option; did you mean {}?", flag, nearest);
-  }
-  fail(ErrorKind::usage, "command line: unexpected arguments; see --help");
-}
-
 }  // namespace
 
 int run_program(const std::string& name, const std::function<int()>& body) {
@@ -103,40 +72,6 @@ void print_error(const std::string& name, const std::string& message) {
 }
 
 void print_warning(const std::string& message) { print_line("warning: " + message); }
-
-bool parse_options(CLI::App& app, int argc, const char* const* argv) {
-  app.set_version_flag("--version", app.get_name() + " (Palindrome) " + version());
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {
-    app.exit(asked);
-    return false;
-  } catch (const CLI::ExtrasError&) {
-    refuse_extra(app);
-  } catch (const CLI::ParseError& error) {
-    fail(ErrorKind::usage, "command line: {}; see --help", error.what());
-  }
-  for (const CLI::App* part : active_apps(app))
-    for (const CLI::Option* option : part->get_options()) check_numbers(*option);
-  return true;
-}
-
-void check_numbers(const CLI::Option& option) {
-  const bool real = option.get_type_name().starts_with("FLOAT");
-  const bool natural = option.get_type_name().starts_with("UINT");
-  for (const std::string& text : option.results()) {
-    // CLI11 takes -1 for the largest number.
-    if (natural && text.starts_with('-'))
-      fail(ErrorKind::usage, "{}: expected at least 0, got {}", option.get_name(), text);
-    if (!real) continue;
-    const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
-    const char* end = text.data() + text.size();
-    double value = 0.0;
-    const auto [stop, error] = std::from_chars(begin, end, value);
-    if (error != std::errc() || stop != end || !std::isfinite(value))
-      fail(ErrorKind::usage, "{}: expected a finite number, got {}", option.get_name(), text);
-  }
-}
 
 std::string version() { return PAL_VERSION; }
 

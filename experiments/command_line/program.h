@@ -4,11 +4,6 @@
 
 #include "runtime/text.h"
 
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
-
 namespace pal {
 
 /// Runs a program's body and returns the exit code for main: the body's own, or that of the error
@@ -19,9 +14,9 @@ namespace pal {
 ///
 ///     int main(int argc, char** argv) {
 ///       return pal::run_program("pal-info", [&] {
-///         CLI::App app("what it does", "pal-info");
-///         ... add_option ...
-///         if (!pal::parse_options(app, argc, argv)) return 0;
+///         pal::OptionTable table("pal-info", "What it does.");
+///         ... table.whole(...) ...
+///         if (pal::parse_command_line(table, argc, argv).answered) return 0;
 ///         ... work ...
 ///         return 0;
 ///       });
@@ -35,16 +30,6 @@ void print_result(const std::string& line);
 void print_error(const std::string& name, const std::string& message);
 /// The line `warning: MESSAGE` on stderr.
 void print_warning(const std::string& message);
-
-/// Parses the command line, with `--version` added; returns false if `--help` or `--version` was
-/// asked for and has been answered on stdout. Throws usage for anything that does not fit; an
-/// unknown option is answered with the nearest known one. Numbers that are not finite are refused
-/// everywhere.
-bool parse_options(CLI::App& app, int argc, const char* const* argv);
-
-/// Throws usage if the values given to an option of real numbers are not finite ones, or those of
-/// an unsigned option negative. parse_options does this for the command line.
-void check_numbers(const CLI::Option& option);
 
 /// The engine's version, such as "0.1.0".
 std::string version();

@@ -1,21 +1,15 @@
 #include "experiments/command_line/run_data.h"
 
-#include <toml++/toml.h>
-
 #include <filesystem>
 
+#include "experiments/command_line/options_file.h"
 #include "runtime/error.h"
-#include "runtime/file.h"
 #include "runtime/log.h"
 
 namespace pal {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string text_at(const toml::table& table, const char* key) {
-  return table[key].value_or(std::string());
-}
 
 /// What a checkpoint records of a set of this name.
 std::string recorded(const RunData& data) {
@@ -37,17 +31,8 @@ std::optional<RunData> run_data(const std::string& checkpoint) {
   const fs::path config = folder.parent_path() / "config.toml";
   if (failed || folder.filename() != "checkpoints" || !fs::is_regular_file(config, failed))
     return std::nullopt;
-  const auto bytes = read_file(config.string(), int64_t{1} << 20);
-  toml::table table;
-  try {
-    table =
-        toml::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  } catch (const toml::parse_error& error) {
-    fail(ErrorKind::usage, "{}:{}: {}", config.string(), error.source().begin.line,
-         error.description());
-  }
-  RunData data{config.string(), text_at(table, "dataset"), text_at(table, "dir"),
-               text_at(table, "class-names")};
+  std::map<std::string, std::string> values = config_values(config.string());
+  RunData data{config.string(), values["dataset"], values["dir"], values["class-names"]};
   if (data.dataset.empty()) data.dataset = std::exchange(data.folder, "");
   if (data.dataset.empty()) return std::nullopt;
   return data;

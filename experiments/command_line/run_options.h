@@ -5,11 +5,20 @@
 #include "experiments/command_line/compute_options.h"
 #include "layers/models/config.h"
 
-namespace CLI {
-class App;
-}
-
 namespace pal {
+
+/// When progress is shown as one rewritten line: on a terminal, never or always.
+enum class ProgressMode { automatic, never, always };
+
+// Options that have one word in every program.
+
+Option& add_seed_option(OptionTable& table, uint64_t& seed);
+Option& add_memory_limit(OptionTable& table, int64_t& bytes);
+Option& add_json_option(OptionTable& table, bool& json);
+Option& add_quiet_option(OptionTable& table, bool& quiet);
+Option& add_progress_option(OptionTable& table, ProgressMode& progress);
+/// Pictures of more pixels are refused.
+Option& add_pixel_limit(OptionTable& table, int64_t& pixels);
 
 /// Options of every program that runs a trained model.
 struct RunOptions {
@@ -21,7 +30,7 @@ struct RunOptions {
 };
 
 /// Adds the options of every program that runs a trained model.
-void add_run_options(CLI::App& app, RunOptions& options);
+void add_run_options(OptionTable& table, RunOptions& options);
 
 /// After parsing: sets threads, precision, memory limit and log level, and returns the device.
 /// Throws usage or environment for what this machine cannot do.

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/archives/brace_pattern.h"
 #include "data/pictures/image_file.h"
 #include "data/sets/set_layout.h"
-#include "data/archives/brace_pattern.h"
 #include "data/sources/class_names.h"
 #include "data/sources/hasher.h"
 #include "data/sources/image_folder.h"

@@ -79,7 +79,7 @@ CheckpointEvaluation::CheckpointEvaluation(const EvaluateOptions& options, Devic
       loaded_(load_model(path,
                          [&](ModelConfig& config) {
                            set_precision(options.run, config);
-                           config.dct_reported = options.dct_log_det == "reported";
+                           config.dct_reported = options.dct_reported;
                          })),
       recipe_(training_recipe(loaded_.checkpoint, path)) {
   loaded_.model->to(device);
@@ -122,6 +122,11 @@ void CheckpointEvaluation::choose_images() {
   if (options_.split == Split::validation || options_.split == Split::test)
     spec_.indices =
         held_out_images(*evaluated_, recipe_, entry_of(loaded_.checkpoint, "data_fingerprint"));
+  expect(
+      !evaluated_->held_out || !spec_.indices.empty(),
+      "--split: {} has no {} part, and is not (or no longer) what {} was trained on, which would "
+      "have held-out images; name another part or set",
+      evaluated_->set->info().name, name_of(options_.split), path_);
   if (!spec_.indices.empty()) {
     part_ = "held-out";
     chose_ = ChoseCheckpoint::yes;
@@ -131,8 +136,24 @@ void CheckpointEvaluation::choose_images() {
   }
 }
 
+DatasetSpec CheckpointEvaluation::training_data() const {
+  const std::string trained = entry_of(loaded_.checkpoint, "data_fingerprint");
+  if (parts_of(data_).train) return data_;
+  // A set of one part is the training set only if the model was trained on it.
+  if (fmt::format("{:016x}", evaluated_->set->info().fingerprint) == trained) return data_;
+  const auto run = run_data(path_);
+  expect(run.has_value(),
+         "--recalibrate-bn, --baseline, --ood: need the training images, and {} has no training "
+         "part; name a set that has one",
+         evaluated_->set->info().name);
+  DatasetSpec spec = data_;
+  spec.name = run->dataset;
+  spec.folder = run->folder;
+  return spec;
+}
+
 void CheckpointEvaluation::recalibrate() {
-  const OpenedSet& training = sets_.training(data_);
+  const OpenedSet& training = sets_.training(training_data());
   LoaderOptions reading = recipe_.loader;
   reading.mean = loaded_.input.mean;
   reading.std = loaded_.input.std;
@@ -178,7 +199,7 @@ double CheckpointEvaluation::gaussian_bits() {
     reading.bad_images = from.bad.get();
     return fit_gaussian(*from.set, reading);
   };
-  return bits_per_dim(moments(sets_.training(data_)), moments(*evaluated_));
+  return bits_per_dim(moments(sets_.training(training_data())), moments(*evaluated_));
 }
 
 OodReport CheckpointEvaluation::tell_foreign(const EvaluationResult& clean) {
@@ -188,7 +209,7 @@ OodReport CheckpointEvaluation::tell_foreign(const EvaluationResult& clean) {
   unlabelled.indices.clear();
   unlabelled.class_of_label.clear();
   const EvaluationResult others = evaluate(foreign, unlabelled);
-  const OpenedSet& training = sets_.training(data_);
+  const OpenedSet& training = sets_.training(training_data());
   EvaluationSpec reference = unlabelled;
   reference.indices = reference_indices(training, recipe_);
   const EvaluationResult known = evaluate(training, reference);

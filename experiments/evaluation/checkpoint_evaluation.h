@@ -24,6 +24,8 @@ class CheckpointEvaluation {
   void check_fit();
   /// Says which images are evaluated: those that chose the checkpoint may be among them.
   void choose_images();
+  /// Where the images that the model was trained on come from, or those of the same set.
+  DatasetSpec training_data() const;
   /// Averages the batch-norm statistics over training batches.
   void recalibrate();
   EvaluationResult evaluate(const OpenedSet& from, const EvaluationSpec& spec);

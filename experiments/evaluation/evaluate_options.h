@@ -6,17 +6,12 @@
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/run_options.h"
 
-namespace CLI {
-class App;
-}
-
 namespace pal {
 
-/// Everything pal-evaluate can be told. Text fields are parsed by finish_evaluate_options.
+/// Everything pal-evaluate can be told.
 struct EvaluateOptions {
   std::vector<std::string> checkpoints;  ///< paths
   DataOptions data;
-  std::string split_text = "test";
   Split split = Split::test;
   int64_t batch_size = -1;  ///< images; -1: as suits the device
   int64_t crops = 1;        ///< views of each encoded picture: 1 or 10
@@ -28,16 +23,16 @@ struct EvaluateOptions {
   std::string outputs;  ///< CSV file to write; empty: none
   std::string latents;  ///< safetensors file to write; empty: none
   std::string summary;  ///< JSON file to write; empty: none
-  std::string dct_log_det = "true";
+  bool dct_reported = false;
   RunOptions run;
 };
 
-/// Registers all options, grouped, with one line of help each.
-void add_evaluate_options(CLI::App& app, EvaluateOptions& options);
+/// Adds all options to a table that sets `options`.
+void add_evaluate_options(OptionTable& table, EvaluateOptions& options);
 
 /// After parsing: takes a last folder among the checkpoints for that of the data, unless it holds
-/// checkpoints, and run folders for their checkpoints (`checkpoint_of`); reads the texts, checks
-/// ranges. Throws usage naming the flag.
+/// checkpoints, and run folders for their checkpoints (`checkpoint_of`); checks what concerns
+/// several options. Throws usage naming the flag.
 void finish_evaluate_options(EvaluateOptions& options);
 
 }  // namespace pal

@@ -9,15 +9,6 @@ namespace {
 
 constexpr int64_t kReferenceImages = 10000;
 
-/// The part that data/ says it opens; where it does not say, folders are known by their name.
-template <typename Spec>
-Split part_of(const Spec& spec, const DatasetInfo& info, Split wanted) {
-  if constexpr (requires { part_taken(spec, wanted); })
-    return part_taken(spec, wanted);
-  else
-    return wanted == Split::test && info.name.ends_with("/val") ? Split::validation : wanted;
-}
-
 }  // namespace
 
 const OpenedSet& EvaluatedSets::open(OpenedSet& opened, const DatasetSpec& spec, Split split) {
@@ -29,7 +20,14 @@ const OpenedSet& EvaluatedSets::open(OpenedSet& opened, const DatasetSpec& spec,
 }
 
 const OpenedSet& EvaluatedSets::evaluated(const DatasetSpec& spec) {
-  return open(evaluated_, spec, options_.split);
+  const DatasetParts parts = parts_of(spec);
+  const bool validation = options_.split == Split::validation && !parts.validation;
+  const bool test = options_.split == Split::test && !parts.test && !parts.validation;
+  // What a run holds out lies in the training part.
+  const bool held_out = parts.train && (validation || test);
+  const OpenedSet& set = open(evaluated_, spec, held_out ? Split::train : options_.split);
+  evaluated_.held_out = held_out;
+  return set;
 }
 
 const OpenedSet& EvaluatedSets::training(const DatasetSpec& spec) {
@@ -50,7 +48,7 @@ std::vector<int64_t> training_indices(const OpenedSet& training, const TrainingR
 }
 
 Split opened_part(const OpenedSet& set, Split wanted) {
-  return part_of(set.spec, set.set->info(), wanted);
+  return part_taken(set.spec, set.held_out ? Split::train : wanted);
 }
 
 std::vector<int64_t> held_out_images(const OpenedSet& set, const TrainingRecipe& recipe,

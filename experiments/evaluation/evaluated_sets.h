@@ -4,7 +4,7 @@
 
 #include "data/batches/bad_images.h"
 #include "experiments/evaluation/evaluate_options.h"
-#include "experiments/training/training_recipe.h"
+#include "experiments/recipe/training_recipe.h"
 
 namespace pal {
 
@@ -12,6 +12,8 @@ namespace pal {
 struct OpenedSet {
   DatasetSpec spec;
   std::unique_ptr<Dataset> set;
+  /// The training part stands in for one that is missing: only what a run held out may be used.
+  bool held_out = false;
   std::unique_ptr<BadImageLog> bad;  ///< null: a bad picture is an error
 };
 

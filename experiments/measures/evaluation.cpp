@@ -116,6 +116,7 @@ EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Data
   result.images.reserve(static_cast<size_t>(loader->count()));
   std::vector<double> probabilities(static_cast<size_t>(classes));
   for (int64_t step = 0; step < loader->steps(); ++step) {
+    if (spec.stop && spec.stop()) throw Interrupted();
     const Batch batch = loader->batch(0, step);
     const Tensor images =
         model.dtype() == DType::f32 ? batch.images : batch.images.to(model.dtype());

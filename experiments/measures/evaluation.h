@@ -1,4 +1,5 @@
 #pragma once
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -11,6 +12,12 @@
 #include "layers/models/model_io.h"
 
 namespace pal {
+
+/// Thrown out of long work that was asked to stop.
+class Interrupted : public std::exception {
+ public:
+  const char* what() const noexcept override { return "interrupted"; }
+};
 
 /// What a model says about the classes of one image, by the class's number.
 struct ClassScores {
@@ -43,6 +50,8 @@ struct EvaluationSpec {
   TransformSpec transform;
   int64_t workers = 1;
   BadImageLog* bad_images = nullptr;
+  /// Asked before each batch: true ends the evaluation with Interrupted.
+  std::function<bool()> stop;
 };
 
 /// What an evaluation found, image by image and in all.

@@ -195,13 +195,18 @@ int64_t StepMemory::peak(const std::vector<BlockPolicy>& policies) {
   return allocator.stats().peak_activations;
 }
 
-MemoryRequest MemoryRequest::parse(const std::string& text, const std::string& flag) {
+MemoryRequest MemoryRequest::parse(const std::string& text) {
   if (text == "min") return {Kind::min};
   if (text == "max") return {Kind::max};
   if (text == "auto") return {Kind::automatic};
-  expect(!text.empty() && text[0] >= '0' && text[0] <= '9',
-         "{}: expected auto, min, max or bytes such as 512MiB, got '{}'", flag, text);
-  return {Kind::bytes, parse_bytes(text, flag)};
+  if (text.empty() || text[0] < '0' || text[0] > '9')
+    fail(ErrorKind::usage, "expected auto, min, max or bytes such as 512MiB, got '{}'", text);
+  return {Kind::bytes, parse_bytes(text)};
+}
+
+std::string MemoryRequest::text() const {
+  if (kind == Kind::bytes) return std::to_string(bytes);
+  return kind == Kind::min ? "min" : kind == Kind::max ? "max" : "auto";
 }
 
 bool MemoryPlan::rebuilds() const {

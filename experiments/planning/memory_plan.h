@@ -40,8 +40,10 @@ struct MemoryRequest {
   } kind = Kind::automatic;
   int64_t bytes = 0;
 
-  /// "auto", "min", "max" or bytes such as "512MiB". Throws usage naming `flag`.
-  static MemoryRequest parse(const std::string& text, const std::string& flag);
+  /// "auto", "min", "max" or bytes such as "512MiB". Throws usage "expected ...".
+  static MemoryRequest parse(const std::string& text);
+  /// The request as parse() takes it.
+  std::string text() const;
 };
 
 /// What each block keeps for the backward pass, chosen for one network, batch and device.

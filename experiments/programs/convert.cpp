@@ -1,11 +1,12 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 
 #include "data/sources/class_names.h"
 #include "experiments/command_line/data_options.h"
+#include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/run_options.h"
 #include "experiments/report/text_table.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/torch_file.h"
@@ -32,20 +33,23 @@ struct Options {
   bool quiet = false;
 };
 
-void add_options(CLI::App& app, Options& o) {
-  app.add_option("INPUT", o.input, "a PyTorch (.pt, .pth) or safetensors file")->required();
-  app.add_option("OUTPUT", o.output, "the safetensors file to write")->required();
-  app.add_option("--class-names", o.class_names,
-                 "names of the classes: a line each, or JSON (default: 0, 1, ...)")
-      ->type_name("FILE");
-  app.add_option("--mean", o.mean, "of the input images, per channel (default: ImageNet's)")
-      ->delimiter(',');
-  app.add_option("--std", o.std, "of the input images, per channel (default: ImageNet's)")
-      ->delimiter(',');
-  app.add_flag("--tensors", o.tensors,
-               "write the tensors as they are, whatever network they belong to");
-  app.add_flag("--json", o.json, "answer in JSON");
-  app.add_flag("-q,--quiet", o.quiet, "no answer on stdout");
+void add_options(OptionTable& table, Options& o) {
+  table.positional("INPUT", o.input, "A PyTorch (.pt, .pth) or safetensors file");
+  table.positional("OUTPUT", o.output, "The safetensors file to write");
+  table.file("class-names", o.class_names, "Names of the classes: a line each, or JSON")
+      .shown_default("0, 1, ...");
+  table.numbers("mean", o.mean, "Mean of each colour of the input images")
+      .at_least(0)
+      .at_most(1)
+      .shown_default("ImageNet's");
+  table.numbers("std", o.std, "Deviation of each colour of the input images")
+      .above(0)
+      .at_most(1)
+      .shown_default("ImageNet's");
+  table.toggle("tensors", o.tensors,
+               "Write the tensors as they are, whatever network they belong to");
+  add_json_option(table, o.json);
+  add_quiet_option(table, o.quiet);
 }
 
 /// What a run did, in both kinds of answer.
@@ -149,12 +153,13 @@ void convert(const Options& o) {
 
 int main(int argc, char** argv) {
   return run_program(kName, [&] {
-    CLI::App app(
-        "Converts published IB-INN checkpoints and torchvision ResNets to checkpoints of ours.",
-        kName);
+    OptionTable table(
+        kName,
+        "Converts published IB-INN checkpoints and torchvision ResNets to checkpoints of ours.");
     Options options;
-    add_options(app, options);
-    if (!parse_options(app, argc, argv)) return 0;
+    add_options(table, options);
+    if (parse_command_line(table, argc, argv).answered) return 0;
+    expect(!options.output.empty(), "command line: expected INPUT and OUTPUT; see --help");
     convert(options);
     return 0;
   });

@@ -1,12 +1,13 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/run_options.h"
 #include "experiments/datasets/data_check.h"
 #include "experiments/datasets/data_pack.h"
 #include "experiments/datasets/data_statistics.h"
@@ -27,7 +28,7 @@ constexpr const char* kName = "pal-data";
 /// What all sub-commands have.
 struct Options {
   int64_t workers = std::max(1U, std::thread::hardware_concurrency());
-  std::string progress = "auto";
+  ProgressMode progress = ProgressMode::automatic;
   bool quiet = false;
   bool json = false;
 };
@@ -52,91 +53,68 @@ constexpr std::pair<const char*, Maker> kSets[] = {{"stamps", prepare_stamps},
                                                    {"fashion-mnist", prepare_fashion},
                                                    {"digits", prepare_digits}};
 
-void add_common(CLI::App& app, Options& o, bool with_json) {
-  app.add_option("-j,--workers", o.workers, "threads that decode")->capture_default_str();
-  app.add_option("--progress", o.progress, "auto, never or always")->capture_default_str();
-  app.add_flag("-q,--quiet", o.quiet, "no log and no progress");
-  if (with_json) app.add_flag("--json", o.json, "answer in JSON");
+void add_common(OptionTable& table, Options& o, bool with_json) {
+  table.group("Run");
+  table.whole("workers", o.workers, "Threads that decode").letter('j').at_least(1).at_most(1024);
+  add_progress_option(table, o.progress);
+  add_quiet_option(table, o.quiet);
+  if (with_json) add_json_option(table, o.json);
 }
 
-CLI::App* add_prepare(CLI::App& app, Prepare& p, Options& o) {
-  CLI::App* prepare = app.add_subcommand(
-      "prepare", "make a data set from Debian packages: stamps, clipart, fashion-mnist, digits");
-  prepare->add_option("NAME", p.name, "stamps, clipart, fashion-mnist or digits")->required();
-  prepare->add_option("-o,--output", p.options.output,
-                      "folder of the set (default: below $PALINDROME_DATA or the cache folder)");
-  prepare->add_option("--seed", p.options.seed, "of what is random")->capture_default_str();
-  prepare->add_option("--size", p.options.size, "stamps: side of the pictures")
-      ->capture_default_str();
-  prepare->add_option("--count", p.options.count, "stamps: training pictures of each class")
-      ->capture_default_str();
-  prepare
-      ->add_option("--val-count", p.options.val_count, "stamps: validation pictures of each class")
-      ->capture_default_str();
-  prepare->add_option("--max-pixels", p.options.max_pixels, "clipart: leave out larger pictures")
-      ->capture_default_str();
-  prepare->add_option("--package", p.options.packages, "a .deb file to use instead of a download")
-      ->type_name("FILE");
-  add_common(*prepare, o, false);
-  return prepare;
+OptionTable& add_prepare(OptionTable& program, Prepare& p, Options& o) {
+  OptionTable& table = program.command(
+      "prepare", "Make a data set from Debian packages: stamps, clipart, fashion-mnist, digits");
+  table.positional("NAME", p.name, "stamps, clipart, fashion-mnist or digits");
+  table.text("output", p.options.output, "Folder of the set")
+      .letter('o')
+      .unit("DIR")
+      .shown_default("below $PALINDROME_DATA or the cache folder");
+  add_seed_option(table, p.options.seed);
+  table.whole("size", p.options.size, "stamps: side of the pictures").unit("PIXELS");
+  table.whole("count", p.options.count, "stamps: training pictures of each class");
+  table.whole("val-count", p.options.val_count, "stamps: validation pictures of each class");
+  add_pixel_limit(table, p.options.max_pixels);
+  table.texts("package", p.options.packages, "A .deb file to use instead of a download")
+      .unit("FILE");
+  add_common(table, o, false);
+  return table;
 }
 
-CLI::App* add_check(CLI::App& app, Check& c, Options& o) {
-  CLI::App* check = app.add_subcommand(
-      "check", "decode every picture and list the bad ones: exit 3 if there is one");
-  check->add_option("PLACE", c.places, "folders, files, or tar shards as a pattern")->required();
-  check->add_option("--list", c.list, "write the paths of the bad ones to this file")
-      ->type_name("FILE");
-  check->add_option("--max-pixels", c.options.max_pixels, "refuse larger pictures")
-      ->capture_default_str();
-  add_common(*check, o, true);
-  return check;
+OptionTable& add_check(OptionTable& program, Check& c, Options& o) {
+  OptionTable& table = program.command(
+      "check", "Decode every picture and list the bad ones: exit 3 if there is one");
+  table.positionals("PLACE", c.places, "Folders, files, or tar shards as a pattern");
+  table.file("list", c.list, "Write the paths of the bad ones to this file");
+  add_pixel_limit(table, c.options.max_pixels);
+  add_common(table, o, true);
+  return table;
 }
 
-CLI::App* add_statistics(CLI::App& app, Statistics& s, Options& o) {
-  CLI::App* stats = app.add_subcommand(
-      "stats", "classes, sizes, formats, mean and deviation of the levels as training sees them");
+OptionTable& add_statistics(OptionTable& program, Statistics& s, Options& o) {
+  OptionTable& table = program.command(
+      "stats", "Classes, sizes, formats, mean and deviation of the levels as training sees them");
   TransformSpec& transform = s.options.transform;
-  stats->add_option("PLACE", s.places, "folders, files, or tar shards as a pattern")->required();
-  stats->add_option("--image-size", transform.size, "side of the square that training sees")
-      ->capture_default_str();
-  stats->add_option("--resize", transform.resize,
-                    "shorter side before the crop (default: 256 for 224, else in proportion)");
-  stats->add_option("--channels", transform.channels, "3, or 1 for grey")->capture_default_str();
-  stats->add_option("--max-pixels", transform.limits.max_pixels, "leave out larger pictures")
-      ->capture_default_str();
-  add_common(*stats, o, true);
-  return stats;
+  table.positionals("PLACE", s.places, "Folders, files, or tar shards as a pattern");
+  table.whole("image-size", transform.size, "Side of the square that training sees").unit("PIXELS");
+  table
+      .whole("resize", transform.resize,
+             "Shorter side before the crop; auto: 256 for 224, else in proportion")
+      .unit("PIXELS")
+      .word("auto", 0);
+  table.whole("channels", transform.channels, "3, or 1 for grey");
+  add_pixel_limit(table, transform.limits.max_pixels);
+  add_common(table, o, true);
+  return table;
 }
 
-CLI::App* add_pack(CLI::App& app, PackOptions& p, Options& o) {
-  CLI::App* pack = app.add_subcommand("pack", "write tar shards of a folder, in shuffled order");
-  pack->add_option("DIR", p.folder, "a folder with train/CLASS and perhaps val/CLASS")->required();
-  pack->add_option("-o,--output", p.output, "folder of the shards")->required();
-  pack->add_option("--shards", p.shards, "of the training pictures")->required();
-  pack->add_option("--seed", p.seed, "of the order")->capture_default_str();
-  add_common(*pack, o, false);
-  return pack;
-}
-
-ProgressMode progress_mode(const std::string& word) {
-  if (word == "never") return ProgressMode::never;
-  if (word == "always") return ProgressMode::always;
-  expect(word == "auto", "--progress: expected auto, never or always, got '{}'", word);
-  return ProgressMode::automatic;
-}
-
-void apply(const Options& o) {
-  constexpr int64_t kMostWorkers = 1024;
-  expect(o.workers >= 1 && o.workers <= kMostWorkers, "--workers: expected 1 to {}, got {}",
-         kMostWorkers, o.workers);
-  if (o.quiet) set_log_level(LogLevel::quiet);
-}
-
-void expect_pixels(int64_t max_pixels) {
-  constexpr int64_t kMost = int64_t{1} << 40;
-  expect(max_pixels >= 1 && max_pixels <= kMost, "--max-pixels: expected 1 to {}, got {}", kMost,
-         max_pixels);
+OptionTable& add_pack(OptionTable& program, PackOptions& p, Options& o) {
+  OptionTable& table = program.command("pack", "Write tar shards of a folder, in shuffled order");
+  table.positional("DIR", p.folder, "A folder with train/CLASS and perhaps val/CLASS");
+  table.text("output", p.output, "Folder of the shards").letter('o').unit("DIR");
+  table.whole("shards", p.shards, "Shards of the training pictures").at_least(1);
+  add_seed_option(table, p.seed);
+  add_common(table, o, false);
+  return table;
 }
 
 std::string left_out_text(const PreparedSet& set, int64_t max_pixels) {
@@ -154,7 +132,6 @@ int run_prepare(const Prepare& p, ProgressLine& line) {
          nearest.empty() ? "expected stamps, clipart, fashion-mnist or digits"
                          : "did you mean " + nearest + "?");
   }
-  expect_pixels(p.options.max_pixels);
   const JobClock clock;
   const PreparedSet set = kSets[known - names.begin()].second(p.options);
   line.clear();
@@ -165,8 +142,12 @@ int run_prepare(const Prepare& p, ProgressLine& line) {
   return 0;
 }
 
+void expect_places(const std::vector<std::string>& places) {
+  expect(!places.empty(), "PLACE: none is given; name folders, files or tar shards");
+}
+
 int run_check(const Check& c, bool json, ProgressLine& line) {
-  expect_pixels(c.options.max_pixels);
+  expect_places(c.places);
   const JobClock clock;
   const CheckResult result = check_pictures(open_parts(c.places), c.options);
   line.clear();
@@ -191,7 +172,7 @@ int run_check(const Check& c, bool json, ProgressLine& line) {
 }
 
 int run_statistics(const Statistics& s, bool json, ProgressLine& line) {
-  expect_pixels(s.options.transform.limits.max_pixels);
+  expect_places(s.places);
   check_transform(s.options.transform);
   std::vector<PartStatistics> parts;
   for (const PicturePart& part : open_parts(s.places)) {
@@ -207,6 +188,9 @@ int run_statistics(const Statistics& s, bool json, ProgressLine& line) {
 }
 
 int run_pack(const PackOptions& p, ProgressLine& line) {
+  expect(!p.folder.empty(), "DIR: none is given; name the folder to pack");
+  expect(!p.output.empty(), "--output: none is given; name the folder of the shards");
+  expect(p.shards >= 1, "--shards: none are given; say how many for the training pictures");
   const JobClock clock;
   const PackResult result = pack_shards(p);
   line.clear();
@@ -221,20 +205,22 @@ int run_pack(const PackOptions& p, ProgressLine& line) {
 
 int main(int argc, char** argv) {
   return pal::run_program(kName, [&] {
-    CLI::App app("Makes, checks, measures and packs data sets of pictures.", kName);
+    OptionTable table(kName, "Makes, checks, measures and packs data sets of pictures.");
     Options options;
     Prepare prepare;
     Check check;
     Statistics statistics;
     PackOptions pack;
-    const CLI::App* preparing = add_prepare(app, prepare, options);
-    const CLI::App* checking = add_check(app, check, options);
-    const CLI::App* measuring = add_statistics(app, statistics, options);
-    add_pack(app, pack, options);
-    app.require_subcommand(1);
-    if (!pal::parse_options(app, argc, argv)) return 0;
-    apply(options);
-    ProgressLine line(progress_mode(options.progress), options.quiet);
+    const OptionTable& preparing = add_prepare(table, prepare, options);
+    const OptionTable& checking = add_check(table, check, options);
+    const OptionTable& measuring = add_statistics(table, statistics, options);
+    add_pack(table, pack, options);
+    const ParsedCommand command = parse_command_line(table, argc, argv);
+    if (command.answered) return 0;
+    if (command.table == &table)
+      fail(ErrorKind::usage, "command line: expected prepare, check, stats or pack; see --help");
+    if (options.quiet) set_log_level(LogLevel::quiet);
+    ProgressLine line(options.progress, options.quiet);
     const auto give = [&](auto& o) {
       o.workers = options.workers;
       o.show = [&](const std::string& text) { line.show(text); };
@@ -243,9 +229,9 @@ int main(int argc, char** argv) {
     give(check.options);
     give(statistics.options);
     give(pack);
-    if (preparing->parsed()) return run_prepare(prepare, line);
-    if (checking->parsed()) return run_check(check, options.json, line);
-    if (measuring->parsed()) return run_statistics(statistics, options.json, line);
+    if (command.table == &preparing) return run_prepare(prepare, line);
+    if (command.table == &checking) return run_check(check, options.json, line);
+    if (command.table == &measuring) return run_statistics(statistics, options.json, line);
     return run_pack(pack, line);
   });
 }

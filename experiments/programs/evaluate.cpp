@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/evaluation/checkpoint_evaluation.h"
 
@@ -40,11 +40,11 @@ int run(const EvaluateOptions& options) {
 
 int main(int argc, char** argv) {
   return pal::run_program(kName, [&] {
-    CLI::App app("Accuracy, losses, bits/dim, calibration and outlier detection of checkpoints.",
-                 kName);
+    OptionTable table(kName,
+                      "Accuracy, losses, bits/dim, calibration and outlier detection of models.");
     EvaluateOptions options;
-    add_evaluate_options(app, options);
-    if (!pal::parse_options(app, argc, argv)) return 0;
+    add_evaluate_options(table, options);
+    if (parse_command_line(table, argc, argv).answered) return 0;
     finish_evaluate_options(options);
     return run(options);
   });

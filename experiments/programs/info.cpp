@@ -1,13 +1,16 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
+#include <map>
 
+#include "experiments/command_line/model_options.h"
+#include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/run_options.h"
 #include "experiments/planning/memory_plan.h"
 #include "experiments/planning/model_summary.h"
 #include "experiments/report/text_table.h"
 #include "layers/checkpoint/checkpoint.h"
-#include "layers/checkpoint/safetensors.h"
 #include "layers/models/model_io.h"
 #include "runtime/allocator.h"
 #include "runtime/byte_count.h"
@@ -24,41 +27,46 @@ constexpr const char* kName = "pal-info";
 struct Options {
   std::string checkpoint;
   std::string arch;
-  std::string flavour = "reference";
-  std::vector<std::string> fields;                          ///< KEY=VALUE
-  std::vector<std::pair<std::string, std::string>> values;  ///< of --KEY VALUE
+  bool paper = false;
+  std::vector<std::string> settings;          ///< KEY=VALUE
+  std::map<std::string, std::string> fields;  ///< of the fields' own options
+  int64_t image_size = 0;                     ///< 0: as the architecture or file has it
+  int64_t channels = 0;
+  int64_t classes = 0;
   int64_t batch_size = 1;
   bool json = false;
 };
 
-void add_options(CLI::App& app, Options& o) {
-  app.add_option("CHECKPOINT", o.checkpoint, "a checkpoint or run folder to describe");
-  app.add_option("-a,--arch", o.arch, fmt::format("a preset: {}", fmt::join(preset_names(), ", ")));
-  app.add_option("--flavour", o.flavour, "reference (published code) or paper (the text)")
-      ->capture_default_str();
-  app.add_option("--set", o.fields, "KEY=VALUE: another value of a model field")
-      ->type_name("KEY=VALUE");
-  for (const std::string& name : field_names()) {
-    if (name == "arch") continue;
-    app.add_option_function<std::string>(
-           "--" + name,
-           [&o, name](const std::string& value) { o.values.emplace_back(name, value); },
-           "the same as --set " + name + "=VALUE")
-        ->group("Model fields")
-        ->type_name("VALUE");
-  }
-  app.add_option("-b,--batch-size", o.batch_size, "images that activation bytes are for")
-      ->capture_default_str();
-  app.add_flag("--json", o.json, "answer in JSON");
-}
-
-/// The configuration of a checkpoint, without making its tensors.
-ModelConfig config_of_file(const std::string& path) {
-  const SafetensorsFile file = SafetensorsFile::read(path);
-  check_checkpoint(file);
-  Checkpoint checkpoint;
-  checkpoint.metadata = file.metadata();
-  return checkpoint_config(checkpoint, path);
+void add_options(OptionTable& table, Options& o) {
+  table.positional("CHECKPOINT", o.checkpoint, "A checkpoint or run folder to describe");
+  table.text("arch", o.arch, "Or a preset")
+      .letter('a')
+      .unit("ARCH")
+      .values(preset_names())
+      .shown_default(fmt::format("none; {}", fmt::join(preset_names(), ", ")));
+  table.choice<bool>("flavour", o.paper, {{"reference", false}, {"paper", true}},
+                     "The published code, or the paper's text where it differs");
+  table.whole("batch-size", o.batch_size, "Images that activation bytes are for")
+      .letter('b')
+      .unit("IMAGES")
+      .at_least(1)
+      .at_most(1'000'000);
+  add_json_option(table, o.json);
+  table.group("Model fields");
+  table.texts("set", o.settings, "Another value of any field of the configuration")
+      .unit("KEY=VALUE");
+  table.whole("image-size", o.image_size, "Side of the pictures")
+      .unit("PIXELS")
+      .at_least(1)
+      .at_most(16384)
+      .word("auto", 0);
+  table.whole("channels", o.channels, "Channels of the pictures")
+      .at_least(1)
+      .at_most(64)
+      .word("auto", 0);
+  table.whole("classes", o.classes, "Classes").at_least(1).at_most(1'000'000).word("auto", 0);
+  add_field_options(table, o.fields,
+                    [&o] { return preset(o.arch.empty() ? "ibinn-mnist" : o.arch); });
 }
 
 void set_fields(const std::vector<std::string>& fields, ModelConfig& config) {
@@ -73,21 +81,24 @@ void set_fields(const std::vector<std::string>& fields, ModelConfig& config) {
   }
 }
 
+ModelConfig config_of_file(const std::string& given) {
+  const std::string path = checkpoint_of(given);
+  return checkpoint_config(load_metadata(path), path);
+}
+
 ModelConfig config_of(const Options& o) {
   expect(!o.checkpoint.empty() || !o.arch.empty(),
          "command line: no CHECKPOINT and no --arch; see --help");
   expect(o.checkpoint.empty() || o.arch.empty(),
          "command line: both a CHECKPOINT ({}) and --arch ({}); expected one of them", o.checkpoint,
          o.arch);
-  expect(o.flavour == "reference" || o.flavour == "paper",
-         "--flavour: expected reference or paper, got '{}'", o.flavour);
-  expect(o.batch_size >= 1 && o.batch_size <= 1'000'000,
-         "--batch-size: expected 1 to 1000000, got {}", o.batch_size);
-  ModelConfig config =
-      o.checkpoint.empty() ? preset(o.arch) : config_of_file(checkpoint_of(o.checkpoint));
-  if (o.flavour == "paper") apply_paper_flavour(config);
-  set_fields(o.fields, config);
-  for (const auto& [key, value] : o.values) set_field(config, key, value, "--" + key);
+  ModelConfig config = o.checkpoint.empty() ? preset(o.arch) : config_of_file(o.checkpoint);
+  if (o.paper) apply_paper_flavour(config);
+  set_fields(o.settings, config);
+  if (o.image_size > 0) config.image_size = o.image_size;
+  if (o.channels > 0) config.channels = o.channels;
+  if (o.classes > 0) config.classes = o.classes;
+  for (const auto& [key, value] : o.fields) set_field(config, key, value, "--" + key);
   return config;
 }
 
@@ -162,8 +173,7 @@ std::string total_table(const ModelSummary& model) {
 constexpr const char* kRequests[] = {"min", "auto", "max"};
 
 MemoryPlan plan_for(const ModelSummary& model, int64_t batch, const char* request) {
-  return plan_memory(model.config, batch, Device(),
-                     MemoryRequest::parse(request, "--activation-memory"));
+  return plan_memory(model.config, batch, Device(), MemoryRequest::parse(request));
 }
 
 std::string memory_table(const ModelSummary& model, int64_t batch) {
@@ -215,11 +225,11 @@ std::string to_json(const ModelSummary& model, int64_t batch) {
 
 int main(int argc, char** argv) {
   return pal::run_program(kName, [&] {
-    CLI::App app("Layers, shapes, parameters, multiply-adds and activation memory of a network.",
-                 kName);
+    OptionTable table(
+        kName, "Layers, shapes, parameters, multiply-adds and activation memory of a network.");
     Options options;
-    add_options(app, options);
-    if (!pal::parse_options(app, argc, argv)) return 0;
+    add_options(table, options);
+    if (parse_command_line(table, argc, argv).answered) return 0;
     const ModelSummary model = summarize_model(config_of(options));
     if (options.json) {
       print_result(to_json(model, options.batch_size));

@@ -1,13 +1,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/run_options.h"
 #include "experiments/inspect/inspect_diff.h"
 #include "experiments/inspect/inspect_file.h"
 #include "experiments/inspect/inspect_run.h"
@@ -138,40 +139,40 @@ int diff(const Options& options) {
   return all == 0 ? 0 : 1;
 }
 
-void add_options(CLI::App& app, Options& o) {
-  app.add_option("FILE", o.files,
-                 "files or folders (JPEG, PNG, safetensors, checkpoints, PyTorch, tar, IDX); "
-                 "of a run folder, a table of its checkpoints");
-  app.add_flag("--json", o.json, "answer in JSON: an object, or an array for several files");
-  app.add_flag("-v,--verbose", o.verbose, "a line for every file of a run folder");
-  app.add_option("--max-pixels", o.limits.max_pixels, "refuse larger pictures")
-      ->capture_default_str();
+void add_options(pal::OptionTable& table, Options& o) {
+  table.positionals("FILE", o.files,
+                    "Files or folders (JPEG, PNG, safetensors, checkpoints, PyTorch, tar, IDX); of "
+                    "a run folder, a table of its checkpoints");
+  pal::add_json_option(table, o.json);
+  table.toggle("verbose", o.verbose, "A line for every file of a run folder").letter('v');
+  pal::add_pixel_limit(table, o.limits.max_pixels);
 }
 
-void add_diff_options(CLI::App& app, Options& o) {
-  app.add_option("A", o.first, "one file or run folder")->required();
-  app.add_option("B", o.second, "another")->required();
-  app.add_option("--max-lines", o.max_lines, "tensors to list, largest difference first; 0: all")
-      ->capture_default_str();
+pal::OptionTable& add_diff(pal::OptionTable& program, Options& o) {
+  pal::OptionTable& table = program.command(
+      "diff", "Compare two checkpoints tensor by tensor: exit 0 if all are equal, else 1");
+  table.positional("A", o.first, "One file or run folder");
+  table.positional("B", o.second, "Another");
+  table.whole("max-lines", o.max_lines, "Tensors to list, largest difference first; 0: all")
+      .at_least(0);
+  return table;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   return pal::run_program(kName, [&] {
-    CLI::App app("Says what files are and whether they are whole: exit 0, or 3 for a broken one.",
-                 kName);
+    pal::OptionTable table(
+        kName, "Says what files are and whether they are whole: exit 0, or 3 for a broken one.");
     Options options;
-    add_options(app, options);
-    CLI::App* compare = app.add_subcommand(
-        "diff", "compare two checkpoints tensor by tensor: exit 0 if all are equal, else 1");
-    add_diff_options(*compare, options);
-    if (!pal::parse_options(app, argc, argv)) return 0;
-    pal::expect(options.max_lines >= 0, "--max-lines: expected at least 0, got {}",
-                options.max_lines);
-    if (compare->parsed()) return diff(options);
-    pal::expect(options.limits.max_pixels >= 1, "--max-pixels: expected at least 1, got {}",
-                options.limits.max_pixels);
+    add_options(table, options);
+    const pal::OptionTable& compare = add_diff(table, options);
+    const pal::ParsedCommand command = pal::parse_command_line(table, argc, argv);
+    if (command.answered) return 0;
+    if (command.table == &compare) {
+      pal::expect(!options.second.empty(), "command line: diff expects A and B; see --help");
+      return diff(options);
+    }
     pal::expect(!options.files.empty(), "command line: no FILE; see --help");
     return inspect(options);
   });

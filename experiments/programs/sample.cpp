@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
+#include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/sampling/sample_sheets.h"
+#include "layers/checkpoint/checkpoint.h"
 
 namespace {
 
@@ -31,14 +31,17 @@ int run(const SampleOptions& options) {
 
 int main(int argc, char** argv) {
   return pal::run_program(kName, [&] {
-    CLI::App app(
-        "Images from a trained model: samples of its classes, reconstructions, "
-        "interpolations.",
-        kName);
+    OptionTable table(
+        kName,
+        "Images from a trained model: samples of its classes, reconstructions, interpolations.\n\n"
+        "  pal-sample run --class coat -n 16 -o coats.png\n"
+        "  pal-sample run --reconstruct 8 -o rebuilt.png\n"
+        "  pal-sample run photos --interpolate cats/003.jpg dogs/017.jpg -o line.png");
     SampleOptions options;
-    add_sample_options(app, options);
-    if (!pal::parse_options(app, argc, argv)) return 0;
+    add_sample_options(table, options);
+    if (parse_command_line(table, argc, argv).answered) return 0;
     finish_sample_options(options);
+    options.checkpoint = checkpoint_of(options.checkpoint);
     return run(options);
   });
 }

@@ -1,37 +1,98 @@
-#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <optional>
 
 #include "experiments/command_line/options_file.h"
 #include "experiments/command_line/program.h"
-#include "experiments/training/recipe_defaults.h"
-#include "experiments/training/train_report.h"
+#include "experiments/recipe/train_command.h"
+#include "experiments/recipe/training_recipe.h"
+#include "experiments/training/train_plan.h"
 #include "experiments/training/training_run.h"
+#include "layers/checkpoint/checkpoint.h"
+#include "runtime/error.h"
 #include "runtime/log.h"
+
+namespace {
+
+using namespace pal;
+
+constexpr const char* kDescription =
+    "Trains a generative classifier: an invertible network with a Gaussian mixture in latent\n"
+    "space, by invertible backprop; or a ResNet to compare it with.\n\n"
+    "  pal-train --dataset fashion-mnist --beta 4 --epochs 3 -o run\n"
+    "  pal-train photos -a ibinn-small --beta 4 -o mine      train/CLASS/*.jpg and val/ inside\n"
+    "  pal-train --resume mine                               goes on after a stop, as it was\n"
+    "  pal-train --resume mine --epochs 60                   makes it longer\n"
+    "  pal-train other --init-from mine -o new               begins with its network";
+
+/// Refuses a folder that cannot become the run's before any time is spent. Removes what it made if
+/// the run does not begin.
+class Output {
+ public:
+  explicit Output(const TrainOptions& options) : path_(options.output) {
+    std::error_code ignored;
+    existed_ = std::filesystem::exists(path_, ignored);
+    if (existed_ && !std::filesystem::is_directory(path_, ignored))
+      fail(ErrorKind::environment, "--output: {} is a file; expected a folder, or none yet", path_);
+    if (options.resume.empty() && find_resume(path_))
+      fail(ErrorKind::usage,
+           "--output: {} already holds a run; go on with --resume {}, or choose another folder",
+           path_, shell_word(path_));
+    folder_.emplace(path_);
+    set_log_file(folder_->file("log.txt"));
+  }
+  ~Output() {
+    std::error_code ignored;
+    if (existed_ || std::filesystem::exists(folder_->file("run.json"), ignored)) return;
+    folder_.reset();
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  const RunFolder& folder() const { return *folder_; }
+
+ private:
+  std::string path_;
+  bool existed_ = false;
+  std::optional<RunFolder> folder_;
+};
+
+int train(OptionTable& table, const TrainOptions& options, const std::string& command) {
+  set_log_level(options.quiet     ? LogLevel::quiet
+                : options.verbose ? LogLevel::verbose
+                                  : LogLevel::normal);
+  const bool flow = preset(options.arch).family == ModelFamily::flow;
+  if (options.print_config) {
+    print_result(options.json ? options_json(table, flow) : effective_config(table, flow));
+    return 0;
+  }
+  if (options.dry_run) {
+    TrainSetup setup(options, recipe_json(table, options));
+    print_plan(setup, table);
+    return 0;
+  }
+  Output output(options);
+  try {
+    TrainSetup setup(options, recipe_json(table, options));
+    return run_training(setup, output.folder(), command, effective_config(table, flow));
+  } catch (const std::exception& error) {
+    log_file_line(fmt::format("error: {}", error.what()));
+    throw;
+  }
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   return pal::run_program("pal-train", [&] {
-    CLI::App app(
-        "Trains a generative classifier: an invertible network with a Gaussian mixture in latent\n"
-        "space, by invertible backprop; or a ResNet to compare it with.\n\n"
-        "  pal-train --dataset fashion-mnist --beta 4 --epochs 3 -o run\n"
-        "  pal-train /data/imagenet -a ibinn-imagenet --beta 4 -o run     train/ and val/ inside\n"
-        "  pal-train --config run/config.toml --resume auto               goes on after a stop\n",
-        "pal-train");
-    pal::TrainOptions options;
-    pal::add_train_options(app, options);
-    if (!pal::parse_options(app, argc, argv)) return 0;
-    pal::apply_config_file(app, options.config_file);
-    pal::apply_recipe_defaults(app);
-    pal::finish_train_options(options);
-    pal::set_log_level(options.quiet     ? pal::LogLevel::quiet
-                       : options.verbose ? pal::LogLevel::verbose
-                                         : pal::LogLevel::normal);
-    pal::TrainSetup setup(options);
-    if (options.dry_run) {
-      pal::print_plan(setup);
-      return 0;
-    }
+    OptionTable table("pal-train", kDescription);
+    TrainOptions options;
+    add_train_options(table, options);
+    if (!read_train_options(table, options, argc, argv)) return 0;
     std::string command;
     for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
-    return pal::run_training(setup, command, pal::effective_config(app));
+    return train(table, options, command);
   });
 }

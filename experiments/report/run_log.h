@@ -1,10 +1,12 @@
 #pragma once
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "experiments/command_line/run_options.h"
 #include "experiments/report/append_file.h"
 
 namespace pal {
@@ -34,15 +36,18 @@ class MetricsFile {
  public:
   /// Throws environment if the file cannot be opened for appending.
   explicit MetricsFile(const std::string& path) : file_(path) {}
+  /// Tells every later row to `listener` too.
+  void listen(std::function<void(const MetricsRow&)> listener) { listener_ = std::move(listener); }
   /// Throws environment naming the path if the row cannot be written.
-  void append(const MetricsRow& row) { file_.append(row.json() + "\n"); }
+  void append(const MetricsRow& row) {
+    file_.append(row.json() + "\n");
+    if (listener_) listener_(row);
+  }
 
  private:
   AppendFile file_;
+  std::function<void(const MetricsRow&)> listener_;
 };
-
-/// When progress is shown as one rewritten line: on a terminal, never or always.
-enum class ProgressMode { automatic, never, always };
 
 /// One rewritten line on a terminal; elsewhere a plain line every 30 seconds.
 class ProgressLine {

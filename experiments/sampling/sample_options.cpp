@@ -1,8 +1,6 @@
 #include "experiments/sampling/sample_options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include "runtime/error.h"
@@ -11,18 +9,6 @@ namespace pal {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kLargestScale = 16;
-
-int64_t scale_of(const std::string& text) {
-  if (text == "auto") return 0;
-  int64_t scale = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), scale);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  expect(whole && scale >= 1 && scale <= kLargestScale,
-         "--scale: expected auto or a whole number from 1 to {}, got '{}'", kLargestScale, text);
-  return scale;
-}
 
 /// The parts of a list between commas.
 std::vector<std::string> parts_of(const std::string& list) {
@@ -73,57 +59,56 @@ void check_kind(const SampleOptions& o) {
 
 }  // namespace
 
-void add_sample_options(CLI::App& app, SampleOptions& o) {
-  app.add_option("CHECKPOINT", o.checkpoint, "a trained model")->required();
-  app.add_option("DIR", o.data.folder, "folder with the data, for test images");
-  const std::string what = "What to make";
-  app.add_option("--class", o.classes, "classes to sample, by number or name; default: all")
-      ->group(what);
-  app.add_option("-n", o.count, "samples per class, or pictures in a row")
-      ->group(what)
-      ->capture_default_str();
-  app.add_option("--temperature", o.temperature, "deviation of the samples from the class mean")
-      ->group(what)
-      ->capture_default_str();
-  app.add_option("--reconstruct", o.reconstruct,
-                 "so many test images, spread over the classes, through the network and back")
-      ->group(what);
-  CLI::Option* images =
-      app.add_option("--images", o.images_text,
-                     "the test images to reconstruct: numbers, or names such as CLASS/003.jpg, "
-                     "with commas between")
-          ->group(what)
-          ->type_name("LIST");
-  app.add_option("--interpolate", o.interpolate,
-                 "two test images, by number or name: a line between them")
-      ->group(what)
-      ->type_name("IMAGE")
-      ->expected(2)
-      ->excludes("--reconstruct")
-      ->excludes(images);
-  const std::string sheet = "The sheet of pictures";
-  app.add_option("-o,--output", o.output, "PNG file to write")->group(sheet)->capture_default_str();
-  app.add_option("--scale", o.scale_text,
-                 "pixels that each pixel becomes, 1 to 16 in both directions; auto: pictures of "
-                 "about 96 pixels")
-      ->group(sheet)
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("--labels", o.labels, "write beside the pictures what they are")
-      ->group(sheet)
-      ->capture_default_str();
-  add_data_options(app, o.data, "Test images");
-  add_run_options(app, o.run);
+void add_sample_options(OptionTable& table, SampleOptions& o) {
+  table.positional("CHECKPOINT", o.checkpoint, "A run folder or a checkpoint");
+  table.positional("DIR", o.data.folder,
+                   "Folder with the data, for test images; else those the run was trained on");
+  table.group("What to make");
+  table.texts("class", o.classes, "A class to sample, by number or name")
+      .unit("CLASS")
+      .shown_default("all");
+  table.whole("count", o.count, "Samples per class, or pictures in a row")
+      .letter('n')
+      .at_least(1)
+      .at_most(kMostSamples);
+  table.number("temperature", o.temperature, "Deviation of the samples from the class mean")
+      .at_least(0);
+  table
+      .whole("reconstruct", o.reconstruct,
+             "So many test images, spread over the classes, through the network and back")
+      .unit("IMAGES")
+      .at_least(0)
+      .at_most(kMostSamples);
+  table
+      .text("images", o.images_text,
+            "The test images to reconstruct: numbers, or names such as CLASS/003.jpg, with commas "
+            "between")
+      .unit("LIST");
+  table
+      .texts("interpolate", o.interpolate,
+             "Two test images, by number or name: a line between them")
+      .unit("IMAGE IMAGE")
+      .takes(2);
+  table.group("The sheet of pictures");
+  table.text("output", o.output, "PNG file to write").letter('o').unit("FILE");
+  table
+      .whole("scale", o.scale,
+             "Pixels that each pixel becomes in both directions; auto: pictures of about 96 pixels")
+      .at_least(1)
+      .at_most(16)
+      .word("auto", 0);
+  table.toggle("labels", o.labels, "Write beside the pictures what they are");
+  table.group("Test images");
+  add_data_options(table, o.data);
+  add_run_options(table, o.run);
 }
 
 void finish_sample_options(SampleOptions& o) {
-  o.scale = scale_of(o.scale_text);
+  expect(!o.checkpoint.empty(), "CHECKPOINT: none is given; name a run folder or a checkpoint");
   if (!o.images_text.empty()) o.images = parts_of(o.images_text);
-  expect(o.count >= 1 && o.count <= kMostSamples, "-n: expected 1 to {}, got {}", kMostSamples,
-         o.count);
-  expect(o.temperature >= 0.0, "--temperature: expected at least 0, got {}", o.temperature);
-  expect(o.reconstruct >= 0 && o.reconstruct <= kMostSamples,
-         "--reconstruct: expected 1 to {}, got {}", kMostSamples, o.reconstruct);
+  const bool lines = !o.interpolate.empty();
+  expect(!lines || (o.reconstruct == 0 && o.images.empty()),
+         "--interpolate: does not go with --reconstruct or --images");
   const auto named = static_cast<int64_t>(o.images.size());
   expect(o.images.empty() || o.reconstruct == 0 || o.reconstruct == named,
          "--images: names {} images, but --reconstruct wants {}; leave one of them out", named,
@@ -132,7 +117,7 @@ void finish_sample_options(SampleOptions& o) {
          o.count);
   o.kind = kind_of(o);
   check_kind(o);
-  check_data_options(o.data);
+  settle_data(o.data);
   check_output(o.output);
 }
 

@@ -6,10 +6,6 @@
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/run_options.h"
 
-namespace CLI {
-class App;
-}
-
 namespace pal {
 
 /// What pal-sample makes.
@@ -29,7 +25,6 @@ struct SampleOptions {
   std::string images_text;
   std::vector<std::string> images;       ///< test images to rebuild, numbers or names
   std::vector<std::string> interpolate;  ///< two test images, numbers or names; or empty
-  std::string scale_text = "auto";
   int64_t scale = 0;  ///< pixels that each pixel becomes, in both directions; 0: as suits the size
   bool labels = true;
   SampleKind kind = SampleKind::samples;
@@ -37,11 +32,11 @@ struct SampleOptions {
   RunOptions run;
 };
 
-/// Registers all options, grouped, with one line of help each.
-void add_sample_options(CLI::App& app, SampleOptions& options);
+/// Adds all options to a table that sets `options`.
+void add_sample_options(OptionTable& table, SampleOptions& options);
 
-/// After parsing: reads the texts, checks ranges, and that the output can be written. Throws usage
-/// naming the flag, or environment for an output whose folder is missing.
+/// After parsing: reads the texts, checks what concerns several options, and that the output can be
+/// written. Throws usage naming the flag, or environment for an output whose folder is missing.
 void finish_sample_options(SampleOptions& options);
 
 }  // namespace pal

@@ -1,4 +1,5 @@
 #include "experiments/sampling/sample_sheets.h"
+#include "experiments/command_line/run_data.h"
 
 #include <fmt/ranges.h>
 
@@ -9,8 +10,8 @@
 #include "experiments/command_line/program.h"
 #include "experiments/measures/model_fit.h"
 #include "experiments/measures/sampling.h"
+#include "experiments/recipe/training_recipe.h"
 #include "experiments/sampling/test_images.h"
-#include "experiments/training/training_recipe.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
 #include "runtime/text.h"
@@ -77,8 +78,11 @@ PictureSheet empty_sheet(const SampleOptions& o, const LoadedModel& loaded, int6
 
 std::unique_ptr<Dataset> test_images(const SampleOptions& o, const LoadedModel& loaded) {
   const TrainingRecipe recipe = training_recipe(loaded.checkpoint, o.checkpoint);
-  auto set =
-      open_dataset(dataset_spec(o.data, loaded.model->config(), recipe.dataset), Split::test);
+  DataOptions data = o.data;
+  take_run_data(data, o.checkpoint, recipe.dataset);
+  DatasetSpec spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
+  spec.shard_classes = loaded.input.class_names;
+  auto set = open_dataset(spec, Split::test);
   expect_images_fit(loaded, o.checkpoint, set->info());
   return set;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <utility>
 
@@ -13,8 +14,6 @@ namespace {
 
 /// Validation needs no memory for gradients, but must not need more than training.
 constexpr int64_t kValidationBatch = 500;
-/// Below this beta the density weighs more than the classes, and chooses.
-constexpr double kDensityBeta = 0.5;
 
 void set_losses(MetricsRow& row, const EvaluationResult& result) {
   const EvaluationSummary& s = result.summary;
@@ -38,7 +37,13 @@ EvaluationResult BestModel::evaluate(std::vector<int64_t> images) {
   spec.transform = evaluation_transform(options.data);
   spec.workers = worker_count(options.data, setup_.device);
   spec.bad_images = setup_.data.validation_log();
-  return evaluate_model(*setup_.model, setup_.data.input(), setup_.data.validation_set(), spec);
+  spec.stop = [this] { return signal_.caught() != 0; };
+  const auto start = std::chrono::steady_clock::now();
+  EvaluationResult result =
+      evaluate_model(*setup_.model, setup_.data.input(), setup_.data.validation_set(), spec);
+  if (spec.indices.size() == setup_.data.validation_images().size())
+    seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
 }
 
 MetricsRow BestModel::row_at(const char* kind, double seconds) const {
@@ -56,29 +61,47 @@ void BestModel::check_sample(double seconds) {
   metrics_.append(row);
 }
 
-void BestModel::validate(double seconds) {
-  const EvaluationResult evaluated = evaluate(setup_.data.validation_images());
+bool BestModel::note(const EvaluationResult& evaluated, double seconds, const std::string& model) {
   const EvaluationSummary& result = evaluated.summary;
   line_.clear();
-  log_info("validation at step {}: {:.2f} % top-1, CE {:.4f}{}", state_.progress.step,
+  log_info("validation at step {}: {:.2f} % top-1, CE {:.4f}{}{}", state_.progress.step,
            100.0 * result.acc1, result.ce,
            evaluated.has_density
                ? fmt::format(", {:.3f} bits/dim, L_X {:.4f}", result.bits_per_dim, result.loss_x)
-               : std::string());
+               : std::string(),
+           model.empty() ? std::string() : fmt::format(" ({})", model));
   MetricsRow row = row_at("val", seconds);
+  if (!model.empty()) row.set_text("model", model);
   set_losses(row, evaluated);
   metrics_.append(row);
-  if (std::isfinite(result.ce) && std::isfinite(result.loss_x))
-    choose(result);
-  else
-    log_warning("step {}: the validation loss is not finite; it chooses no checkpoint",
-                state_.progress.step);
+  state_.last_validation = {state_.progress.step, result.ce, result.acc1,
+                            evaluated.has_density ? result.loss_x : 0.0,
+                            evaluated.has_density ? result.bits_per_dim : 0.0};
+  if (std::isfinite(result.ce) && std::isfinite(result.loss_x)) return true;
+  log_warning("step {}: the validation loss is not finite; it chooses no checkpoint",
+              state_.progress.step);
+  return false;
+}
+
+void BestModel::validate(double seconds) {
+  const EvaluationResult evaluated = evaluate(setup_.data.validation_images());
+  if (note(evaluated, seconds, "")) choose(evaluated.summary);
+}
+
+bool BestModel::validate_end(double seconds, const std::string& model, bool complete) {
+  const EvaluationResult evaluated = evaluate(setup_.data.validation_images());
+  const EvaluationSummary& result = evaluated.summary;
+  if (!note(evaluated, seconds, model)) return false;
+  if (complete) choose(result);
+  return !complete &&
+         (!state_.has_best || (setup_.best_by_density() ? result.loss_x < state_.best_loss_x
+                                                        : result.ce < state_.best_ce));
 }
 
 void BestModel::choose(const EvaluationSummary& result) {
   const bool better_entropy = !state_.has_best || result.ce < state_.best_ce;
   const bool better_density = !state_.has_best || result.loss_x < state_.best_loss_x;
-  const bool by_density = setup_.model->has_density() && setup_.options.beta < kDensityBeta;
+  const bool by_density = setup_.best_by_density();
   const int64_t drops = state_.plateau.drops;
   // The schedule watches what the best checkpoint is chosen by.
   if (!state_.finetuning())

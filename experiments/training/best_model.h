@@ -4,6 +4,7 @@
 #include "experiments/measures/evaluation.h"
 #include "experiments/report/run_log.h"
 #include "experiments/training/run_checkpoints.h"
+#include "experiments/training/stop_signal.h"
 
 namespace pal {
 
@@ -15,18 +16,32 @@ class BestModel {
  public:
   /// Keeps references to all of them.
   BestModel(TrainSetup& setup, RunState& state, RunCheckpoints& checkpoints, MetricsFile& metrics,
-            ProgressLine& line)
-      : setup_(setup), state_(state), checkpoints_(checkpoints), metrics_(metrics), line_(line) {}
+            ProgressLine& line, const StopSignal& signal)
+      : setup_(setup),
+        state_(state),
+        checkpoints_(checkpoints),
+        metrics_(metrics),
+        line_(line),
+        signal_(signal) {}
 
   /// Evaluates the validation images, `seconds` after the start of the run, and saves what is best.
-  /// A stage of the plateau schedule that ends here leaves the model with the best weights.
+  /// A stage of the plateau schedule that ends here leaves the model with the best weights. Throws
+  /// Interrupted at a signal, before anything is changed.
   void validate(double seconds);
+  /// The validation at the end of a process, of weights that metrics call `model`: as validate()
+  /// if the run is complete. Else returns whether the model is better than the best one, and
+  /// changes no checkpoint, since a resumed run does not know of it.
+  bool validate_end(double seconds, const std::string& model, bool complete);
   /// A look at a fixed sample of the validation images, for metrics.jsonl alone.
   void check_sample(double seconds);
+  /// Seconds that the last validation took; 0 before the first.
+  double last_seconds() const { return seconds_; }
 
  private:
   EvaluationResult evaluate(std::vector<int64_t> images);
   MetricsRow row_at(const char* kind, double seconds) const;
+  /// Logs and records a validation; false if its losses are not finite.
+  bool note(const EvaluationResult& evaluated, double seconds, const std::string& model);
   void choose(const EvaluationSummary& result);
 
   TrainSetup& setup_;
@@ -34,6 +49,8 @@ class BestModel {
   RunCheckpoints& checkpoints_;
   MetricsFile& metrics_;
   ProgressLine& line_;
+  const StopSignal& signal_;
+  double seconds_ = 0.0;
 };
 
 }  // namespace pal

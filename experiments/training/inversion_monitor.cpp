@@ -31,7 +31,7 @@ void InversionMonitor::judge(int64_t step) {
   const InversionCheck& check = setup_.flow->chain().last_check();
   if (check.block < 0) return;
   worst_ = std::max(worst_, check.relative_error);
-  if (!(check.relative_error < kLimit) && options.on_inversion_error == "stop")
+  if (!(check.relative_error < kLimit) && options.on_inversion_error == OnInversionError::stop)
     fail(ErrorKind::numerics,
          "step {}: {} is rebuilt with a relative error of {:.2g}, more than {}; use "
          "--stream-anchors or a smaller --lr",

@@ -5,9 +5,9 @@
 
 #include <vector>
 
+#include "experiments/recipe/training_recipe.h"
 #include "experiments/training/train_setup.h"
 #include "runtime/error.h"
-#include "runtime/json.h"
 #include "runtime/log.h"
 #include "runtime/parallel.h"
 
@@ -42,39 +42,58 @@ class Differences {
 
 }  // namespace
 
-void check_resume(const TrainSetup& setup, const Checkpoint& checkpoint, const std::string& path) {
-  Differences differences;
+ResumeChanges check_resume(const TrainSetup& setup, const Checkpoint& checkpoint,
+                           const std::string& path) {
+  Differences kept;
+  Differences changed;
   const ModelConfig saved = checkpoint_config(checkpoint, path);
   for (const std::string& name : field_names())
-    differences.compare(name, field_text(saved, name), field_text(setup.model->config(), name));
+    kept.compare(name, field_text(saved, name), field_text(setup.model->config(), name));
   const InputSpec input = checkpoint_input(checkpoint, path);
   const InputSpec& own_input = setup.data.input();
-  differences.compare("mean", input.mean, own_input.mean);
-  differences.compare("std", input.std, own_input.std);
-  const auto recipe = parse_json(entry_of(checkpoint, "recipe"));
-  if (!recipe.is_object())
+  kept.compare("mean", input.mean, own_input.mean);
+  kept.compare("std", input.std, own_input.std);
+  const std::string recipe = entry_of(checkpoint, "recipe");
+  if (recipe.empty())
     fail(ErrorKind::data, "{}: holds no training recipe; use --init-from to start from its weights",
          path);
-  const auto own_recipe = parse_ordered_json(recipe_json(setup.options));
-  for (const auto& [key, now] : own_recipe.items())
-    differences.compare(key, recipe.contains(key) ? json_text(recipe[key]) : std::string("unset"),
-                        json_text(now));
+  const auto before = recorded_options(recipe, path);
+  const auto now = recorded_options(setup.recipe, path);
+  kept.compare("dataset", before->options.data.dataset, now->options.data.dataset);
+  for (const Option& option : now->table.options()) {
+    if (!option.is_recorded()) continue;
+    Differences& rule = option.on_resume() == OnResume::keeps ? kept : changed;
+    if (option.on_resume() != OnResume::free)
+      rule.compare(option.name(), before->table.at(option.name()).text(), option.text());
+  }
   const bool same_data_expected = !setup.options.allow_data_change;
   if (input.class_names != own_input.class_names && same_data_expected)
-    differences.add("classes: " + class_difference(input.class_names, own_input.class_names));
-  if (!differences.empty())
-    fail(ErrorKind::usage, "--resume: {}: other settings than the run's: {}", path,
-         differences.str());
+    kept.add("classes: " + class_difference(input.class_names, own_input.class_names));
+  if (!kept.empty())
+    fail(ErrorKind::usage,
+         "--resume: {}: a run keeps these settings: {}; leave them out, or start a new run from "
+         "its weights with --init-from {} -o OTHER",
+         path, kept.str(), path);
   if (entry_of(checkpoint, "data_fingerprint") != setup.data.fingerprint_text() &&
-      same_data_expected)
+      same_data_expected && before->options.validation == now->options.validation)
     fail(ErrorKind::usage, "--resume: {}: the data changed since; use --allow-data-change to go on",
          path);
+  if (!changed.empty())
+    log_warning("--resume: {}: the numbers from here on are not those of a run without a stop",
+                changed.str());
   const std::string threads = entry_of(checkpoint, "threads");
   if (threads != std::to_string(thread_count()))
     log_warning(
         "--resume: the run used {} threads, now {}: sums in weight gradients may round "
         "differently",
         threads, thread_count());
+  ResumeChanges changes;
+  changes.validation = before->options.validation != now->options.validation;
+  if (changes.validation)
+    log_warning(
+        "--resume: other images choose the checkpoints from here on; some of them may have "
+        "trained");
+  return changes;
 }
 
 }  // namespace pal

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "experiments/training/resume_check.h"
@@ -17,10 +19,12 @@ namespace {
 
 std::map<std::string, std::string> extra_metadata(const TrainSetup& setup, const RunState& state) {
   std::map<std::string, std::string> metadata = {
-      {"recipe", recipe_json(setup.options)},
+      {"recipe", setup.recipe},
       {"trainer", run_state_json(state)},
       {"threads", std::to_string(thread_count())},
       {"data_fingerprint", setup.data.fingerprint_text()}};
+  if (state.last_validation.step >= 0)
+    metadata["validation"] = validation_json(state.last_validation);
   // Measured choices decide bits, so a resumed run repeats them.
   if (setup.options.compute.autotune && setup.device.is_cuda())
     metadata["convolution_choices"] = convolution_choices();
@@ -29,24 +33,61 @@ std::map<std::string, std::string> extra_metadata(const TrainSetup& setup, const
 
 }  // namespace
 
-void RunCheckpoints::resume() {
+bool RunCheckpoints::resume() {
   std::string path = setup_.options.resume;
   if (path == "auto") {
     const auto found = find_resume(folder_.path());
-    if (!found) return;
+    if (!found) return false;
     path = *found;
   }
   const Checkpoint checkpoint = load_checkpoint(path);
-  check_resume(setup_, checkpoint, path);
+  const ResumeChanges changes = check_resume(setup_, checkpoint, path);
   load_state(checkpoint, path, *setup_.model, &setup_.sgd->momentum());
   const auto choices = checkpoint.metadata.find("convolution_choices");
   if (setup_.device.is_cuda() && choices != checkpoint.metadata.end())
     set_convolution_choices(choices->second);
   state_.progress = checkpoint_progress(checkpoint);
   read_run_state(checkpoint.metadata.at("trainer"), path, state_);
-  // A run at its end validates once more, so that row goes too.
-  rewind_metrics(folder_.file("metrics.jsonl"), state_.progress.step, state_.finished(setup_));
+  if (changes.validation) state_.has_best = false;
+  adopt_last_best();
   log_info("resumed at step {} from {}", state_.progress.step, path);
+  return true;
+}
+
+void RunCheckpoints::adopt_last_best() {
+  // The validation at the end of a complete run comes after its last step checkpoint, so a longer
+  // run learns of it from the checkpoints that it chose.
+  const auto adopt = [&](const char* name, double ValidationRecord::*loss, double& best) {
+    if (!has(name)) return;
+    try {
+      const std::string path = path_of(name);
+      RunState then;
+      read_run_state(load_metadata(path).metadata.at("trainer"), path, then);
+      if (then.last_validation.step == state_.progress.step)
+        best = std::min(best, then.last_validation.*loss);
+    } catch (const Error& error) {
+      log_warning("{}", error.what());
+    }
+  };
+  if (!state_.has_best || state_.finished(setup_)) return;
+  adopt("best-ce", &ValidationRecord::ce, state_.best_ce);
+  if (setup_.model->has_density()) adopt("best-nll", &ValidationRecord::loss_x, state_.best_loss_x);
+}
+
+void RunCheckpoints::rewind() {
+  rewind_metrics(folder_.file("metrics.jsonl"), state_.progress.step);
+  if (!state_.has_best) return;
+  const char* const name = setup_.best_by_density() ? "best-nll" : "best-ce";
+  if (has(name)) link_best(name);
+}
+
+std::string RunCheckpoints::path_of(const std::string& name) const {
+  return fmt::format("{}/{}.safetensors", folder_.checkpoints(), name);
+}
+
+bool RunCheckpoints::has(const std::string& name) const {
+  std::error_code ignored;
+  return std::filesystem::exists(path_of(name), ignored);
 }
 
 void RunCheckpoints::write(const std::string& path) {
@@ -55,9 +96,7 @@ void RunCheckpoints::write(const std::string& path) {
                                       &setup_.sgd->momentum(), extra_metadata(setup_, state_)));
 }
 
-void RunCheckpoints::save(const std::string& name) {
-  write(fmt::format("{}/{}.safetensors", folder_.checkpoints(), name));
-}
+void RunCheckpoints::save(const std::string& name) { write(path_of(name)); }
 
 void RunCheckpoints::link_best(const std::string& name) {
   link_atomic(name + ".safetensors", folder_.checkpoints() + "/best");

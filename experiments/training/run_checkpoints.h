@@ -14,14 +14,18 @@ class RunCheckpoints {
   RunCheckpoints(TrainSetup& setup, RunState& state, const RunFolder& folder)
       : setup_(setup), state_(state), folder_(folder) {}
 
-  /// Goes on from the checkpoint that the options name; with `auto` from the newest of the folder,
-  /// if there is one. Cuts metrics.jsonl back to its step. Throws as `check_resume`.
-  void resume();
+  /// Goes on from the checkpoint that the options name; with `auto` from the newest of the folder.
+  /// Returns whether there is one. Throws as `check_resume`.
+  bool resume();
+  /// Makes the folder what it was after the step that was resumed at: cuts metrics.jsonl back and
+  /// points `best` to the best checkpoint up to there.
+  void rewind();
   /// Writes checkpoints/`name`.safetensors. Throws numerics if the weights are not finite: the
   /// checkpoint before a failure must stay the newest.
   void save(const std::string& name);
   /// Points the link checkpoints/best to `name`.safetensors.
   void link_best(const std::string& name);
+  bool has(const std::string& name) const;
   /// Writes step-N, points the link `last` to it and removes older ones; lists bad pictures.
   void save_step();
   /// Weights and momentum of the checkpoint that the link `best` names.
@@ -29,6 +33,10 @@ class RunCheckpoints {
 
  private:
   void write(const std::string& path);
+  std::string path_of(const std::string& name) const;
+  /// For a run that was complete and becomes longer: takes over the best losses from checkpoints
+  /// that were chosen at its end.
+  void adopt_last_best();
 
   TrainSetup& setup_;
   RunState& state_;

@@ -17,24 +17,39 @@ bool RunState::finished(const TrainSetup& setup) const {
   return main_phase_done(setup) && setup.finetune_steps() == 0;
 }
 
+int64_t RunState::planned_steps(const TrainSetup& setup) const {
+  const int64_t main = finetuning() ? finetune_from : setup.options.schedule.total_steps;
+  return main + setup.finetune_steps();
+}
+
 int64_t RunState::last_step(const TrainSetup& setup) const {
-  const TrainOptions& options = setup.options;
-  const int64_t main = finetuning() ? finetune_from : options.schedule.total_steps;
-  const int64_t total = main + setup.finetune_steps();
-  return options.max_steps > 0 ? std::min(options.max_steps, total) : total;
+  const int64_t most = setup.options.max_steps;
+  return most > 0 ? std::min(most, planned_steps(setup)) : planned_steps(setup);
+}
+
+std::string validation_json(const ValidationRecord& record) {
+  const nlohmann::ordered_json json = {{"step", record.step},
+                                       {"ce", record.ce},
+                                       {"acc1", record.acc1},
+                                       {"loss_x", record.loss_x},
+                                       {"bits_per_dim", record.bits_per_dim}};
+  return json_text(json);
 }
 
 std::string run_state_json(const RunState& state) {
-  const nlohmann::ordered_json json = {{"plateau",
-                                        {{"best", state.plateau.best},
-                                         {"has_best", state.plateau.has_best},
-                                         {"bad_epochs", state.plateau.bad_epochs},
-                                         {"drops", state.plateau.drops},
-                                         {"finished", state.plateau.finished}}},
-                                       {"best_entropy", state.best_ce},
-                                       {"best_density", state.best_loss_x},
-                                       {"has_best", state.has_best},
-                                       {"finetune_from", state.finetune_from}};
+  const nlohmann::ordered_json json = {
+      {"plateau",
+       {{"best", state.plateau.best},
+        {"has_best", state.plateau.has_best},
+        {"bad_epochs", state.plateau.bad_epochs},
+        {"drops", state.plateau.drops},
+        {"finished", state.plateau.finished}}},
+      {"best_entropy", state.best_ce},
+      {"best_density", state.best_loss_x},
+      {"has_best", state.has_best},
+      {"finetune_from", state.finetune_from},
+      {"validation_due", state.validation_due},
+      {"last_validation", parse_ordered_json(validation_json(state.last_validation))}};
   return json_text(json);
 }
 
@@ -46,6 +61,10 @@ void read_run_state(const std::string& json, const std::string& path, RunState& 
     state.best_loss_x = entries.at("best_density");
     state.has_best = entries.at("has_best");
     state.finetune_from = entries.value("finetune_from", int64_t{-1});
+    state.validation_due = entries.value("validation_due", false);
+    if (const auto last = entries.find("last_validation"); last != entries.end())
+      state.last_validation = {last->at("step"), last->at("ce"), last->at("acc1"),
+                               last->at("loss_x"), last->at("bits_per_dim")};
     const auto& plateau = entries.at("plateau");
     state.plateau = {plateau.at("best"), plateau.at("has_best"), plateau.at("bad_epochs"),
                      plateau.at("drops"), plateau.at("finished")};

@@ -28,6 +28,11 @@ void install(void (*handler)(int)) {
 
 }  // namespace
 
+const char* name_of(StopReason reason) {
+  constexpr const char* kNames[] = {"complete", "max-steps", "max-time", "signal", "error"};
+  return kNames[static_cast<int>(reason)];
+}
+
 StopSignal::StopSignal() {
   caught_signal = 0;
   install(handle);

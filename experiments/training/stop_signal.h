@@ -2,6 +2,12 @@
 
 namespace pal {
 
+/// Why a process stopped training.
+enum class StopReason { complete, max_steps, max_time, signal, error };
+
+/// "complete", "max-steps", "max-time", "signal" or "error".
+const char* name_of(StopReason reason);
+
 /// Catches SIGINT, SIGTERM and SIGHUP while alive, so that a loop can finish its step and save. A
 /// second signal ends the process at once. SIGPIPE is ignored: a closed stdout never kills a run.
 class StopSignal {

@@ -96,6 +96,9 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
   loader.workers = worker_count(options.data, device);
   loader.bad_images = train_log_.get();
   training_images_ = static_cast<int64_t>(split.train.size());
+  expect(training_images_ >= options.batch_size,
+         "--batch-size: the {} training images of {} do not fill a batch of {}; use -b {} or less",
+         training_images_, info.name, options.batch_size, training_images_);
   loader_ = train_->batches(std::move(split.train), loader);
   // What a large set loses, a part of one batch, is not worth a line.
   if (dropped_per_epoch() * kWorthSaying > training_images_)

@@ -5,7 +5,7 @@
 
 #include "data/batches/bad_images.h"
 #include "data/sets/dataset.h"
-#include "experiments/training/train_options.h"
+#include "experiments/recipe/train_options.h"
 #include "layers/models/model_io.h"
 
 namespace pal {

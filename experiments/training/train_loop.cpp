@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "experiments/measures/batch_norm_average.h"
+#include "experiments/report/event_file.h"
 #include "kernels/loss/softmax.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -31,14 +32,20 @@ TrainLoop::TrainLoop(TrainSetup& setup, RunState& state, const RunFolder& folder
       checkpoints_(checkpoints),
       line_(line),
       metrics_(folder.file("metrics.jsonl")),
-      best_(setup, state, checkpoints, metrics_, line),
+      best_(setup, state, checkpoints, metrics_, line, signal_),
       monitor_(setup),
       step_(*setup.model, *setup.sgd, setup.use_graph),
       start_(now()),
+      before_(metrics_history(folder.file("metrics.jsonl"), options_.batch_size)),
       times_{current_step(), 0.0},
-      unprofiled_(times_) {}
+      saved_step_(current_step()),
+      unprofiled_(times_) {
+  if (!options_.tensorboard) return;
+  const auto events = std::make_shared<EventFile>(folder.file("tensorboard"), current_step() + 1);
+  metrics_.listen([events](const MetricsRow& row) { events->append(row); });
+}
 
-double TrainLoop::elapsed() const { return seconds_since(start_); }
+double TrainLoop::elapsed() const { return before_.seconds + seconds_since(start_); }
 
 int64_t TrainLoop::checkpoint_period() const {
   return options_.checkpoint_every > 0 ? options_.checkpoint_every : setup_.steps_per_epoch();
@@ -57,8 +64,10 @@ StepInput TrainLoop::step_input(int64_t step) {
   const double factor = schedule_factor(options_.schedule, state_.plateau, step);
   input.sgd.learning_rate *= factor;
   input.sgd.learning_rate_means *= factor;
-  input.head_only = state_.finetuning();
-  if (input.head_only) input.sgd.learning_rate = 0.0;
+  input.head_only = trains_head();
+  // The rate that is shown is that of what learns.
+  if (input.head_only && setup_.flow != nullptr)
+    input.sgd.learning_rate = input.sgd.learning_rate_means;
   return input;
 }
 
@@ -68,7 +77,7 @@ void TrainLoop::guarded(int64_t step, Body&& body) const {
     body();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::numerics) throw;
-    fail(ErrorKind::numerics, "step {}: {}; lower --lr", step, error.what());
+    fail(ErrorKind::numerics, "step {}: {}; {}", step, error.what(), advice());
   }
 }
 
@@ -79,7 +88,7 @@ void TrainLoop::launch_step() {
     const PhaseScope phase("input");
     input = step_input(progress.step);
   }
-  input.eager = !state_.finetuning() && monitor_.watch(progress.step);
+  input.eager = !input.head_only && monitor_.watch(progress.step);
   {
     const PhaseScope phase("step");
     guarded(progress.step, [&] { step_.run(input); });
@@ -96,6 +105,8 @@ void TrainLoop::collect_step(double seconds) {
   launched_.pop_front();
   if (!result.finite()) fail_not_finite(launched, result);
   times_.seconds += seconds;
+  if (launched.step == times_.first_step + 1) first_loss_ = result.loss;
+  last_loss_ = result.loss;
   metrics_.append(
       step_row(setup_, elapsed(), launched.step, launched.learning_rate, result, seconds));
   monitor_.judge(launched.step);
@@ -120,19 +131,45 @@ void TrainLoop::fail_not_finite(const Launched& launched, const StepResult& resu
                                          DType::f32, Tag::data, Device());
     cpu::soft_targets(input.labels, options_.smoothing, targets);
     model.parameters().zero_grad();
-    guarded(step,
-            [&] { model.forward_backward(input.images, targets.to(setup_.device), input.loss); });
+    guarded(step, [&] {
+      const Tensor wanted = targets.to(setup_.device);
+      if (input.head_only)
+        model.forward_backward_head(input.images, wanted, input.loss);
+      else
+        model.forward_backward(input.images, wanted, input.loss);
+    });
   }
-  model.check_finite(when);
+  try {
+    model.check_finite(when);
+  } catch (const Error& error) {
+    fail(error.kind(), "{}; {}", error.what(), advice());
+  }
   fail(ErrorKind::numerics,
-       "{}: the loss is {} with finite parameters and gradients (L_X {}, L_Y {}); lower --lr", when,
-       result.loss, result.nll_joint, result.cross_entropy);
+       "{}: the loss is {} with finite parameters and gradients (L_X {}, L_Y {}); {}", when,
+       result.loss, result.nll_joint, result.cross_entropy, advice());
+}
+
+std::string TrainLoop::advice() const {
+  const int64_t taken = current_step() - times_.first_step;
+  std::string text;
+  if (taken > 1)
+    text = fmt::format("the loss went from {:.4g} to {:.4g} in {} steps; ", first_loss_, last_loss_,
+                       taken);
+  text += fmt::format("lower --lr ({})", options_.sgd.learning_rate);
+  if (options_.sgd.clip_norm == 0.0 || options_.sgd.clip_norm > 1.0)
+    text += fmt::format(" or --clip-grad ({})", options_.sgd.clip_norm == 0.0
+                                                    ? std::string("none")
+                                                    : fmt::format("{}", options_.sgd.clip_norm));
+  if (setup_.flow != nullptr) text += fmt::format(" or --clamp ({})", setup_.model->config().clamp);
+  if (saved_step_ > 0) text += fmt::format("; the newest checkpoint is step-{}", saved_step_);
+  return text;
 }
 
 void TrainLoop::start_finetune() {
   state_.finetune_from = current_step();
   if (state_.has_best) checkpoints_.load_best();
-  log_info("step {}: the class means alone from here on", current_step());
+  log_info("step {}: {} alone from here on", current_step(),
+           setup_.flow != nullptr ? "the class means" : "the linear layer");
 }
 
 void TrainLoop::end_step(Time launched_at) {
@@ -148,10 +185,23 @@ void TrainLoop::end_step(Time launched_at) {
   Profiler::disable();
   // Also at the last of --max-steps: the numbers must not depend on where a run was cut.
   if (validates)
-    best_.validate(elapsed());
+    validate();
   else if (checks)
     best_.check_sample(elapsed());
-  if (saves) checkpoints_.save_step();
+  if (saves) save_step();
+}
+
+void TrainLoop::validate() {
+  state_.validation_due = true;
+  best_.validate(elapsed());
+  state_.validation_due = false;
+}
+
+void TrainLoop::save_step() {
+  const Time before = now();
+  checkpoints_.save_step();
+  saved_step_ = current_step();
+  save_seconds_ = seconds_since(before);
 }
 
 void TrainLoop::begin_profiled_step() {
@@ -171,39 +221,88 @@ void TrainLoop::finish_profile() const {
   if (!options_.trace.empty()) write_atomic(options_.trace, Profiler::chrome_trace());
 }
 
-void TrainLoop::finish(bool complete) {
-  if (complete) {
-    checkpoints_.save("final");
-    if (options_.recalibrate > 0) {
-      reaverage_batch_norm(*setup_.model, setup_.data.training(), options_.recalibrate);
-      checkpoints_.save("averaged");
-    }
-    best_.validate(elapsed());
-  }
-  report_run(setup_, state_, folder_, times_, monitor_.worst(), complete);
+bool TrainLoop::trains_head() const {
+  return state_.finetuning() || options_.freeze == Freeze::network;
 }
 
-int TrainLoop::run() {
+bool TrainLoop::averages() const {
+  return options_.recalibrate > 0 && options_.freeze == Freeze::none;
+}
+
+bool TrainLoop::out_of_time() const {
+  const int64_t steps = current_step() - times_.first_step;
+  if (options_.max_time <= 0.0 || steps == 0) return false;
+  // A forward pass takes about a third of a step.
+  constexpr double kForward = 0.4;
+  const double step = times_.seconds / static_cast<double>(steps);
+  double end = best_.last_seconds();
+  if (end == 0.0)
+    end = kForward * step * static_cast<double>(setup_.data.validation_images().size()) /
+          static_cast<double>(options_.batch_size);
+  if (averages()) end += kForward * step * static_cast<double>(options_.recalibrate);
+  // The step checkpoint, `final` and `averaged`.
+  end += 3.0 * save_seconds_ + step;
+  return seconds_since(setup_.started) + end >= options_.max_time;
+}
+
+StopReason TrainLoop::take_steps() {
   const bool profiles = options_.profile || !options_.trace.empty();
-  bool out_of_time = false;
-  while (!state_.finished(setup_) && !out_of_time && signal_.caught() == 0) {
+  if (state_.validation_due) {
+    validate();
+    if (current_step() % checkpoint_period() == 0) save_step();
+  }
+  while (!state_.finished(setup_)) {
+    if (signal_.caught() != 0) return StopReason::signal;
+    if (out_of_time()) return StopReason::max_time;
     if (state_.main_phase_done(setup_) && !state_.finetuning()) start_finetune();
-    if (current_step() >= state_.last_step(setup_)) break;
+    if (current_step() >= state_.last_step(setup_)) return StopReason::max_steps;
     if (profiles) begin_profiled_step();
     const Time before = now();
     launch_step();
     end_step(before);
-    out_of_time = options_.max_time > 0.0 && elapsed() >= options_.max_time;
   }
-  collect_down_to(0, now());
-  line_.clear();
-  if (current_step() % checkpoint_period() != 0 && current_step() > times_.first_step)
-    checkpoints_.save_step();
-  if (signal_.caught() != 0) {
-    log_info("stopped by a signal at step {}; go on with --resume auto", current_step());
-    return signal_.exit_code();
+  return StopReason::complete;
+}
+
+void TrainLoop::finish(StopReason reason) {
+  const std::string name = averages() ? "averaged" : "final";
+  if (averages()) {
+    checkpoints_.save("final");
+    log_info("averaging the batch-norm statistics over {} batches", options_.recalibrate);
+    reaverage_batch_norm(*setup_.model, setup_.data.training(), options_.recalibrate,
+                         [this] { return signal_.caught() != 0; });
   }
-  finish(state_.finished(setup_) || out_of_time);
+  const bool better = best_.validate_end(elapsed(), name, reason == StopReason::complete);
+  checkpoints_.save(name);
+  if (better) checkpoints_.link_best(name);
+}
+
+RunEnd TrainLoop::run_end(StopReason reason) const {
+  return {reason, times_, before_, monitor_.worst()};
+}
+
+int TrainLoop::run() {
+  StopReason reason = StopReason::signal;
+  try {
+    try {
+      reason = take_steps();
+    } catch (const Interrupted&) {
+    }
+    collect_down_to(0, now());
+    line_.clear();
+    if (current_step() != saved_step_ || state_.validation_due) save_step();
+    try {
+      if (reason != StopReason::signal) finish(reason);
+    } catch (const Interrupted&) {
+      reason = StopReason::signal;
+    }
+  } catch (const std::exception&) {
+    line_.clear();
+    report_run(setup_, state_, folder_, run_end(StopReason::error));
+    throw;
+  }
+  report_run(setup_, state_, folder_, run_end(reason));
+  if (reason == StopReason::signal) return signal_.exit_code();
   finish_profile();
   return 0;
 }

@@ -19,7 +19,8 @@ class TrainLoop {
   TrainLoop(TrainSetup& setup, RunState& state, const RunFolder& folder,
             RunCheckpoints& checkpoints, ProgressLine& line);
 
-  /// Runs to the end, a limit or a signal; returns the exit code.
+  /// Runs to the end, a limit or a signal; returns the exit code. After an error the summary says
+  /// where it was.
   int run();
 
  private:
@@ -38,17 +39,31 @@ class TrainLoop {
   void collect_step(double seconds);
   /// Collects until at most `most` steps are under way.
   void collect_down_to(int most, Time since);
-  /// Runs `body`; its numerical errors name the training step.
+  /// Runs `body`; its numerical errors name the training step and say what to do.
   template <typename Body>
   void guarded(int64_t step, Body&& body) const;
   [[noreturn]] void fail_not_finite(const Launched& launched, const StepResult& result);
+  /// What became of the loss, and what can be done about it.
+  std::string advice() const;
 
   /// From the best weights on, the class means alone are trained.
   void start_finetune();
   /// Validates, looks at a sample or saves, where a period of any of them ends with this step.
   /// Collects the steps under way first, as those need the weights as they are.
   void end_step(Time launched_at);
-  void finish(bool complete);
+  /// Validates after the step that was just taken; the state knows of it until it is done.
+  void validate();
+  /// Steps until there is a reason to stop.
+  StopReason take_steps();
+  /// What is due when steps end: weights with statistics averaged anew, validated and saved.
+  void finish(StopReason reason);
+  RunEnd run_end(StopReason reason) const;
+  void save_step();
+  /// Whether the time is up, what finish() takes included.
+  bool out_of_time() const;
+  bool averages() const;
+  /// Whether the class means, or a ResNet's linear layer, learn alone.
+  bool trains_head() const;
 
   /// Switches the profiler on for a step.
   void begin_profiled_step();
@@ -57,7 +72,7 @@ class TrainLoop {
   int64_t current_step() const { return state_.progress.step; }
   /// Steps between two checkpoints.
   int64_t checkpoint_period() const;
-  /// Seconds since the loop began.
+  /// Seconds that the run has taken, earlier processes included.
   double elapsed() const;
 
   TrainSetup& setup_;
@@ -67,14 +82,19 @@ class TrainLoop {
   RunCheckpoints& checkpoints_;
   ProgressLine& line_;
   MetricsFile metrics_;
+  StopSignal signal_;
   BestModel best_;
   InversionMonitor monitor_;
-  StopSignal signal_;
   TrainStep step_;
   std::deque<Launched> launched_;
 
   Time start_;
+  MetricsHistory before_;  // earlier processes of the run
   StepTimes times_;
+  int64_t saved_step_;         // of the newest step checkpoint
+  double save_seconds_ = 0.0;  // that writing it took
+  double first_loss_ = 0.0;    // of this process
+  double last_loss_ = 0.0;
   StepTimes unprofiled_;  // up to where the profile began
 };
 

@@ -1,9 +1,9 @@
 #include "experiments/training/train_report.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "experiments/command_line/program.h"
-#include "experiments/planning/model_summary.h"
 #include "experiments/report/text_table.h"
 #include "kernels/library/platform.h"
 #include "runtime/byte_count.h"
@@ -15,28 +15,6 @@
 #include "runtime/profiler.h"
 
 namespace pal {
-
-void print_plan(const TrainSetup& setup) {
-  const auto& store = setup.model->parameters();
-  const DatasetInfo& images = setup.data.info();
-  const ModelSummary summary = summarize_model(setup.model->config());
-  print_result(fmt::format(
-      "model {} at {}x{}x{}, {} classes: {} blocks, {} network parameters, {} in all",
-      setup.model->config().arch, images.height, images.width, images.channels, images.classes(),
-      summary.blocks.size(), summary.parameters_network, summary.parameters_total));
-  size_t next = 0;
-  for (const BlockSummary& block : summary.blocks) {
-    print_result(fmt::format("  {:<12} {:<22} {:>20} -> {:<20} {}", block.name, block.kind,
-                             block.input.str(), block.output.str(),
-                             block.has_policy ? name_of(setup.plan.policies[next++]) : ""));
-  }
-  print_result(fmt::format("parameters, gradients and momentum: {}; activations: about {} ({})",
-                           format_bytes(3 * store.all_values().bytes()),
-                           format_bytes(setup.plan.peak_bytes), setup.plan.summary()));
-  print_result(fmt::format("{} training and {} validation images, {} steps per epoch, {} steps",
-                           setup.data.training().count(), setup.data.validation_images().size(),
-                           setup.steps_per_epoch(), RunState().last_step(setup)));
-}
 
 void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std::string& command) {
   nlohmann::ordered_json run = {{"program", "pal-train"},
@@ -57,14 +35,17 @@ void log_start(const TrainSetup& setup, const RunState& state, const RunFolder& 
            thread_count(), describe_libraries(setup.device));
   const DatasetInfo& images = setup.data.info();
   log_info("{}: {} training, {} validation images {}x{}x{}, {} classes", images.name,
-           setup.data.training().count(), setup.data.validation_images().size(), images.height,
+           setup.data.training_images(), setup.data.validation_images().size(), images.height,
            images.width, images.channels, images.classes());
   log_info("{}: {} parameters ({} in the network), activations about {}: {}",
            setup.model->config().arch, setup.model->parameters().all_values().numel(),
            setup.model->parameters().count(ParameterGroup::network),
            format_bytes(setup.plan.peak_bytes), setup.plan.summary());
-  log_info("batch {}, {} steps, beta {}; output {}", setup.options.batch_size,
-           state.last_step(setup), setup.options.beta_text, folder.path());
+  log_info("batch {}, {} steps, {} an epoch{}; output {}", setup.options.batch_size,
+           state.last_step(setup), setup.steps_per_epoch(),
+           setup.model->has_density() ? fmt::format(", beta {}", setup.options.beta) : "",
+           folder.path());
+  warn_of_lengths(setup, state);
 }
 
 MetricsRow step_row(const TrainSetup& setup, double seconds, int64_t step, double learning_rate,
@@ -123,19 +104,64 @@ std::string progress_text(const TrainSetup& setup, const RunState& state, const 
       format_bytes(setup.memory().stats().peak_activations), format_duration(left));
 }
 
+void warn_of_lengths(const TrainSetup& setup, const RunState& state) {
+  const int64_t last = state.last_step(setup);
+  const TrainOptions& o = setup.options;
+  if (o.burn_in >= last)
+    log_warning("--burn-in: {} steps of {}: the whole run has its loss times 0.05", o.burn_in,
+                last);
+  if (o.schedule.warmup_steps >= setup.options.schedule.total_steps)
+    log_warning("--warmup-steps: {} steps of {}: the run never leaves the warm-up",
+                o.schedule.warmup_steps, setup.options.schedule.total_steps);
+}
+
+std::string stop_text(const TrainSetup& setup, const RunState& state, const RunFolder& folder,
+                      StopReason reason) {
+  const int64_t step = state.progress.step;
+  const std::string place = fmt::format("at step {} of {}", step, state.planned_steps(setup));
+  switch (reason) {
+    case StopReason::complete:
+      return fmt::format("complete {}", place);
+    case StopReason::max_steps:
+      return fmt::format("stopped by --max-steps {}", place);
+    case StopReason::max_time:
+      return fmt::format("stopped by --max-time {}", place);
+    case StopReason::signal:
+      return fmt::format("stopped by a signal {}; go on with: pal-train --resume {}", place,
+                         shell_word(folder.path()));
+    case StopReason::error:
+      break;
+  }
+  return fmt::format("stopped by an error {}", place);
+}
+
+bool is_finished_run(const RunState& state, const RunFolder& folder) {
+  const std::string path = folder.file("summary.json");
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  const auto bytes = read_file(path);
+  const auto summary =
+      parse_json(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  return summary.is_object() && summary.value("complete", false) &&
+         summary.value("step", int64_t{-1}) == state.progress.step;
+}
+
 void report_run(const TrainSetup& setup, const RunState& state, const RunFolder& folder,
-                const StepTimes& times, double worst_inversion, bool complete) {
+                const RunEnd& end) {
   const MemoryStats memory_stats = setup.memory().stats();
   const int64_t step = state.progress.step;
-  const auto images = static_cast<double>((step - times.first_step) * setup.options.batch_size);
-  const double rate = images / std::max(1e-9, times.seconds);
+  const int64_t steps = step - end.times.first_step + end.before.steps;
+  const double seconds = end.times.seconds + end.before.step_seconds;
+  const auto images = static_cast<double>(steps * setup.options.batch_size);
+  const double rate = images / std::max(1e-9, seconds);
   nlohmann::ordered_json summary = {{"step", step},
-                                    {"complete", complete},
+                                    {"complete", end.reason == StopReason::complete},
+                                    {"stop_reason", name_of(end.reason)},
                                     {"train_images_per_s", rate},
-                                    {"train_seconds", times.seconds},
+                                    {"train_seconds", seconds},
                                     {"data_stall_seconds", setup.data.training().stall_seconds()},
                                     {"bad_images", setup.data.bad_images()},
-                                    {"inversion_error", worst_inversion},
+                                    {"inversion_error", end.worst_inversion},
                                     {"train_peak_bytes", memory_stats.peak_total},
                                     {"peak_activation_bytes", memory_stats.peak_activations}};
   if (state.has_best) {
@@ -146,9 +172,9 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
   TextTable table({"training", ""});
   table.add({"steps", grouped(step)});
   table.add({"images/s", fmt::format("{:.0f}", rate)});
-  table.add({"seconds in steps", fmt::format("{:.1f}", times.seconds)});
+  table.add({"seconds in steps", fmt::format("{:.1f}", seconds)});
   if (!setup.inverted.empty())
-    table.add({"worst relative inversion error", fmt::format("{:.1e}", worst_inversion)});
+    table.add({"worst relative inversion error", fmt::format("{:.1e}", end.worst_inversion)});
   table.add({"peak memory", format_bytes(memory_stats.peak_total)});
   table.add(
       {"  activations (stream + subnet + workspace)", format_bytes(memory_stats.peak_activations)});
@@ -159,12 +185,16 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
       table.add({fmt::format("  {}", name_of(static_cast<Tag>(i))), format_bytes(peak)});
   }
   write_atomic(folder.file("summary.json"), json_text(summary, 2) + "\n");
+  const std::string reason = stop_text(setup, state, folder, end.reason);
+  log_info("{}", reason);
+  if (end.reason == StopReason::signal || end.reason == StopReason::error) return;
   if (setup.options.json) {
     print_result(json_text(summary));
     return;
   }
   if (setup.options.memory_report) print_result(table.text());
-  print_result(fmt::format("results: {}", folder.file("summary.json")));
+  print_result(fmt::format("results: {}{}", folder.file("summary.json"),
+                           end.reason == StopReason::complete ? "" : " (" + reason + ")"));
 }
 
 }  // namespace pal

@@ -1,8 +1,10 @@
 #pragma once
 #include <string>
 
+#include "experiments/report/metrics_history.h"
 #include "experiments/report/run_log.h"
 #include "experiments/training/run_state.h"
+#include "experiments/training/stop_signal.h"
 #include "experiments/training/train_setup.h"
 #include "layers/checkpoint/run_folder.h"
 #include "layers/training/train_step.h"
@@ -15,8 +17,14 @@ struct StepTimes {
   double seconds = 0.0;    ///< in steps alone, without validation and checkpoints
 };
 
-/// Prints what would run: shapes, parameters, memory, steps.
-void print_plan(const TrainSetup& setup);
+/// How a process ends.
+struct RunEnd {
+  StopReason reason = StopReason::complete;
+  StepTimes times;
+  MetricsHistory before;  ///< what earlier processes of the run took
+  /// Largest relative error of a rebuilt block input.
+  double worst_inversion = 0.0;
+};
 
 /// Writes run.json: command, version, device, libraries, data.
 void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std::string& command);
@@ -36,9 +44,19 @@ std::string progress_text(const TrainSetup& setup, const RunState& state, const 
 /// Prints the kernels of so many profiled steps beside the machine's limits.
 void print_profile(const TrainSetup& setup, int64_t steps, double seconds);
 
-/// Writes summary.json and prints what the options ask for. `worst_inversion` is the largest
-/// relative error of a rebuilt block input.
+/// Warns of options that reach beyond the run.
+void warn_of_lengths(const TrainSetup& setup, const RunState& state);
+
+/// "stopped by --max-steps at step 20 of 50"; for a signal with the way to go on.
+std::string stop_text(const TrainSetup& setup, const RunState& state, const RunFolder& folder,
+                      StopReason reason);
+
+/// Writes summary.json, logs why the process stops and, unless a signal or an error is the reason,
+/// prints what the options ask for.
 void report_run(const TrainSetup& setup, const RunState& state, const RunFolder& folder,
-                const StepTimes& times, double worst_inversion, bool complete);
+                const RunEnd& end);
+
+/// Whether summary.json says that the run was complete after this step.
+bool is_finished_run(const RunState& state, const RunFolder& folder);
 
 }  // namespace pal

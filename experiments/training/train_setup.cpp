@@ -1,10 +1,10 @@
 #include "experiments/training/train_setup.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "experiments/measures/metrics.h"
+#include "experiments/planning/batch_norm_check.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
 
@@ -20,24 +20,32 @@ Device prepared_device(const TrainOptions& options, MeasuredRoofs& roofs) {
     Profiler::set_roofs(roofs.roofs(options.compute.precision == "bf16"));
     Allocator::of(device).reset_peaks();
   }
-  if (!options.memory_limit.empty())
-    Allocator::of(device).set_limit(parse_bytes(options.memory_limit, "--memory-limit"));
+  Allocator::of(device).set_limit(options.memory_limit);
   return device;
 }
 
 /// Blocks between two kept copies of the stream; 0: none is kept.
 int64_t anchor_distance(const TrainSetup& setup) {
-  const std::string& text = setup.options.stream_anchors;
   // A float32 stream with float32 subnets drifts too little to matter; with bf16 subnets a value
   // rebuilt in another last bit flips roundings, so the drift is reset every four blocks.
-  if (text == "auto") return setup.computes_bf16() && !setup.inverted.empty() ? 4 : 0;
-  if (text == "none") return 0;
-  int64_t every = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, every);
-  expect(error == std::errc() && stop == end && every >= 1,
-         "--stream-anchors: expected auto, none or a number of blocks, got '{}'", text);
-  return every;
+  if (setup.options.stream_anchors < 0)
+    return setup.computes_bf16() && !setup.inverted.empty() ? 4 : 0;
+  return setup.options.stream_anchors;
+}
+
+/// Refuses a limit that cannot hold what the run needs at least, before it is met in some step.
+void expect_memory(const TrainSetup& setup) {
+  const int64_t limit = setup.options.memory_limit;
+  int64_t values = 0;
+  for (const Parameter* p : setup.model->state().parameters) values += p->shape.numel();
+  const int64_t state = 3 * values * static_cast<int64_t>(sizeof(float));
+  if (limit == 0 || state + setup.plan.peak_bytes <= limit) return;
+  fail(ErrorKind::environment,
+       "--memory-limit: {} do not suffice: parameters, gradients and momentum need {}, activations "
+       "{} more; {}",
+       format_bytes(limit), format_bytes(state), format_bytes(setup.plan.peak_bytes),
+       state > limit ? "raise it, or choose a smaller network"
+                     : "raise it, or lower --batch-size or --activation-memory");
 }
 
 /// Gives the blocks their policies and anchors.
@@ -56,30 +64,38 @@ void apply_plan(TrainSetup& setup) {
 }
 
 bool wants_graph(const TrainSetup& setup) {
-  const std::string& wanted = setup.options.cuda_graph;
+  const GraphUse wanted = setup.options.cuda_graph;
   if (setup.device.is_cpu()) {
-    expect(wanted != "on", "--cuda-graph: on needs --device cuda");
+    expect(wanted != GraphUse::on, "--cuda-graph: on needs --device cuda");
     return false;
   }
   const MixingKind mixing = setup.model->config().mixing;
   const bool possible = mixing != MixingKind::householder && mixing != MixingKind::conv1x1;
-  expect(possible || wanted != "on",
+  expect(possible || wanted != GraphUse::on,
          "--cuda-graph: a learned mixing is computed on the host in each step; use off");
-  return wanted != "off" && possible && !setup.options.profile && setup.options.trace.empty();
+  return wanted != GraphUse::off && possible && !setup.options.profile &&
+         setup.options.trace.empty();
 }
 
 }  // namespace
 
-TrainSetup::TrainSetup(const TrainOptions& given)
-    : options(given), device(prepared_device(given, roofs)), data(given, device) {
+TrainSetup::TrainSetup(const TrainOptions& given, const std::string& recipe_text)
+    : recipe(recipe_text),
+      options(given),
+      device(prepared_device(given, roofs)),
+      data(given, device) {
   const DatasetInfo& images = data.info();
   const ModelConfig config =
       model_config(options, images.height, images.channels, images.classes());
   model = build_model(config);
   flow = dynamic_cast<IbInn*>(model.get());
-  expect(flow != nullptr || options.finetune_epochs == 0.0, "--finetune-mu: {} has no class means",
-         config.arch);
+  if (const auto norm = single_value_batch_norm(config, options.batch_size))
+    fail(ErrorKind::usage,
+         "--batch-size: in batches of {} the batch norm {} sees one value per channel and learns "
+         "nothing; use larger batches or pictures",
+         options.batch_size, *norm);
   plan = plan_memory(config, options.batch_size, device, options.memory);
+  expect_memory(*this);
   model->materialise(options.seed);
   model->to(device);
   sgd = std::make_unique<Sgd>(model->parameters());

@@ -1,5 +1,7 @@
 #pragma once
+#include <chrono>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "experiments/planning/memory_plan.h"
@@ -16,7 +18,8 @@ struct TrainSetup {
   /// Sets threads and the memory limit, opens the data, plans the memory and builds the model with
   /// new weights on its device. Throws usage for options that do not fit each other or the data,
   /// data as `open_dataset`, environment for a memory limit that no plan keeps.
-  explicit TrainSetup(const TrainOptions& given);
+  /// `recipe` is what checkpoints record of the options (recipe_json).
+  TrainSetup(const TrainOptions& given, const std::string& recipe);
   TrainSetup(const TrainSetup&) = delete;
   TrainSetup& operator=(const TrainSetup&) = delete;
 
@@ -28,8 +31,13 @@ struct TrainSetup {
   bool computes_bf16() const { return model->config().compute == DType::bf16; }
   /// Bits/dim of a loss L_X in nats per dimension.
   double bits_per_dim(double nll_joint) const;
+  /// Whether the best model is that of the highest density, not of the lowest cross-entropy: where
+  /// beta says that the density weighs more.
+  bool best_by_density() const { return model->has_density() && options.beta < 0.5; }
   Allocator& memory() const { return Allocator::of(device); }
 
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  std::string recipe;    ///< the options that decide numbers, as JSON
   TrainOptions options;  ///< as given, the schedule's total_steps filled in
   MeasuredRoofs roofs;   ///< empty unless the run is profiled
   Device device;

@@ -1,7 +1,16 @@
 #include "experiments/training/training_run.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "experiments/command_line/program.h"
 #include "experiments/training/train_loop.h"
 #include "experiments/training/train_report.h"
+#include "layers/channel_moments.h"
+#include "layers/models/transfer.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
@@ -9,35 +18,103 @@
 namespace pal {
 namespace {
 
-ProgressMode progress_mode(const std::string& text) {
-  if (text == "always") return ProgressMode::always;
-  return text == "never" ? ProgressMode::never : ProgressMode::automatic;
+/// Renames a file of an earlier run that left no checkpoint, so that nothing is overwritten.
+void keep_aside(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored) || std::filesystem::file_size(path, ignored) == 0)
+    return;
+  std::string kept;
+  for (int i = 1; kept.empty() || std::filesystem::exists(kept, ignored); ++i)
+    kept = fmt::format("{}.{}", path, i);
+  std::filesystem::rename(path, kept);
+  log_warning("{}: kept as {}, from a run without a checkpoint", path, kept);
 }
 
-/// Weights and act norms of a run that begins: new ones, or another checkpoint's.
+/// Fewer pictures than these make poor act norms.
+constexpr int64_t kLeastFitted = 32;
+
+/// The first batches of the run, as many as hold kLeastFitted images, as one.
+Tensor fitted_images(Batches& training) {
+  const Tensor first = training.batch(0, 0).images;
+  const int64_t batch = first.size(0);
+  const int64_t batches =
+      std::min(training.steps(), (kLeastFitted + batch - 1) / std::max<int64_t>(1, batch));
+  if (batches * batch < kLeastFitted)
+    log_warning("act norms are fitted to {} pictures only; more training pictures are better",
+                batches * batch);
+  if (batches == 1) return first;
+  const Tensor images =
+      Tensor::empty({batches * batch, first.size(1), first.size(2), first.size(3)}, first.dtype(),
+                    Tag::data, first.device());
+  for (int64_t i = 0; i < batches; ++i)
+    images.slice_batch(i * batch, batch).copy_from(i == 0 ? first : training.batch(0, i).images);
+  return images;
+}
+
+/// Takes over what fits of another checkpoint's network.
+TransferReport take_over(TrainSetup& setup) {
+  const std::string path = checkpoint_of(setup.options.init_from);
+  TransferReport report =
+      transfer_state(load_checkpoint(path), path, setup.data.input(), *setup.model);
+  log_info("{}", report.text());
+  std::vector<std::string> fresh = report.new_act_norms;
+  std::erase(fresh, report.new_latent_norm);
+  expect(setup.options.freeze == Freeze::none || (report.network_loaded || fresh.empty()),
+         "--freeze: parts of the network are new and would stay random ({}); leave it out",
+         fmt::join(fresh, ", "));
+  return report;
+}
+
+void warn_of_constant_channels(const TrainSetup& setup, const Tensor& images) {
+  const std::vector<int64_t> constant = constant_channels(images);
+  if (!constant.empty())
+    log_warning(
+        "{}: channel {} of the pictures is constant: their density grows without bound along it; "
+        "use --noise true, or leave the channel out",
+        setup.data.info().name, fmt::join(constant, ", "));
+}
+
+/// Weights and act norms of a run that begins: new ones, or as far as they fit another
+/// checkpoint's.
 void begin(TrainSetup& setup, const RunFolder& folder) {
-  write_atomic(folder.file("metrics.jsonl"), std::string());
-  // A start from other weights keeps its act norms.
-  if (setup.flow != nullptr && setup.options.data_init && setup.options.init_from.empty())
-    setup.flow->fit_act_norms(setup.data.training().batch(0, 0).images);
+  const TrainOptions& options = setup.options;
+  const std::string metrics = folder.file("metrics.jsonl");
+  keep_aside(metrics);
+  write_atomic(metrics, std::string());
+  // Few pictures at once are enough for batch norm, and bound the memory of large ones.
+  constexpr int64_t kAtOnce = 8;
+  ActNormFit fit;
+  fit.most = std::max(kAtOnce, options.batch_size);
+  if (!options.init_from.empty()) {
+    fit.only = take_over(setup).new_act_norms;
+    if (options.freeze == Freeze::network) fit.phase = Phase::evaluate;
+  }
+  if (setup.flow == nullptr) return;
+  const Tensor images = fitted_images(setup.data.training());
+  warn_of_constant_channels(setup, images);
+  if (options.data_init && (!fit.only || !fit.only->empty()))
+    setup.flow->fit_act_norms(images, fit);
 }
 
 }  // namespace
 
-int run_training(TrainSetup& setup, const std::string& command, const std::string& config_text) {
+int run_training(TrainSetup& setup, const RunFolder& folder, const std::string& command,
+                 const std::string& config_text) {
   const TrainOptions& options = setup.options;
-  const RunFolder folder(options.output);
-  if (options.resume.empty() && find_resume(folder.path()))
-    fail(ErrorKind::usage, "--output: {} already holds a run; use --resume auto or another folder",
-         folder.path());
-  set_log_file(folder.file("log.txt"));
-  ProgressLine line(progress_mode(options.progress), options.quiet);
+  ProgressLine line(options.progress, options.quiet);
   RunState state;
   RunCheckpoints checkpoints(setup, state, folder);
-  if (!options.resume.empty()) checkpoints.resume();
-  if (!options.init_from.empty())
-    load_state(load_checkpoint(options.init_from), options.init_from, *setup.model, nullptr);
-  if (state.progress.step == 0) begin(setup, folder);
+  if (!options.resume.empty() && !checkpoints.resume())
+    log_warning("--resume: no checkpoint in {}; starting anew", folder.path());
+  if (state.progress.step > 0 && state.finished(setup) && is_finished_run(state, folder)) {
+    log_info("the run is complete at step {}; for more, raise --epochs", state.progress.step);
+    print_result(fmt::format("results: {}", folder.file("summary.json")));
+    return 0;
+  }
+  if (state.progress.step == 0)
+    begin(setup, folder);
+  else
+    checkpoints.rewind();
   write_atomic(folder.file("config.toml"), config_text);
   write_run_file(setup, folder, command);
   log_start(setup, state, folder);

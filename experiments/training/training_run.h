@@ -2,13 +2,14 @@
 #include <string>
 
 #include "experiments/training/train_setup.h"
+#include "layers/checkpoint/run_folder.h"
 
 namespace pal {
 
-/// One training run in the folder that the options name: takes it for this process, goes on from a
-/// checkpoint or starts anew, trains. `command` and `config_text` (TOML) are recorded there.
-/// Returns the exit code. Throws usage if the folder holds a run that is not to be resumed,
-/// environment if it cannot be had.
-int run_training(TrainSetup& setup, const std::string& command, const std::string& config_text);
+/// Trains as the set-up says, in its run folder: begins, or goes on from the newest checkpoint. A
+/// run that is complete stays as it is. `command` and `config_text` are written there as a record.
+/// Returns the exit code: 0, or that of a signal.
+int run_training(TrainSetup& setup, const RunFolder& folder, const std::string& command,
+                 const std::string& config_text);
 
 }  // namespace pal

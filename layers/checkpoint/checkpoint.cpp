@@ -98,6 +98,14 @@ Checkpoint load_checkpoint(const std::string& path) {
   return checkpoint;
 }
 
+Checkpoint load_metadata(const std::string& path) {
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  check_checkpoint(file);
+  Checkpoint checkpoint;
+  checkpoint.metadata = file.metadata();
+  return checkpoint;
+}
+
 void verify_checkpoint(const std::string& path) { check_checkpoint(SafetensorsFile::read(path)); }
 
 void check_checkpoint(const SafetensorsFile& file) {

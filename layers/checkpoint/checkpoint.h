@@ -39,6 +39,8 @@ void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 /// it is broken, is no checkpoint, has a newer format version or does not match its digest.
 Checkpoint load_checkpoint(const std::string& path);
 
+/// The metadata of a checkpoint, without its tensors. Throws data as load_checkpoint.
+Checkpoint load_metadata(const std::string& path);
 /// Makes all the checks of load_checkpoint, but no tensors. Throws data as it does.
 void verify_checkpoint(const std::string& path);
 /// Makes the checks of load_checkpoint that go beyond the safetensors format: kind, version,

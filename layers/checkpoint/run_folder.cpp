@@ -91,7 +91,7 @@ int64_t cut_torn_line(const std::string& path) {
   return static_cast<int64_t>(content.size() - whole);
 }
 
-void rewind_metrics(const std::string& path, int64_t step, bool validates_again) {
+void rewind_metrics(const std::string& path, int64_t step) {
   if (!std::filesystem::exists(path)) return;
   const std::vector<uint8_t> content = read_file(path);
   std::string_view rest(reinterpret_cast<const char*>(content.data()), content.size());
@@ -102,8 +102,7 @@ void rewind_metrics(const std::string& path, int64_t step, bool validates_again)
     const auto json = parse_json(line);
     if (!json.is_object()) continue;
     const auto noted = json.find("step");
-    const bool validation = json.contains("kind") && json["kind"] == "val";
-    const auto last = static_cast<double>(validates_again && validation ? step - 1 : step);
+    const auto last = static_cast<double>(json.contains("model") ? step - 1 : step);
     if (noted != json.end() && noted->is_number() && noted->get<double>() > last) continue;
     kept += line;
   }

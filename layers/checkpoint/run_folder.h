@@ -32,10 +32,10 @@ class RunFolder {
 /// many bytes that were; 0 if the file does not exist. Throws environment if it cannot be changed.
 int64_t cut_torn_line(const std::string& path);
 
-/// Removes from a metrics.jsonl the torn last line, lines that are not JSON and those of steps
-/// after `step`, so that a resumed run writes each step once; with `validates_again` the
-/// validations of `step` too. Nothing if there is no such file. Throws environment if it cannot be
+/// Removes from a metrics.jsonl the torn last line, lines that are not JSON, those of steps after
+/// `step`, so that a resumed run writes each step once, and those with an entry "model", which
+/// stand for the end of a process at that step. Nothing if there is no such file. Throws environment if it cannot be
 /// written.
-void rewind_metrics(const std::string& path, int64_t step, bool validates_again = false);
+void rewind_metrics(const std::string& path, int64_t step);
 
 }  // namespace pal

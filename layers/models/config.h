@@ -76,6 +76,10 @@ void apply_paper_flavour(ModelConfig& config);
 /// any size, since its strides round up.
 void validate(const ModelConfig& config);
 
+/// What a flow's image size must be a multiple of, so that it can be halved often enough; 1 for a
+/// ResNet.
+int64_t size_unit(const ModelConfig& config);
+
 /// The configuration as the text of a JSON object, a key for each field.
 std::string to_json(const ModelConfig& config);
 /// The configuration that such a text holds; fields without a key keep their defaults. Unknown and
@@ -90,5 +94,7 @@ bool set_field(ModelConfig& config, const std::string& key, const std::string& v
 std::vector<std::string> field_names();
 /// A field's value as set_field would take it.
 std::string field_text(const ModelConfig& config, const std::string& key);
+/// The words that a field may be; empty for one that is no word.
+std::vector<std::string> field_words(const std::string& key);
 
 }  // namespace pal

@@ -40,7 +40,7 @@ void validate_skeleton(const ModelConfig& c) {
 void validate_flow(const ModelConfig& c) {
   expect(c.entry != EntryKind::entry || c.channels >= 2,
          "entry: a downsampling coupling needs at least 2 channels to split; use entry haar");
-  const int64_t unit = int64_t{1} << halvings(c);
+  const int64_t unit = size_unit(c);
   if (c.image_size % unit != 0) {
     const int64_t below = c.image_size / unit * unit;
     fail(ErrorKind::usage, "image-size: {} cannot be halved {} times; the nearest sizes are {}{}",
@@ -70,6 +70,10 @@ void validate_flow(const ModelConfig& c) {
 }
 
 }  // namespace
+
+int64_t size_unit(const ModelConfig& config) {
+  return config.family == ModelFamily::flow ? int64_t{1} << halvings(config) : 1;
+}
 
 void validate(const ModelConfig& config) {
   validate_skeleton(config);

@@ -188,6 +188,17 @@ std::string field_text(const ModelConfig& config, const std::string& key) {
   return text;
 }
 
+std::vector<std::string> field_words(const std::string& key) {
+  std::vector<std::string> words;
+  const ModelConfig config;
+  visit_fields(config, [&](const char* name, const auto& field) {
+    if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(field)>>)
+      if (key == name)
+        for (const auto& [word, value] : names(field)) words.emplace_back(word);
+  });
+  return words;
+}
+
 std::string to_json(const ModelConfig& config) {
   nlohmann::ordered_json object;
   visit_fields(config, [&](const char* name, const auto& field) { object[name] = json_of(field); });

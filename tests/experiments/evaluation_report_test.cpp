@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "experiments/recipe/training_recipe.h"
 #include "experiments/report/text_table.h"
-#include "experiments/training/training_recipe.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "tests/support/temporary_folder.h"

@@ -15,7 +15,7 @@ small="$flow --image-size 16 --lr 0.02 --recalibrate-bn 3"
 trains set $small --epochs 4 -j 2 -o whole
 expect_steps whole 28
 expect_text "120 pictures in 3 classes" err "count of pictures"
-expect_text "112 training, 30 validation images 16x16x3, 3 classes" whole/log.txt counts
+expect_text "120 training, 30 validation images 16x16x3, 3 classes" whole/log.txt counts
 train_loss() { grep '"train"' "$1" | sed 's/.*"loss":\([^,]*\),.*/\1/'; }
 mean() { awk '{ sum += $1 } END { print sum / NR }'; }
 train_loss whole/metrics.jsonl >losses
@@ -90,7 +90,8 @@ trains --dataset "$pattern" $small --epochs 1 -o packed2
 expect_text "$pattern: shards that were named are one part: 11 of its 119 pictures are held out" \
   err "a pattern of shards"
 evaluates packed2/checkpoints/best --dataset "$pattern"
-expect_text '"images":119,' out "a pattern of shards"
+expect_text '"split":"held-out","chose_checkpoint":true' out "a pattern that was trained on"
+expect_text '"images":11,' out "a pattern that was trained on"
 evaluates packed2/checkpoints/best --dataset shards/val-000000.tar
 expect_text '"images":30,' out "one shard"
 
@@ -177,7 +178,8 @@ expect_text '"bits_per_dim":null' out "a ResNet's density"
 run pal-sample resnet/checkpoints/best
 expect_code 2 "samples of a ResNet"
 expect_text "only classifies" err "samples of a ResNet"
-refuses 2 "no class means" pal-train set $resnet --finetune-mu 1 -o resnet3
+trains set $resnet --epochs 1 --finetune-mu 1 -o resnet3
+expect_text "the linear layer alone from here on" resnet3/log.txt "--finetune-mu of a ResNet"
 
 # Crops and sizes.
 trains set $small --epochs 1 --max-steps 1 --resize 17 -o crops

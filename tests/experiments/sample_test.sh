@@ -82,7 +82,9 @@ expect_text '"test_images":[0,0,11]' out "images by name"
 succeeds pal-sample $best --dataset set --interpolate 11 "Würfel/$first" -n 2 -o i.png
 expect_text "row: from 11 red circles to 0 Würfel" out "images by name"
 refuses 2 "has no test image 'Würfel/no.jpg'" pal-sample $best set --images Würfel/no.jpg
-refuses 2 "name the folder" pal-sample $best --reconstruct 2
+succeeds pal-sample $best --reconstruct 2 -o own.png
+cp -L $best alone.safetensors
+refuses 2 "name the folder" pal-sample alone.safetensors --reconstruct 2
 refuses 3 "expected at most 160" pal-sample $best set --reconstruct 2 --max-pixels 10
 
 # What is wrong.
@@ -90,8 +92,8 @@ refuses_quietly 2 "the model has classes 0 to 3, got 4" pal-sample "$model" --cl
 refuses_quietly 2 "did you mean 'stripes 2'?" pal-sample "$model" --class "strpes 2"
 refuses_quietly 2 "--interpolate: synthetic:4:256:8 has test images 0 to 63, got 64" \
   pal-sample "$model" --interpolate 0 64
-refuses_quietly 2 "excludes" pal-sample "$model" --interpolate 0 1 --reconstruct 2
-refuses_quietly 2 "excludes" pal-sample "$model" --interpolate 0 1 --images 2
+refuses_quietly 2 "--interpolate: does not go with" pal-sample "$model" --interpolate 0 1 --reconstruct 2
+refuses_quietly 2 "--interpolate: does not go with" pal-sample "$model" --interpolate 0 1 --images 2
 refuses_quietly 2 "--temperature" pal-sample "$model" --temperature nan
 refuses_quietly 2 "64 test images, got 65" pal-sample "$model" --reconstruct 65
 refuses_quietly 2 "names 2 images, but --reconstruct wants 3" \
@@ -99,8 +101,8 @@ refuses_quietly 2 "names 2 images, but --reconstruct wants 3" \
 refuses_quietly 2 "with commas between" pal-sample "$model" --images 1,,2
 refuses_quietly 2 "not test images" pal-sample "$model" --class 1 --reconstruct 3
 refuses_quietly 2 "set: samples need no data" pal-sample "$model" set
-refuses_quietly 2 "--scale: expected auto or" pal-sample "$model" --scale 17
-refuses_quietly 2 "--scale: expected auto or" pal-sample "$model" --scale 2x
+refuses_quietly 2 "--scale: expected a whole number from 1 to 16, or auto" pal-sample "$model" --scale 17
+refuses_quietly 2 "--scale: expected a whole number from 1 to 16, or auto" pal-sample "$model" --scale 2x
 refuses_quietly 2 "lower --scale or -n" pal-sample "$model" -n 25000 --scale 16
 refuses_quietly 3 "no such file" pal-sample absent
 head -c 3000 "$model" >cut

@@ -20,21 +20,22 @@ refuse() {
 refuse 2 "--ephocs: unknown option; did you mean --epochs?" $tiny --ephocs 3
 refuse 2 "--beta: expected a number of at least 0" $tiny --beta -1
 refuse 2 "--beta" $tiny --beta nan
-refuse 2 "--lr: expected a finite number, got inf" $tiny --lr inf
+refuse 2 "--lr: expected a number of at least 0, got 'inf'" $tiny --lr inf
 refuse 2 "--lr" $tiny --lr 0,1
 refuse 2 "--momentum" $tiny --momentum 1
-refuse 2 "--wd: expected at least 0" $tiny --wd -0.1
+refuse 2 "--wd: expected a number of at least 0" $tiny --wd -0.1
 refuse 2 "--clip-grad" $tiny --clip-grad nan
 refuse 2 "--mean" $tiny --mean nan
 refuse 2 "--std" $tiny --std 0
 refuse 2 "--milestones" $tiny --milestones 0.5,inf
-refuse 2 "--batch-size: expected at least" ${tiny/-b 16 /} -b 0
-refuse 2 "images of synthetic:4:512:8 do not fill a batch of 100000000000" ${tiny/-b 16 /} -b 100000000000
+refuse 2 "--batch-size: expected a whole number of at least 1" ${tiny/-b 16 /} -b 0
+refuse 2 "training images of synthetic:4:512:8 do not fill a batch of 100000000000; use -b" ${tiny/-b 16 /} -b 100000000000
 refuse 2 "epochs" $tiny --epochs 1e300
 refuse 2 "--sched: expected one of" $tiny --sched cosin
 refuse 2 "--widths" $tiny --widths 8,x
 refuse 2 "strides" $tiny --strides 1,3
-refuse 2 "error: arch: expected ibinn-imagenet" $tiny --arch resnet
+refuse 2 "--arch: expected one of ibinn-imagenet, ibinn-small, ibinn-mnist, resnet50, resnet-small, got 'resnet'" \
+  $tiny --arch resnet
 refuse 2 "--seed" $tiny --seed -1
 refuse 2 "--stream-anchors" $tiny --stream-anchors 2x
 refuse 2 "--memory-limit: expected bytes" $tiny --memory-limit 2XB
@@ -45,8 +46,9 @@ refuse 4 "cuda" $tiny --device cuda
 refuse 2 "error: device: expected auto, cpu or cuda[:N]" $tiny --device tpu
 refuse 2 "the nearest sizes are 28 and 32" ${tiny/512:8/512:30}
 refuse 2 "synthetic" ${tiny/synthetic:4:512/synthetic:0}
-refuse 4 "in use: parameters" $tiny --memory-limit 100KiB
-refuse 4 "in use: " $tiny --memory-limit 1B
+refuse 4 "--memory-limit: 100.0 KiB do not suffice: parameters, gradients and momentum need" \
+  $tiny --memory-limit 100KiB
+refuse 4 "choose a smaller network" $tiny --memory-limit 1B
 
 # Configuration files.
 printf 'epochs = 1\n\nlearning-rate = 0.1\n' >unknown.toml
@@ -119,7 +121,8 @@ expect "images of one colour: exit code $code: $(tail -n 1 err)" [ "$code" = 0 -
 # Checkpoints.
 trains $tiny --checkpoint-every 20 -o run
 last=run/checkpoints/step-56.safetensors
-refuse 3 "expected" ${tiny/8,8/8,16} --init-from run/checkpoints/final.safetensors
+refuse 2 "a flow (ibinn-mnist), this run trains a ResNet (resnet-small)" \
+  ${tiny/--blocks/-a resnet-small --blocks} --init-from run/checkpoints/final.safetensors
 refuse 3 "no such file" $tiny --init-from absent.safetensors
 refuse 3 "README" $tiny --resume "$source_folder/README.md"
 head -c 3000 $last >cut.safetensors
@@ -127,7 +130,7 @@ refuse 3 "cut.safetensors" $tiny --resume cut.safetensors
 refuse 3 "cut.safetensors" $tiny --init-from cut.safetensors
 refuse 3 "not a Palindrome checkpoint" $tiny --resume "$source_folder/tests/golden/dct_n4.safetensors"
 refuse 2 "widths was 8,8, is 8,16" ${tiny/8,8/8,16} --resume $last
-refuse 2 "lr was 0.07, is 0.05" $tiny --resume $last --lr 0.05
+refuse 2 "batch-size was 16, is 8" ${tiny/-b 16/-b 8} --resume $last
 refuse 2 "mean was 0.286, is 0.5" $tiny --resume $last --mean 0.5
 refuse 2 "classes was 4, is 5" ${tiny/:4:/:5:} --resume $last
 cp -r run same

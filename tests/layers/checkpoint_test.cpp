@@ -271,10 +271,10 @@ TEST(RunFolder, MetricsAreRewoundToTheCheckpoint) {
   const auto bytes = read_file(path);
   EXPECT_EQ(std::string(bytes.begin(), bytes.end()),
             "{\"step\":4}\n{\"step\":5}\n{\"kind\":\"event\"}\n");
-  write_atomic(path, "{\"kind\":\"train\",\"step\":5}\n{\"kind\":\"val\",\"step\":5}\n");
+  write_atomic(path, "{\"kind\":\"train\",\"step\":5}\n{\"kind\":\"val\",\"step\":5,\"model\":\"final\"}\n");
   rewind_metrics(path, 5);
   EXPECT_EQ(read_file(path).size(), 50U);
-  rewind_metrics(path, 5, true);
+  rewind_metrics(path, 5);
   EXPECT_EQ(read_file(path).size(), 26U);
 }
 

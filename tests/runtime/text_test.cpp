@@ -39,5 +39,13 @@ TEST(Text, FindsTheNearestName) {
 
 TEST(Text, LowersAsciiLetters) { EXPECT_EQ(lower_case("Val-\xc3\x84Z"), "val-\xc3\x84z"); }
 
+TEST(Text, ShellWordsAreQuotedWhereTheyMustBe) {
+  EXPECT_EQ(shell_word("runs/demo-1"), "runs/demo-1");
+  EXPECT_EQ(shell_word("W\u00fcrfel"), "W\u00fcrfel");
+  EXPECT_EQ(shell_word("my run"), "'my run'");
+  EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_word(""), "''");
+}
+
 }  // namespace
 }  // namespace pal

@@ -1,22 +1,29 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/data_options.h"
+#include "experiments/command_line/run_options.h"
 #include "experiments/planning/memory_plan.h"
 #include "layers/models/config.h"
 #include "layers/training/schedule.h"
 #include "layers/training/sgd.h"
 
-namespace CLI {
-class App;
-}
-
 namespace pal {
 
-/// Everything pal-train can be told. Text fields are parsed by `finish_train_options`.
+/// The published code, or the paper's text where it differs.
+enum class Flavour { reference, paper };
+/// What becomes of a run whose blocks are not rebuilt well enough.
+enum class OnInversionError { stop, warn };
+/// Whether steps are launched as CUDA graphs: where possible, always or never.
+enum class GraphUse { automatic, on, off };
+/// What does not learn: nothing, or all but the class means (a ResNet: all but its linear layer).
+enum class Freeze { none, network };
+
+/// Everything pal-train can be told (train_table.h).
 struct TrainOptions {
   // Data
   DataOptions data;
@@ -34,33 +41,32 @@ struct TrainOptions {
   double validation = 0.0;  ///< see `split_validation`
   std::vector<float> mean;
   std::vector<float> std;
+  bool allow_data_change = false;
   // Model
   std::string arch = "ibinn-mnist";
-  std::string flavour = "reference";
-  std::vector<std::pair<std::string, std::string>> fields;  ///< model fields given by name
-  std::string dct_log_det = "true";
+  Flavour flavour = Flavour::reference;
+  std::map<std::string, std::string> fields;  ///< model fields given by name, as text
+  bool dct_reported = false;
   // Recipe
-  std::string beta_text = "1";
   double beta = 1.0;
   double epochs = 40;
   int64_t max_steps = 0;  ///< 0: no limit
   double max_time = 0.0;  ///< in seconds; 0: no limit
   SgdOptions sgd;
   double lr_means = -1.0;  ///< of the class means; below 0: the network's rate
-  std::string schedule_text = "step";
-  ScheduleSpec schedule;
+  ScheduleSpec schedule = {.kind = ScheduleKind::step};
   double smoothing = 0.05;
   int64_t burn_in = 10;  ///< steps
   bool data_init = true;
+  Freeze freeze = Freeze::none;
   double finetune_epochs = 0.0;
   int64_t recalibrate = 50;  ///< batches
   // Memory and numerics
-  std::string activation_memory = "auto";
-  MemoryRequest memory;  ///< what that asks for
-  std::string stream_anchors = "auto";
+  MemoryRequest memory;
+  int64_t stream_anchors = -1;  ///< blocks between kept inputs; 0: none, -1: as suits the precision
   int64_t inversion_check_every = 50;
-  std::string on_inversion_error = "stop";
-  std::string memory_limit;
+  OnInversionError on_inversion_error = OnInversionError::stop;
+  int64_t memory_limit = 0;  ///< bytes; 0: none
   bool memory_report = false;
   // Run
   std::string output = "run";
@@ -71,43 +77,39 @@ struct TrainOptions {
   double validate_every = 1.0;  ///< epochs; 0: at the end only
   int64_t check_every = 0;      ///< steps; 0: never
   int64_t check_images = 2000;
-  bool allow_data_change = false;
+  bool tensorboard = false;
   bool dry_run = false;
+  bool print_config = false;
   bool profile = false;
   std::string trace;
   ComputeOptions compute = {.precision = "fp32"};
-  std::string cuda_graph = "auto";
+  GraphUse cuda_graph = GraphUse::automatic;
   uint64_t seed = 0;
   bool json = false;
   bool quiet = false;
   bool verbose = false;
-  std::string progress = "auto";
+  ProgressMode progress = ProgressMode::automatic;
   std::string config_file;
 };
 
-/// What to open: --synthetic, the set that is named, or Fashion-MNIST.
+/// Whether anything says what the data are.
+bool names_data(const TrainOptions& options);
+
+/// What to open: --synthetic, or the set that is named.
 DatasetSpec train_dataset(const TrainOptions& options);
 
 /// The loader's options but for what the data decide (mean, std, device, workers).
 LoaderOptions loader_options(const TrainOptions& options);
 
-/// Registers all options, grouped, with one line of help each.
-void add_train_options(CLI::App& app, TrainOptions& options);
-
-/// Reads the text fields and checks ranges, after parsing. Throws usage naming the flag.
-void finish_train_options(TrainOptions& options);
-
-/// The model that the options describe, for images of this size, channels and classes.
+/// The model that the options describe, for images of this size, channels and classes. Throws usage
+/// naming the option of a field that does not fit.
 ModelConfig model_config(const TrainOptions& options, int64_t image_size, int64_t channels,
                          int64_t classes);
 
+/// Checks the model's options before the data are known. Throws as `model_config`.
+void check_model_options(const TrainOptions& options);
+
 /// The name of the data set that the recipe records.
 std::string recorded_dataset(const TrainOptions& options);
-
-/// The options that decide a run's numbers, as JSON: a resumed run must agree on them.
-std::string recipe_json(const TrainOptions& options);
-
-/// Reads beta: "inf" or a finite number of at least 0. Throws usage for anything else.
-double parse_beta(const std::string& text);
 
 }  // namespace pal

@@ -1,0 +1,140 @@
+#include "experiments/recipe/train_command.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "experiments/command_line/options_file.h"
+#include "experiments/command_line/parse_options.h"
+#include "layers/checkpoint/checkpoint.h"
+#include "layers/models/config_help.h"
+#include "layers/models/model_io.h"
+#include "runtime/error.h"
+#include "runtime/log.h"
+
+namespace pal {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+bool is_run(const fs::path& path) { return is_folder(path / "checkpoints"); }
+
+/// The data that the command line names, in whatever way, replace those of any file.
+void claim_data(OptionTable& table, TrainOptions& o) {
+  const bool named = !o.data.folder.empty() || !o.data.dataset.empty();
+  expect(!o.synthetic || !named, "--synthetic: goes with no other data");
+  if (!named && !o.synthetic) return;
+  settle_data(o.data);
+  for (const char* name : {"dataset", "dir", "synthetic"}) {
+    Option& option = table.at(name);
+    option.set(option.text(), Origin::command, option.flag());
+  }
+}
+
+/// The folder of the run that is resumed, which becomes the output unless another one is named; a
+/// folder in --resume becomes auto or its newest checkpoint. Empty without --resume.
+fs::path resumed_run(const OptionTable& table, TrainOptions& o) {
+  if (o.resume.empty()) return {};
+  const bool free = table.find("output")->origin() != Origin::command;
+  if (o.resume == "auto") {
+    const fs::path beside = fs::path(o.config_file).parent_path();
+    if (free && !o.config_file.empty() && is_run(beside.empty() ? "." : beside))
+      o.output = beside.empty() ? "." : beside.string();
+    return o.output;
+  }
+  fs::path run = fs::path(o.resume).lexically_normal();
+  if (!run.has_filename()) run = run.parent_path();
+  const bool folder = is_folder(run);
+  if (!folder) run = run.has_parent_path() ? run.parent_path() : ".";
+  if (run.filename() == "checkpoints") run = run.parent_path().empty() ? "." : run.parent_path();
+  if (free) o.output = run.string();
+  if (!folder) return run;
+  std::error_code ignored;
+  if (free || fs::equivalent(run, o.output, ignored)) {
+    o.resume = "auto";
+    return run;
+  }
+  const auto newest = find_resume(run.string());
+  expect(newest.has_value(), "--resume: {} holds no checkpoint to go on from", run.string());
+  o.resume = *newest;
+  return run;
+}
+
+void read_files(OptionTable& table, const TrainOptions& o, const fs::path& run) {
+  const fs::path own = run / "config.toml";
+  std::error_code ignored;
+  const bool resumes = !run.empty() && fs::exists(own, ignored);
+  // The configuration of the run itself holds as such, without the limits of that process.
+  if (!o.config_file.empty() && !(resumes && fs::equivalent(own, o.config_file, ignored))) {
+    apply_config_file(table, o.config_file, Origin::file);
+    const std::string arch = config_values(o.config_file)["arch"];
+    if (!arch.empty() && arch != o.arch)
+      log_warning("--arch: {} is of {}; what else it says of network and recipe holds for {} too",
+                  o.config_file, arch, o.arch);
+  }
+  if (resumes) apply_config_file(table, own.string(), Origin::run);
+}
+
+void expect_data(const TrainOptions& o) {
+  if (names_data(o) || o.print_config) return;
+  expect(o.resume.empty(),
+         "--resume: nothing to go on with: {} has neither a configuration nor checkpoints, and no "
+         "data are named",
+         o.output);
+  fail(ErrorKind::usage,
+       "DIR: no data; for example: pal-train photos -a ibinn-small -o run   or: pal-train "
+       "--dataset fashion-mnist -o run   (see --help)");
+}
+
+/// A network that is taken over brings its architecture, its fields and what its inputs are like,
+/// unless the options say otherwise; of another architecture than the one that is asked for, the
+/// inputs alone.
+void inherit_network(OptionTable& table, TrainOptions& o) {
+  const std::string path = checkpoint_of(o.init_from);
+  const Checkpoint checkpoint = load_metadata(path);
+  const ModelConfig config = checkpoint_config(checkpoint, path);
+  const auto inherit = [&](const std::string& name, const std::string& text) {
+    Option& option = table.at(name);
+    if (!option.is_given()) option.set(text, Origin::architecture, path + ": " + name);
+  };
+  const bool known = std::ranges::find(preset_names(), config.arch) != preset_names().end();
+  if (known) inherit("arch", config.arch);
+  if (o.arch == config.arch) {
+    for (const std::string& name : free_field_names())
+      if (table.at(name).families() == Families::all || config.family == ModelFamily::flow)
+        inherit(name, field_text(config, name));
+    inherit("image-size", field_text(config, "image-size"));
+  }
+  const InputSpec input = checkpoint_input(checkpoint, path);
+  if (static_cast<int64_t>(input.mean.size()) != preset(o.arch).channels) return;
+  inherit("mean", fmt::format("{}", fmt::join(input.mean, ",")));
+  inherit("std", fmt::format("{}", fmt::join(input.std, ",")));
+}
+
+}  // namespace
+
+bool read_train_options(OptionTable& table, TrainOptions& o, int argc, const char* const* argv) {
+  if (parse_command_line(table, argc, argv).answered) return false;
+  const bool both = !o.resume.empty() && !o.init_from.empty();
+  expect(!both, "--init-from: does not go with --resume, which has its weights from the run");
+  claim_data(table, o);
+  read_files(table, o, resumed_run(table, o));
+  if (!o.resume.empty()) o.init_from.clear();
+  settle_data(o.data);
+  expect(!o.synthetic || o.data.dataset.empty(), "--synthetic: goes with no other data");
+  expect_data(o);
+  if (!o.init_from.empty()) inherit_network(table, o);
+  finish_train_options(table, o);
+  expect(o.freeze == Freeze::none || !o.init_from.empty() || !o.resume.empty(),
+         "--freeze: a new network is random and would stay so; name one with --init-from");
+  return true;
+}
+
+}  // namespace pal

@@ -1,0 +1,88 @@
+#include "experiments/recipe/train_options.h"
+
+#include <algorithm>
+
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+ModelConfig chosen_config(const TrainOptions& options) {
+  ModelConfig config = preset(options.arch);
+  if (options.flavour == Flavour::paper) apply_paper_flavour(config);
+  config.compute = options.compute.precision == "bf16" ? DType::bf16 : DType::f32;
+  config.dct_reported = options.dct_reported;
+  for (const auto& [name, value] : options.fields) set_field(config, name, value, "--" + name);
+  return config;
+}
+
+/// `validate`, with messages that begin with a field calling it by its option.
+void validate_options(const ModelConfig& config) {
+  try {
+    validate(config);
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    const bool option = !text.starts_with("classes") && !text.starts_with("channels");
+    fail(error.kind(), "{}{}", option ? "--" : "", text);
+  }
+}
+
+}  // namespace
+
+bool names_data(const TrainOptions& o) {
+  return o.synthetic || !o.data.dataset.empty() || !o.data.folder.empty();
+}
+
+DatasetSpec train_dataset(const TrainOptions& o) {
+  ModelConfig config = preset(o.arch);
+  if (o.image_size > 0) config.image_size = o.image_size;
+  if (!o.synthetic) return dataset_spec(o.data, config, "");
+  DatasetSpec spec;
+  // Enough pictures that no cache holds them all, few enough for any memory.
+  const int64_t pixels = config.image_size * config.image_size * config.channels;
+  const int64_t count = std::max<int64_t>(4 * o.batch_size, (int64_t{1} << 25) / pixels);
+  spec.name = fmt::format("synthetic:{}:{}:{}:{}", o.classes > 0 ? o.classes : config.classes,
+                          count, config.image_size, config.channels);
+  return spec;
+}
+
+std::string recorded_dataset(const TrainOptions& o) { return recorded_name(train_dataset(o)); }
+
+LoaderOptions loader_options(const TrainOptions& o) {
+  LoaderOptions loader;
+  loader.batch_size = o.batch_size;
+  loader.seed = o.seed;
+  loader.flip = o.flip;
+  loader.shift = o.shift;
+  loader.noise = o.noise;
+  loader.clamp = o.clamp;
+  loader.transform = evaluation_transform(o.data);
+  loader.transform.crop = CropKind::random_resized;
+  loader.transform.scale_min = o.crop_scale[0];
+  loader.transform.scale_max = o.crop_scale[1];
+  loader.transform.ratio_min = o.crop_ratio[0];
+  loader.transform.ratio_max = o.crop_ratio[1];
+  loader.transform.fast_decode = o.fast_decode;
+  return loader;
+}
+
+ModelConfig model_config(const TrainOptions& options, int64_t image_size, int64_t channels,
+                         int64_t classes) {
+  ModelConfig config = chosen_config(options);
+  config.image_size = image_size;
+  config.channels = channels;
+  config.classes = classes;
+  validate_options(config);
+  return config;
+}
+
+void check_model_options(const TrainOptions& options) {
+  ModelConfig config = chosen_config(options);
+  const int64_t unit = size_unit(config);
+  config.image_size =
+      options.image_size > 0 ? options.image_size : (config.image_size + unit - 1) / unit * unit;
+  config.classes = std::max<int64_t>(1, options.classes);
+  validate_options(config);
+}
+
+}  // namespace pal

@@ -1,0 +1,360 @@
+// What pal-train can be told of data, model and recipe.
+#include "experiments/recipe/train_table.h"
+
+#include <limits>
+
+#include "experiments/command_line/model_options.h"
+#include "experiments/recipe/process_table.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// Whether pictures are read from files; other sets are in memory, at their own size. True where the
+/// data are not there.
+bool reads_pictures(const TrainOptions& o) {
+  try {
+    return names_data(o) && is_encoded(train_dataset(o));
+  } catch (const Error&) {
+    return true;
+  }
+}
+
+void needs_pictures(Option& option, const TrainOptions& o) {
+  option.only("with pictures that are decoded", [&o] { return reads_pictures(o); });
+}
+
+void add_sets(OptionTable& table, TrainOptions& o) {
+  table.group("Data");
+  table.positional("DIR", o.data.folder,
+                   "Pictures: DIR/train/CLASS/*.jpg with DIR/val/, or class folders alone, tar "
+                   "shards or IDX files");
+  add_data_options(table, o.data);
+  for (const char* name : {"workers", "resize", "bad-images", "max-pixels", "exif"})
+    needs_pictures(table.at(name), o);
+  table.at("bad-images-max").only("with --bad-images skip", [&o] {
+    return reads_pictures(o) && o.data.bad_images == BadImages::skip;
+  });
+  table.text("dir", o.data.folder, "Where a set known by name lies; the same as the argument DIR")
+      .unit("DIR")
+      .path()
+      .on_resume(OnResume::keeps);
+  table.toggle("synthetic", o.synthetic,
+               "Generated pictures of the model's size: measures steps without data");
+  table.whole("classes", o.classes, "Classes of --synthetic")
+      .at_least(1)
+      .at_most(1'000'000)
+      .word("auto", 0)
+      .only("with --synthetic", [&o] { return o.synthetic; });
+  table
+      .whole("image-size", o.image_size,
+             "Side that pictures are cropped to; auto: the architecture's")
+      .unit("PIXELS")
+      .at_least(1)
+      .at_most(16384)
+      .word("auto", 0);
+  table.toggle("allow-data-change", o.allow_data_change, "Resume although the data differ")
+      .on_resume(OnResume::process);
+}
+
+void add_loading(OptionTable& table, TrainOptions& o) {
+  table.whole("batch-size", o.batch_size, "Images per step")
+      .letter('b')
+      .unit("IMAGES")
+      .at_least(1)
+      .by_architecture({{"ibinn-imagenet", "384"}, {"resnet50", "256"}})
+      .on_resume(OnResume::keeps)
+      .recorded();
+  table.toggle("flip", o.flip, "Mirror half of the images").on_resume(OnResume::changes).recorded();
+  table.whole("shift", o.shift, "Move images by up to so many pixels")
+      .unit("PIXELS")
+      .at_least(0)
+      .at_most(64)
+      .by_architecture(
+          {{"ibinn-imagenet", "0"}, {"ibinn-small", "0"}, {"resnet50", "0"}, {"resnet-small", "0"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+  table
+      .numbers("crop-scale", o.crop_scale, 2,
+               "Random crops of pictures: share of the area, smallest and largest")
+      .unit("FROM,TO")
+      .by_architecture({{"ibinn-small", "0.5,1"}, {"resnet-small", "0.5,1"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+  table
+      .numbers("crop-ratio", o.crop_ratio, 2,
+               "Random crops of pictures: width over height, smallest and largest")
+      .unit("FROM,TO")
+      .shown_default("3/4 to 4/3")
+      .on_resume(OnResume::changes)
+      .recorded();
+  table
+      .toggle("fast-decode", o.fast_decode,
+              "Let the JPEG decoder scale down: faster, but other values, so not for densities")
+      .by_architecture({{"resnet50", "true"}, {"resnet-small", "true"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.toggle("noise", o.noise, "Add uniform noise of one grey level (dequantisation)")
+      .by_architecture({{"resnet50", "false"}, {"resnet-small", "false"}})
+      .on_resume(OnResume::keeps)
+      .recorded();
+  table.toggle("clamp-noise", o.clamp, "Clamp to 1 after the noise, as the published code does")
+      .only("with --noise true", [&o] { return o.noise; })
+      .on_resume(OnResume::keeps)
+      .recorded();
+  table
+      .number("validation", o.validation,
+              "Training images held out to choose checkpoints: a count, a fraction below 1, or "
+              "auto: the set's own val part, or else 5,000 (10 % of small sets)")
+      .at_least(0)
+      .word("auto", 0)
+      .on_resume(OnResume::changes)
+      .recorded();
+  for (const char* name : {"crop-scale", "crop-ratio", "fast-decode"})
+    needs_pictures(table.at(name), o);
+  table.numbers("mean", o.mean, "Mean of each colour")
+      .at_least(0)
+      .at_most(1)
+      .shown_default("0.2860 for grey, else ImageNet's");
+  table.numbers("std", o.std, "Deviation of each colour")
+      .above(0)
+      .at_most(1)
+      .shown_default("0.3530 for grey, else ImageNet's");
+}
+
+void add_model(OptionTable& table, TrainOptions& o) {
+  table.group("Model");
+  std::vector<std::pair<std::string, std::string>> presets;
+  for (const std::string& name : preset_names()) presets.emplace_back(name, name);
+  table
+      .choice<std::string>("arch", o.arch, presets,
+                           "The network, and with it the defaults of its recipe")
+      .letter('a')
+      .unit("ARCH");
+  table
+      .choice<Flavour>("flavour", o.flavour,
+                       {{"reference", Flavour::reference}, {"paper", Flavour::paper}},
+                       "The published code, or the paper's text where it differs")
+      .families(Families::flows);
+  table
+      .choice<bool>("dct-log-det", o.dct_reported, {{"true", false}, {"reported", true}},
+                    "Log-determinant of the DCT: the true one, or that of the published losses")
+      .families(Families::flows);
+  add_field_options(table, o.fields, [&o] {
+    ModelConfig config = preset(o.arch);
+    if (o.flavour == Flavour::paper) apply_paper_flavour(config);
+    return config;
+  });
+}
+
+void add_schedule(OptionTable& table, TrainOptions& o) {
+  ScheduleSpec& schedule = o.schedule;
+  table
+      .choice<ScheduleKind>("sched", schedule.kind,
+                            {{"constant", ScheduleKind::constant},
+                             {"step", ScheduleKind::step},
+                             {"cosine", ScheduleKind::cosine},
+                             {"one-cycle", ScheduleKind::one_cycle},
+                             {"plateau", ScheduleKind::plateau}},
+                            "The rate over the run; step: /10 at --milestones; one-cycle: falls to "
+                            "0 from --decay-from on; plateau: /10 twice, then stop")
+      .by_architecture({{"ibinn-imagenet", "plateau"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.numbers("milestones", schedule.milestones, 0, "Fractions of the run at which step divides")
+      .unit("FRACTIONS")
+      .by_architecture({{"resnet50", "0.33333333,0.66666667"}})
+      .only("with --sched step", [&schedule] { return schedule.kind == ScheduleKind::step; })
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.number("decay-from", schedule.decay_from, "Fraction of the run from which one-cycle falls")
+      .at_least(0)
+      .below(1)
+      .only("with --sched one-cycle",
+            [&schedule] { return schedule.kind == ScheduleKind::one_cycle; })
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.whole("warmup-steps", schedule.warmup_steps, "Linear warm-up")
+      .unit("STEPS")
+      .at_least(0)
+      .on_resume(OnResume::changes)
+      .recorded();
+  table
+      .whole("patience", schedule.patience,
+             "Validations without improvement before plateau divides")
+      .at_least(0)
+      .only("with --sched plateau", [&schedule] { return schedule.kind == ScheduleKind::plateau; })
+      .on_resume(OnResume::changes)
+      .recorded();
+}
+
+void add_length(OptionTable& table, TrainOptions& o) {
+  table.number("epochs", o.epochs, "Length of the run and of its schedule")
+      .unit("EPOCHS")
+      .above(0)
+      // Three stages that plateau ends; so many epochs are a limit.
+      .by_architecture({{"ibinn-imagenet", "150"}, {"resnet50", "90"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.whole("max-steps", o.max_steps, "Stop after this step of the run; the schedule stays")
+      .unit("STEPS")
+      .at_least(0)
+      .word("none", 0)
+      .on_resume(OnResume::process);
+  table
+      .duration("max-time", o.max_time,
+                "Stop in time to validate and save within so many seconds (or 30m, 2h)")
+      .on_resume(OnResume::process);
+}
+
+void add_sgd(OptionTable& table, TrainOptions& o) {
+  table.number("lr", o.sgd.learning_rate, "Learning rate")
+      .at_least(0)
+      .by_architecture({{"ibinn-small", "0.01"}, {"resnet50", "0.1"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.number("lr-mu", o.lr_means, "Learning rate of the class means; lr: that of the network")
+      .at_least(0)
+      .word("lr", -1)
+      .families(Families::flows)
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.number("momentum", o.sgd.momentum, "Momentum")
+      .at_least(0)
+      .below(1)
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.number("wd", o.sgd.weight_decay, "Weight decay of the network")
+      .at_least(0)
+      .by_architecture({{"resnet50", "1e-4"}, {"resnet-small", "1e-4"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.number("clip-grad", o.sgd.clip_norm, "Largest gradient norm of the network")
+      .at_least(0)
+      .word("none", 0)
+      .by_architecture({{"resnet50", "none"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+}
+
+void add_recipe(OptionTable& table, TrainOptions& o) {
+  table.group("Recipe");
+  table
+      .number("beta", o.beta,
+              "Weight of the classes: L = (L_X + beta L_Y) / (1 + beta); 0: density alone, inf: a "
+              "plain classifier")
+      .at_least(0)
+      .word("inf", kInfinity)
+      .families(Families::flows)
+      .on_resume(OnResume::keeps)
+      .recorded();
+  add_length(table, o);
+  add_sgd(table, o);
+  add_schedule(table, o);
+  table.number("smoothing", o.smoothing, "Label smoothing")
+      .at_least(0)
+      .below(1)
+      .by_architecture({{"resnet50", "0"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.whole("burn-in", o.burn_in, "First steps, with the loss times 0.05")
+      .unit("STEPS")
+      .at_least(0)
+      .by_architecture({{"resnet50", "0"}, {"resnet-small", "0"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+  table
+      .toggle("data-init", o.data_init,
+              "Start with act norms fitted to pictures: centred channels of unit variance")
+      .families(Families::flows)
+      .recorded();
+  table
+      .choice<Freeze>("freeze", o.freeze, {{"none", Freeze::none}, {"network", Freeze::network}},
+                      "What stays as it is; network: the class means (a ResNet's linear layer) "
+                      "alone learn, for --init-from")
+      .on_resume(OnResume::changes)
+      .recorded();
+  table
+      .number("finetune-mu", o.finetune_epochs,
+              "Epochs at the end in which the class means (a ResNet's linear layer) alone learn")
+      .unit("EPOCHS")
+      .at_least(0)
+      .on_resume(OnResume::changes)
+      .only("without --freeze network", [&o] { return o.freeze == Freeze::none; })
+      .recorded();
+  table
+      .whole("recalibrate-bn", o.recalibrate,
+             "Batches to average batch-norm statistics over at the end; 0: none")
+      .only("without --freeze network", [&o] { return o.freeze == Freeze::none; })
+      .unit("BATCHES")
+      .at_least(0)
+      .by_architecture({{"ibinn-imagenet", "1000"}, {"resnet50", "0"}, {"resnet-small", "0"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+}
+
+void add_synonyms(OptionTable& table) {
+  for (const auto& [word, answer] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"learning-rate", "--lr"},
+           {"weight-decay", "--wd"},
+           {"num-workers", "--workers"},
+           {"model", "--arch"},
+           {"bs", "--batch-size"},
+           {"batch", "--batch-size"},
+           {"data", "the argument DIR, or --dataset"},
+           {"data-dir", "the argument DIR"},
+           {"data-path", "the argument DIR"},
+           {"epoch", "--epochs"},
+           {"steps", "--max-steps"},
+           {"scheduler", "--sched"},
+           {"lr-scheduler", "--sched"},
+           {"warmup", "--warmup-steps"},
+           {"warmup-epochs", "--warmup-steps"},
+           {"label-smoothing", "--smoothing"},
+           {"grad-clip", "--clip-grad"},
+           {"clip-grad-norm", "--clip-grad"},
+           {"img-size", "--image-size"},
+           {"size", "--image-size"},
+           {"hflip", "--flip"},
+           {"amp", "--precision bf16"},
+           {"gpu", "--device"},
+           {"output-dir", "--output"},
+           {"out", "--output"},
+           {"checkpoint", "--resume or --init-from"},
+           {"pretrained", "--init-from"},
+           {"finetune", "--init-from, perhaps with --freeze network"},
+           {"val-split", "--validation"},
+           {"eval-every", "--validate-every"},
+           {"print-freq", "--progress"},
+           {"log-file", "RUN/log.txt, which every run writes"},
+           {"list-archs", "--help: -a names them"},
+           {"V", "--version"}})
+    table.synonym(word, answer);
+}
+
+}  // namespace
+
+void add_train_options(OptionTable& table, TrainOptions& options) {
+  add_synonyms(table);
+  add_sets(table, options);
+  add_loading(table, options);
+  add_model(table, options);
+  add_recipe(table, options);
+  add_memory_options(table, options);
+  add_process_options(table, options);
+}
+
+void finish_train_options(OptionTable& table, TrainOptions& o) {
+  table.apply_architecture(o.arch);
+  o.sgd.learning_rate_means = o.lr_means >= 0.0 ? o.lr_means : o.sgd.learning_rate;
+  table.check_effects(preset(o.arch).family == ModelFamily::flow);
+  // The images' size is not known yet; the loader checks it.
+  TransformSpec transform = loader_options(o).transform;
+  transform.size = 1;
+  check_transform(transform);
+  check_model_options(o);
+}
+
+}  // namespace pal

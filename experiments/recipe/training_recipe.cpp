@@ -1,0 +1,64 @@
+#include "experiments/recipe/training_recipe.h"
+
+#include "runtime/error.h"
+#include "runtime/json.h"
+
+namespace pal {
+namespace {
+
+/// A JSON value as one would type it after the flag.
+std::string text_of(const nlohmann::ordered_json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_array()) return json_text(value);
+  std::string text;
+  for (const auto& entry : value) text += (text.empty() ? "" : ",") + text_of(entry);
+  return text;
+}
+
+}  // namespace
+
+std::string recipe_json(const OptionTable& table, const TrainOptions& options) {
+  nlohmann::ordered_json recipe = {{"dataset", recorded_dataset(options)}};
+  for (const Option& option : table.options())
+    if (option.is_recorded()) recipe[option.name()] = parse_ordered_json(option.literal());
+  return json_text(recipe);
+}
+
+std::unique_ptr<RecordedOptions> recorded_options(const std::string& json,
+                                                  const std::string& path) {
+  auto recorded = std::make_unique<RecordedOptions>();
+  add_train_options(recorded->table, recorded->options);
+  const auto recipe = parse_ordered_json(json);
+  if (!recipe.is_object())
+    fail(ErrorKind::data, "{}: the metadata entry recipe is no JSON object", path);
+  for (const auto& [key, value] : recipe.items()) {
+    if (key == "dataset" && value.is_string()) {
+      recorded->options.data.dataset = value.get<std::string>();
+      continue;
+    }
+    Option* const option = recorded->table.find(key);
+    if (option == nullptr || !option->is_recorded()) continue;
+    try {
+      option->set(text_of(value), Origin::run, key);
+    } catch (const Error& error) {
+      fail(ErrorKind::data, "{}: the metadata entry recipe: {}", path, error.what());
+    }
+  }
+  return recorded;
+}
+
+TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& path) {
+  TrainingRecipe recipe;
+  const auto entry = checkpoint.metadata.find("recipe");
+  if (entry == checkpoint.metadata.end()) return recipe;
+  const auto recorded = recorded_options(entry->second, path);
+  const TrainOptions& options = recorded->options;
+  recipe.dataset = options.data.dataset;
+  recipe.beta = options.beta;
+  recipe.smoothing = options.smoothing;
+  recipe.validation = options.validation;
+  recipe.loader = loader_options(options);
+  return recipe;
+}
+
+}  // namespace pal

@@ -1,0 +1,36 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "data/batches/batches.h"
+#include "experiments/recipe/train_table.h"
+#include "layers/checkpoint/checkpoint.h"
+
+namespace pal {
+
+/// What a checkpoint records of the run that made it, as far as evaluation needs it.
+struct TrainingRecipe {
+  std::string dataset;      ///< a known set, kRecordedFolder, or empty
+  double beta = 1.0;        ///< 0 to infinity
+  double smoothing = 0.05;  ///< of the labels
+  double validation = 0.0;  ///< share or number of held-out images; see `split_validation`
+  LoaderOptions loader;     ///< of training
+};
+
+/// Options by the table that knows them, with the values that a checkpoint records.
+struct RecordedOptions {
+  TrainOptions options;
+  OptionTable table{"pal-train", ""};
+};
+
+/// The options that decide a run's numbers, as the JSON that checkpoints record.
+std::string recipe_json(const OptionTable& table, const TrainOptions& options);
+
+/// Reads such a JSON; options that it lacks keep their defaults. Throws data, naming `path`, for
+/// text of another form or values that an option refuses.
+std::unique_ptr<RecordedOptions> recorded_options(const std::string& json, const std::string& path);
+
+/// The recipe that a checkpoint records; defaults where it has none. Throws as `recorded_options`.
+TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& path);
+
+}  // namespace pal

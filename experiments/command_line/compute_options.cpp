@@ -34,7 +34,13 @@ Device apply_compute_options(const ComputeOptions& o) {
   expect(precision.empty() || precision == "fp32" || precision == "tf32" || precision == "bf16",
          "--precision: expected fp32, tf32 or bf16, got '{}'", precision);
   if (o.threads > 0) set_thread_count(o.threads);
-  const Device device = parse_device(o.device);
+  Device device;
+  try {
+    device = parse_device(o.device);
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    fail(error.kind(), "{}{}", text.starts_with("device:") ? "--" : "", text);
+  }
   if (device.is_cpu()) {
     if (precision == "tf32")
       fail(ErrorKind::usage, "--precision: tf32 needs a GPU; use fp32 or bf16");

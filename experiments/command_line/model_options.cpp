@@ -51,6 +51,12 @@ std::vector<std::pair<std::string, std::string>> preset_values(const std::string
   return values;
 }
 
+std::string mixing_of(const std::function<ModelConfig()>& base,
+                      const std::map<std::string, std::string>& fields) {
+  const auto given = fields.find("mixing");
+  return given != fields.end() ? given->second : field_text(base(), "mixing");
+}
+
 }  // namespace
 
 void add_field_options(OptionTable& table, std::map<std::string, std::string>& fields,
@@ -75,6 +81,9 @@ void add_field_options(OptionTable& table, std::map<std::string, std::string>& f
         .architecture_note(preset_values(name, info))
         .families(info.flow ? Families::flows : Families::all);
     if (info.above) table.at(name).above(info.least);
+    if (name == "reflections")
+      table.at(name).only("with --mixing householder",
+                          [base, &fields] { return mixing_of(base, fields) == "householder"; });
   }
 }
 

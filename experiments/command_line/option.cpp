@@ -176,13 +176,14 @@ std::string Option::expectation() const {
   }
   const char* what = kind_ == OptionKind::whole    ? "a whole number"
                      : kind_ == OptionKind::number ? "a number"
-                                                   : "numbers with commas between them";
+                                                   : "numbers";
+  const char* const commas = kind_ == OptionKind::numbers ? ", with commas between them" : "";
   const std::string range = range_text();
-  if (range.empty()) return what;
-  if (range.starts_with("at ")) return fmt::format("{} of {}", what, range);
-  if (range.starts_with("above") || range.starts_with("below"))
-    return fmt::format("{} {}", what, range);
-  return fmt::format("{}{}{}", what, std::isfinite(least_) ? " from " : ", or ", range);
+  if (range.empty()) return fmt::format("{}{}", what, commas);
+  const char* joint = std::isfinite(least_) ? " from " : ", or ";
+  if (range.starts_with("at ")) joint = " of ";
+  if (range.starts_with("above") || range.starts_with("below")) joint = " ";
+  return fmt::format("{}{}{}{}", what, joint, range, commas);
 }
 
 std::string Option::default_text() const {
@@ -224,8 +225,15 @@ void Option::check_number(const std::string& text) const {
     fail(ErrorKind::usage, "expected {}, got '{}'", expectation(), text);
 }
 
+void Option::claim(Origin origin) {
+  if (origin_ == Origin::standard) standard_ = text();
+  origin_ = std::max(origin_, origin);
+}
+
 void Option::set(const std::string& text, Origin origin, const std::string& where) {
   if (origin < origin_) return;
+  if (text.empty())
+    fail(ErrorKind::usage, "{}: expected {}, got ''", where, expectation());
   if (origin_ == Origin::standard) standard_ = this->text();
   try {
     // What a word stands for need not lie in the range of the numbers, and may be written out.

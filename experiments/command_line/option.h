@@ -114,6 +114,8 @@ class Option {
   /// Sets the value unless a stronger source has done so. Throws usage "WHERE: expected ..., got
   /// '...'" for a text that does not fit.
   void set(const std::string& text, Origin origin, const std::string& where);
+  /// Keeps the value as it is from sources weaker than `origin`.
+  void claim(Origin origin);
   /// The value as `set` takes it.
   std::string text() const;
   /// The value as TOML and JSON have it: numbers, true and false bare, lists in brackets, all else

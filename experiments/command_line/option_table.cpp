@@ -213,13 +213,12 @@ bool OptionTable::has_effect(const Option& option, bool flow) {
 
 void OptionTable::check_effects(bool flow) const {
   for (const Option& option : options_) {
-    if (!option.is_given() || has_effect(option, flow)) continue;
-    if (!option.applies()) {
-      log_warning("{}: has an effect only {}", option.flag(), option.when());
-      continue;
-    }
-    fail(ErrorKind::usage, "{}: is an option of {}; leave it out, or choose another --arch",
-         option.flag(), flow ? "ResNets, and this is a flow" : "flows, and this is a ResNet");
+    if (!option.is_given()) continue;
+    const Families other = flow ? Families::resnets : Families::flows;
+    expect(option.families() != other,
+           "{}: is an option of {}; leave it out, or choose another --arch", option.flag(),
+           flow ? "ResNets, and this is a flow" : "flows, and this is a ResNet");
+    if (!option.applies()) log_warning("{}: has an effect only {}", option.flag(), option.when());
   }
 }
 

@@ -34,6 +34,12 @@ toml::table parse_toml(const std::string& path) {
   }
 }
 
+/// Whether programs write the option into files: also without effect, if someone has given it.
+bool is_written(const Option& option, bool flow) {
+  const bool effect = OptionTable::has_effect(option, flow) || option.origin() >= Origin::run;
+  return option.is_saved() && effect && !option.text().empty();
+}
+
 /// Whether a file may hold the option.
 bool is_key(const Option& option) {
   return option.group() != kAboutGroup && option.name() != "config";
@@ -82,8 +88,7 @@ std::string effective_config(const OptionTable& table, bool flow) {
   std::string text;
   std::string group;
   for (const Option& option : table.options()) {
-    if (!option.is_saved() || !OptionTable::has_effect(option, flow)) continue;
-    if (option.text().empty()) continue;
+    if (!is_written(option, flow)) continue;
     if (option.group() != group)
       text += fmt::format("{}# {}\n", text.empty() ? "" : "\n", option.group());
     group = option.group();
@@ -99,8 +104,7 @@ std::string effective_config(const OptionTable& table, bool flow) {
 std::string options_json(const OptionTable& table, bool flow) {
   nlohmann::ordered_json json;
   for (const Option& option : table.options())
-    if (option.is_saved() && OptionTable::has_effect(option, flow) && !option.text().empty())
-      json[option.name()] = parse_ordered_json(option.saved_literal());
+    if (is_written(option, flow)) json[option.name()] = parse_ordered_json(option.saved_literal());
   return json_text(json);
 }
 

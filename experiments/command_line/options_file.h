@@ -16,7 +16,8 @@ void apply_config_file(OptionTable& table, const std::string& path, Origin origi
 /// The values that such a file names, as one would type them. Throws usage if it is no TOML.
 std::map<std::string, std::string> config_values(const std::string& path);
 
-/// The options with an effect on a network of this kind (a flow, or a ResNet) and their values as a
+/// The options with an effect on a network of this kind (a flow, or a ResNet), and those that were
+/// given without having one, with their values as a
 /// TOML file, by group, each with its help as a comment.
 std::string effective_config(const OptionTable& table, bool flow);
 

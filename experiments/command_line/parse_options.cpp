@@ -63,11 +63,11 @@ std::vector<std::string> joined(const OptionTable& table, int argc, const char* 
     if (word == bare) fail(ErrorKind::usage, "{}: unknown option; use {}", flag, answer);
   if (bare.size() == 1 && option_of(table, "-" + bare) != nullptr)
     fail(ErrorKind::usage, "{}: unknown option; use -{}", flag, bare);
-  std::vector<std::string> known = {"--help", "--version", "--completion", "--man"};
-  for (const Option& option : table.options()) known.push_back(option.flag());
-  const std::string nearest = bare.size() > 1 ? nearest_name("--" + bare, known) : std::string();
+  std::vector<std::string> known;
+  for (const Option& option : table.options()) known.push_back(option.name());
+  const std::string nearest = bare.size() > 1 ? nearest_name(bare, known) : std::string();
   if (nearest.empty()) fail(ErrorKind::usage, "{}: unknown option; see --help", flag);
-  fail(ErrorKind::usage, "{}: unknown option; did you mean {}?", flag, nearest);
+  fail(ErrorKind::usage, "{}: unknown option; did you mean --{}?", flag, nearest);
 }
 
 /// What the command line said of each option, in the library's terms.
@@ -193,8 +193,13 @@ void add_questions(OptionTable& table, bool program, bool& ignored, std::string&
   table.toggle("help", ignored, "Print this").letter('h').unsaved();
   if (!program) return;
   table.toggle("version", ignored, "Print the version").unsaved();
-  table.toggle("man", ignored, "Print a manual page: pal-train --man | man -l -").unsaved();
-  table.text("completion", shell, "Print shell completion: source <(pal-train --completion bash)")
+  table
+      .toggle("man", ignored,
+              fmt::format("Print a manual page: {} --man | man -l -", table.program()))
+      .unsaved();
+  table
+      .text("completion", shell,
+            fmt::format("Print shell completion: source <({} --completion bash)", table.program()))
       .unit("bash")
       .unsaved();
 }

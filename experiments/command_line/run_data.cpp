@@ -27,7 +27,7 @@ bool is_folder_name(const RunData& data) {
 
 std::optional<RunData> run_data(const std::string& checkpoint) {
   std::error_code failed;
-  const fs::path folder = fs::absolute(checkpoint, failed).parent_path();
+  const fs::path folder = fs::absolute(checkpoint, failed).lexically_normal().parent_path();
   const fs::path config = folder.parent_path() / "config.toml";
   if (failed || folder.filename() != "checkpoints" || !fs::is_regular_file(config, failed))
     return std::nullopt;

@@ -2,10 +2,35 @@
 
 #include <filesystem>
 
+#include "experiments/command_line/output_file.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
+#include "runtime/text.h"
 
 namespace pal {
+
+namespace {
+
+/// Refuses the first argument that is not there, with a name beside it that may be meant.
+void expect_files(const std::vector<std::string>& paths) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  for (const std::string& path : paths) {
+    if (fs::exists(path, ignored)) continue;
+    const fs::path folder = fs::path(path).parent_path();
+    std::vector<std::string> beside;
+    for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, ignored))
+      beside.push_back(entry.path().filename().string());
+    const std::string nearest = nearest_name(fs::path(path).filename().string(), beside);
+    fail(ErrorKind::data,
+         "{}: no such file or folder; expected checkpoints, run folders, and "
+         "perhaps the folder of the data{}",
+         path,
+         nearest.empty() ? "" : fmt::format("; did you mean {}?", (folder / nearest).string()));
+  }
+}
+
+}  // namespace
 
 void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
   table.positionals(
@@ -68,9 +93,18 @@ void finish_evaluate_options(EvaluateOptions& o) {
                                    {"--summary", o.summary}})
     expect(file.empty() || o.checkpoints.size() == 1, "{}: one checkpoint at a time, got {}", flag,
            o.checkpoints.size());
+  check_output_file("--save-outputs", o.outputs);
+  check_output_file("--save-latents", o.latents);
+  check_output_file("--summary", o.summary);
+  expect(o.ood_folder.empty() || !o.ood.empty(), "--ood-folder: goes with --ood");
   expect(o.latents.empty() || o.crops == 1,
          "--save-latents: a vector for each image, not for each of {} crops", o.crops);
-  for (std::string& path : o.checkpoints) path = checkpoint_of(path);
+  expect_files(o.checkpoints);
+  for (std::string& path : o.checkpoints) {
+    path = checkpoint_of(path);
+    // A broken one is better found before the first is evaluated.
+    if (o.checkpoints.size() > 1) load_metadata(path);
+  }
 }
 
 }  // namespace pal

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "experiments/command_line/options_file.h"
+#include "experiments/command_line/output_file.h"
 #include "experiments/command_line/program.h"
 #include "experiments/recipe/train_command.h"
 #include "experiments/recipe/training_recipe.h"
@@ -73,6 +74,7 @@ int train(OptionTable& table, const TrainOptions& options, const std::string& co
     print_plan(setup, table);
     return 0;
   }
+  check_output_file("--trace", options.trace);
   Output output(options);
   try {
     TrainSetup setup(options, recipe_json(table, options));

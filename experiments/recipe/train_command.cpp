@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "experiments/command_line/options_file.h"
 #include "experiments/command_line/parse_options.h"
@@ -33,9 +34,20 @@ void claim_data(OptionTable& table, TrainOptions& o) {
   if (!named && !o.synthetic) return;
   settle_data(o.data);
   for (const char* name : {"dataset", "dir", "synthetic"}) {
-    Option& option = table.at(name);
-    option.set(option.text(), Origin::command, option.flag());
+    table.at(name).claim(Origin::command);
   }
+}
+
+/// The run whose folder, checkpoints or one of its checkpoints a path names, as seen from here if it
+/// lies below.
+fs::path run_of(const std::string& given, bool folder) {
+  fs::path path = fs::absolute(given).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  fs::path run = folder ? path : path.parent_path();
+  if (run.filename() == "checkpoints") run = run.parent_path();
+  std::error_code ignored;
+  const fs::path nearby = run.lexically_relative(fs::current_path(ignored));
+  return nearby.empty() || nearby.string().starts_with("..") ? run : nearby;
 }
 
 /// The folder of the run that is resumed, which becomes the output unless another one is named; a
@@ -49,14 +61,13 @@ fs::path resumed_run(const OptionTable& table, TrainOptions& o) {
       o.output = beside.empty() ? "." : beside.string();
     return o.output;
   }
-  fs::path run = fs::path(o.resume).lexically_normal();
-  if (!run.has_filename()) run = run.parent_path();
-  const bool folder = is_folder(run);
-  if (!folder) run = run.has_parent_path() ? run.parent_path() : ".";
-  if (run.filename() == "checkpoints") run = run.parent_path().empty() ? "." : run.parent_path();
+  std::error_code ignored;
+  if (!fs::exists(o.resume, ignored))
+    fail(ErrorKind::data, "--resume: {}: no such run or checkpoint", o.resume);
+  const bool folder = is_folder(o.resume);
+  const fs::path run = run_of(o.resume, folder);
   if (free) o.output = run.string();
   if (!folder) return run;
-  std::error_code ignored;
   if (free || fs::equivalent(run, o.output, ignored)) {
     o.resume = "auto";
     return run;
@@ -79,14 +90,21 @@ void read_files(OptionTable& table, const TrainOptions& o, const fs::path& run) 
       log_warning("--arch: {} is of {}; what else it says of network and recipe holds for {} too",
                   o.config_file, arch, o.arch);
   }
-  if (resumes) apply_config_file(table, own.string(), Origin::run);
+  if (!resumes) return;
+  apply_config_file(table, own.string(), Origin::run);
+  std::map<std::string, std::string> before = config_values(own.string());
+  for (const char* limit : {"max-steps", "max-time"})
+    if (const std::string& value = before[limit]; !value.empty() && value != "none" && value != "0")
+      log_info("--{} {} of the process before does not hold any more", limit, value);
 }
 
 void expect_data(const TrainOptions& o) {
   if (names_data(o) || o.print_config) return;
+  expect(o.resume.empty() || !is_run(o.output),
+         "--resume: {} has no config.toml that names the data; name the folder or --dataset",
+         o.output);
   expect(o.resume.empty(),
-         "--resume: nothing to go on with: {} has neither a configuration nor checkpoints, and no "
-         "data are named",
+         "--resume: nothing to go on with: no run in {}, and no data are named to begin one",
          o.output);
   fail(ErrorKind::usage,
        "DIR: no data; for example: pal-train photos -a ibinn-small -o run   or: pal-train "
@@ -97,7 +115,8 @@ void expect_data(const TrainOptions& o) {
 /// unless the options say otherwise; of another architecture than the one that is asked for, the
 /// inputs alone.
 void inherit_network(OptionTable& table, TrainOptions& o) {
-  const std::string path = checkpoint_of(o.init_from);
+  o.init_from = checkpoint_of(o.init_from);
+  const std::string& path = o.init_from;
   const Checkpoint checkpoint = load_metadata(path);
   const ModelConfig config = checkpoint_config(checkpoint, path);
   const auto inherit = [&](const std::string& name, const std::string& text) {
@@ -122,11 +141,13 @@ void inherit_network(OptionTable& table, TrainOptions& o) {
 
 bool read_train_options(OptionTable& table, TrainOptions& o, int argc, const char* const* argv) {
   if (parse_command_line(table, argc, argv).answered) return false;
+  set_log_level(o.quiet ? LogLevel::quiet : LogLevel::normal);
   const bool both = !o.resume.empty() && !o.init_from.empty();
   expect(!both, "--init-from: does not go with --resume, which has its weights from the run");
   claim_data(table, o);
   read_files(table, o, resumed_run(table, o));
   if (!o.resume.empty()) o.init_from.clear();
+  while (o.output.size() > 1 && o.output.ends_with('/')) o.output.pop_back();
   settle_data(o.data);
   expect(!o.synthetic || o.data.dataset.empty(), "--synthetic: goes with no other data");
   expect_data(o);

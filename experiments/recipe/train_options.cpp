@@ -16,18 +16,19 @@ ModelConfig chosen_config(const TrainOptions& options) {
   return config;
 }
 
-/// `validate`, with messages that begin with a field calling it by its option.
-void validate_options(const ModelConfig& config) {
+}  // namespace
+
+void with_dashes(const std::function<void()>& check) {
   try {
-    validate(config);
+    check();
   } catch (const Error& error) {
-    const std::string text = error.what();
+    std::string text = error.what();
+    if (text.starts_with("blocks, strides, widths"))
+      text = "blocks, --strides, --widths" + text.substr(23);
     const bool option = !text.starts_with("classes") && !text.starts_with("channels");
     fail(error.kind(), "{}{}", option ? "--" : "", text);
   }
 }
-
-}  // namespace
 
 bool names_data(const TrainOptions& o) {
   return o.synthetic || !o.data.dataset.empty() || !o.data.folder.empty();
@@ -72,7 +73,7 @@ ModelConfig model_config(const TrainOptions& options, int64_t image_size, int64_
   config.image_size = image_size;
   config.channels = channels;
   config.classes = classes;
-  validate_options(config);
+  with_dashes([&] { validate(config); });
   return config;
 }
 
@@ -82,7 +83,7 @@ void check_model_options(const TrainOptions& options) {
   config.image_size =
       options.image_size > 0 ? options.image_size : (config.image_size + unit - 1) / unit * unit;
   config.classes = std::max<int64_t>(1, options.classes);
-  validate_options(config);
+  with_dashes([&] { validate(config); });
 }
 
 }  // namespace pal

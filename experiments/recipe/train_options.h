@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -105,6 +106,9 @@ LoaderOptions loader_options(const TrainOptions& options);
 /// naming the option of a field that does not fit.
 ModelConfig model_config(const TrainOptions& options, int64_t image_size, int64_t channels,
                          int64_t classes);
+
+/// Runs a check whose messages begin with the name of an option, without its dashes, and adds them.
+void with_dashes(const std::function<void()>& check);
 
 /// Checks the model's options before the data are known. Throws as `model_config`.
 void check_model_options(const TrainOptions& options);

@@ -54,6 +54,8 @@ void add_sets(OptionTable& table, TrainOptions& o) {
       .unit("PIXELS")
       .at_least(1)
       .at_most(16384)
+      .only("with pictures that are decoded, or --synthetic",
+            [&o] { return o.synthetic || reads_pictures(o); })
       .word("auto", 0);
   table.toggle("allow-data-change", o.allow_data_change, "Resume although the data differ")
       .on_resume(OnResume::process);
@@ -164,6 +166,8 @@ void add_schedule(OptionTable& table, TrainOptions& o) {
       .on_resume(OnResume::changes)
       .recorded();
   table.numbers("milestones", schedule.milestones, 0, "Fractions of the run at which step divides")
+      .above(0)
+      .below(1)
       .unit("FRACTIONS")
       .by_architecture({{"resnet50", "0.33333333,0.66666667"}})
       .only("with --sched step", [&schedule] { return schedule.kind == ScheduleKind::step; })
@@ -329,6 +333,8 @@ void add_synonyms(OptionTable& table) {
            {"eval-every", "--validate-every"},
            {"print-freq", "--progress"},
            {"log-file", "RUN/log.txt, which every run writes"},
+           {"optimizer", "SGD, with --lr, --momentum and --wd"},
+           {"opt", "SGD, with --lr, --momentum and --wd"},
            {"list-archs", "--help: -a names them"},
            {"V", "--version"}})
     table.synonym(word, answer);
@@ -353,7 +359,7 @@ void finish_train_options(OptionTable& table, TrainOptions& o) {
   // The images' size is not known yet; the loader checks it.
   TransformSpec transform = loader_options(o).transform;
   transform.size = 1;
-  check_transform(transform);
+  with_dashes([&] { check_transform(transform); });
   check_model_options(o);
 }
 

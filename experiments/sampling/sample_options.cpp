@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "experiments/command_line/output_file.h"
 #include "runtime/error.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -30,16 +32,10 @@ void check_output(const std::string& output) {
   if (!path.has_filename() || fs::is_directory(path, ignored))
     fail(ErrorKind::usage, "-o: {} is a folder; name a PNG file in it, such as {}", output,
          (path / "samples.png").string());
-  std::string suffix = path.extension().string();
-  std::ranges::transform(suffix, suffix.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (suffix != ".png")
+  if (lower_case(path.extension().string()) != ".png")
     fail(ErrorKind::usage, "-o: {}: pictures are written as PNG; name the file {}", output,
          fs::path(path).replace_extension(".png").string());
-  const fs::path folder = path.parent_path();
-  if (!folder.empty() && !fs::is_directory(folder, ignored))
-    fail(ErrorKind::environment, "-o: {}: there is no folder {}; make it first", output,
-         folder.string());
+  check_output_file("-o", output);
 }
 
 SampleKind kind_of(const SampleOptions& o) {

@@ -39,8 +39,9 @@ EvaluationResult BestModel::evaluate(std::vector<int64_t> images) {
   spec.bad_images = setup_.data.validation_log();
   spec.stop = [this] { return signal_.caught() != 0; };
   const auto start = std::chrono::steady_clock::now();
-  EvaluationResult result =
-      evaluate_model(*setup_.model, setup_.data.input(), setup_.data.validation_set(), spec);
+  EvaluationResult result = readable([&] {
+    return evaluate_model(*setup_.model, setup_.data.input(), setup_.data.validation_set(), spec);
+  });
   if (spec.indices.size() == setup_.data.validation_images().size())
     seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
@@ -85,6 +86,7 @@ bool BestModel::note(const EvaluationResult& evaluated, double seconds, const st
 
 void BestModel::validate(double seconds) {
   const EvaluationResult evaluated = evaluate(setup_.data.validation_images());
+  state_.validation_due = false;
   if (note(evaluated, seconds, "")) choose(evaluated.summary);
 }
 

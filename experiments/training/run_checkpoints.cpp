@@ -23,6 +23,7 @@ std::map<std::string, std::string> extra_metadata(const TrainSetup& setup, const
       {"trainer", run_state_json(state)},
       {"threads", std::to_string(thread_count())},
       {"data_fingerprint", setup.data.fingerprint_text()}};
+  if (state.averaged) metadata["statistics"] = "averaged";
   if (state.last_validation.step >= 0)
     metadata["validation"] = validation_json(state.last_validation);
   // Measured choices decide bits, so a resumed run repeats them.
@@ -41,6 +42,10 @@ bool RunCheckpoints::resume() {
     path = *found;
   }
   const Checkpoint checkpoint = load_checkpoint(path);
+  expect(checkpoint.metadata.find("statistics") == checkpoint.metadata.end(),
+         "--resume: {}: its batch-norm statistics were averaged anew for evaluation, so a run does "
+         "not go on from there; use --resume auto, or begin from its weights with --init-from",
+         path);
   const ResumeChanges changes = check_resume(setup_, checkpoint, path);
   load_state(checkpoint, path, *setup_.model, &setup_.sgd->momentum());
   const auto choices = checkpoint.metadata.find("convolution_choices");
@@ -50,6 +55,7 @@ bool RunCheckpoints::resume() {
   read_run_state(checkpoint.metadata.at("trainer"), path, state_);
   if (changes.validation) state_.has_best = false;
   adopt_last_best();
+  from_ = path;
   log_info("resumed at step {} from {}", state_.progress.step, path);
   return true;
 }
@@ -74,8 +80,25 @@ void RunCheckpoints::adopt_last_best() {
   if (setup_.model->has_density()) adopt("best-nll", &ValidationRecord::loss_x, state_.best_loss_x);
 }
 
-void RunCheckpoints::rewind() {
-  rewind_metrics(folder_.file("metrics.jsonl"), state_.progress.step);
+void RunCheckpoints::move_in() {
+  namespace fs = std::filesystem;
+  const fs::path source = fs::absolute(from_).parent_path();
+  std::error_code ignored;
+  if (fs::equivalent(source, folder_.checkpoints(), ignored)) return;
+  const fs::path metrics = source.parent_path() / "metrics.jsonl";
+  if (fs::exists(metrics, ignored))
+    fs::copy_file(metrics, folder_.file("metrics.jsonl"), fs::copy_options::overwrite_existing);
+  for (const char* name : {"best-ce", "best-nll"})
+    if (const fs::path file = source / (std::string(name) + ".safetensors");
+        state_.has_best && fs::exists(file, ignored))
+      fs::copy_file(file, path_of(name), fs::copy_options::overwrite_existing);
+  save_step();
+}
+
+void RunCheckpoints::rewind(bool was_complete) {
+  const int64_t rows = rewind_metrics(folder_.file("metrics.jsonl"), state_.progress.step,
+                                      was_complete && !state_.finished(setup_));
+  if (rows > 1) log_info("{} rows of later steps were taken out of metrics.jsonl", rows);
   if (!state_.has_best) return;
   const char* const name = setup_.best_by_density() ? "best-nll" : "best-ce";
   if (has(name)) link_best(name);

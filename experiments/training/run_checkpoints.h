@@ -17,9 +17,13 @@ class RunCheckpoints {
   /// Goes on from the checkpoint that the options name; with `auto` from the newest of the folder.
   /// Returns whether there is one. Throws as `check_resume`.
   bool resume();
+  /// For a run that goes on in another folder: brings its metrics, its best checkpoints and the one
+  /// resumed at. Does nothing in its own.
+  void move_in();
   /// Makes the folder what it was after the step that was resumed at: cuts metrics.jsonl back and
-  /// points `best` to the best checkpoint up to there.
-  void rewind();
+  /// points `best` to the best checkpoint up to there. `was_complete`: the validation at the end
+  /// stays, as the run becomes longer.
+  void rewind(bool was_complete);
   /// Writes checkpoints/`name`.safetensors. Throws numerics if the weights are not finite: the
   /// checkpoint before a failure must stay the newest.
   void save(const std::string& name);
@@ -41,6 +45,7 @@ class RunCheckpoints {
   TrainSetup& setup_;
   RunState& state_;
   const RunFolder& folder_;
+  std::string from_;  // the checkpoint resumed at
 };
 
 }  // namespace pal

@@ -30,6 +30,8 @@ struct RunState {
   ValidationRecord last_validation;
   /// A stop came before the validation that is due at this step.
   bool validation_due = false;
+  /// The batch-norm statistics are those of the end, for evaluation. Not part of what is resumed.
+  bool averaged = false;
 
   bool finetuning() const { return finetune_from >= 0; }
   /// Whether the phase that trains the whole network is over: all steps taken, or the plateau rule

@@ -77,7 +77,10 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
   input_.class_names = info.class_names;
   warn_of_lost_colour(*train_);
 
-  ValidationSplit split = split_training(spec, info, options.validation, options.seed);
+  ValidationSplit split;
+  with_dashes([&] { split = split_training(spec, info, options.validation, options.seed); });
+  expect(options.shift <= info.height, "--shift: {} pixels are more than the images' {}",
+         options.shift, info.height);
   validation_images_ = std::move(split.validation);
   if (validation_images_.empty()) {
     spec.shard_classes = info.class_names;

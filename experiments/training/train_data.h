@@ -7,6 +7,7 @@
 #include "data/sets/dataset.h"
 #include "experiments/recipe/train_options.h"
 #include "layers/models/model_io.h"
+#include "runtime/error.h"
 
 namespace pal {
 
@@ -14,6 +15,19 @@ namespace pal {
 /// a clause for messages.
 std::string class_difference(const std::vector<std::string>& before,
                              const std::vector<std::string>& now);
+
+/// What `body` returns, which reads pictures; an error about one of them says what can be done.
+template <typename Body>
+auto readable(Body&& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::data || std::string(error.what()).ends_with("check")) throw;
+    fail(ErrorKind::data,
+         "{}; --bad-images skip leaves such pictures out, pal-data check lists them all",
+         error.what());
+  }
+}
 
 /// The images of a training run: those that train and those that choose checkpoints, which are the
 /// set's own validation part or are held out of the training images

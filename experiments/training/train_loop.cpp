@@ -53,7 +53,8 @@ int64_t TrainLoop::checkpoint_period() const {
 
 StepInput TrainLoop::step_input(int64_t step) {
   const int64_t epoch_steps = setup_.steps_per_epoch();
-  const Batch batch = setup_.data.training().batch(step / epoch_steps, step % epoch_steps);
+  const Batch batch = readable(
+      [&] { return setup_.data.training().batch(step / epoch_steps, step % epoch_steps); });
   StepInput input;
   input.images = batch.images;
   input.labels = batch.labels;
@@ -157,9 +158,9 @@ std::string TrainLoop::advice() const {
                        taken);
   text += fmt::format("lower --lr ({})", options_.sgd.learning_rate);
   if (options_.sgd.clip_norm == 0.0 || options_.sgd.clip_norm > 1.0)
-    text += fmt::format(" or --clip-grad ({})", options_.sgd.clip_norm == 0.0
-                                                    ? std::string("none")
-                                                    : fmt::format("{}", options_.sgd.clip_norm));
+    text += options_.sgd.clip_norm == 0.0
+                ? ", set --clip-grad"
+                : fmt::format(" or --clip-grad ({})", options_.sgd.clip_norm);
   if (setup_.flow != nullptr) text += fmt::format(" or --clamp ({})", setup_.model->config().clamp);
   if (saved_step_ > 0) text += fmt::format("; the newest checkpoint is step-{}", saved_step_);
   return text;
@@ -194,7 +195,6 @@ void TrainLoop::end_step(Time launched_at) {
 void TrainLoop::validate() {
   state_.validation_due = true;
   best_.validate(elapsed());
-  state_.validation_due = false;
 }
 
 void TrainLoop::save_step() {
@@ -271,8 +271,12 @@ void TrainLoop::finish(StopReason reason) {
     log_info("averaging the batch-norm statistics over {} batches", options_.recalibrate);
     reaverage_batch_norm(*setup_.model, setup_.data.training(), options_.recalibrate,
                          [this] { return signal_.caught() != 0; });
+    state_.averaged = true;
   }
   const bool better = best_.validate_end(elapsed(), name, reason == StopReason::complete);
+  if (const int64_t bad = setup_.data.bad_images(); bad > 0)
+    log_warning("{} pictures could not be read and were left out: {}", bad,
+                folder_.file("bad_images.txt"));
   checkpoints_.save(name);
   if (better) checkpoints_.link_best(name);
 }

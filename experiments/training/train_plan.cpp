@@ -10,6 +10,7 @@
 #include "experiments/planning/model_summary.h"
 #include "experiments/report/run_log.h"
 #include "experiments/training/run_state.h"
+#include "experiments/training/train_report.h"
 #include "layers/training/train_step.h"
 #include "runtime/byte_count.h"
 #include "runtime/json.h"
@@ -35,14 +36,18 @@ double seconds_of(TrainSetup& setup, const Batch& batch, int64_t count) {
   return seconds;
 }
 
-/// Seconds of a training step with its whole batch, the loading of pictures left out. Of small
-/// batches, of which two tell what a step takes by itself and what each image adds.
+/// Seconds of a training step with its whole batch, the loading of pictures left out; 0: too large a
+/// batch to try. Of small batches, of which two tell what a step takes by itself and what each image adds.
 double step_seconds(TrainSetup& setup, const ModelSummary& summary) {
   // So many take about a second on a core or two.
   constexpr double kMultiplyAdds = 2e10;
   const double image =
       3.0 * static_cast<double>(summary.multiply_adds + summary.multiply_adds_dense_mixing);
   const auto fitting = static_cast<int64_t>(kMultiplyAdds / std::max(1.0, image));
+  const DatasetInfo& info = setup.data.info();
+  // A batch is decoded for this.
+  if (setup.options.batch_size * info.height * info.width * info.channels > int64_t{1} << 28)
+    return 0.0;
   const Batch batch = setup.data.training().batch(0, 0);
   const int64_t all = batch.images.size(0);
   const int64_t many = std::min(all, std::max<int64_t>(4, fitting));
@@ -73,7 +78,8 @@ Plan plan_of(TrainSetup& setup) {
   plan.state_bytes = 3 * setup.model->parameters().all_values().bytes();
   plan.steps = RunState().last_step(setup);
   plan.step_seconds = step_seconds(setup, plan.summary);
-  plan.images_per_s = static_cast<double>(setup.options.batch_size) / plan.step_seconds;
+  if (plan.step_seconds > 0.0)
+    plan.images_per_s = static_cast<double>(setup.options.batch_size) / plan.step_seconds;
   plan.seconds = plan.step_seconds * static_cast<double>(plan.steps);
   return plan;
 }
@@ -113,6 +119,7 @@ std::string recipe_text(const TrainSetup& setup, const OptionTable& table) {
 }  // namespace
 
 void print_plan(TrainSetup& setup, const OptionTable& table) {
+  warn_of_lengths(setup, RunState());
   const Plan plan = plan_of(setup);
   if (setup.options.json) {
     print_result(plan_json(setup, plan, table));
@@ -135,9 +142,10 @@ void print_plan(TrainSetup& setup, const OptionTable& table) {
   print_result(fmt::format("{}; {} validation images; {} steps per epoch, {} steps",
                            setup.data.epoch_line(), setup.data.validation_images().size(),
                            setup.steps_per_epoch(), plan.steps));
-  print_result(fmt::format(
-      "about {} for the steps, at {:.{}f} images/s (a rough estimate, from small batches)",
-      format_duration(plan.seconds), plan.images_per_s, plan.images_per_s < 10.0 ? 1 : 0));
+  if (plan.seconds > 0.0)
+    print_result(fmt::format(
+        "about {} for the steps, at {:.{}f} images/s (a rough estimate, from small batches)",
+        format_duration(plan.seconds), plan.images_per_s, plan.images_per_s < 10.0 ? 1 : 0));
 }
 
 }  // namespace pal

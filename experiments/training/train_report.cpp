@@ -105,7 +105,7 @@ std::string progress_text(const TrainSetup& setup, const RunState& state, const 
 }
 
 void warn_of_lengths(const TrainSetup& setup, const RunState& state) {
-  const int64_t last = state.last_step(setup);
+  const int64_t last = state.planned_steps(setup);
   const TrainOptions& o = setup.options;
   if (o.burn_in >= last)
     log_warning("--burn-in: {} steps of {}: the whole run has its loss times 0.05", o.burn_in,
@@ -164,6 +164,8 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
                                     {"inversion_error", end.worst_inversion},
                                     {"train_peak_bytes", memory_stats.peak_total},
                                     {"peak_activation_bytes", memory_stats.peak_activations}};
+  if (state.last_validation.step >= 0)
+    summary["last_validation"] = parse_ordered_json(validation_json(state.last_validation));
   if (state.has_best) {
     summary["validation_ce"] = state.best_ce;
     if (setup.model->has_density())

@@ -1,5 +1,7 @@
 #include "experiments/training/train_setup.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -33,19 +35,40 @@ int64_t anchor_distance(const TrainSetup& setup) {
   return setup.options.stream_anchors;
 }
 
-/// Refuses a limit that cannot hold what the run needs at least, before it is met in some step.
+/// The model's configuration for the images. Where their size is the set's own, a size that does not
+/// suit the network is not an option's fault.
+ModelConfig fitting_config(const TrainOptions& options, const TrainData& data) {
+  const DatasetInfo& images = data.info();
+  try {
+    return model_config(options, images.height, images.channels, images.classes());
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    if (data.validation_set().in_memory() == nullptr || !text.starts_with("--image-size: ")) throw;
+    fail(error.kind(), "--arch: {} has images of {}x{}, which {} does not take: {}", images.name,
+         images.height, images.width, options.arch, text.substr(14));
+  }
+}
+
+/// Bytes of memory that this machine has; 0: not known.
+int64_t machine_memory() {
+  const int64_t pages = ::sysconf(_SC_PHYS_PAGES);
+  return std::max<int64_t>(0, pages) * ::sysconf(_SC_PAGESIZE);
+}
+
+/// Refuses a limit, the machine's own included, that cannot hold what the run needs at least, before
+/// it is met in some step.
 void expect_memory(const TrainSetup& setup) {
-  const int64_t limit = setup.options.memory_limit;
+  const int64_t given = setup.options.memory_limit;
+  const int64_t limit = given > 0 || setup.device.is_cuda() ? given : machine_memory();
   int64_t values = 0;
   for (const Parameter* p : setup.model->state().parameters) values += p->shape.numel();
   const int64_t state = 3 * values * static_cast<int64_t>(sizeof(float));
   if (limit == 0 || state + setup.plan.peak_bytes <= limit) return;
   fail(ErrorKind::environment,
-       "--memory-limit: {} do not suffice: parameters, gradients and momentum need {}, activations "
-       "{} more; {}",
-       format_bytes(limit), format_bytes(state), format_bytes(setup.plan.peak_bytes),
-       state > limit ? "raise it, or choose a smaller network"
-                     : "raise it, or lower --batch-size or --activation-memory");
+       "{}: {} do not suffice: parameters, gradients and momentum need {}, activations {} more; {}",
+       given > 0 ? "--memory-limit" : "memory of this machine", format_bytes(limit),
+       format_bytes(state), format_bytes(setup.plan.peak_bytes),
+       state > limit ? "choose a smaller network" : "lower --batch-size or --activation-memory");
 }
 
 /// Gives the blocks their policies and anchors.
@@ -84,9 +107,7 @@ TrainSetup::TrainSetup(const TrainOptions& given, const std::string& recipe_text
       options(given),
       device(prepared_device(given, roofs)),
       data(given, device) {
-  const DatasetInfo& images = data.info();
-  const ModelConfig config =
-      model_config(options, images.height, images.channels, images.classes());
+  const ModelConfig config = fitting_config(options, data);
   model = build_model(config);
   flow = dynamic_cast<IbInn*>(model.get());
   if (const auto norm = single_value_batch_norm(config, options.batch_size))

@@ -13,6 +13,7 @@
 #include "layers/models/transfer.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 #include "runtime/log.h"
 
 namespace pal {
@@ -53,7 +54,7 @@ Tensor fitted_images(Batches& training) {
 
 /// Takes over what fits of another checkpoint's network.
 TransferReport take_over(TrainSetup& setup) {
-  const std::string path = checkpoint_of(setup.options.init_from);
+  const std::string& path = setup.options.init_from;
   TransferReport report =
       transfer_state(load_checkpoint(path), path, setup.data.input(), *setup.model);
   log_info("{}", report.text());
@@ -96,6 +97,40 @@ void begin(TrainSetup& setup, const RunFolder& folder) {
     setup.flow->fit_act_norms(images, fit);
 }
 
+/// Refuses lengths that the run has passed already.
+void expect_length(const TrainSetup& setup, const RunState& state) {
+  const int64_t total = setup.options.schedule.total_steps;
+  expect(state.finetuning() || state.progress.step <= total,
+         "--epochs: {} epochs are {} steps, and the run is at step {} already",
+         setup.options.epochs, total, state.progress.step);
+}
+
+/// Whether the run has done all that is asked for; then says so.
+bool nothing_to_do(const TrainSetup& setup, const RunState& state, const RunFolder& folder,
+                   bool was_complete) {
+  const int64_t step = state.progress.step;
+  const int64_t most = setup.options.max_steps;
+  const bool complete = was_complete && state.finished(setup);
+  if (!complete && (most == 0 || step <= most)) return false;
+  if (complete)
+    log_info("the run is complete at step {}; {}", step,
+             state.plateau.finished ? "its validation loss had stopped to improve; to go on from "
+                                      "its weights, use --init-from"
+                                    : "for more, raise --epochs");
+  else
+    log_info("the run is at step {} already, beyond --max-steps {}: nothing to do", step, most);
+  const std::string path = folder.file("summary.json");
+  std::error_code ignored;
+  if (!setup.options.json || !std::filesystem::exists(path, ignored)) {
+    print_result(fmt::format("results: {}", path));
+    return true;
+  }
+  const auto bytes = read_file(path);
+  print_result(json_text(parse_ordered_json(
+      std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()))));
+  return true;
+}
+
 }  // namespace
 
 int run_training(TrainSetup& setup, const RunFolder& folder, const std::string& command,
@@ -106,15 +141,15 @@ int run_training(TrainSetup& setup, const RunFolder& folder, const std::string& 
   RunCheckpoints checkpoints(setup, state, folder);
   if (!options.resume.empty() && !checkpoints.resume())
     log_warning("--resume: no checkpoint in {}; starting anew", folder.path());
-  if (state.progress.step > 0 && state.finished(setup) && is_finished_run(state, folder)) {
-    log_info("the run is complete at step {}; for more, raise --epochs", state.progress.step);
-    print_result(fmt::format("results: {}", folder.file("summary.json")));
-    return 0;
-  }
+  if (state.progress.step > 0) checkpoints.move_in();
+  const bool went_on = state.progress.step > 0;
+  if (went_on) expect_length(setup, state);
+  const bool was_complete = went_on && is_finished_run(state, folder);
+  if (went_on && nothing_to_do(setup, state, folder, was_complete)) return 0;
   if (state.progress.step == 0)
     begin(setup, folder);
   else
-    checkpoints.rewind();
+    checkpoints.rewind(was_complete);
   write_atomic(folder.file("config.toml"), config_text);
   write_run_file(setup, folder, command);
   log_start(setup, state, folder);

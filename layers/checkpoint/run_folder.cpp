@@ -91,22 +91,28 @@ int64_t cut_torn_line(const std::string& path) {
   return static_cast<int64_t>(content.size() - whole);
 }
 
-void rewind_metrics(const std::string& path, int64_t step) {
-  if (!std::filesystem::exists(path)) return;
+int64_t rewind_metrics(const std::string& path, int64_t step, bool keep_end) {
+  if (!std::filesystem::exists(path)) return 0;
   const std::vector<uint8_t> content = read_file(path);
   std::string_view rest(reinterpret_cast<const char*>(content.data()), content.size());
   std::string kept;
+  int64_t removed = 0;
   for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
     const std::string_view line = rest.substr(0, end + 1);
     rest.remove_prefix(end + 1);
     const auto json = parse_json(line);
     if (!json.is_object()) continue;
     const auto noted = json.find("step");
-    const auto last = static_cast<double>(json.contains("model") ? step - 1 : step);
-    if (noted != json.end() && noted->is_number() && noted->get<double>() > last) continue;
+    const bool dropped = json.contains("model") && !keep_end;
+    const auto last = static_cast<double>(dropped ? step - 1 : step);
+    if (noted != json.end() && noted->is_number() && noted->get<double>() > last) {
+      ++removed;
+      continue;
+    }
     kept += line;
   }
   if (kept.size() != content.size()) write_atomic(path, kept);
+  return removed;
 }
 
 }  // namespace pal

@@ -185,7 +185,7 @@ expect_text "the linear layer alone from here on" resnet3/log.txt "--finetune-mu
 trains set $small --epochs 1 --max-steps 1 --resize 17 -o crops
 refuses 2 "error: resize: expected the crop's size 16 to" \
   pal-train set $small --epochs 1 --resize 15 -o crops2
-refuses 2 "error: crop-scale: expected 0 < min <= max <= 1" \
+refuses 2 "error: --crop-scale: expected 0 < min <= max <= 1" \
   pal-train set $small --epochs 1 --crop-scale 0.5,0.2 -o crops2
 refuses 2 "--image-size" pal-train set $small --epochs 1 --image-size 15 -o crops2
 refuses 2 "image-size: 15 cannot be halved 3 times; the nearest sizes are 8 and 16" \

@@ -76,7 +76,7 @@ TEST(OptionsFile, ErrorsNameFileAndLine) {
             "a.toml:1: batch-size: expected a whole number of at least 1, got '1.5'");
   EXPECT_EQ(error_of("flip = 2"), "a.toml:1: flip: expected true or false, got '2'");
   EXPECT_EQ(error_of("mean = []"),
-            "a.toml:1: mean: expected numbers with commas between them from 0 to 1, got ''");
+            "a.toml:1: mean: expected numbers from 0 to 1, with commas between them, got ''");
   EXPECT_EQ(error_of("lr = 2020-01-01"),
             "a.toml:1: lr: expected a text, a number, true, false or a list of these");
   EXPECT_EQ(error_of("\n\nbach-size = 3"),

@@ -42,10 +42,10 @@ refuse "--max-time: expected seconds, or a number with s, m, h or d, got '5 week
 refuse "--flip: expected true or false, got 'ture'" $quick --flip=ture
 refuse "--keep-checkpoints: expected a whole number of at least 1, got '-1'" \
   $quick --keep-checkpoints -1
-refuse "--mean: expected numbers with commas between them from 0 to 1, got '127'" \
+refuse "--mean: expected numbers from 0 to 1, with commas between them, got '127'" \
   $small --mean 127 127 127 --std 50 50 50
 refuse "--mean: expected 3 values, one per channel, got 1" $small --mean 0.5
-refuse "--blocks: expected numbers with commas between them from 1 to 10000, got 'x'" $bare --blocks 1,x
+refuse "--blocks: expected numbers from 1 to 10000, with commas between them, got 'x'" $bare --blocks 1,x
 refuse "--clamp: expected a number above 0" $quick --clamp 0
 refuse "--image-size: 18 cannot be halved 3 times; the nearest sizes are 16 and 24" \
   ${small/--image-size 16/--image-size 18}

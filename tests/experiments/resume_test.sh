@@ -33,8 +33,26 @@ expect_same {run,twin}/checkpoints/step-30.safetensors
 for line in 'lr = 0.05' 'max-steps = 30' 'blocks = \[1, 1\]' 'dataset = "synthetic:4:512:8"'; do
   expect_match "^$line  *# " run/config.toml "config.toml"
 done
-trains --resume run -o elsewhere --epochs 1
-expect_text "resumed at step 30" elsewhere/log.txt "--resume RUN -o OTHER"
+# In another folder it is a run of its own, with all that came before.
+trains --resume run -o elsewhere
+expect_steps elsewhere 112
+for name in final averaged best-ce best-nll; do
+  expect_same {again,elsewhere}/checkpoints/$name.safetensors
+done
+expect_equal 30 "$(newest_step run)" "the run that was left"
+refuses 2 "--epochs: 1 epochs are 28 steps, and the run is at step 30 already" \
+  pal-train --resume run --epochs 1
+trains --resume run --max-steps 12
+expect_text "beyond --max-steps 12: nothing to do" run/log.txt "--max-steps below the step reached"
+expect_equal 30 "$(newest_step run)" "--max-steps below the step reached"
+refuses 2 "averaged anew for evaluation" pal-train --resume run/checkpoints/averaged.safetensors
+refuses 3 "no such run or checkpoint" pal-train --resume nowhere
+(cd run/checkpoints && exec timeout 60 "$programs/pal-train" --resume last --max-steps 5) >out 2>err ||
+  fail "--resume from within checkpoints: $(tail -n 1 err)"
+trains $tiny --epochs 1 --sched cosine --milestones 0.5 --max-steps 4 -o idle
+trains --resume idle
+expect_not "options without effect, said again" grep -q "warning: --resume" err
+refuses 2 "--output: expected RUN, got ''" pal-train $tiny -o ""
 
 # What may change does so with a warning, the rest is refused with a way out.
 cp -r run changed
@@ -57,6 +75,7 @@ trains $tiny --epochs 1 -o grown
 trains --resume grown --epochs 2
 trains --resume grown --epochs 3
 expect_steps grown 84
+expect_equal 3 "$(grep -c '"kind":"val"' grown/metrics.jsonl)" "validations at the three ends"
 lowest=$(sed -n 's/^{"kind":"val".*"ce":\([0-9.]*\),.*/\1/p' grown/metrics.jsonl | sort -g | head -n 1)
 succeeds pal-inspect --json grown/checkpoints/best-ce.safetensors
 trains --resume grown

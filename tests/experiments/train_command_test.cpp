@@ -1,4 +1,5 @@
 #include "experiments/recipe/train_command.h"
+#include "runtime/file.h"
 
 #include <gtest/gtest.h>
 
@@ -155,13 +156,15 @@ TEST_F(RunTest, IsNamedInManyWays) {
   EXPECT_EQ(file.options.resume, checkpoint);
 }
 
-TEST_F(RunTest, ACheckpointWithoutAFolderLiesInThisOne) {
+TEST_F(RunTest, ACheckpointIsFoundFromWithinItsFolder) {
   const fs::path before = fs::current_path();
-  fs::current_path(run_);
+  fs::create_directories(run_ + "/checkpoints");
+  write_atomic(run_ + "/checkpoints/step-5.safetensors", "");
+  fs::current_path(run_ + "/checkpoints");
   const Command command({"--resume", "step-5.safetensors"});
   fs::current_path(before);
   EXPECT_EQ(command.options.epochs, 7);
-  EXPECT_EQ(command.options.output, ".");
+  EXPECT_EQ(command.options.output, run_);
 }
 
 TEST_F(RunTest, FlagsWin) {
@@ -214,8 +217,11 @@ TEST_F(RunTest, AnotherOutputStartsFromItsNewestCheckpoint) {
 
 TEST_F(RunTest, NothingToGoOnWith) {
   const std::string empty = folder_.file("empty");
-  EXPECT_EQ(error_of({"--resume", empty + "/run"}).substr(0, 31),
-            "--resume: nothing to go on with");
+  EXPECT_EQ(error_of({"--resume", "auto", "-o", empty}),
+            "--resume: nothing to go on with: no run in " + empty +
+                ", and no data are named to begin one");
+  EXPECT_NE(error_of({"--resume", empty}).find(empty + ": no such run or checkpoint"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ refuse 2 "--init-from: does not go with --resume" $tiny --init-from a --resume a
 refuse 2 "--precision: tf32 needs a GPU" $tiny --precision tf32
 refuse 2 "--precision" $tiny --precision fp8
 refuse 4 "cuda" $tiny --device cuda
-refuse 2 "error: device: expected auto, cpu or cuda[:N]" $tiny --device tpu
+refuse 2 "error: --device: expected auto, cpu or cuda[:N]" $tiny --device tpu
 refuse 2 "the nearest sizes are 28 and 32" ${tiny/512:8/512:30}
 refuse 2 "synthetic" ${tiny/synthetic:4:512/synthetic:0}
 refuse 4 "--memory-limit: 100.0 KiB do not suffice: parameters, gradients and momentum need" \

@@ -187,7 +187,7 @@ TEST(TrainTable, FieldsOfTheModelSayWhatTheyTake) {
   EXPECT_EQ(error("blocks", "1.5"),
             "--blocks: expected whole numbers with commas between them, got '1.5'");
   EXPECT_EQ(error("blocks", "0,1"),
-            "--blocks: expected numbers with commas between them from 1 to 10000, got '0'");
+            "--blocks: expected numbers from 1 to 10000, with commas between them, got '0'");
   EXPECT_EQ(error("rank", "18446744073709551615"),
             "--rank: expected a smaller number, got '18446744073709551615'");
   EXPECT_EQ(error("clamp", "0"), "--clamp: expected a number above 0, got '0'");

@@ -1,0 +1,11 @@
+#pragma once
+#include <string>
+
+namespace pal {
+
+/// Refuses a file that cannot be written, as far as can be seen without writing it, before time is
+/// spent on what it will hold: a folder, or one whose folder is missing. An empty path is none.
+/// Throws usage or environment naming `flag`.
+void check_output_file(const std::string& flag, const std::string& path);
+
+}  // namespace pal

@@ -111,6 +111,16 @@ void expect_data(const TrainOptions& o) {
        "--dataset fashion-mnist -o run   (see --help)");
 }
 
+/// The preset whose recipe suits a network: its own, or for one that was converted the nearest.
+std::string architecture_of(const ModelConfig& config) {
+  const auto& known = preset_names();
+  if (std::ranges::find(known, config.arch) != known.end()) return config.arch;
+  const bool large = config.entry == EntryKind::entry;
+  if (config.family == ModelFamily::resnet) return large ? "resnet50" : "resnet-small";
+  if (config.channels == 1) return "ibinn-mnist";
+  return large ? "ibinn-imagenet" : "ibinn-small";
+}
+
 /// A network that is taken over brings its architecture, its fields and what its inputs are like,
 /// unless the options say otherwise; of another architecture than the one that is asked for, the
 /// inputs alone.
@@ -123,9 +133,9 @@ void inherit_network(OptionTable& table, TrainOptions& o) {
     Option& option = table.at(name);
     if (!option.is_given()) option.set(text, Origin::architecture, path + ": " + name);
   };
-  const bool known = std::ranges::find(preset_names(), config.arch) != preset_names().end();
-  if (known) inherit("arch", config.arch);
-  if (o.arch == config.arch) {
+  const std::string arch = architecture_of(config);
+  inherit("arch", arch);
+  if (o.arch == arch) {
     for (const std::string& name : free_field_names())
       if (table.at(name).families() == Families::all || config.family == ModelFamily::flow)
         inherit(name, field_text(config, name));

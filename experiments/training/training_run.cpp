@@ -58,11 +58,13 @@ TransferReport take_over(TrainSetup& setup) {
   TransferReport report =
       transfer_state(load_checkpoint(path), path, setup.data.input(), *setup.model);
   log_info("{}", report.text());
-  std::vector<std::string> fresh = report.new_act_norms;
-  std::erase(fresh, report.new_latent_norm);
-  expect(setup.options.freeze == Freeze::none || (report.network_loaded || fresh.empty()),
-         "--freeze: parts of the network are new and would stay random ({}); leave it out",
-         fmt::join(fresh, ", "));
+  // A latent act norm is fitted to the pictures, so it may be new.
+  const bool latent_alone = report.new_act_norms == std::vector{report.new_latent_norm};
+  expect(
+      setup.options.freeze == Freeze::none || report.network_loaded || latent_alone,
+      "--freeze: parts of the network are new and would stay random; leave it out, or choose the "
+      "network of {}",
+      path);
   return report;
 }
 

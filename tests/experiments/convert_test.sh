@@ -24,6 +24,14 @@ succeeds pal-inspect --json model.safetensors
 expect_text '"kind":"checkpoint"' out checkpoint
 expect_text '"tensors":173' out checkpoint
 
+# A run begins with its network, for other classes.
+make_pictures photos 3 16 40 32
+succeeds pal-train photos --init-from model.safetensors -b 8 --epochs 1 --lr 0.001 --threads 1 \
+  --max-steps 2 --recalibrate-bn 1 -o begun
+expect_match '^arch = "ibinn-imagenet"' begun/config.toml "the recipe of a converted network"
+expect_match '^mixing = "orthogonal"' begun/config.toml "the fields of a converted network"
+expect_text "new: the class means (3 classes" begun/log.txt "what is new"
+
 for i in 0 1 2 3 4 5 6; do echo "class $i"; done >names
 converts --json --class-names names --mean 0.5,0.5,0.5 --std=1,1,1 "$published" other.safetensors
 for answer in '"layout":"published IB-INN"' '"container":"pytorch-legacy"' '"parameters":159540' \

@@ -1,6 +1,5 @@
 #include "data/sets/part_names.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "runtime/text.h"

@@ -22,7 +22,8 @@ void add_compute_options(OptionTable& table, ComputeOptions& o) {
       .unit("WORD")
       .values({"fp32", "tf32", "bf16"})
       .shown_default(of_checkpoint ? "as the checkpoint says" : "fp32")
-      .on_resume(OnResume::keeps);
+      .on_resume(OnResume::keeps)
+      .recorded();
   table.toggle("autotune", o.autotune,
                "GPU: time the convolution algorithms and keep the fastest, for later runs too");
   table.toggle("allow-nondeterministic", o.allow_nondeterministic,

@@ -1,9 +1,11 @@
 #include "experiments/command_line/data_options.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "data/batches/bad_images.h"
+#include "experiments/command_line/run_options.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -69,7 +71,7 @@ void add_data_options(OptionTable& table, DataOptions& o) {
       .at_least(0)
       .at_most(1)
       .only("with --bad-images skip", [&o] { return o.bad_images == BadImages::skip; });
-  table.whole("max-pixels", o.max_pixels, "Refuse larger pictures").unit("PIXELS").at_least(1);
+  add_pixel_limit(table, o.max_pixels);
   table
       .toggle("exif", o.exif,
               "Turn pictures upright by their EXIF data (PyTorch's usual loaders do not)")
@@ -83,7 +85,13 @@ void settle_data(DataOptions& o) {
   spec.name = o.dataset;
   expect(o.dataset.empty() || recorded_name(spec) != kRecordedFolder,
          "DIR: two data sets, '{}' and --dataset {}; name one", o.folder, o.dataset);
-  if (o.dataset.empty()) std::swap(o.dataset, o.folder);
+  if (!o.dataset.empty()) return;
+  std::swap(o.dataset, o.folder);
+  // A folder here that is called like a known set is meant as a folder.
+  spec.name = o.dataset;
+  std::error_code ignored;
+  if (recorded_name(spec) != kRecordedFolder && std::filesystem::is_directory(o.dataset, ignored))
+    o.dataset = "./" + o.dataset;
 }
 
 DatasetSpec dataset_spec(const DataOptions& o, const ModelConfig& config,

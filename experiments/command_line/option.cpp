@@ -145,6 +145,12 @@ Option& Option::takes(int values) {
   return *this;
 }
 
+std::vector<std::string> Option::words() const {
+  std::vector<std::string> words;
+  for (const auto& [word, number] : words_) words.push_back(word);
+  return words;
+}
+
 std::string Option::range_text() const {
   if (kind_ == OptionKind::choice) return fmt::format("{}", fmt::join(values_, ", "));
   std::string text;
@@ -232,8 +238,7 @@ void Option::claim(Origin origin) {
 
 void Option::set(const std::string& text, Origin origin, const std::string& where) {
   if (origin < origin_) return;
-  if (text.empty())
-    fail(ErrorKind::usage, "{}: expected {}, got ''", where, expectation());
+  if (text.empty()) fail(ErrorKind::usage, "{}: expected {}, got ''", where, expectation());
   if (origin_ == Origin::standard) standard_ = this->text();
   try {
     // What a word stands for need not lie in the range of the numbers, and may be written out.

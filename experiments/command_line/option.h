@@ -89,6 +89,8 @@ class Option {
   const std::string& help() const { return help_; }
   const std::string& unit() const { return unit_; }
   const std::vector<std::string>& values() const { return values_; }
+  /// The words that may stand for a number.
+  std::vector<std::string> words() const;
   Families families() const { return families_; }
   OnResume on_resume() const { return on_resume_; }
   bool is_recorded() const { return recorded_; }

@@ -115,19 +115,19 @@ void append_man_options(std::string& page, const OptionTable& table) {
 
 /// The words that complete the value of an option, as an entry of a shell's case.
 std::string completion_case(const Option& option) {
+  if (option.kind() == OptionKind::toggle) return {};
   std::string flags = option.flag();
   if (option.short_name() != 0) flags += fmt::format("|-{}", option.short_name());
-  std::string reply;
-  if (!option.values().empty())
-    reply =
-        fmt::format("COMPREPLY=($(compgen -W '{}' -- \"$word\"))", fmt::join(option.values(), " "));
-  else if (option.kind() == OptionKind::toggle)
-    return {};
-  else if (option.unit() == "FILE" || option.unit() == "DIR" || option.unit() == "RUN")
-    reply = "COMPREPLY=($(compgen -f -- \"$word\"))";
-  else
-    reply = "COMPREPLY=()";
-  return fmt::format("    {}) {}; return ;;\n", flags, reply);
+  std::vector<std::string> words = option.values();
+  for (const std::string& word : option.words()) words.push_back(word);
+  std::string candidates;
+  if (!words.empty())
+    candidates = fmt::format("compgen -W '{}' -- \"$word\"; ", fmt::join(words, " "));
+  // Names may hold spaces, so they come a line each.
+  if (option.kind() == OptionKind::text && option.unit() != "BYTES" && option.unit() != "TIME")
+    candidates += "compgen -f -- \"$word\"; ";
+  if (candidates.empty()) return fmt::format("    {}) return ;;\n", flags);
+  return fmt::format("    {}) mapfile -t COMPREPLY < <({}); return ;;\n", flags, candidates);
 }
 
 std::string flags_of(const OptionTable& table) {
@@ -214,8 +214,8 @@ std::string bash_completion(const OptionTable& table) {
       "{2}"
       "  esac\n"
       "  case $word in\n"
-      "    -*) COMPREPLY=($(compgen -W '{3}' -- \"$word\")) ;;\n"
-      "    *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
+      "    -*) mapfile -t COMPREPLY < <(compgen -W '{3}' -- \"$word\") ;;\n"
+      "    *) mapfile -t COMPREPLY < <(compgen -f -- \"$word\") ;;\n"
       "  esac\n"
       "}}\n"
       "complete -o filenames -F {1} {0}\n",

@@ -179,6 +179,20 @@ void OptionTable::synonym(const std::string& word, const std::string& answer) {
   synonyms_.emplace_back(word, answer);
 }
 
+void OptionTable::add_questions(bool program) {
+  if (find("help") != nullptr) return;
+  group(kAboutGroup);
+  toggle("help", question_, "Print this").letter('h').unsaved();
+  if (!program) return;
+  toggle("version", question_, "Print the version").unsaved();
+  toggle("man", question_, fmt::format("Print a manual page: {} --man | man -l -", program_))
+      .unsaved();
+  text("completion", shell_,
+       fmt::format("Print shell completion: source <({} --completion bash)", program_))
+      .unit("bash")
+      .unsaved();
+}
+
 OptionTable& OptionTable::command(const std::string& name, const std::string& description) {
   return commands_.emplace_back(program_ + " " + name, description);
 }

@@ -91,6 +91,9 @@ class OptionTable {
   /// Another word for an option, which people may know from elsewhere: answered with the right one.
   void synonym(const std::string& word, const std::string& answer);
 
+  /// Adds --help; and --version, --man and --completion to a program. To be called last.
+  void add_questions(bool program);
+
   /// A sub-command with options of its own, which has `name` as the first argument.
   OptionTable& command(const std::string& name, const std::string& description);
 
@@ -127,6 +130,8 @@ class OptionTable {
   std::vector<Positional> positionals_;
   std::list<OptionTable> commands_;
   std::vector<std::pair<std::string, std::string>> synonyms_;
+  bool question_ = false;  // of --help and the like, which are answered at once
+  std::string shell_;
 };
 
 /// Seconds of a text as `OptionTable::duration` takes it. Throws usage "expected ...".

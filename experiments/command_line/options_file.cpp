@@ -42,7 +42,7 @@ bool is_written(const Option& option, bool flow) {
 
 /// Whether a file may hold the option.
 bool is_key(const Option& option) {
-  return option.group() != kAboutGroup && option.name() != "config";
+  return option.group() != kAboutGroup && option.name() != "config" && option.name() != "resume";
 }
 
 [[noreturn]] void refuse_key(const OptionTable& table, const std::string& name,

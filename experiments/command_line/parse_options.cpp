@@ -188,22 +188,6 @@ bool answer(const OptionTable& program, const OptionTable& table,
   return false;
 }
 
-void add_questions(OptionTable& table, bool program, bool& ignored, std::string& shell) {
-  table.group(kAboutGroup);
-  table.toggle("help", ignored, "Print this").letter('h').unsaved();
-  if (!program) return;
-  table.toggle("version", ignored, "Print the version").unsaved();
-  table
-      .toggle("man", ignored,
-              fmt::format("Print a manual page: {} --man | man -l -", table.program()))
-      .unsaved();
-  table
-      .text("completion", shell,
-            fmt::format("Print shell completion: source <({} --completion bash)", table.program()))
-      .unit("bash")
-      .unsaved();
-}
-
 }  // namespace
 
 ParsedCommand parse_command_line(OptionTable& program, int argc, const char* const* argv) {
@@ -215,10 +199,8 @@ ParsedCommand parse_command_line(OptionTable& program, int argc, const char* con
         table = &command;
         first = 2;
       }
-  static bool ignored = false;
-  static std::string shell;
-  add_questions(program, true, ignored, shell);
-  for (OptionTable& command : program.commands()) add_questions(command, false, ignored, shell);
+  program.add_questions(true);
+  for (OptionTable& command : program.commands()) command.add_questions(false);
   const std::vector<std::string> arguments = joined(*table, argc, argv, first);
   if (answer(program, *table, arguments)) return {true, table};
   Reader(*table).read(arguments);

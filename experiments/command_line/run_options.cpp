@@ -1,7 +1,6 @@
 #include "experiments/command_line/run_options.h"
 
 #include "runtime/allocator.h"
-#include "runtime/error.h"
 #include "runtime/log.h"
 
 namespace pal {

@@ -20,13 +20,6 @@
 namespace pal {
 namespace {
 
-TransformSpec transform_of(const EvaluateOptions& o, const TrainingRecipe& recipe) {
-  TransformSpec transform = evaluation_transform(o.data);
-  if (transform.resize == 0) transform.resize = recipe.loader.transform.resize;
-  transform.exif = transform.exif || recipe.loader.transform.exif;
-  return transform;
-}
-
 /// Images per batch, if the user leaves it open: on a CPU about as many values as 500 small
 /// pictures have, on a GPU enough to keep it busy.
 int64_t batch_size(const EvaluateOptions& o, const ModelConfig& config, Device device) {
@@ -47,12 +40,6 @@ double dct_excess(const ModelConfig& config) {
   return (dct_reported_log_det(size, head.mean_dims, map) -
           dct_log_det(size, head.mean_dims, map)) /
          static_cast<double>(head.dims);
-}
-
-/// A metadata entry; empty if there is none.
-std::string entry_of(const Checkpoint& checkpoint, const char* key) {
-  const auto found = checkpoint.metadata.find(key);
-  return found == checkpoint.metadata.end() ? std::string() : found->second;
 }
 
 /// Whether a set of the kind that a checkpoint's run was given is that very set for sure.
@@ -96,7 +83,7 @@ CheckpointEvaluation::CheckpointEvaluation(const EvaluateOptions& options, Devic
   spec_.smoothing = recipe_.smoothing;
   spec_.noise = false;
   spec_.seed = options.run.seed;
-  spec_.transform = transform_of(options, recipe_);
+  spec_.transform = evaluation_transform(options.data, recipe_);
   spec_.transform.crop = options.crops == 10 ? CropKind::ten : CropKind::center;
   spec_.workers = worker_count(options.data, device);
 }
@@ -120,8 +107,8 @@ void CheckpointEvaluation::choose_images() {
   const Split part = opened_part(*evaluated_, options_.split);
   part_ = name_of(part);
   if (options_.split == Split::validation || options_.split == Split::test)
-    spec_.indices =
-        held_out_images(*evaluated_, recipe_, entry_of(loaded_.checkpoint, "data_fingerprint"));
+    spec_.indices = held_out_images(evaluated_->spec, evaluated_->set->info(), recipe_,
+                                    loaded_.checkpoint.entry("data_fingerprint"));
   expect(
       !evaluated_->held_out || !spec_.indices.empty(),
       "--split: {} has no {} part, and is not (or no longer) what {} was trained on, which would "
@@ -137,7 +124,7 @@ void CheckpointEvaluation::choose_images() {
 }
 
 DatasetSpec CheckpointEvaluation::training_data() const {
-  const std::string trained = entry_of(loaded_.checkpoint, "data_fingerprint");
+  const std::string trained = loaded_.checkpoint.entry("data_fingerprint");
   if (parts_of(data_).train) return data_;
   // A set of one part is the training set only if the model was trained on it.
   if (fmt::format("{:016x}", evaluated_->set->info().fingerprint) == trained) return data_;

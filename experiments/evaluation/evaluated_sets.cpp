@@ -39,6 +39,7 @@ const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like) {
   spec.name = options_.ood;
   spec.folder = options_.ood_folder;
   spec.class_names.clear();
+  spec.shard_classes.clear();
   return open(foreign_, spec, options_.ood == "digits" ? Split::all : Split::test);
 }
 
@@ -49,13 +50,6 @@ std::vector<int64_t> training_indices(const OpenedSet& training, const TrainingR
 
 Split opened_part(const OpenedSet& set, Split wanted) {
   return part_taken(set.spec, set.held_out ? Split::train : wanted);
-}
-
-std::vector<int64_t> held_out_images(const OpenedSet& set, const TrainingRecipe& recipe,
-                                     const std::string& fingerprint) {
-  const DatasetInfo& info = set.set->info();
-  if (fingerprint != fmt::format("{:016x}", info.fingerprint)) return {};
-  return split_training(set.spec, info, recipe.validation, recipe.loader.seed).validation;
 }
 
 std::vector<int64_t> reference_indices(const OpenedSet& training, const TrainingRecipe& recipe) {

@@ -44,12 +44,6 @@ std::vector<int64_t> training_indices(const OpenedSet& training, const TrainingR
 /// The part that is opened where `wanted` is asked for: folders without a test part give their val.
 Split opened_part(const OpenedSet& set, Split wanted);
 
-/// The images of the set that a run held out to choose its checkpoints, if the set is the one that
-/// the run trained on as a whole: `fingerprint` is what its checkpoint records as data_fingerprint.
-/// Else none.
-std::vector<int64_t> held_out_images(const OpenedSet& set, const TrainingRecipe& recipe,
-                                     const std::string& fingerprint);
-
 /// At most 10,000 of the images trained on, evenly spread: the reference of the outlier tests
 /// (experiments/measures/README.md, 7).
 std::vector<int64_t> reference_indices(const OpenedSet& training, const TrainingRecipe& recipe);

@@ -84,8 +84,8 @@ int64_t write_latents(const std::string& path, IbInn& flow, const InputSpec& inp
   expect(flow.dtype() == DType::f32, "write_latents: expected a model in f32, got {}",
          name_of(flow.dtype()));
   const auto batches = evaluation_batches(flow, input, set, spec);
-  const Spool latents(path + ".latents");
-  const Spool posteriors(path + ".posteriors");
+  const Spool latents(path + ".tmp-pal-latents");
+  const Spool posteriors(path + ".tmp-pal-posteriors");
   std::vector<int32_t> labels;
   std::vector<int32_t> indices;
   const auto pass = [&](const ByteSink& latent_sink, const ByteSink& posterior_sink) {

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "data/sources/class_names.h"
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/parse_options.h"

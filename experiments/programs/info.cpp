@@ -86,7 +86,7 @@ ModelConfig config_of_file(const std::string& given) {
   return checkpoint_config(load_metadata(path), path);
 }
 
-ModelConfig config_of(const Options& o) {
+ModelConfig config_of(const OptionTable& table, const Options& o) {
   expect(!o.checkpoint.empty() || !o.arch.empty(),
          "command line: no CHECKPOINT and no --arch; see --help");
   expect(o.checkpoint.empty() || o.arch.empty(),
@@ -99,6 +99,7 @@ ModelConfig config_of(const Options& o) {
   if (o.channels > 0) config.channels = o.channels;
   if (o.classes > 0) config.classes = o.classes;
   for (const auto& [key, value] : o.fields) set_field(config, key, value, "--" + key);
+  table.check_effects(config.family == ModelFamily::flow);
   return config;
 }
 
@@ -230,7 +231,7 @@ int main(int argc, char** argv) {
     Options options;
     add_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;
-    const ModelSummary model = summarize_model(config_of(options));
+    const ModelSummary model = summarize_model(config_of(table, options));
     if (options.json) {
       print_result(to_json(model, options.batch_size));
       return 0;

@@ -27,6 +27,14 @@ constexpr const char* kDescription =
     "  pal-train --resume mine --epochs 60                   makes it longer\n"
     "  pal-train other --init-from mine -o new               begins with its network";
 
+/// Whether the run that is resumed lies in the output folder.
+bool goes_on_here(const TrainOptions& options) {
+  if (options.resume.empty() || options.resume == "auto") return !options.resume.empty();
+  std::error_code ignored;
+  const auto folder = std::filesystem::absolute(options.resume).lexically_normal().parent_path();
+  return std::filesystem::equivalent(folder, options.output + "/checkpoints", ignored);
+}
+
 /// Refuses a folder that cannot become the run's before any time is spent. Removes what it made if
 /// the run does not begin.
 class Output {
@@ -36,7 +44,7 @@ class Output {
     existed_ = std::filesystem::exists(path_, ignored);
     if (existed_ && !std::filesystem::is_directory(path_, ignored))
       fail(ErrorKind::environment, "--output: {} is a file; expected a folder, or none yet", path_);
-    if (options.resume.empty() && find_resume(path_))
+    if (!goes_on_here(options) && find_resume(path_))
       fail(ErrorKind::usage,
            "--output: {} already holds a run; go on with --resume {}, or choose another folder",
            path_, shell_word(path_));

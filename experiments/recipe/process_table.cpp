@@ -1,9 +1,5 @@
 #include "experiments/recipe/process_table.h"
 
-#include <charconv>
-
-#include "runtime/error.h"
-
 namespace pal {
 namespace {
 
@@ -25,8 +21,7 @@ void add_start(OptionTable& table, TrainOptions& o) {
             "Start from the weights of a run or checkpoint: what fits is loaded, new classes get "
             "new means")
       .unit("RUN")
-      .path()
-      .on_resume(OnResume::process);
+      .path();
 }
 
 void add_checkpoints(OptionTable& table, TrainOptions& o) {

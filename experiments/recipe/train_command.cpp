@@ -36,6 +36,7 @@ void claim_data(OptionTable& table, TrainOptions& o) {
   for (const char* name : {"dataset", "dir", "synthetic"}) {
     table.at(name).claim(Origin::command);
   }
+  if (named) table.at("class-names").claim(Origin::command);
 }
 
 /// The run whose folder, checkpoints or one of its checkpoints a path names, as seen from here if it
@@ -52,9 +53,13 @@ fs::path run_of(const std::string& given, bool folder) {
 
 /// The folder of the run that is resumed, which becomes the output unless another one is named; a
 /// folder in --resume becomes auto or its newest checkpoint. Empty without --resume.
-fs::path resumed_run(const OptionTable& table, TrainOptions& o) {
+fs::path resumed_run(OptionTable& table, TrainOptions& o) {
   if (o.resume.empty()) return {};
-  const bool free = table.find("output")->origin() != Origin::command;
+  Option& output = table.at("output");
+  if (!o.config_file.empty())
+    if (const std::string named = config_values(o.config_file)["output"]; !named.empty())
+      output.set(named, Origin::file, o.config_file + ": output");
+  const bool free = !output.is_given();
   if (o.resume == "auto") {
     const fs::path beside = fs::path(o.config_file).parent_path();
     if (free && !o.config_file.empty() && is_run(beside.empty() ? "." : beside))
@@ -125,6 +130,8 @@ std::string architecture_of(const ModelConfig& config) {
 /// unless the options say otherwise; of another architecture than the one that is asked for, the
 /// inputs alone.
 void inherit_network(OptionTable& table, TrainOptions& o) {
+  expect(!table.at("flavour").is_given(),
+         "--flavour: does not go with --init-from, whose network has its own");
   o.init_from = checkpoint_of(o.init_from);
   const std::string& path = o.init_from;
   const Checkpoint checkpoint = load_metadata(path);
@@ -156,12 +163,12 @@ bool read_train_options(OptionTable& table, TrainOptions& o, int argc, const cha
   expect(!both, "--init-from: does not go with --resume, which has its weights from the run");
   claim_data(table, o);
   read_files(table, o, resumed_run(table, o));
-  if (!o.resume.empty()) o.init_from.clear();
   while (o.output.size() > 1 && o.output.ends_with('/')) o.output.pop_back();
   settle_data(o.data);
   expect(!o.synthetic || o.data.dataset.empty(), "--synthetic: goes with no other data");
   expect_data(o);
-  if (!o.init_from.empty()) inherit_network(table, o);
+  // A run that goes on has all of it in its own configuration.
+  if (!o.init_from.empty() && o.resume.empty()) inherit_network(table, o);
   finish_train_options(table, o);
   expect(o.freeze == Freeze::none || !o.init_from.empty() || !o.resume.empty(),
          "--freeze: a new network is random and would stay so; name one with --init-from");

@@ -32,7 +32,7 @@ void add_sets(OptionTable& table, TrainOptions& o) {
                    "Pictures: DIR/train/CLASS/*.jpg with DIR/val/, or class folders alone, tar "
                    "shards or IDX files");
   add_data_options(table, o.data);
-  for (const char* name : {"workers", "resize", "bad-images", "max-pixels", "exif"})
+  for (const char* name : {"class-names", "workers", "resize", "bad-images", "max-pixels", "exif"})
     needs_pictures(table.at(name), o);
   table.at("bad-images-max").only("with --bad-images skip", [&o] {
     return reads_pictures(o) && o.data.bad_images == BadImages::skip;

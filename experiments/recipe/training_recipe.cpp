@@ -61,4 +61,17 @@ TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& 
   return recipe;
 }
 
+std::vector<int64_t> held_out_images(const DatasetSpec& spec, const DatasetInfo& info,
+                                     const TrainingRecipe& recipe, const std::string& fingerprint) {
+  if (fingerprint != fmt::format("{:016x}", info.fingerprint)) return {};
+  return split_training(spec, info, recipe.validation, recipe.loader.seed).validation;
+}
+
+TransformSpec evaluation_transform(const DataOptions& options, const TrainingRecipe& recipe) {
+  TransformSpec transform = evaluation_transform(options);
+  if (transform.resize == 0) transform.resize = recipe.loader.transform.resize;
+  transform.exif = transform.exif || recipe.loader.transform.exif;
+  return transform;
+}
+
 }  // namespace pal

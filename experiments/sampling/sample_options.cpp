@@ -103,6 +103,8 @@ void finish_sample_options(SampleOptions& o) {
   expect(!o.checkpoint.empty(), "CHECKPOINT: none is given; name a run folder or a checkpoint");
   if (!o.images_text.empty()) o.images = parts_of(o.images_text);
   const bool lines = !o.interpolate.empty();
+  expect(!lines || o.interpolate.size() == 2, "--interpolate: expected two images, got {}",
+         o.interpolate.size());
   expect(!lines || (o.reconstruct == 0 && o.images.empty()),
          "--interpolate: does not go with --reconstruct or --images");
   const auto named = static_cast<int64_t>(o.images.size());

@@ -1,5 +1,4 @@
 #include "experiments/sampling/sample_sheets.h"
-#include "experiments/command_line/run_data.h"
 
 #include <fmt/ranges.h>
 
@@ -8,6 +7,7 @@
 #include <numeric>
 
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/run_data.h"
 #include "experiments/measures/model_fit.h"
 #include "experiments/measures/sampling.h"
 #include "experiments/recipe/training_recipe.h"
@@ -76,15 +76,29 @@ PictureSheet empty_sheet(const SampleOptions& o, const LoadedModel& loaded, int6
   return sheet;
 }
 
-std::unique_ptr<Dataset> test_images(const SampleOptions& o, const LoadedModel& loaded) {
+/// Images that a model did not learn from, and how they are read.
+struct TestImages {
+  std::unique_ptr<Dataset> set;
+  std::vector<int64_t> indices;  ///< of those that may be shown; empty: all
+  TransformSpec transform;
+};
+
+TestImages test_images(const SampleOptions& o, const LoadedModel& loaded) {
   const TrainingRecipe recipe = training_recipe(loaded.checkpoint, o.checkpoint);
   DataOptions data = o.data;
   take_run_data(data, o.checkpoint, recipe.dataset);
   DatasetSpec spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
   spec.shard_classes = loaded.input.class_names;
-  auto set = open_dataset(spec, Split::test);
-  expect_images_fit(loaded, o.checkpoint, set->info());
-  return set;
+  const DatasetParts parts = parts_of(spec);
+  const bool divided = parts.test || parts.validation;
+  TestImages images;
+  images.set = open_dataset(spec, divided || parts.whole() ? Split::test : Split::train);
+  if (!divided)
+    images.indices = held_out_images(spec, images.set->info(), recipe,
+                                     loaded.checkpoint.entry("data_fingerprint"));
+  expect_images_fit(loaded, o.checkpoint, images.set->info());
+  images.transform = evaluation_transform(data, recipe);
+  return images;
 }
 
 std::string class_of_image(const Dataset& set, int64_t index) {
@@ -118,16 +132,17 @@ SampleSheet samples(const SampleOptions& o, const LoadedModel& loaded, IbInn& fl
 }
 
 SampleSheet reconstructions(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow) {
-  const auto set = test_images(o, loaded);
+  const TestImages from = test_images(o, loaded);
+  const auto& set = from.set;
   std::vector<int64_t> indices;
   for (const std::string& text : o.images) indices.push_back(named_image(*set, text, "--images"));
-  if (indices.empty()) indices = spread_over_classes(*set, o.reconstruct);
+  if (indices.empty()) indices = spread_over_classes(*set, o.reconstruct, from.indices);
   const auto count = static_cast<int64_t>(indices.size());
   SampleSheet made;
   made.pictures = 2 * count;
   made.sheet = empty_sheet(o, loaded, made.pictures);
   made.sheet.headline = "Test images and their reconstructions";
-  const Tensor images = network_images(*set, loaded.input, indices, evaluation_transform(o.data));
+  const Tensor images = network_images(*set, loaded.input, indices, from.transform);
   const Tensor rebuilt = decode(flow, encode(flow, images));
   const std::vector<Image> originals = to_pictures(images, loaded.input);
   const std::vector<Image> copies = to_pictures(rebuilt, loaded.input);
@@ -156,7 +171,8 @@ SampleSheet reconstructions(const SampleOptions& o, const LoadedModel& loaded, I
 }
 
 SampleSheet interpolation(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow) {
-  const auto set = test_images(o, loaded);
+  const TestImages from = test_images(o, loaded);
+  const auto& set = from.set;
   std::vector<int64_t> ends;
   for (const std::string& text : o.interpolate)
     ends.push_back(named_image(*set, text, "--interpolate"));
@@ -164,7 +180,7 @@ SampleSheet interpolation(const SampleOptions& o, const LoadedModel& loaded, IbI
   made.pictures = o.count;
   made.sheet = empty_sheet(o, loaded, made.pictures);
   made.sheet.headline = fmt::format("From test image {} to {}", ends[0], ends[1]);
-  const Tensor images = network_images(*set, loaded.input, ends, evaluation_transform(o.data));
+  const Tensor images = network_images(*set, loaded.input, ends, from.transform);
   const Tensor line = decode(flow, interpolate_latents(encode(flow, images), o.count));
   SheetRow row{"", {}, to_pictures(line, loaded.input)};
   for (int64_t i = 0; i < o.count; ++i)

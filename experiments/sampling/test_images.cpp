@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <numeric>
 
 #include "runtime/error.h"
 
@@ -25,8 +24,10 @@ bool ends_in(const std::string& name, const std::string& end) {
 
 }  // namespace
 
-std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count) {
-  const int64_t images = set.info().count;
+std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count,
+                                         std::vector<int64_t> among) {
+  if (among.empty()) among = all_images(set.info());
+  const auto images = static_cast<int64_t>(among.size());
   expect(count <= images, "--reconstruct: {} has {} test images, got {}", set.info().name, images,
          count);
   // Sorted by an image's place within its class, then by class.
@@ -35,7 +36,7 @@ std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count) {
   };
   std::vector<int64_t> seen(static_cast<size_t>(set.info().classes()));
   std::vector<Place> places;
-  for (int64_t i = 0; i < images; ++i) {
+  for (const int64_t i : among) {
     const int32_t y = set.label(i);
     places.push_back({seen[static_cast<size_t>(y)]++, y, i});
   }

@@ -9,8 +9,10 @@
 namespace pal {
 
 /// The first image of each class in turn, then the second of each and so on, until there are
-/// `count`; classes that have no more are passed over. Throws usage if the set has fewer images.
-std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count);
+/// `count`; classes that have no more are passed over. Of the images `among`; empty: of all. Throws
+/// usage if there are fewer.
+std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count,
+                                         std::vector<int64_t> among = {});
 
 /// The image that a text means: its number, or its name (item_name) or the end of that from a slash
 /// or colon on, such as "triangles/003.jpg". Throws usage, beginning with `option`, if there is

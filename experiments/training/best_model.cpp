@@ -25,7 +25,7 @@ void set_losses(MetricsRow& row, const EvaluationResult& result) {
 
 }  // namespace
 
-EvaluationResult BestModel::evaluate(std::vector<int64_t> images) {
+EvaluationResult BestModel::evaluate(std::vector<int64_t> images, bool stoppable) {
   const TrainOptions& options = setup_.options;
   EvaluationSpec spec;
   spec.batch_size = std::min<int64_t>(kValidationBatch, options.batch_size);
@@ -37,12 +37,12 @@ EvaluationResult BestModel::evaluate(std::vector<int64_t> images) {
   spec.transform = evaluation_transform(options.data);
   spec.workers = worker_count(options.data, setup_.device);
   spec.bad_images = setup_.data.validation_log();
-  spec.stop = [this] { return signal_.caught() != 0; };
+  if (stoppable) spec.stop = [this] { return signal_.caught() != 0; };
   const auto start = std::chrono::steady_clock::now();
   EvaluationResult result = readable([&] {
     return evaluate_model(*setup_.model, setup_.data.input(), setup_.data.validation_set(), spec);
   });
-  if (spec.indices.size() == setup_.data.validation_images().size())
+  if (stoppable)
     seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
@@ -55,7 +55,7 @@ MetricsRow BestModel::row_at(const char* kind, double seconds) const {
 
 void BestModel::check_sample(double seconds) {
   const EvaluationResult result =
-      evaluate(setup_.data.validation_sample(setup_.options.check_images));
+      evaluate(setup_.data.validation_sample(setup_.options.check_images), false);
   MetricsRow row = row_at("eval", seconds);
   row.set_count("images", result.summary.images);
   set_losses(row, result);
@@ -85,28 +85,28 @@ bool BestModel::note(const EvaluationResult& evaluated, double seconds, const st
 }
 
 void BestModel::validate(double seconds) {
-  const EvaluationResult evaluated = evaluate(setup_.data.validation_images());
+  const EvaluationResult evaluated = evaluate(setup_.data.validation_images(), true);
   state_.validation_due = false;
-  if (note(evaluated, seconds, "")) choose(evaluated.summary);
+  if (note(evaluated, seconds, "")) choose(evaluated.summary, true);
 }
 
 bool BestModel::validate_end(double seconds, const std::string& model, bool complete) {
-  const EvaluationResult evaluated = evaluate(setup_.data.validation_images());
+  const EvaluationResult evaluated = evaluate(setup_.data.validation_images(), true);
   const EvaluationSummary& result = evaluated.summary;
   if (!note(evaluated, seconds, model)) return false;
-  if (complete) choose(result);
+  if (complete) choose(result, false);
   return !complete &&
          (!state_.has_best || (setup_.best_by_density() ? result.loss_x < state_.best_loss_x
                                                         : result.ce < state_.best_ce));
 }
 
-void BestModel::choose(const EvaluationSummary& result) {
+void BestModel::choose(const EvaluationSummary& result, bool scheduled) {
   const bool better_entropy = !state_.has_best || result.ce < state_.best_ce;
   const bool better_density = !state_.has_best || result.loss_x < state_.best_loss_x;
   const bool by_density = setup_.best_by_density();
   const int64_t drops = state_.plateau.drops;
   // The schedule watches what the best checkpoint is chosen by.
-  if (!state_.finetuning())
+  if (scheduled && !state_.finetuning())
     observe(setup_.options.schedule, state_.plateau, by_density ? result.loss_x : result.ce);
   state_.has_best = true;
   if (better_entropy) state_.best_ce = result.ce;

@@ -28,8 +28,8 @@ class BestModel {
   /// A stage of the plateau schedule that ends here leaves the model with the best weights. Throws
   /// Interrupted at a signal, before anything is changed.
   void validate(double seconds);
-  /// The validation at the end of a process, of weights that metrics call `model`: as validate()
-  /// if the run is complete. Else returns whether the model is better than the best one, and
+  /// The validation at the end of a process, of weights that metrics call `model`, which stay as they
+  /// are: chooses as validate() if the run is complete. Else returns whether the model is better than the best one, and
   /// changes no checkpoint, since a resumed run does not know of it.
   bool validate_end(double seconds, const std::string& model, bool complete);
   /// A look at a fixed sample of the validation images, for metrics.jsonl alone.
@@ -38,11 +38,13 @@ class BestModel {
   double last_seconds() const { return seconds_; }
 
  private:
-  EvaluationResult evaluate(std::vector<int64_t> images);
+  /// `stoppable`: a signal ends it with Interrupted.
+  EvaluationResult evaluate(std::vector<int64_t> images, bool stoppable);
   MetricsRow row_at(const char* kind, double seconds) const;
   /// Logs and records a validation; false if its losses are not finite.
   bool note(const EvaluationResult& evaluated, double seconds, const std::string& model);
-  void choose(const EvaluationSummary& result);
+  /// Saves what is best; `scheduled`: and tells the plateau rule.
+  void choose(const EvaluationSummary& result, bool scheduled);
 
   TrainSetup& setup_;
   RunState& state_;

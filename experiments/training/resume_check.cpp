@@ -14,12 +14,6 @@
 namespace pal {
 namespace {
 
-/// A metadata entry; empty if there is none.
-std::string entry_of(const Checkpoint& checkpoint, const char* key) {
-  const auto found = checkpoint.metadata.find(key);
-  return found == checkpoint.metadata.end() ? std::string() : found->second;
-}
-
 /// "NAME was BEFORE, is NOW" for each difference.
 class Differences {
  public:
@@ -53,7 +47,7 @@ ResumeChanges check_resume(const TrainSetup& setup, const Checkpoint& checkpoint
   const InputSpec& own_input = setup.data.input();
   kept.compare("mean", input.mean, own_input.mean);
   kept.compare("std", input.std, own_input.std);
-  const std::string recipe = entry_of(checkpoint, "recipe");
+  const std::string recipe = checkpoint.entry("recipe");
   if (recipe.empty())
     fail(ErrorKind::data, "{}: holds no training recipe; use --init-from to start from its weights",
          path);
@@ -63,7 +57,9 @@ ResumeChanges check_resume(const TrainSetup& setup, const Checkpoint& checkpoint
   for (const Option& option : now->table.options()) {
     if (!option.is_recorded()) continue;
     Differences& rule = option.on_resume() == OnResume::keeps ? kept : changed;
-    if (option.on_resume() != OnResume::free)
+    // What an older version did not record cannot be compared.
+    const bool known = before->table.at(option.name()).origin() != Origin::standard;
+    if (known && option.on_resume() != OnResume::free)
       rule.compare(option.name(), before->table.at(option.name()).text(), option.text());
   }
   const bool same_data_expected = !setup.options.allow_data_change;
@@ -74,14 +70,19 @@ ResumeChanges check_resume(const TrainSetup& setup, const Checkpoint& checkpoint
          "--resume: {}: a run keeps these settings: {}; leave them out, or start a new run from "
          "its weights with --init-from {} -o OTHER",
          path, kept.str(), path);
-  if (entry_of(checkpoint, "data_fingerprint") != setup.data.fingerprint_text() &&
-      same_data_expected && before->options.validation == now->options.validation)
+  // Other images may choose the checkpoints; those of the training part are the run's.
+  const bool same_split = before->options.validation == now->options.validation;
+  const std::string trained = checkpoint.entry("train_fingerprint");
+  const bool changed_data =
+      same_split ? checkpoint.entry("data_fingerprint") != setup.data.fingerprint_text()
+                 : !trained.empty() && trained != setup.data.train_fingerprint_text();
+  if (changed_data && same_data_expected)
     fail(ErrorKind::usage, "--resume: {}: the data changed since; use --allow-data-change to go on",
          path);
   if (!changed.empty())
     log_warning("--resume: {}: the numbers from here on are not those of a run without a stop",
                 changed.str());
-  const std::string threads = entry_of(checkpoint, "threads");
+  const std::string threads = checkpoint.entry("threads");
   if (threads != std::to_string(thread_count()))
     log_warning(
         "--resume: the run used {} threads, now {}: sums in weight gradients may round "

@@ -22,7 +22,8 @@ std::map<std::string, std::string> extra_metadata(const TrainSetup& setup, const
       {"recipe", setup.recipe},
       {"trainer", run_state_json(state)},
       {"threads", std::to_string(thread_count())},
-      {"data_fingerprint", setup.data.fingerprint_text()}};
+      {"data_fingerprint", setup.data.fingerprint_text()},
+      {"train_fingerprint", setup.data.train_fingerprint_text()}};
   if (state.averaged) metadata["statistics"] = "averaged";
   if (state.last_validation.step >= 0)
     metadata["validation"] = validation_json(state.last_validation);
@@ -53,7 +54,11 @@ bool RunCheckpoints::resume() {
     set_convolution_choices(choices->second);
   state_.progress = checkpoint_progress(checkpoint);
   read_run_state(checkpoint.metadata.at("trainer"), path, state_);
-  if (changes.validation) state_.has_best = false;
+  if (changes.validation) {
+    state_.has_best = false;
+    state_.plateau.has_best = false;
+    state_.plateau.bad_epochs = 0;
+  }
   adopt_last_best();
   from_ = path;
   log_info("resumed at step {} from {}", state_.progress.step, path);

@@ -124,6 +124,10 @@ uint64_t TrainData::fingerprint() const {
 
 std::string TrainData::fingerprint_text() const { return fmt::format("{:016x}", fingerprint()); }
 
+std::string TrainData::train_fingerprint_text() const {
+  return fmt::format("{:016x}", info().fingerprint);
+}
+
 std::vector<int64_t> TrainData::validation_sample(int64_t most) const {
   const auto all = static_cast<int64_t>(validation_images_.size());
   if (all <= most) return validation_images_;

@@ -44,6 +44,8 @@ class TrainData {
   uint64_t fingerprint() const;
   /// The fingerprint as 16 hexadecimal digits, as files record it.
   std::string fingerprint_text() const;
+  /// The same of the training part alone, those held out of it included.
+  std::string train_fingerprint_text() const;
   const InputSpec& input() const { return input_; }
   /// Images to train on: without those held out, and before an epoch leaves some over.
   int64_t training_images() const { return training_images_; }

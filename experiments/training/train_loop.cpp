@@ -39,6 +39,7 @@ TrainLoop::TrainLoop(TrainSetup& setup, RunState& state, const RunFolder& folder
       before_(metrics_history(folder.file("metrics.jsonl"), options_.batch_size)),
       times_{current_step(), 0.0},
       saved_step_(current_step()),
+      collected_step_(current_step()),
       unprofiled_(times_) {
   if (!options_.tensorboard) return;
   const auto events = std::make_shared<EventFile>(folder.file("tensorboard"), current_step() + 1);
@@ -92,7 +93,7 @@ void TrainLoop::launch_step() {
   input.eager = !input.head_only && monitor_.watch(progress.step);
   {
     const PhaseScope phase("step");
-    guarded(progress.step, [&] { step_.run(input); });
+    guarded(progress.step + 1, [&] { step_.run(input); });
   }
   ++progress.step;
   progress.epoch = progress.step / setup_.steps_per_epoch();
@@ -105,6 +106,7 @@ void TrainLoop::collect_step(double seconds) {
   const Launched launched = launched_.front();
   launched_.pop_front();
   if (!result.finite()) fail_not_finite(launched, result);
+  collected_step_ = launched.step;
   times_.seconds += seconds;
   if (launched.step == times_.first_step + 1) first_loss_ = result.loss;
   last_loss_ = result.loss;
@@ -123,7 +125,7 @@ void TrainLoop::collect_down_to(int most, Time since) {
 
 void TrainLoop::fail_not_finite(const Launched& launched, const StepResult& result) {
   const int64_t step = launched.step - 1;
-  const std::string when = fmt::format("step {}", step);
+  const std::string when = fmt::format("step {}", launched.step);
   Model& model = *setup_.model;
   if (setup_.device.is_cuda()) {
     // Parameters are still those the step began with, but later steps reused its gradients.
@@ -132,7 +134,7 @@ void TrainLoop::fail_not_finite(const Launched& launched, const StepResult& resu
                                          DType::f32, Tag::data, Device());
     cpu::soft_targets(input.labels, options_.smoothing, targets);
     model.parameters().zero_grad();
-    guarded(step, [&] {
+    guarded(launched.step, [&] {
       const Tensor wanted = targets.to(setup_.device);
       if (input.head_only)
         model.forward_backward_head(input.images, wanted, input.loss);
@@ -178,7 +180,8 @@ void TrainLoop::end_step(Time launched_at) {
   const bool validates = options_.validate_every > 0.0 && !state_.finished(setup_) &&
                          ends_period(setup_.steps_of(options_.validate_every));
   const bool checks = ends_period(options_.check_every);
-  const bool saves = ends_period(checkpoint_period());
+  // With every validation too: its best checkpoint must not be newer than where a run can go on.
+  const bool saves = validates || ends_period(checkpoint_period());
   // A GPU is left a step to do while the host prepares the next one; what needs the weights as they
   // are waits for it.
   collect_down_to(setup_.device.is_cuda() && !validates && !checks && !saves ? 1 : 0, launched_at);
@@ -249,7 +252,7 @@ StopReason TrainLoop::take_steps() {
   const bool profiles = options_.profile || !options_.trace.empty();
   if (state_.validation_due) {
     validate();
-    if (current_step() % checkpoint_period() == 0) save_step();
+    save_step();
   }
   while (!state_.finished(setup_)) {
     if (signal_.caught() != 0) return StopReason::signal;
@@ -285,6 +288,17 @@ RunEnd TrainLoop::run_end(StopReason reason) const {
   return {reason, times_, before_, monitor_.worst()};
 }
 
+void TrainLoop::report_error() const {
+  RunState reached = state_;
+  reached.progress.step = collected_step_;
+  try {
+    report_run(setup_, reached, folder_, run_end(StopReason::error));
+  } catch (const std::exception& error) {
+    // What comes to the user is the first error.
+    log_warning("{}", error.what());
+  }
+}
+
 int TrainLoop::run() {
   StopReason reason = StopReason::signal;
   try {
@@ -302,7 +316,7 @@ int TrainLoop::run() {
     }
   } catch (const std::exception&) {
     line_.clear();
-    report_run(setup_, state_, folder_, run_end(StopReason::error));
+    report_error();
     throw;
   }
   report_run(setup_, state_, folder_, run_end(reason));

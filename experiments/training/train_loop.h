@@ -39,7 +39,7 @@ class TrainLoop {
   void collect_step(double seconds);
   /// Collects until at most `most` steps are under way.
   void collect_down_to(int most, Time since);
-  /// Runs `body`; its numerical errors name the training step and say what to do.
+  /// Runs `body`; its numerical errors name the training step, counted from 1, and say what to do.
   template <typename Body>
   void guarded(int64_t step, Body&& body) const;
   [[noreturn]] void fail_not_finite(const Launched& launched, const StepResult& result);
@@ -58,6 +58,7 @@ class TrainLoop {
   /// What is due when steps end: weights with statistics averaged anew, validated and saved.
   void finish(StopReason reason);
   RunEnd run_end(StopReason reason) const;
+  void report_error() const;
   void save_step();
   /// Whether the time is up, what finish() takes included.
   bool out_of_time() const;
@@ -92,6 +93,7 @@ class TrainLoop {
   MetricsHistory before_;  // earlier processes of the run
   StepTimes times_;
   int64_t saved_step_;         // of the newest step checkpoint
+  int64_t collected_step_;     // the last one whose result was good
   double save_seconds_ = 0.0;  // that writing it took
   double first_loss_ = 0.0;    // of this process
   double last_loss_ = 0.0;

@@ -25,6 +25,9 @@ double seconds_of(TrainSetup& setup, const Batch& batch, int64_t count) {
   input.images = batch.images.slice_batch(0, count);
   input.labels = batch.labels.slice_batch(0, count);
   input.loss.beta = setup.options.beta;
+  input.head_only = setup.options.freeze == Freeze::network;
+  // Nothing is learned here.
+  input.sgd.learning_rate = input.sgd.learning_rate_means = 0.0;
   TrainStep step(*setup.model, *setup.sgd, false);
   double seconds = 0.0;
   for (int i = 0; i < 2; ++i) {

@@ -7,7 +7,6 @@
 #include "experiments/report/text_table.h"
 #include "kernels/library/platform.h"
 #include "runtime/byte_count.h"
-#include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/json.h"
 #include "runtime/log.h"

@@ -123,7 +123,8 @@ bool nothing_to_do(const TrainSetup& setup, const RunState& state, const RunFold
     log_info("the run is at step {} already, beyond --max-steps {}: nothing to do", step, most);
   const std::string path = folder.file("summary.json");
   std::error_code ignored;
-  if (!setup.options.json || !std::filesystem::exists(path, ignored)) {
+  if (!std::filesystem::exists(path, ignored)) return true;
+  if (!setup.options.json) {
     print_result(fmt::format("results: {}", path));
     return true;
   }
@@ -143,11 +144,11 @@ int run_training(TrainSetup& setup, const RunFolder& folder, const std::string& 
   RunCheckpoints checkpoints(setup, state, folder);
   if (!options.resume.empty() && !checkpoints.resume())
     log_warning("--resume: no checkpoint in {}; starting anew", folder.path());
-  if (state.progress.step > 0) checkpoints.move_in();
   const bool went_on = state.progress.step > 0;
   if (went_on) expect_length(setup, state);
   const bool was_complete = went_on && is_finished_run(state, folder);
   if (went_on && nothing_to_do(setup, state, folder, was_complete)) return 0;
+  if (went_on) checkpoints.move_in();
   if (state.progress.step == 0)
     begin(setup, folder);
   else

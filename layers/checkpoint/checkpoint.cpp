@@ -68,6 +68,11 @@ const Tensor* Checkpoint::find(const std::string& name) const {
   return found == tensors.end() ? nullptr : &found->second;
 }
 
+std::string Checkpoint::entry(const std::string& key) const {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? std::string() : found->second;
+}
+
 int64_t Checkpoint::integer(const std::string& key) const {
   const auto found = metadata.find(key);
   if (found == metadata.end()) fail(ErrorKind::data, "checkpoint: no metadata {}", key);

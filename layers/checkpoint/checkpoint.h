@@ -23,6 +23,8 @@ struct Checkpoint {
 
   /// The tensor of a name; null if there is none.
   const Tensor* find(const std::string& name) const;
+  /// A metadata entry; empty if there is none.
+  std::string entry(const std::string& key) const;
   /// A metadata entry that is a whole number of at least 0. Throws data otherwise.
   int64_t integer(const std::string& key) const;
 };

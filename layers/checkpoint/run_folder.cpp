@@ -81,16 +81,6 @@ RunFolder::RunFolder(const std::string& folder) : folder_(folder) {
 
 RunFolder::~RunFolder() { ::close(lock_); }
 
-int64_t cut_torn_line(const std::string& path) {
-  if (!std::filesystem::exists(path)) return 0;
-  const std::vector<uint8_t> content = read_file(path);
-  size_t whole = content.size();
-  while (whole > 0 && content[whole - 1] != '\n') --whole;
-  if (whole == content.size()) return 0;
-  if (::truncate(path.c_str(), static_cast<off_t>(whole)) != 0) fail_system(path, "shorten");
-  return static_cast<int64_t>(content.size() - whole);
-}
-
 int64_t rewind_metrics(const std::string& path, int64_t step, bool keep_end) {
   if (!std::filesystem::exists(path)) return 0;
   const std::vector<uint8_t> content = read_file(path);

@@ -28,10 +28,6 @@ class RunFolder {
   int lock_ = -1;
 };
 
-/// Cuts what stands after the last newline of a file, the trace of a killed writer. Returns how
-/// many bytes that were; 0 if the file does not exist. Throws environment if it cannot be changed.
-int64_t cut_torn_line(const std::string& path);
-
 /// Removes from a metrics.jsonl the torn last line, lines that are not JSON, those of steps after
 /// `step`, so that a resumed run writes each step once, and those with an entry "model", which
 /// stand for the end of a process at that step; with `keep_end` these stay, but for later steps.

@@ -328,12 +328,13 @@ TEST(HeldOutImages, AreThoseOfTheRunsOwnSet) {
   recipe.validation = 10.0;
   recipe.loader.seed = 3;
   const std::string fingerprint = fmt::format("{:016x}", set.set->info().fingerprint);
-  const auto held_out = held_out_images(set, recipe, fingerprint);
+  const auto held_out = held_out_images(set.spec, set.set->info(), recipe, fingerprint);
   EXPECT_EQ(held_out.size(), 10U);
   for (const int64_t index : training_indices(set, recipe))
     EXPECT_EQ(std::ranges::count(held_out, index), 0) << index;
-  EXPECT_TRUE(held_out_images(set, recipe, "0123456789abcdef").empty());
-  EXPECT_TRUE(held_out_images(set, recipe, "").empty()) << "nothing is known of the run";
+  EXPECT_TRUE(held_out_images(set.spec, set.set->info(), recipe, "0123456789abcdef").empty());
+  EXPECT_TRUE(held_out_images(set.spec, set.set->info(), recipe, "").empty())
+      << "nothing is known of the run";
 }
 
 TEST(ReaverageBatchNorm, TakesTheMeanOverBatches) {

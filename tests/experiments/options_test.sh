@@ -110,9 +110,29 @@ COMP_CWORD=2
 _pal_train
 expect_equal "constant cosine" "${COMPREPLY[*]}" "completion of --sched c"
 
+mkdir -p "here/red circles"
+(
+  cd here
+  COMP_WORDS=(pal-train r)
+  COMP_CWORD=1
+  _pal_train
+  [ "${COMPREPLY[*]}" = "red circles" ]
+) || fail "completion of a name with a space"
+COMP_WORDS=(pal-train --max-steps "")
+COMP_CWORD=2
+_pal_train
+expect_equal none "${COMPREPLY[*]}" "completion of a word for a number"
+
+# A folder called like a known set is the folder.
+mv photos digits
+succeeds pal-train ${small/photos/digits} --dry-run
+expect_text "2 classes" out "a folder called digits"
+mv digits photos
+
 # pal-info takes the same words for the network.
 succeeds pal-info -a ibinn-small --blocks 1,1,1 --image-size 64
 expect_text "32x32x12" out "pal-info --image-size: after Haar"
+refuses 2 "--clamp: is an option of flows" pal-info -a resnet50 --clamp 2
 refuses 2 "--bloks: unknown option; did you mean --blocks?" pal-info few --bloks 1,1,1 -a ibinn-small
 
 finish_test "options behave"

@@ -124,6 +124,26 @@ refuses 5 "lower --lr (1000000)" pal-train $tiny --lr 1e6 --clip-grad 0 --burn-i
 expect_match "error: step [0-9]*: .*lower --lr" exploding/log.txt "the log"
 expect_text '"stop_reason": "error"' exploding/summary.json "the summary"
 
+# Another run is not gone on from here, nor written over.
+cp -r run kept
+refuses 2 "kept already holds a run" pal-train --resume run -o kept
+expect_same {run,kept}/metrics.jsonl
+
+# The weights at the end are those of the last step, also where the plateau rule has just dropped.
+trains ${tiny/--recalibrate-bn 4/--recalibrate-bn 0} --epochs 3 --sched plateau --patience 0 --lr 0.5 -o plateau
+succeeds pal-inspect diff plateau/checkpoints/{final,step-84}.safetensors
+expect_text "all tensors are equal" out "final after a plateau"
+
+# What a run began from is kept: it begins there again if it left no checkpoint, and config.toml
+# runs it again after a stop.
+trains $tiny --epochs 1 --init-from run --max-steps 3 -o moved
+trains --resume moved --max-steps 5
+expect_match '^init-from = "'"$scratch"'/run' moved/config.toml "config.toml after a stop"
+rm moved/checkpoints/*
+trains --resume moved --max-steps 2
+expect_text "no checkpoint in moved; starting anew" err "a run without a checkpoint"
+expect_equal 2 "$(grep -c 'loaded .* tensors' moved/log.txt)" "the network that it began from"
+
 # TensorBoard's files: one for each process, and none unless asked for.
 trains $tiny --epochs 1 --max-steps 5 --tensorboard -o board
 trains --resume board --max-steps 9

@@ -133,7 +133,7 @@ TEST_F(RunTest, GoesOnAsItWas) {
   EXPECT_EQ(command.options.resume, "auto");
   // What that process was limited to is over.
   EXPECT_EQ(command.options.max_steps, 0);
-  EXPECT_EQ(command.options.init_from, "");
+  EXPECT_EQ(command.options.init_from, "/gone");  // kept, but not read
 }
 
 TEST_F(RunTest, IsNamedInManyWays) {

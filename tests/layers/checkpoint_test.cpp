@@ -246,20 +246,6 @@ TEST(RunFolder, RemovesTheLeftoversOfKilledWriters) {
   EXPECT_TRUE(fs::is_empty(run.checkpoints()));
 }
 
-TEST(RunFolder, TornLinesAreCut) {
-  const TemporaryFolder folder;
-  const std::string path = folder.file("metrics.jsonl");
-  EXPECT_EQ(cut_torn_line(path), 0);
-  const std::pair<std::string, std::string> cases[] = {
-      {"", ""}, {"{\"a\":1}\n", "{\"a\":1}\n"}, {"{\"a\":1}\n{\"b", "{\"a\":1}\n"}, {"{\"a", ""}};
-  for (const auto& [before, after] : cases) {
-    write_atomic(path, before);
-    EXPECT_EQ(cut_torn_line(path), static_cast<int64_t>(before.size() - after.size()));
-    const auto bytes = read_file(path);
-    EXPECT_EQ(std::string(bytes.begin(), bytes.end()), after);
-  }
-}
-
 TEST(RunFolder, MetricsAreRewoundToTheCheckpoint) {
   const TemporaryFolder folder;
   const std::string path = folder.file("metrics.jsonl");

@@ -10,6 +10,7 @@ refused. experiments/README.md has an example with pictures, and the table of te
 """
 
 import json
+import os
 import math
 
 import torch
@@ -21,7 +22,10 @@ WRITTEN_OUT = {"family": "flow", "mixing": "permutation", "act-norm": "softplus"
 
 
 def read_checkpoint(path):
-    """The network's tensors by name, without `model.`, and the metadata, decoded where JSON."""
+    """The network's tensors by name, without `model.`, and the metadata, decoded where JSON. A run
+    folder stands for its best checkpoint."""
+    if os.path.isdir(path):
+        path = os.path.join(path, "checkpoints", "best")
     with safe_open(path, "pt") as file:
         tensors = {name.removeprefix("model."): file.get_tensor(name)
                    for name in file.keys() if name.startswith("model.")}

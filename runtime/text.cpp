@@ -107,6 +107,10 @@ std::string nearest_name(const std::string& word, const std::vector<std::string>
       least = distance;
       nearest = name;
     }
+  constexpr size_t kBeginning = 4;
+  if (nearest.empty() && word.size() >= kBeginning)
+    for (const std::string& name : known)
+      if (name.starts_with(word)) return name;
   return nearest;
 }
 

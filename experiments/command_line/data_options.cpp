@@ -37,6 +37,8 @@ InputSpec input_spec(const std::vector<float>& mean, const std::vector<float>& s
 }
 
 void add_data_options(OptionTable& table, DataOptions& o) {
+  table.synonym("data", "the argument DIR, or --dataset");
+  table.synonym("num-workers", "--workers");
   table
       .text("dataset", o.dataset,
             "fashion-mnist, digits, stamps or clipart (made by pal-data prepare), "

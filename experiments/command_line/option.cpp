@@ -241,9 +241,10 @@ void Option::set(const std::string& text, Origin origin, const std::string& wher
   if (text.empty()) fail(ErrorKind::usage, "{}: expected {}, got ''", where, expectation());
   if (origin_ == Origin::standard) standard_ = this->text();
   try {
-    // What a word stands for need not lie in the range of the numbers, and may be written out.
-    const bool word = std::ranges::any_of(
-        words_, [&](const auto& known) { return known.first == text || known.second == text; });
+    // What a word stands for need not lie in the range of the numbers; older files write it out.
+    const bool word = std::ranges::any_of(words_, [&](const auto& known) {
+      return known.first == text || (origin < Origin::command && known.second == text);
+    });
     const bool one_number = kind_ == OptionKind::whole || kind_ == OptionKind::number;
     std::string value = number_of(text);
     if (!word) {

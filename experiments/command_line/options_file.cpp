@@ -30,7 +30,8 @@ toml::table parse_toml(const std::string& path) {
   try {
     return toml::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
   } catch (const toml::parse_error& error) {
-    fail(ErrorKind::usage, "{}:{}: {}", path, error.source().begin.line, error.description());
+    fail(ErrorKind::usage, "{}:{}: {} (texts stand in quotes)", path, error.source().begin.line,
+         error.description());
   }
 }
 
@@ -67,6 +68,9 @@ void apply_config_file(OptionTable& table, const std::string& path, Origin origi
   for (const auto& [key, node] : file) {
     const std::string name(key.str());
     const std::string where = fmt::format("{}:{}: {}", path, key.source().begin.line, name);
+    if (node.is_table())
+      fail(ErrorKind::usage, "{}: a section; expected options without one, such as beta = 4",
+           where);
     Option* const option = table.find(name);
     const bool known = option != nullptr && is_key(*option);
     if (!known && !of_run) refuse_key(table, name, where);
@@ -84,19 +88,23 @@ std::map<std::string, std::string> config_values(const std::string& path) {
   return values;
 }
 
-std::string effective_config(const OptionTable& table, bool flow) {
+std::string effective_config(const OptionTable& table, bool flow, bool template_too) {
   std::string text;
   std::string group;
   for (const Option& option : table.options()) {
-    if (!is_written(option, flow)) continue;
+    const bool written = is_written(option, flow) || (template_too && option.name() == "output");
+    const bool other = option.families() == (flow ? Families::resnets : Families::flows);
+    if (!written && (!template_too || !option.is_saved() || other)) continue;
     if (option.group() != group)
       text += fmt::format("{}# {}\n", text.empty() ? "" : "\n", option.group());
     group = option.group();
-    const std::string line = fmt::format("{} = {}", option.name(), option.saved_literal());
+    const bool valued = !option.text().empty();
+    const std::string line = fmt::format("{}{} ={}", written ? "" : "# ", option.name(),
+                                         valued ? " " + option.saved_literal() : "");
     const std::string range = option.range_text();
-    text += fmt::format(
-        "{:<32} # {}{}\n", line, option.help(),
-        range.empty() ? "" : (option.kind() == OptionKind::choice ? ": " : "; ") + range);
+    const char* const colon = option.kind() == OptionKind::choice ? ": " : "; ";
+    text +=
+        fmt::format("{:<32} # {}{}{}\n", line, option.help(), range.empty() ? "" : colon, range);
   }
   return text;
 }

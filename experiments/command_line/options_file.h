@@ -19,7 +19,9 @@ std::map<std::string, std::string> config_values(const std::string& path);
 /// The options with an effect on a network of this kind (a flow, or a ResNet), and those that were
 /// given without having one, with their values as a
 /// TOML file, by group, each with its help as a comment.
-std::string effective_config(const OptionTable& table, bool flow);
+/// With `template_too`, as something to begin with: also --output, and in comments the options that
+/// have no value or no effect yet.
+std::string effective_config(const OptionTable& table, bool flow, bool template_too = false);
 
 /// The same as one JSON object.
 std::string options_json(const OptionTable& table, bool flow);

@@ -103,7 +103,9 @@ class Reader {
     } catch (const CLI::ParseError& error) {
       fail(ErrorKind::usage, "command line: {}; see --help", error.what());
     }
-    place(positional());
+    const std::vector<std::string> arguments_left = positional();
+    for (const Option& option : table_.options()) expect_value(option);
+    place(arguments_left);
     for (Option& option : table_.options()) give(option);
   }
 
@@ -137,16 +139,20 @@ class Reader {
       fail(ErrorKind::usage, "{}: unexpected argument; see --help", arguments[next]);
   }
 
+  /// Refuses an option in the place of a value.
+  void expect_value(const Option& option) const {
+    for (const std::string& text : known_.at(&option)->results())
+      if (option_of(table_, text.substr(0, text.find('='))) != nullptr)
+        fail(ErrorKind::usage, "{}: expected {} after it, got the option {}", option.flag(),
+             option.expectation(), text);
+  }
+
   void give(Option& option) {
     const std::vector<std::string> results = known_.at(&option)->results();
     const size_t once = static_cast<size_t>(option.values_taken());
     if (results.size() > once && !option.is_repeated() && option.kind() != OptionKind::toggle)
       fail(ErrorKind::usage, "{}: given {} times, with '{}' and '{}'", option.flag(),
            results.size(), results[0], results[1]);
-    for (const std::string& text : results)
-      if (option_of(table_, text.substr(0, text.find('='))) != nullptr)
-        fail(ErrorKind::usage, "{}: expected {} after it, got the option {}", option.flag(),
-             option.expectation(), text);
     if (results.size() % once != 0)
       fail(ErrorKind::usage, "{}: expected {} values after it, got '{}'", option.flag(), once,
            results.back());

@@ -120,6 +120,13 @@ void CheckpointEvaluation::choose_images() {
   } else if (part == Split::validation && recipe_.validation == 0.0 &&
              recorded_name(data_) == recipe_.dataset) {
     chose_ = is_runs_own(data_, recipe_, path_) ? ChoseCheckpoint::yes : ChoseCheckpoint::perhaps;
+  } else if (parts_of(data_).whole() && recipe_.dataset == kRecordedFolder &&
+             is_runs_own(data_, recipe_, path_)) {
+    log_warning(
+        "{}: changed since {} was trained on most of it; what was held out is not known any more, "
+        "so "
+        "these numbers are not those of new images",
+        evaluated_->set->info().name, path_);
   }
 }
 

@@ -16,7 +16,7 @@ void expect_files(const std::vector<std::string>& paths) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   for (const std::string& path : paths) {
-    if (fs::exists(path, ignored)) continue;
+    if (fs::exists(path, ignored) || fs::exists(path + ".safetensors", ignored)) continue;
     const fs::path folder = fs::path(path).parent_path();
     std::vector<std::string> beside;
     for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, ignored))

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "runtime/error.h"
+
 namespace pal {
 namespace {
 
@@ -40,7 +42,11 @@ const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like) {
   spec.folder = options_.ood_folder;
   spec.class_names.clear();
   spec.shard_classes.clear();
-  return open(foreign_, spec, options_.ood == "digits" ? Split::all : Split::test);
+  try {
+    return open(foreign_, spec, options_.ood == "digits" ? Split::all : Split::test);
+  } catch (const Error& error) {
+    fail(error.kind(), "--ood: {}", error.what());
+  }
 }
 
 std::vector<int64_t> training_indices(const OpenedSet& training, const TrainingRecipe& recipe) {

@@ -125,6 +125,19 @@ int inspect(const Options& options) {
   return code;
 }
 
+/// ": 1 of the model, 209 of the optimizer" of two checkpoints.
+std::string parts_text(const pal::FileDifference& difference) {
+  const auto count = [&](const char* prefix) {
+    return std::ranges::count_if(difference.tensors, [&](const std::string& line) {
+      return line.find(std::string("\"") + prefix) != std::string::npos;
+    });
+  };
+  const auto model = count("model.");
+  const auto optimizer = count("optimizer.");
+  if (model + optimizer == 0) return {};
+  return fmt::format(": {} of the model, {} of the optimizer", model, optimizer);
+}
+
 int diff(const Options& options) {
   const std::string first = pal::checkpoint_of(options.first);
   const pal::FileDifference difference = pal::diff_files(first, pal::checkpoint_of(options.second));
@@ -135,7 +148,7 @@ int diff(const Options& options) {
   for (size_t i = 0; i < shown; ++i) pal::print_result(difference.tensors[i]);
   if (shown < all) pal::print_result(fmt::format("... and {} more", all - shown));
   pal::print_result(all == 0 ? std::string("all tensors are equal")
-                             : fmt::format("{} tensors differ", all));
+                             : fmt::format("{} tensors differ{}", all, parts_text(difference)));
   return all == 0 ? 0 : 1;
 }
 

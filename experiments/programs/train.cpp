@@ -35,6 +35,16 @@ bool goes_on_here(const TrainOptions& options) {
   return std::filesystem::equivalent(folder, options.output + "/checkpoints", ignored);
 }
 
+/// Whether a path is a folder of data or lies below it.
+bool is_within(const std::string& path, const std::string& data) {
+  std::error_code ignored;
+  if (data.empty() || !std::filesystem::is_directory(data, ignored)) return false;
+  const auto inner = std::filesystem::weakly_canonical(path, ignored);
+  const auto outer = std::filesystem::weakly_canonical(data, ignored);
+  const std::string way = inner.lexically_relative(outer).string();
+  return !way.empty() && !way.starts_with("..");
+}
+
 /// Refuses a folder that cannot become the run's before any time is spent. Removes what it made if
 /// the run does not begin.
 class Output {
@@ -44,6 +54,9 @@ class Output {
     existed_ = std::filesystem::exists(path_, ignored);
     if (existed_ && !std::filesystem::is_directory(path_, ignored))
       fail(ErrorKind::environment, "--output: {} is a file; expected a folder, or none yet", path_);
+    expect(!is_within(path_, options.data.dataset) && !is_within(path_, options.data.folder),
+           "--output: {} lies in the data, {}; choose a folder outside", path_,
+           options.data.dataset);
     if (!goes_on_here(options) && find_resume(path_))
       fail(ErrorKind::usage,
            "--output: {} already holds a run; go on with --resume {}, or choose another folder",
@@ -74,7 +87,7 @@ int train(OptionTable& table, const TrainOptions& options, const std::string& co
                                   : LogLevel::normal);
   const bool flow = preset(options.arch).family == ModelFamily::flow;
   if (options.print_config) {
-    print_result(options.json ? options_json(table, flow) : effective_config(table, flow));
+    print_result(options.json ? options_json(table, flow) : effective_config(table, flow, true));
     return 0;
   }
   if (options.dry_run) {

@@ -4,7 +4,9 @@ namespace pal {
 namespace {
 
 void add_start(OptionTable& table, TrainOptions& o) {
-  table.text("output", o.output, "Run folder; a resumed run keeps its own")
+  table
+      .text("output", o.output,
+            "Run folder; with --resume the run's own, or another one that takes a copy of it")
       .letter('o')
       .unit("RUN")
       .on_resume(OnResume::process)

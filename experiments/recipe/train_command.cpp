@@ -9,6 +9,7 @@
 
 #include "experiments/command_line/options_file.h"
 #include "experiments/command_line/parse_options.h"
+#include "experiments/recipe/training_recipe.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/models/config_help.h"
 #include "layers/models/model_io.h"
@@ -148,6 +149,9 @@ void inherit_network(OptionTable& table, TrainOptions& o) {
         inherit(name, field_text(config, name));
     inherit("image-size", field_text(config, "image-size"));
   }
+  const double before = training_recipe(checkpoint, path).beta;
+  if (config.family == ModelFamily::flow && !table.at("beta").is_given() && before != o.beta)
+    log_info("--beta: {} here, and {} where the network was trained", o.beta, before);
   const InputSpec input = checkpoint_input(checkpoint, path);
   if (static_cast<int64_t>(input.mean.size()) != preset(o.arch).channels) return;
   inherit("mean", fmt::format("{}", fmt::join(input.mean, ",")));

@@ -110,7 +110,7 @@ void add_loading(OptionTable& table, TrainOptions& o) {
       .number("validation", o.validation,
               "Training images held out to choose checkpoints: a count, a fraction below 1, or "
               "auto: the set's own val part, or else 5,000 (10 % of small sets)")
-      .at_least(0)
+      .above(0)
       .word("auto", 0)
       .on_resume(OnResume::changes)
       .recorded();
@@ -303,11 +303,9 @@ void add_synonyms(OptionTable& table) {
   for (const auto& [word, answer] : std::initializer_list<std::pair<const char*, const char*>>{
            {"learning-rate", "--lr"},
            {"weight-decay", "--wd"},
-           {"num-workers", "--workers"},
            {"model", "--arch"},
            {"bs", "--batch-size"},
            {"batch", "--batch-size"},
-           {"data", "the argument DIR, or --dataset"},
            {"data-dir", "the argument DIR"},
            {"data-path", "the argument DIR"},
            {"epoch", "--epochs"},

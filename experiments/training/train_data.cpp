@@ -73,6 +73,10 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
   const DatasetInfo& info = train_->info();
   expect(info.height == info.width, "{}: expected square images, got {}x{}", info.name, info.width,
          info.height);
+  expect(options.init_from.empty() || options.mean.empty() ||
+             static_cast<int64_t>(options.mean.size()) == info.channels,
+         "--init-from: {} is a network for {} channel{}, and {} has {}", options.init_from,
+         options.mean.size(), options.mean.size() == 1 ? "" : "s", info.name, info.channels);
   input_ = input_spec(options.mean, options.std, info.channels);
   input_.class_names = info.class_names;
   warn_of_lost_colour(*train_);

@@ -9,6 +9,7 @@
 #include "experiments/command_line/program.h"
 #include "experiments/planning/model_summary.h"
 #include "experiments/report/run_log.h"
+#include "experiments/training/resume_check.h"
 #include "experiments/training/run_state.h"
 #include "experiments/training/train_report.h"
 #include "layers/training/train_step.h"
@@ -69,21 +70,34 @@ double step_seconds(TrainSetup& setup, const ModelSummary& summary) {
 struct Plan {
   ModelSummary summary;
   int64_t state_bytes = 0;  ///< parameters, gradients and momentum
-  int64_t steps = 0;
+  int64_t steps = 0;        ///< of the run
+  int64_t done = 0;         ///< of those, before a resume
   double step_seconds = 0.0;
   double images_per_s = 0.0;
-  double seconds = 0.0;  ///< of all steps
+  double seconds = 0.0;  ///< of the steps that are left
 };
+
+/// Steps of the run that would go on, which must fit as if it did; 0 for a new one.
+int64_t steps_done(const TrainSetup& setup) {
+  std::string path = setup.options.resume;
+  if (path == "auto") path = find_resume(setup.options.output).value_or("");
+  if (path.empty()) return 0;
+  const Checkpoint checkpoint = load_metadata(path);
+  check_resume(setup, checkpoint, path);
+  return checkpoint_progress(checkpoint).step;
+}
 
 Plan plan_of(TrainSetup& setup) {
   Plan plan;
   plan.summary = summarize_model(setup.model->config());
   plan.state_bytes = 3 * setup.model->parameters().all_values().bytes();
   plan.steps = RunState().last_step(setup);
+  plan.done = steps_done(setup);
   plan.step_seconds = step_seconds(setup, plan.summary);
   if (plan.step_seconds > 0.0)
     plan.images_per_s = static_cast<double>(setup.options.batch_size) / plan.step_seconds;
-  plan.seconds = plan.step_seconds * static_cast<double>(plan.steps);
+  plan.seconds =
+      plan.step_seconds * static_cast<double>(std::max<int64_t>(0, plan.steps - plan.done));
   return plan;
 }
 
@@ -104,6 +118,7 @@ std::string plan_json(const TrainSetup& setup, const Plan& plan, const OptionTab
       {"images_dropped_per_epoch", setup.data.dropped_per_epoch()},
       {"steps_per_epoch", setup.steps_per_epoch()},
       {"steps", plan.steps},
+      {"steps_done", plan.done},
       {"images_per_s_estimate", plan.images_per_s},
       {"seconds_estimate", plan.seconds},
       {"options", parse_ordered_json(options_json(table, setup.flow != nullptr))}};
@@ -142,9 +157,10 @@ void print_plan(TrainSetup& setup, const OptionTable& table) {
                            format_bytes(plan.state_bytes), format_bytes(setup.plan.peak_bytes),
                            setup.plan.summary()));
   print_result("recipe: " + recipe_text(setup, table));
-  print_result(fmt::format("{}; {} validation images; {} steps per epoch, {} steps",
+  print_result(fmt::format("{}; {} validation images; {} steps per epoch, {} steps{}",
                            setup.data.epoch_line(), setup.data.validation_images().size(),
-                           setup.steps_per_epoch(), plan.steps));
+                           setup.steps_per_epoch(), plan.steps,
+                           plan.done > 0 ? fmt::format(", {} of them done", plan.done) : ""));
   if (plan.seconds > 0.0)
     print_result(fmt::format(
         "about {} for the steps, at {:.{}f} images/s (a rough estimate, from small batches)",

@@ -15,6 +15,21 @@
 
 namespace pal {
 
+namespace {
+
+/// The commands of the processes that a run.json tells of; none if there is no such file.
+nlohmann::ordered_json commands_of(const std::string& path) {
+  auto commands = nlohmann::ordered_json::array();
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return commands;
+  const auto bytes = read_file(path);
+  const auto run = parse_ordered_json(
+      std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  return run.is_object() ? run.value("commands", commands) : commands;
+}
+
+}  // namespace
+
 void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std::string& command) {
   nlohmann::ordered_json run = {{"program", "pal-train"},
                                 {"version", version()},
@@ -26,6 +41,8 @@ void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std:
                                 {"seed", setup.options.seed},
                                 {"data", setup.data.info().name},
                                 {"data_fingerprint", setup.data.fingerprint_text()}};
+  run["commands"] = commands_of(folder.file("run.json"));
+  run["commands"].push_back(command);
   write_atomic(folder.file("run.json"), json_text(run, 2) + "\n");
 }
 
@@ -106,9 +123,14 @@ std::string progress_text(const TrainSetup& setup, const RunState& state, const 
 void warn_of_lengths(const TrainSetup& setup, const RunState& state) {
   const int64_t last = state.planned_steps(setup);
   const TrainOptions& o = setup.options;
-  if (o.burn_in >= last)
-    log_warning("--burn-in: {} steps of {}: the whole run has its loss times 0.05", o.burn_in,
-                last);
+  if (2 * o.burn_in >= last)
+    log_warning(
+        "--burn-in: {} steps of {} have their loss times 0.05; a smaller -b or more --epochs make "
+        "more steps",
+        std::min(o.burn_in, last), last);
+  constexpr size_t kFew = 200;
+  if (const size_t images = setup.data.validation_images().size(); images < kFew)
+    log_info("only {} images choose the best checkpoint, so chance has a say in it", images);
   if (o.schedule.warmup_steps >= setup.options.schedule.total_steps)
     log_warning("--warmup-steps: {} steps of {}: the run never leaves the warm-up",
                 o.schedule.warmup_steps, setup.options.schedule.total_steps);

@@ -147,6 +147,9 @@ bool holds_checkpoints(const std::string& path) {
 }
 
 std::string checkpoint_of(const std::string& path) {
+  std::error_code missing;
+  const std::string suffixed = path + ".safetensors";
+  if (!fs::exists(path, missing) && fs::exists(suffixed, missing)) return suffixed;
   if (!is_folder(path)) return path;
   const fs::path inner = fs::path(path) / "checkpoints";
   const auto chosen = chosen_in(is_folder(inner) ? inner : fs::path(path));

@@ -94,6 +94,9 @@ succeeds pal-train flat $network -b 16 --epochs 1 -o from_flat
 expect_text "class folders without train/ and val/: 12 of its 120 pictures are held out" err "flat"
 succeeds pal-evaluate from_flat --threads 1
 expect_text "held-out" out "a flat set: only what did not train"
+cp flat/Würfel/0.JPEG flat/Würfel/new.JPEG
+succeeds pal-evaluate from_flat --threads 1
+expect_text "warning: $scratch/flat: changed since" err "a flat set that changed"
 
 # Export to Python.
 python=${PALINDROME_PYTHON:-python3}

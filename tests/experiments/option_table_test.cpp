@@ -76,7 +76,7 @@ TEST(Option, ListsWithoutValuesAreEmptyBrackets) {
 TEST(Option, TakesTheNumberThatAWordStandsForAndAllWordsForTrue) {
   ExampleTable example;
   // What older configuration files hold in place of auto.
-  set(example, "anchors", "-1");
+  example.table.at("anchors").set("-1", Origin::file, "a.toml");
   EXPECT_EQ(example.table.at("anchors").text(), "auto");
   for (const char* yes : {"true", "True", "1", "yes", "ON"}) {
     set(example, "flip", yes);

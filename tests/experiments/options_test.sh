@@ -59,7 +59,24 @@ expect_text "noise false" out "--no-noise"
 refuses 4 "--output: ok.toml is a file" pal-train $quick -o ok.toml
 refuses 4 "/proc/foo" pal-train $quick -o /proc/foo
 
-# Data are named once.
+refuse "--validation: expected a number above 0, or auto, got '0'" $quick --validation 0
+refuse "--seed: expected a whole number of at least 0 after it, got the option -o" $quick --seed
+printf '[model]\nbeta = 24\n' >section.toml
+refuse "section.toml:1: model: a section; expected options without one" $quick --config section.toml
+printf 'arch = ibinn-small\n' >bare.toml
+refuse "(texts stand in quotes)" $quick --config bare.toml
+succeeds pal-train $quick --print-config -o named
+expect_match '^output = "named"' out "--print-config: the output"
+expect_match '^# max-time = ' out "--print-config: what has no value yet"
+cp out full.toml
+succeeds pal-train --config full.toml --max-steps 1
+expect "a file of --print-config runs where it says" [ -e named/run.json ]
+
+# Data are named once, and hold no runs.
+for place in photos photos/run; do
+  refuses 2 "lies in the data" pal-train $small -o $place
+  expect_not "$place: something was written into the data" [ -e $place/checkpoints ]
+done
 refuse "two data sets, 'photos' and --dataset warned; name one" photos --dataset warned
 refuse "--synthetic: goes with no other data" photos --synthetic
 refuse "DIR: no data; for example: pal-train photos -a ibinn-small -o run" -b 16
@@ -73,7 +90,7 @@ refuse "--freeze: a new network is random" $small --freeze network
 warns "--milestones: has an effect only with --sched step" $quick --sched cosine --milestones 0.5
 warns "--patience: has an effect only with --sched plateau" $quick --patience 3
 warns "--crop-scale: has an effect only with pictures that are decoded" $quick --crop-scale 0.5,1
-warns "--burn-in: 100000 steps of" $quick --burn-in 100000
+warns "--burn-in: 28 steps of 28" $quick --burn-in 100000
 warns "--warmup-steps: 100000 steps of" $quick --warmup-steps 100000
 
 # Pictures that do not suit the network.

@@ -70,6 +70,12 @@ done
 refuses 2 "nothing to go on with" pal-train --resume auto -o absent
 expect_not "a refused resume made a folder" [ -e absent ]
 
+refuses 2 "beta was 1, is 2" pal-train --resume run --beta 2 --dry-run
+trains --resume run --dry-run
+expect_text "112 steps, 30 of them done" out "--dry-run of a resumed run"
+expect_equal 2 "$(grep -c '"pal-train\|/pal-train' <(sed -n '/"commands"/,/]/p' run/run.json))" "run.json: commands"
+succeeds pal-evaluate run/checkpoints/final --threads 1
+
 # A longer run, twice; the best of both parts stays.
 trains $tiny --epochs 1 -o grown
 trains --resume grown --epochs 2

@@ -233,6 +233,7 @@ void Option::check_number(const std::string& text) const {
 
 void Option::claim(Origin origin) {
   if (origin_ == Origin::standard) standard_ = text();
+  claimed_ = !is_given();
   origin_ = std::max(origin_, origin);
 }
 
@@ -263,6 +264,7 @@ void Option::set(const std::string& text, Origin origin, const std::string& wher
   } catch (const Error& error) {
     fail(error.kind(), "{}: {}", where, error.what());
   }
+  claimed_ = false;
   origin_ = origin;
 }
 

@@ -99,7 +99,7 @@ class Option {
   int values_taken() const { return taken_; }
   Origin origin() const { return origin_; }
   /// Given by a person, in a file or on the command line.
-  bool is_given() const { return origin_ >= Origin::file; }
+  bool is_given() const { return origin_ >= Origin::file && !claimed_; }
   bool applies() const { return !applies_ || applies_(); }
   const std::string& when() const { return when_; }
   /// "--name".
@@ -152,6 +152,7 @@ class Option {
   std::function<std::string(const std::string&)> save_;
   std::function<bool()> applies_;
   int taken_ = 1;
+  bool claimed_ = false;  // from weaker sources, without a value of its own
   Origin origin_ = Origin::standard;
   std::string standard_;  // the text before the first set
 };

@@ -90,6 +90,7 @@ refuse "--freeze: a new network is random" $small --freeze network
 warns "--milestones: has an effect only with --sched step" $quick --sched cosine --milestones 0.5
 warns "--patience: has an effect only with --sched plateau" $quick --patience 3
 warns "--crop-scale: has an effect only with pictures that are decoded" $quick --crop-scale 0.5,1
+expect_not "a warning of an option that was not given" grep -q "class-names\|image-size" err
 warns "--burn-in: 28 steps of 28" $quick --burn-in 100000
 warns "--warmup-steps: 100000 steps of" $quick --warmup-steps 100000
 

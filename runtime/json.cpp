@@ -1,5 +1,10 @@
 #include "runtime/json.h"
 
+#include <filesystem>
+#include <vector>
+
+#include "runtime/file.h"
+
 namespace pal {
 namespace {
 
@@ -18,6 +23,13 @@ nlohmann::json parse_json(std::string_view text) {
 
 nlohmann::ordered_json parse_ordered_json(std::string_view text) {
   return nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+nlohmann::ordered_json parse_json_file(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return nlohmann::json::value_t::discarded;
+  const std::vector<uint8_t> bytes = read_file(path);
+  return parse_ordered_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 std::string json_text(const nlohmann::json& value, int indent, BadUtf8 bad) {

@@ -40,14 +40,6 @@ std::string without_plus(const std::string& text) {
   return fmt::format("{}", fmt::join(parts, ","));
 }
 
-/// "true" or "false" for any of their words. Throws usage for another text.
-std::string truth_of(const std::string& given) {
-  const std::string text = lower_case(given);
-  if (text == "true" || text == "1" || text == "yes" || text == "on") return "true";
-  if (text == "false" || text == "0" || text == "no" || text == "off") return "false";
-  fail(ErrorKind::usage, "expected true or false, got '{}'", given);
-}
-
 }  // namespace
 
 Option::Option(std::string name, OptionKind kind, std::string group, std::string help,
@@ -253,7 +245,11 @@ void Option::set(const std::string& text, Origin origin, const std::string& wher
       if (one_number) check_number(value);
       if (kind_ == OptionKind::numbers)
         for (const std::string& part : parts_of(value)) check_number(part.empty() ? text : part);
-      if (kind_ == OptionKind::toggle) value = truth_of(text);
+      if (kind_ == OptionKind::toggle) {
+        const std::optional<bool> truth = parse_truth(text);
+        if (!truth) fail(ErrorKind::usage, "expected {}, got '{}'", expectation(), text);
+        value = *truth ? "true" : "false";
+      }
       if (kind_ == OptionKind::choice && std::ranges::find(values_, text) == values_.end()) {
         const std::string nearest = nearest_name(text, values_);
         fail(ErrorKind::usage, "expected {}, got '{}'{}", expectation(), text,
@@ -306,6 +302,13 @@ std::string Option::architecture_default(const std::string& arch) const {
     for (const auto& [name, value] : by_architecture_)
       if (name == arch) return value;
   return {};
+}
+
+std::optional<bool> parse_truth(const std::string& text) {
+  const std::string word = lower_case(text);
+  if (word == "true" || word == "1" || word == "yes" || word == "on") return true;
+  if (word == "false" || word == "0" || word == "no" || word == "off") return false;
+  return std::nullopt;
 }
 
 std::string absolute_path(const std::string& path) {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -156,6 +157,9 @@ class Option {
   Origin origin_ = Origin::standard;
   std::string standard_;  // the text before the first set
 };
+
+/// What "true", "yes", "on", "1" and their opposites say, in any case; nothing for another text.
+std::optional<bool> parse_truth(const std::string& text);
 
 /// A path seen from the root, without dots; empty for an empty one.
 std::string absolute_path(const std::string& path);

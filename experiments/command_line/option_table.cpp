@@ -18,8 +18,7 @@ void read(const std::string& text, Number& target) {
   Number value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
-    fail(ErrorKind::usage, "expected {}, got '{}'",
-         std::is_unsigned_v<Number> ? "a whole number of at least 0" : "a smaller number", text);
+    fail(ErrorKind::usage, "expected a smaller number, got '{}'", text);
   target = value;
 }
 

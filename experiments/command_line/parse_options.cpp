@@ -18,12 +18,6 @@ bool is_number(const std::string& text) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-bool is_truth(const std::string& given) {
-  const std::string text = lower_case(given);
-  return text == "true" || text == "false" || text == "yes" || text == "no" || text == "on" ||
-         text == "off" || text == "1" || text == "0";
-}
-
 const Option* option_of(const OptionTable& table, const std::string& argument) {
   if (argument.starts_with("--")) return table.find(argument.substr(2));
   if (argument.size() != 2 || argument[0] != '-') return nullptr;
@@ -44,7 +38,7 @@ std::vector<std::string> joined(const OptionTable& table, int argc, const char* 
     const Option* const option = option_of(table, argument);
     if (option != nullptr && argument.starts_with("--") && !options_end) {
       const auto next = [&] { return i + 1 < argc ? std::string(argv[i + 1]) : std::string(); };
-      if (option->kind() == OptionKind::toggle && is_truth(next()))
+      if (option->kind() == OptionKind::toggle && parse_truth(next()))
         argument += "=" + std::string(argv[++i]);
       if (option->kind() == OptionKind::numbers && is_number(next()))
         for (char sign = '='; is_number(next()); sign = ',')

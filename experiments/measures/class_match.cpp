@@ -51,10 +51,6 @@ std::vector<int32_t> classes_by_name(const Names& model, const Names& set,
 
 }  // namespace
 
-bool are_numbers(const Names& names) {
-  return names == numbers(static_cast<int64_t>(names.size()));
-}
-
 ClassMatch match_classes(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set,
                          bool allow_other) {
   const int64_t classes = loaded.model->config().classes;

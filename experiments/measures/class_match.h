@@ -18,9 +18,6 @@ struct ClassMatch {
   std::vector<std::string> label_names;
 };
 
-/// Whether names are but the numbers "0" to "n-1", as sets and files have them that know no names.
-bool are_numbers(const std::vector<std::string>& names);
-
 /// Matches the classes of a set and of a model (of the file `path`) by name, whatever their order;
 /// the set may lack some. Where one of them knows only numbers, or with `allow_other` where a name
 /// of the set is not one of the model's, they are matched by position. Throws usage naming both

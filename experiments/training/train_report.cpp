@@ -1,7 +1,6 @@
 #include "experiments/training/train_report.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "experiments/command_line/program.h"
 #include "experiments/report/text_table.h"
@@ -19,12 +18,8 @@ namespace {
 
 /// The commands of the processes that a run.json tells of; none if there is no such file.
 nlohmann::ordered_json commands_of(const std::string& path) {
-  auto commands = nlohmann::ordered_json::array();
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return commands;
-  const auto bytes = read_file(path);
-  const auto run = parse_ordered_json(
-      std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  const auto commands = nlohmann::ordered_json::array();
+  const auto run = parse_json_file(path);
   return run.is_object() ? run.value("commands", commands) : commands;
 }
 
@@ -157,12 +152,7 @@ std::string stop_text(const TrainSetup& setup, const RunState& state, const RunF
 }
 
 bool is_finished_run(const RunState& state, const RunFolder& folder) {
-  const std::string path = folder.file("summary.json");
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return false;
-  const auto bytes = read_file(path);
-  const auto summary =
-      parse_json(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  const auto summary = parse_json_file(folder.file("summary.json"));
   return summary.is_object() && summary.value("complete", false) &&
          summary.value("step", int64_t{-1}) == state.progress.step;
 }

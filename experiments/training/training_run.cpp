@@ -122,15 +122,9 @@ bool nothing_to_do(const TrainSetup& setup, const RunState& state, const RunFold
   else
     log_info("the run is at step {} already, beyond --max-steps {}: nothing to do", step, most);
   const std::string path = folder.file("summary.json");
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return true;
-  if (!setup.options.json) {
-    print_result(fmt::format("results: {}", path));
-    return true;
-  }
-  const auto bytes = read_file(path);
-  print_result(json_text(parse_ordered_json(
-      std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()))));
+  const auto summary = parse_json_file(path);
+  if (summary.is_discarded()) return true;
+  print_result(setup.options.json ? json_text(summary) : fmt::format("results: {}", path));
   return true;
 }
 

@@ -66,6 +66,12 @@ std::vector<T> list_of(const Checkpoint& checkpoint, const std::string& path, co
 
 }  // namespace
 
+bool are_numbers(const std::vector<std::string>& names) {
+  for (size_t i = 0; i < names.size(); ++i)
+    if (names[i] != std::to_string(i)) return false;
+  return true;
+}
+
 Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progress& progress,
                          const Tensor* momentum, const std::map<std::string, std::string>& extra) {
   Checkpoint checkpoint;

@@ -18,6 +18,9 @@ struct InputSpec {
   std::vector<std::string> class_names;
 };
 
+/// Whether names of classes say no more than how many there are: "0" to "n - 1".
+bool are_numbers(const std::vector<std::string>& names);
+
 /// Where a training run stands.
 struct Progress {
   int64_t step = 0;

@@ -62,19 +62,12 @@ std::vector<FieldDifference> differences_of(const ModelConfig& file, const Model
   return differences;
 }
 
-/// Whether names say no more than a number of classes does.
-bool only_numbers(const std::vector<std::string>& names) {
-  for (size_t i = 0; i < names.size(); ++i)
-    if (names[i] != std::to_string(i)) return false;
-  return true;
-}
-
 /// Where each class of `here` stands in the file; -1: nowhere.
 std::vector<int64_t> rows_of_classes(const std::vector<std::string>& here,
                                      const std::vector<std::string>& file) {
   std::vector<int64_t> rows(here.size(), -1);
   const bool same = here == file;
-  if (!same && (only_numbers(here) || only_numbers(file))) return rows;
+  if (!same && (are_numbers(here) || are_numbers(file))) return rows;
   for (size_t i = 0; i < here.size(); ++i) {
     const auto at =
         same ? file.begin() + static_cast<int64_t>(i) : std::ranges::find(file, here[i]);

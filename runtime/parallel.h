@@ -6,12 +6,15 @@
 #include <exception>
 #include <vector>
 
+#include "runtime/waiting.h"
+
 namespace pal {
 
 /// Threads that parallel loops and libraries use.
 int thread_count();
-/// Sets how many threads parallel loops and libraries use. More than four times the processors are
-/// capped there, with a warning. Throws usage below 1.
+/// Sets how many threads parallel loops and libraries use; 0: what OMP_NUM_THREADS says, else one
+/// for each processor that this process may use (runtime/processors.h). Warns of more than that;
+/// more than four times the machine's processors are capped there. Throws usage below 0.
 void set_thread_count(int threads);
 
 /// How many rows of `channels` elements make a chunk worth a thread (about 16,000 elements).
@@ -31,6 +34,7 @@ void parallel_for(int64_t count, int64_t grain, Body&& body) {
     body(int64_t{0}, count);
     return;
   }
+  adapt_waiting();
   std::exception_ptr error;
 #pragma omp parallel num_threads(threads)
   {

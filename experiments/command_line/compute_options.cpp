@@ -14,7 +14,7 @@ void add_compute_options(OptionTable& table, ComputeOptions& o) {
   table.text("device", o.device, "auto (a GPU if there is one), cpu or cuda[:N]")
       .unit("DEVICE")
       .values({"auto", "cpu", "cuda"});
-  table.whole("threads", o.threads, "Threads; auto: all processors").at_least(1).word("auto", 0);
+  table.whole("threads", o.threads, "Threads; auto: one for each processor that this process may use").at_least(1).word("auto", 0);
   const bool of_checkpoint = o.precision.empty();
   table
       .text("precision", o.precision,
@@ -34,7 +34,7 @@ Device apply_compute_options(const ComputeOptions& o) {
   const std::string& precision = o.precision;
   expect(precision.empty() || precision == "fp32" || precision == "tf32" || precision == "bf16",
          "--precision: expected fp32, tf32 or bf16, got '{}'", precision);
-  if (o.threads > 0) set_thread_count(o.threads);
+  set_thread_count(o.threads);
   Device device;
   try {
     device = parse_device(o.device);

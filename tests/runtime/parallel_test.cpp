@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "runtime/processors.h"
 #include "tests/support/numeric.h"
 
 namespace pal {
@@ -101,8 +102,13 @@ TEST_F(Parallel, TheExceptionOfAChunkArrivesAtTheCaller) {
 }
 
 TEST_F(Parallel, ThreadCountsAreChecked) {
-  testing::expect_error(ErrorKind::usage, "threads: expected at least 1, got 0",
-                        [] { set_thread_count(0); });
+  testing::expect_error(ErrorKind::usage, "threads: expected at least 1, got -1",
+                        [] { set_thread_count(-1); });
+  // What this process may use, unless the environment says otherwise.
+  if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+    set_thread_count(0);
+    EXPECT_EQ(thread_count(), usable_processors());
+  }
   set_thread_count(1000000);
   EXPECT_EQ(thread_count(), 4 * omp_get_num_procs());
 }

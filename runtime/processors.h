@@ -1,0 +1,14 @@
+#pragma once
+#include <string>
+
+namespace pal {
+
+/// Processors that this process may use: those of its affinity mask, and no more than the quota of
+/// its control groups (cgroup v2 cpu.max, v1 cpu.cfs_quota_us), whole ones and at least 1. `root`
+/// stands for / where files are read (tests).
+int usable_processors(const std::string& root = "");
+
+/// The quota of this process's control groups in processors, the least along their paths; 0: none.
+double cgroup_processors(const std::string& root = "");
+
+}  // namespace pal

@@ -1,0 +1,78 @@
+#include "runtime/processors.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/temporary_folder.h"
+
+namespace pal {
+namespace {
+
+/// A root folder with files in it.
+class Root {
+ public:
+  void write(const std::string& path, const std::string& text) const {
+    const std::filesystem::path file = folder_.path() + "/" + path;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  }
+  std::string path() const { return folder_.path(); }
+
+ private:
+  testing::TemporaryFolder folder_;
+};
+
+TEST(Processors, WithoutGroupsTheMaskAloneCounts) {
+  const Root root;
+  EXPECT_EQ(cgroup_processors(root.path()), 0.0);
+  EXPECT_GE(usable_processors(root.path()), 1);
+  EXPECT_GE(usable_processors(), 1);
+}
+
+TEST(Processors, TheLeastQuotaAlongAVersion2Path) {
+  const Root root;
+  root.write("proc/self/cgroup", "0::/user/job/step\n");
+  root.write("sys/fs/cgroup/user/job/step/cpu.max", "max 100000\n");
+  EXPECT_EQ(cgroup_processors(root.path()), 0.0);
+  root.write("sys/fs/cgroup/user/cpu.max", "350000 100000\n");
+  EXPECT_DOUBLE_EQ(cgroup_processors(root.path()), 3.5);
+  root.write("sys/fs/cgroup/user/job/cpu.max", "50000 100000\n");
+  EXPECT_DOUBLE_EQ(cgroup_processors(root.path()), 0.5);
+  // Never less than one thread.
+  EXPECT_EQ(usable_processors(root.path()), 1);
+}
+
+TEST(Processors, AContainerSeesItsGroupAtTheMount) {
+  const Root root;
+  root.write("proc/self/cgroup", "0::/\n");
+  root.write("sys/fs/cgroup/cpu.max", "120000 100000\n");
+  EXPECT_DOUBLE_EQ(cgroup_processors(root.path()), 1.2);
+  EXPECT_EQ(usable_processors(root.path()), 1);
+  root.write("proc/self/cgroup", "0::/docker/0123\n");
+  EXPECT_DOUBLE_EQ(cgroup_processors(root.path()), 1.2);
+}
+
+TEST(Processors, Version1HasAFileForEach) {
+  const Root root;
+  root.write("proc/self/cgroup", "12:memory:/a\n4:cpu,cpuacct:/docker/0123\n1:name=systemd:/\n");
+  root.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
+  root.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(cgroup_processors(root.path()), 0.0);
+  root.write("sys/fs/cgroup/cpu,cpuacct/docker/0123/cpu.cfs_quota_us", "250000\n");
+  root.write("sys/fs/cgroup/cpu,cpuacct/docker/0123/cpu.cfs_period_us", "100000\n");
+  EXPECT_DOUBLE_EQ(cgroup_processors(root.path()), 2.5);
+}
+
+TEST(Processors, BrokenFilesSayNothing) {
+  const Root root;
+  root.write("proc/self/cgroup", "0::/\nnonsense\n::\n");
+  for (const char* text : {"", "fast 100000", "-5 100000", "100000", "100000 0"}) {
+    root.write("sys/fs/cgroup/cpu.max", text);
+    EXPECT_EQ(cgroup_processors(root.path()), 0.0) << text;
+  }
+}
+
+}  // namespace
+}  // namespace pal

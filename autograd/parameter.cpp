@@ -42,6 +42,10 @@ void StateList::add(const std::string& name, Parameter& parameter) {
 
 void StateList::add(const std::string& name, Tensor& buffer) { buffers.push_back({name, &buffer}); }
 
+void StateList::add_statistic(const std::string& name, Tensor& statistic) {
+  buffers.push_back({name, &statistic, true});
+}
+
 void ParameterStore::materialise(const std::vector<Parameter*>& parameters, DType dtype,
                                  uint64_t seed) {
   parameters_ = parameters;
@@ -60,6 +64,8 @@ void ParameterStore::materialise(const std::vector<Parameter*>& parameters, DTyp
   }
   values_ = Tensor::zeros({total}, dtype, Tag::parameters, device_of_values());
   grads_ = Tensor::zeros({total}, dtype, Tag::gradients, device_of_values());
+  statistics_ = Tensor::zeros({0}, dtype, Tag::parameters, device_of_values());
+  moving_.clear();
   make_views();
   if (values_.device().meta) return;
   for (const Parameter* p : parameters_) initialise(*p, seed);
@@ -76,11 +82,39 @@ void ParameterStore::make_views() {
   mark_changed();
 }
 
+void ParameterStore::gather_statistics(const std::vector<Buffer>& buffers) {
+  int64_t total = 0;
+  moving_.clear();
+  for (const Buffer& b : buffers) {
+    if (!b.moves) continue;
+    total += b.tensor->numel();
+    moving_.push_back(b);
+  }
+  const Tensor gathered = Tensor::empty({total}, dtype(), Tag::parameters, values_.device());
+  int64_t offset = 0;
+  for (const Buffer& b : moving_) {
+    gathered.view_at(offset, b.tensor->shape()).copy_from(*b.tensor);
+    offset += b.tensor->numel();
+  }
+  statistics_ = gathered;
+  make_statistic_views();
+}
+
+void ParameterStore::make_statistic_views() {
+  int64_t offset = 0;
+  for (const Buffer& b : moving_) {
+    *b.tensor = statistics_.view_at(offset, b.tensor->shape());
+    offset += b.tensor->numel();
+  }
+}
+
 void ParameterStore::to(Device device) {
   if (values_.device() == device) return;
   values_ = values_.to(device, Tag::parameters);
   grads_ = grads_.to(device, Tag::gradients);
+  statistics_ = statistics_.to(device, Tag::parameters);
   make_views();
+  make_statistic_views();
 }
 
 Tensor ParameterStore::values(ParameterGroup group) const {

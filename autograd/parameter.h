@@ -49,6 +49,8 @@ uint64_t random_stream_of(const std::string& name);
 struct Buffer {
   std::string name;
   Tensor* tensor;
+  /// Whether training steps move it: a running statistic.
+  bool moves = false;
 };
 
 /// The parameters and buffers of a model, by name and in the order of checkpoints.
@@ -60,16 +62,23 @@ struct StateList {
   void add(const std::string& name, Parameter& parameter);
   /// Adds a buffer, which may still be undefined.
   void add(const std::string& name, Tensor& buffer);
+  /// Adds a running statistic, which may still be undefined.
+  void add_statistic(const std::string& name, Tensor& statistic);
 };
 
 /// All parameters of a model in one flat buffer, gradients in a second: network first, the part of
-/// it that belongs to the head last, then means. So the head is one range at the end.
+/// it that belongs to the head last, then means. So the head is one range at the end. A third one
+/// holds the running statistics.
 class ParameterStore {
  public:
   /// Allocates the two flat buffers in `dtype` on the CPU (or the meta device of the scope) and
   /// gives the parameters their views and initial values. Random values depend on the seed and the
   /// parameter's name only. Throws usage if two parameters have one name.
   void materialise(const std::vector<Parameter*>& parameters, DType dtype, uint64_t seed);
+
+  /// Brings the running statistics among `buffers`, which have memory, into the third flat buffer:
+  /// their tensors become views of it, with their values.
+  void gather_statistics(const std::vector<Buffer>& buffers);
 
   /// All parameters in the order of the buffers.
   const std::vector<Parameter*>& parameters() const { return parameters_; }
@@ -78,6 +87,10 @@ class ParameterStore {
   Tensor grads(ParameterGroup group) const;
   const Tensor& all_values() const { return values_; }
   const Tensor& all_grads() const { return grads_; }
+  /// Flat, in the dtype of the values; of no element before gather_statistics().
+  const Tensor& all_statistics() const { return statistics_; }
+  /// The running statistics in the order of their buffer.
+  const std::vector<Buffer>& statistics() const { return moving_; }
   /// How many values the parameters of a group have.
   int64_t count(ParameterGroup group) const;
   /// How many values stand before those of the head.
@@ -85,16 +98,18 @@ class ParameterStore {
   DType dtype() const { return values_.dtype(); }
   /// Sets all gradients to 0.
   void zero_grad() const { grads_.zero(); }
-  /// Moves values and gradients to another device; the parameters' views move along.
+  /// Moves values, gradients and statistics to another device; the views of them move along.
   void to(Device device);
   /// To be called after any change of values: library copies of weights are stale then.
   void mark_changed() const;
 
  private:
   void make_views();
+  void make_statistic_views();
 
   std::vector<Parameter*> parameters_;
-  Tensor values_, grads_;
+  std::vector<Buffer> moving_;
+  Tensor values_, grads_, statistics_;
   int64_t network_count_ = 0;
   int64_t before_head_ = 0;
 };

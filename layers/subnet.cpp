@@ -41,8 +41,8 @@ class Subnet::Layer {
     if (weight_) state.add(prefix + name_ + ".weight", *weight_);
     if (bias_) state.add(prefix + name_ + ".bias", *bias_);
     if (spec_.kind != LayerSpec::Kind::batch_norm) return;
-    state.add(prefix + name_ + ".running_mean", running_mean_);
-    state.add(prefix + name_ + ".running_var", running_var_);
+    state.add_statistic(prefix + name_ + ".running_mean", running_mean_);
+    state.add_statistic(prefix + name_ + ".running_var", running_var_);
   }
 
   void initialise(DType dtype) {

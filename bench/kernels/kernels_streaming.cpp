@@ -60,17 +60,38 @@ void add_elementwise_cases(const Size& size) {
       });
     }
   }
-  add_case(name("sgd_step", DType::f32), [=](benchmark::State& state) {
+}
+
+void add_update_cases(const Size& size) {
+  const auto numbers = [] {
+    const Tensor controls = Tensor::zeros({kUpdateControls}, DType::f64);
+    controls.fill(1.0);
+    controls.view_at(kLearningRate, {1}).fill(1e-6);
+    controls.view_at(kBeta1, {1}).fill(0.9);
+    controls.view_at(kBeta2, {1}).fill(0.999);
+    controls.view_at(kWeightDecay, {1}).fill(0.0);
+    return controls;
+  };
+  const auto name = [&size](const char* op) { return fmt::format("{}/{}/f32", op, size.name); };
+  add_case(name("sgd_step"), [=](benchmark::State& state) {
     const Tensor values = random_tensor({size.elements});
     const Tensor grad = random_tensor({size.elements});
     const Tensor buffer = random_tensor({size.elements});
-    const Tensor controls = Tensor::zeros({kSgdControls}, DType::f64);
-    controls.view_at(kLearningRate, {1}).fill(1e-6);
-    controls.view_at(kMomentum, {1}).fill(0.9);
-    controls.view_at(kGradScale, {1}).fill(1.0);
+    const Tensor controls = numbers();
     // Reads all three, writes two.
     against_copy(state, {5 * values.bytes(), 6 * values.numel()},
                  [&] { PAL_BACKEND(values, sgd_step(values, grad, buffer, controls)); });
+  });
+  add_case(name("adamw_step"), [=](benchmark::State& state) {
+    const Tensor values = random_tensor({size.elements});
+    const Tensor grad = random_tensor({size.elements});
+    const Tensor first = random_tensor({size.elements});
+    const Tensor second = Tensor::empty({size.elements});
+    second.fill(1.0);
+    const Tensor controls = numbers();
+    // Reads all four, writes three.
+    against_copy(state, {7 * values.bytes(), 14 * values.numel()},
+                 [&] { PAL_BACKEND(values, adamw_step(values, grad, first, second, controls)); });
   });
 }
 
@@ -108,6 +129,7 @@ void add_image_cases(const Size& size) {
 void add_streaming_cases() {
   for (const Size& size : sizes()) {
     add_elementwise_cases(size);
+    add_update_cases(size);
     add_image_cases(size);
   }
 }

@@ -249,9 +249,16 @@ def elementwise(family, case):
             "squared_norm": lambda: torch.linalg.vector_norm(x)}[family]
 
 
-def sgd_step(_, case):
+def update_step(family, case):
     count = ELEMENTS[case.split("/")[0]]
     lists = [[rand(count)] for _ in range(3)]
+    if family == "adamw_step":
+        # Parameters, gradients, first moments; then second ones, none of amsgrad's, and the count.
+        lists += [[torch.ones(count, device=lists[0][0].device)], []]
+        steps = [torch.ones((), device=lists[0][0].device)]
+        return lambda: torch._fused_adamw_(*lists, steps, lr=1e-6, beta1=0.9, beta2=0.999,
+                                           weight_decay=0.0, eps=1e-8, amsgrad=False,
+                                           maximize=False)
     return lambda: torch._fused_sgd_(*lists, weight_decay=0.0, momentum=0.9, lr=1e-6, dampening=0.0,
                                      nesterov=False, maximize=False, is_first_step=False)
 
@@ -301,7 +308,8 @@ FAMILIES = {"conv_forward": conv, "conv_backward_data": conv, "conv_backward_wei
             "max_pool_backward": pool, "softmax": softmax, "cross_entropy": softmax,
             "add_into": elementwise, "relu_forward": elementwise, "relu_backward": elementwise,
             "add_relu": elementwise, "copy_convert_from": elementwise,
-            "squared_norm": elementwise, "channel_sums": elementwise, "sgd_step": sgd_step,
+            "squared_norm": elementwise, "channel_sums": elementwise,
+            "sgd_step": update_step, "adamw_step": update_step,
             "mixture_scores": mixture, "mixture_backward": mixture}
 
 

@@ -14,7 +14,7 @@ constexpr int64_t kRow = 10;
 
 void run(Stepper& stepper, int64_t count, StepTiming& timing) {
   for (const StepResult& result : stepper.run(timing.policy, count))
-    timing.finite = result.finite() && timing.finite;
+    timing.finite = result.taken() && timing.finite;
 }
 
 /// Everything that only the first steps of a policy do. Later ones of a graph allocate nothing, so

@@ -78,7 +78,7 @@ class Worker {
 
   /// The weights as they are now, their configuration and the batch.
   Answer write(const Json& command) {
-    pal::Checkpoint checkpoint = pal::to_checkpoint(stepper_->model(), {}, {}, nullptr);
+    pal::Checkpoint checkpoint = pal::to_checkpoint(stepper_->model(), {}, {});
     for (auto& [name, tensor] : checkpoint.tensors) tensor = tensor.to(pal::Device());
     checkpoint.tensors.emplace_back("bench.images", stepper_->images().to(pal::Device()));
     checkpoint.tensors.emplace_back("bench.labels", stepper_->labels());

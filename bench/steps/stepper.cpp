@@ -46,8 +46,8 @@ Stepper::Stepper(const StepperOptions& options)
   const ModelConfig& config = options.model;
   model_->materialise(kSeed);
   model_->to(options.device);
-  sgd_ = std::make_unique<Sgd>(model_->parameters());
-  eager_ = std::make_unique<TrainStep>(*model_, *sgd_, false);
+  optimizer_ = std::make_unique<Optimizer>(model_->parameters());
+  eager_ = std::make_unique<TrainStep>(*model_, *optimizer_, false);
   input_.images =
       random_images({options.batch, config.image_size, config.image_size, config.channels})
           .to(options.device, Tag::data);
@@ -57,8 +57,8 @@ Stepper::Stepper(const StepperOptions& options)
 }
 
 void Stepper::set_learning_rate(double rate) {
-  input_.sgd.learning_rate = rate;
-  input_.sgd.learning_rate_means = rate;
+  input_.update.learning_rate = rate;
+  input_.update.learning_rate_means = rate;
 }
 
 const std::vector<BlockPolicy>& Stepper::policies_of(const std::string& policy) {
@@ -70,7 +70,7 @@ const std::vector<BlockPolicy>& Stepper::policies_of(const std::string& policy) 
 TrainStep& Stepper::step_of(const std::string& policy) {
   model_->set_policies(policies_of(policy));
   auto& step = steps_[policy];
-  if (!step) step = std::make_unique<TrainStep>(*model_, *sgd_, options_.graph);
+  if (!step) step = std::make_unique<TrainStep>(*model_, *optimizer_, options_.graph);
   return *step;
 }
 

@@ -53,7 +53,7 @@ class Stepper {
 
   StepperOptions options_;
   std::unique_ptr<Model> model_;
-  std::unique_ptr<Sgd> sgd_;
+  std::unique_ptr<Optimizer> optimizer_;
   std::map<std::string, std::vector<BlockPolicy>> policies_;
   std::map<std::string, std::unique_ptr<TrainStep>> steps_;
   std::unique_ptr<TrainStep> eager_;

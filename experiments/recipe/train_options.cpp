@@ -30,6 +30,10 @@ void with_dashes(const std::function<void()>& check) {
   }
 }
 
+OptimizerSpec optimizer_spec(const TrainOptions& options) {
+  return {options.optimizer, options.ema > 0.0};
+}
+
 bool names_data(const TrainOptions& o) {
   return o.synthetic || !o.data.dataset.empty() || !o.data.folder.empty();
 }

@@ -10,8 +10,8 @@
 #include "experiments/command_line/run_options.h"
 #include "experiments/planning/memory_plan.h"
 #include "layers/models/config.h"
+#include "layers/training/optimizer.h"
 #include "layers/training/schedule.h"
-#include "layers/training/sgd.h"
 
 namespace pal {
 
@@ -53,8 +53,11 @@ struct TrainOptions {
   double epochs = 40;
   int64_t max_steps = 0;  ///< 0: no limit
   double max_time = 0.0;  ///< in seconds; 0: no limit
-  SgdOptions sgd;
-  double lr_means = -1.0;  ///< of the class means; below 0: the network's rate
+  OptimizerKind optimizer = OptimizerKind::sgd;
+  UpdateOptions update;
+  double lr_means = -1.0;                    ///< of the class means; below 0: the network's rate
+  std::vector<double> betas = {0.9, 0.999};  ///< AdamW's
+  double ema = 0.0;                          ///< decay of the average of the weights; 0: none
   ScheduleSpec schedule = {.kind = ScheduleKind::step};
   double smoothing = 0.05;
   int64_t burn_in = 10;  ///< steps
@@ -92,6 +95,9 @@ struct TrainOptions {
   ProgressMode progress = ProgressMode::automatic;
   std::string config_file;
 };
+
+/// What the optimizer keeps.
+OptimizerSpec optimizer_spec(const TrainOptions& options);
 
 /// Whether anything says what the data are.
 bool names_data(const TrainOptions& options);

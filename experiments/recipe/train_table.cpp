@@ -213,8 +213,8 @@ void add_length(OptionTable& table, TrainOptions& o) {
       .on_resume(OnResume::process);
 }
 
-void add_sgd(OptionTable& table, TrainOptions& o) {
-  table.number("lr", o.sgd.learning_rate, "Learning rate")
+void add_rates(OptionTable& table, TrainOptions& o) {
+  table.number("lr", o.update.learning_rate, "Learning rate")
       .at_least(0)
       .by_architecture({{"ibinn-small", "0.01"}, {"resnet50", "0.1"}})
       .on_resume(OnResume::changes)
@@ -225,20 +225,72 @@ void add_sgd(OptionTable& table, TrainOptions& o) {
       .families(Families::flows)
       .on_resume(OnResume::changes)
       .recorded();
-  table.number("momentum", o.sgd.momentum, "Momentum")
-      .at_least(0)
-      .below(1)
-      .on_resume(OnResume::changes)
-      .recorded();
-  table.number("wd", o.sgd.weight_decay, "Weight decay of the network")
+  table.number("wd", o.update.weight_decay, "Weight decay of the network")
       .at_least(0)
       .by_architecture({{"resnet50", "1e-4"}, {"resnet-small", "1e-4"}})
       .on_resume(OnResume::changes)
       .recorded();
-  table.number("clip-grad", o.sgd.clip_norm, "Largest gradient norm of the network")
+  table.number("clip-grad", o.update.clip_norm, "Largest gradient norm of the network")
       .at_least(0)
       .word("none", 0)
       .by_architecture({{"resnet50", "none"}})
+      .on_resume(OnResume::changes)
+      .recorded();
+}
+
+void add_optimizer(OptionTable& table, TrainOptions& o) {
+  const auto is_sgd = [&o] { return o.optimizer == OptimizerKind::sgd; };
+  const auto is_adamw = [&o] { return o.optimizer == OptimizerKind::adamw; };
+  table
+      .choice<OptimizerKind>(
+          "opt", o.optimizer, {{"sgd", OptimizerKind::sgd}, {"adamw", OptimizerKind::adamw}},
+          "What updates the weights: SGD with momentum, or AdamW (decoupled weight decay)")
+      .on_resume(OnResume::keeps)
+      .recorded();
+  add_rates(table, o);
+  table.number("momentum", o.update.momentum, "Momentum of SGD")
+      .at_least(0)
+      .below(1)
+      .only("with --opt sgd", is_sgd)
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.numbers("betas", o.betas, 2, "Decay of AdamW's first and second moments")
+      .at_least(0)
+      .below(1)
+      .only("with --opt adamw", is_adamw)
+      .on_resume(OnResume::changes)
+      .recorded();
+  table.number("eps", o.update.epsilon, "AdamW: added to the root of the second moment")
+      .above(0)
+      .only("with --opt adamw", is_adamw)
+      .on_resume(OnResume::changes)
+      .recorded();
+  table
+      .number("ema", o.ema,
+              "Also keep an average of the weights with this decay, such as 0.999; it competes for "
+              "the best checkpoints")
+      .at_least(0)
+      .below(1)
+      .word("none", 0)
+      .on_resume(OnResume::keeps)
+      .recorded();
+}
+
+void add_guard(OptionTable& table, TrainOptions& o) {
+  table
+      .whole("bad-steps", o.update.bad_steps,
+             "Steps in a row whose loss or gradient may be not finite: they are skipped; one more "
+             "stops the run (exit 5)")
+      .unit("STEPS")
+      .at_least(0)
+      .on_resume(OnResume::free)
+      .recorded();
+  table
+      .number("skip-outliers", o.update.skip_outliers,
+              "Skip steps whose gradient norm is so many deviations above its running mean")
+      .unit("DEVIATIONS")
+      .at_least(0)
+      .word("none", 0)
       .on_resume(OnResume::changes)
       .recorded();
 }
@@ -255,8 +307,9 @@ void add_recipe(OptionTable& table, TrainOptions& o) {
       .on_resume(OnResume::keeps)
       .recorded();
   add_length(table, o);
-  add_sgd(table, o);
+  add_optimizer(table, o);
   add_schedule(table, o);
+  add_guard(table, o);
   table.number("smoothing", o.smoothing, "Label smoothing")
       .at_least(0)
       .below(1)
@@ -331,8 +384,13 @@ void add_synonyms(OptionTable& table) {
            {"eval-every", "--validate-every"},
            {"print-freq", "--progress"},
            {"log-file", "RUN/log.txt, which every run writes"},
-           {"optimizer", "SGD, with --lr, --momentum and --wd"},
-           {"opt", "SGD, with --lr, --momentum and --wd"},
+           {"optimizer", "--opt"},
+           {"opt-betas", "--betas"},
+           {"opt-eps", "--eps"},
+           {"model-ema", "--ema 0.999"},
+           {"model-ema-decay", "--ema"},
+           {"ema-decay", "--ema"},
+           {"on-nonfinite", "--bad-steps"},
            {"list-archs", "--help: -a names them"},
            {"V", "--version"}})
     table.synonym(word, answer);
@@ -352,7 +410,10 @@ void add_train_options(OptionTable& table, TrainOptions& options) {
 
 void finish_train_options(OptionTable& table, TrainOptions& o) {
   table.apply_architecture(o.arch);
-  o.sgd.learning_rate_means = o.lr_means >= 0.0 ? o.lr_means : o.sgd.learning_rate;
+  o.update.learning_rate_means = o.lr_means >= 0.0 ? o.lr_means : o.update.learning_rate;
+  o.update.beta1 = o.betas[0];
+  o.update.beta2 = o.betas[1];
+  o.update.average_decay = o.ema;
   table.check_effects(preset(o.arch).family == ModelFamily::flow);
   // The images' size is not known yet; the loader checks it.
   TransformSpec transform = loader_options(o).transform;

@@ -105,6 +105,7 @@ std::string scalar_event(const MetricsRow& row, double wall_time) {
   std::string group = entries["kind"];
   const std::string model = entries.value("model", "final");
   if (model != "final") group += "_" + model;
+  if (entries.value("weights", "raw") == "ema") group += "_ema";
   const int64_t step = entries.value("step", int64_t{0});
   for (const char* key : {"t", "step"}) entries.erase(key);
   return event(wall_time, step, text_field(kSummary, scalars(group, entries)));

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <utility>
 
+#include "experiments/training/averaged_weights.h"
 #include "runtime/log.h"
 
 namespace pal {
@@ -14,6 +16,9 @@ namespace {
 
 /// Validation needs no memory for gradients, but must not need more than training.
 constexpr int64_t kValidationBatch = 500;
+
+/// What a scheduled validation of the average is called.
+constexpr const char* kScheduledAverage = "average";
 
 void set_losses(MetricsRow& row, const EvaluationResult& result) {
   const EvaluationSummary& s = result.summary;
@@ -62,7 +67,8 @@ void BestModel::check_sample(double seconds) {
   metrics_.append(row);
 }
 
-bool BestModel::note(const EvaluationResult& evaluated, double seconds, const std::string& model) {
+BestModel::Candidate BestModel::candidate(const EvaluationResult& evaluated, Weights weights,
+                                          double seconds, const std::string& model) {
   const EvaluationSummary& result = evaluated.summary;
   line_.clear();
   log_info("validation at step {}: {:.2f} % top-1, CE {:.4f}{}{}", state_.progress.step,
@@ -72,49 +78,97 @@ bool BestModel::note(const EvaluationResult& evaluated, double seconds, const st
                : std::string(),
            model.empty() ? std::string() : fmt::format(" ({})", model));
   MetricsRow row = row_at("val", seconds);
-  if (!model.empty()) row.set_text("model", model);
+  if (model == kScheduledAverage)
+    row.set_text("weights", name_of(weights));
+  else if (!model.empty())
+    row.set_text("model", model);
   set_losses(row, evaluated);
   metrics_.append(row);
   state_.last_validation = {state_.progress.step, result.ce, result.acc1,
                             evaluated.has_density ? result.loss_x : 0.0,
                             evaluated.has_density ? result.bits_per_dim : 0.0};
-  if (std::isfinite(result.ce) && std::isfinite(result.loss_x)) return true;
-  log_warning("step {}: the validation loss is not finite; it chooses no checkpoint",
-              state_.progress.step);
-  return false;
+  return {weights, state_.last_validation};
 }
 
-void BestModel::validate(double seconds) {
-  const EvaluationResult evaluated = evaluate(setup_.data.validation_images(), true);
+std::optional<EvaluationResult> BestModel::evaluate_all(Weights weights) {
+  std::optional<AveragedWeights> exchanged;
+  if (weights == Weights::ema) exchanged.emplace(setup_, state_);
+  try {
+    return evaluate(setup_.data.validation_images(), true);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::numerics) throw;
+    line_.clear();
+    log_warning("validation at step {} ({}): {}; it chooses no checkpoint", state_.progress.step,
+                name_of(weights), error.what());
+    return std::nullopt;
+  }
+}
+
+void BestModel::validate(double seconds, double step_seconds) {
+  const auto raw = evaluate_all(Weights::raw);
+  if (step_seconds > 0.0) steps_ = seconds_ / step_seconds;
+  std::optional<EvaluationResult> averaged;
+  if (setup_.optimizer->average() != nullptr) averaged = evaluate_all(Weights::ema);
   state_.validation_due = false;
-  if (note(evaluated, seconds, "")) choose(evaluated.summary, true);
+  std::vector<Candidate> candidates;
+  if (averaged)
+    candidates.push_back(candidate(*averaged, Weights::ema, seconds, kScheduledAverage));
+  // Last, as what a checkpoint of the weights that train says of them.
+  if (raw) candidates.push_back(candidate(*raw, Weights::raw, seconds, ""));
+  const ValidationRecord last = state_.last_validation;
+  choose(candidates, true);
+  state_.last_validation = last;
 }
 
 bool BestModel::validate_end(double seconds, const std::string& model, bool complete) {
   const EvaluationResult evaluated = evaluate(setup_.data.validation_images(), true);
-  const EvaluationSummary& result = evaluated.summary;
-  if (!note(evaluated, seconds, model)) return false;
-  if (complete) choose(result, false);
-  return !complete &&
-         (!state_.has_best || (setup_.best_by_density() ? result.loss_x < state_.best_loss_x
-                                                        : result.ce < state_.best_ce));
+  const Candidate found = candidate(evaluated, state_.weights, seconds, model);
+  const bool better =
+      !state_.has_best || (setup_.best_by_density() ? found.record.loss_x < state_.best_loss_x
+                                                    : found.record.ce < state_.best_ce);
+  if (complete) choose({found}, false);
+  return !complete && better;
 }
 
-void BestModel::choose(const EvaluationSummary& result, bool scheduled) {
-  const bool better_entropy = !state_.has_best || result.ce < state_.best_ce;
-  const bool better_density = !state_.has_best || result.loss_x < state_.best_loss_x;
-  const bool by_density = setup_.best_by_density();
+void BestModel::save(const Candidate& candidate, bool by_entropy, bool by_density) {
+  std::optional<AveragedWeights> exchanged;
+  if (candidate.weights != state_.weights) exchanged.emplace(setup_, state_);
+  state_.last_validation = candidate.record;
+  if (by_entropy) checkpoints_.save("best-ce");
+  if (by_density && setup_.model->has_density()) checkpoints_.save("best-nll");
+  if (setup_.best_by_density() ? by_density : by_entropy)
+    checkpoints_.link_best(setup_.best_by_density() ? "best-nll" : "best-ce");
+}
+
+void BestModel::choose(const std::vector<Candidate>& candidates, bool scheduled) {
+  const Candidate* entropy = nullptr;
+  const Candidate* density = nullptr;
+  for (const Candidate& c : candidates) {
+    if (entropy == nullptr || c.record.ce < entropy->record.ce) entropy = &c;
+    if (density == nullptr || c.record.loss_x < density->record.loss_x) density = &c;
+  }
+  if (entropy == nullptr) return;
+  const bool better_entropy = !state_.has_best || entropy->record.ce < state_.best_ce;
+  const bool better_density = !state_.has_best || density->record.loss_x < state_.best_loss_x;
   const int64_t drops = state_.plateau.drops;
   // The schedule watches what the best checkpoint is chosen by.
   if (scheduled && !state_.finetuning())
-    observe(setup_.options.schedule, state_.plateau, by_density ? result.loss_x : result.ce);
+    observe(setup_.options.schedule, state_.plateau,
+            setup_.best_by_density() ? density->record.loss_x : entropy->record.ce);
   state_.has_best = true;
-  if (better_entropy) state_.best_ce = result.ce;
-  if (better_density) state_.best_loss_x = result.loss_x;
-  if (better_entropy) checkpoints_.save("best-ce");
-  if (better_density && setup_.model->has_density()) checkpoints_.save("best-nll");
-  if (by_density ? better_density : better_entropy)
-    checkpoints_.link_best(by_density ? "best-nll" : "best-ce");
+  if (better_entropy) {
+    state_.best_ce = entropy->record.ce;
+    state_.best_ce_weights = entropy->weights;
+  }
+  if (better_density) {
+    state_.best_loss_x = density->record.loss_x;
+    state_.best_loss_x_weights = density->weights;
+  }
+  for (const Candidate& c : candidates) {
+    const bool by_entropy = better_entropy && &c == entropy;
+    const bool by_density = better_density && &c == density;
+    if (by_entropy || by_density) save(c, by_entropy, by_density);
+  }
   // Each stage of the schedule begins with the best weights of the one before.
   if (state_.plateau.drops > drops) checkpoints_.load_best();
 }

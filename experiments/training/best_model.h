@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <vector>
 
 #include "experiments/measures/evaluation.h"
@@ -8,7 +9,7 @@
 
 namespace pal {
 
-/// Chooses the best model of a run: validates, keeps the checkpoints of the lowest validation
+/// Chooses the best model of a run: validates its weights and their average, if there is one, keeps the checkpoints of the lowest validation
 /// cross-entropy (best-ce) and of the lowest L_X (best-nll), and reports each
 /// validation to the plateau rule. The link `best` follows L_X for a density that weighs more than
 /// the classes (beta < 0.5), else the cross-entropy.
@@ -27,24 +28,37 @@ class BestModel {
   /// Evaluates the validation images, `seconds` after the start of the run, and saves what is best.
   /// A stage of the plateau schedule that ends here leaves the model with the best weights. Throws
   /// Interrupted at a signal, before anything is changed.
-  void validate(double seconds);
+  /// A step of the run takes `step_seconds` now.
+  void validate(double seconds, double step_seconds);
   /// The validation at the end of a process, of weights that metrics call `model`, which stay as they
   /// are: chooses as validate() if the run is complete. Else returns whether the model is better than the best one, and
   /// changes no checkpoint, since a resumed run does not know of it.
   bool validate_end(double seconds, const std::string& model, bool complete);
   /// A look at a fixed sample of the validation images, for metrics.jsonl alone.
   void check_sample(double seconds);
-  /// Seconds that the last validation took; 0 before the first.
-  double last_seconds() const { return seconds_; }
+  /// What the last validation of one set of weights took, in steps of the run; 0 before the first.
+  double last_steps() const { return steps_; }
 
  private:
   /// `stoppable`: a signal ends it with Interrupted.
   EvaluationResult evaluate(std::vector<int64_t> images, bool stoppable);
   MetricsRow row_at(const char* kind, double seconds) const;
-  /// Logs and records a validation; false if its losses are not finite.
-  bool note(const EvaluationResult& evaluated, double seconds, const std::string& model);
-  /// Saves what is best; `scheduled`: and tells the plateau rule.
-  void choose(const EvaluationSummary& result, bool scheduled);
+  /// Evaluates the validation images with these weights; nothing, and a warning, if a loss is not
+  /// finite. Throws Interrupted at a signal.
+  std::optional<EvaluationResult> evaluate_all(Weights weights);
+  /// What a validation found of the weights that train or of their average.
+  struct Candidate {
+    Weights weights = Weights::raw;
+    ValidationRecord record;
+  };
+  /// Logs and records a validation of such weights, which metrics call `model`.
+  Candidate candidate(const EvaluationResult& evaluated, Weights weights, double seconds,
+                      const std::string& model);
+  /// Saves what is best of weights validated at the same step; `scheduled`: and tells the plateau
+  /// rule.
+  void choose(const std::vector<Candidate>& candidates, bool scheduled);
+  /// Saves a candidate as what it is best at.
+  void save(const Candidate& candidate, bool by_entropy, bool by_density);
 
   TrainSetup& setup_;
   RunState& state_;
@@ -52,7 +66,8 @@ class BestModel {
   MetricsFile& metrics_;
   ProgressLine& line_;
   const StopSignal& signal_;
-  double seconds_ = 0.0;
+  double seconds_ = 0.0;  // of the last evaluation of all validation images
+  double steps_ = 0.0;
 };
 
 }  // namespace pal

@@ -25,6 +25,7 @@ std::map<std::string, std::string> extra_metadata(const TrainSetup& setup, const
       {"data_fingerprint", setup.data.fingerprint_text()},
       {"train_fingerprint", setup.data.train_fingerprint_text()}};
   if (state.averaged) metadata["statistics"] = "averaged";
+  if (setup.optimizer->average() != nullptr) metadata["weights"] = name_of(state.weights);
   if (state.last_validation.step >= 0)
     metadata["validation"] = validation_json(state.last_validation);
   // Measured choices decide bits, so a resumed run repeats them.
@@ -47,13 +48,18 @@ bool RunCheckpoints::resume() {
          "--resume: {}: its batch-norm statistics were averaged anew for evaluation, so a run does "
          "not go on from there; use --resume auto, or begin from its weights with --init-from",
          path);
+  expect(checkpoint.entry("weights") != name_of(Weights::ema),
+         "--resume: {}: its weights are the average of those that train, so a run does not go on "
+         "from there; use --resume auto, or begin from them with --init-from",
+         path);
   const ResumeChanges changes = check_resume(setup_, checkpoint, path);
-  load_state(checkpoint, path, *setup_.model, &setup_.sgd->momentum());
+  load_state(checkpoint, path, *setup_.model, setup_.optimizer->flat_states());
   const auto choices = checkpoint.metadata.find("convolution_choices");
   if (setup_.device.is_cuda() && choices != checkpoint.metadata.end())
     set_convolution_choices(choices->second);
   state_.progress = checkpoint_progress(checkpoint);
   read_run_state(checkpoint.metadata.at("trainer"), path, state_);
+  setup_.optimizer->set_guard(state_.guard);
   if (changes.validation) {
     state_.has_best = false;
     state_.plateau.has_best = false;
@@ -120,8 +126,9 @@ bool RunCheckpoints::has(const std::string& name) const {
 
 void RunCheckpoints::write(const std::string& path) {
   setup_.model->check_finite(fmt::format("step {}", state_.progress.step));
-  save_checkpoint(path, to_checkpoint(*setup_.model, setup_.data.input(), state_.progress,
-                                      &setup_.sgd->momentum(), extra_metadata(setup_, state_)));
+  const auto states = setup_.optimizer->flat_states(state_.weights == Weights::raw);
+  save_checkpoint(path, to_checkpoint(*setup_.model, setup_.data.input(), state_.progress, states,
+                                      extra_metadata(setup_, state_)));
 }
 
 void RunCheckpoints::save(const std::string& name) { write(path_of(name)); }
@@ -141,7 +148,11 @@ void RunCheckpoints::save_step() {
 
 void RunCheckpoints::load_best() {
   const std::string path = folder_.checkpoints() + "/best";
-  load_state(load_checkpoint(path), path, *setup_.model, &setup_.sgd->momentum());
+  const Checkpoint checkpoint = load_checkpoint(path);
+  const bool of_average = checkpoint.entry("weights") == name_of(Weights::ema);
+  load_state(checkpoint, path, *setup_.model, setup_.optimizer->flat_states(!of_average));
+  // What trains on goes on from the average, and so does the average.
+  if (of_average) setup_.optimizer->average()->restart();
 }
 
 }  // namespace pal

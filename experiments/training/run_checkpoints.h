@@ -32,7 +32,7 @@ class RunCheckpoints {
   bool has(const std::string& name) const;
   /// Writes step-N, points the link `last` to it and removes older ones; lists bad pictures.
   void save_step();
-  /// Weights and momentum of the checkpoint that the link `best` names.
+  /// Weights and moments of the checkpoint that the link `best` names.
   void load_best();
 
  private:

@@ -27,6 +27,8 @@ int64_t RunState::last_step(const TrainSetup& setup) const {
   return most > 0 ? std::min(most, planned_steps(setup)) : planned_steps(setup);
 }
 
+const char* name_of(Weights weights) { return weights == Weights::raw ? "raw" : "ema"; }
+
 std::string validation_json(const ValidationRecord& record) {
   const nlohmann::ordered_json json = {{"step", record.step},
                                        {"ce", record.ce},
@@ -47,6 +49,9 @@ std::string run_state_json(const RunState& state) {
       {"best_entropy", state.best_ce},
       {"best_density", state.best_loss_x},
       {"has_best", state.has_best},
+      {"best_entropy_weights", name_of(state.best_ce_weights)},
+      {"best_density_weights", name_of(state.best_loss_x_weights)},
+      {"guard", parse_ordered_json(state.guard.json())},
       {"finetune_from", state.finetune_from},
       {"validation_due", state.validation_due},
       {"last_validation", parse_ordered_json(validation_json(state.last_validation))}};
@@ -60,6 +65,13 @@ void read_run_state(const std::string& json, const std::string& path, RunState& 
     state.best_ce = entries.at("best_entropy");
     state.best_loss_x = entries.at("best_density");
     state.has_best = entries.at("has_best");
+    const auto weights = [&entries](const char* key) {
+      return entries.value(key, "raw") == "ema" ? Weights::ema : Weights::raw;
+    };
+    state.best_ce_weights = weights("best_entropy_weights");
+    state.best_loss_x_weights = weights("best_density_weights");
+    if (const auto guard = entries.find("guard"); guard != entries.end())
+      state.guard = GuardState::from_json(json_text(*guard));
     state.finetune_from = entries.value("finetune_from", int64_t{-1});
     state.validation_due = entries.value("validation_due", false);
     if (const auto last = entries.find("last_validation"); last != entries.end())

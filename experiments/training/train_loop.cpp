@@ -4,6 +4,8 @@
 
 #include "experiments/measures/batch_norm_average.h"
 #include "experiments/report/event_file.h"
+#include "experiments/training/averaged_weights.h"
+#include "experiments/training/step_advice.h"
 #include "kernels/loss/softmax.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -34,7 +36,7 @@ TrainLoop::TrainLoop(TrainSetup& setup, RunState& state, const RunFolder& folder
       metrics_(folder.file("metrics.jsonl")),
       best_(setup, state, checkpoints, metrics_, line, signal_),
       monitor_(setup),
-      step_(*setup.model, *setup.sgd, setup.use_graph),
+      step_(*setup.model, *setup.optimizer, setup.use_graph),
       start_(now()),
       before_(metrics_history(folder.file("metrics.jsonl"), options_.batch_size)),
       times_{current_step(), 0.0},
@@ -62,14 +64,16 @@ StepInput TrainLoop::step_input(int64_t step) {
   input.smoothing = options_.smoothing;
   input.loss.beta = options_.beta;
   input.loss.factor = step < options_.burn_in ? kBurnInFactor : 1.0;
-  input.sgd = options_.sgd;
+  input.update = options_.update;
+  // The burn-in's gradients say nothing about those to come.
+  if (step < options_.burn_in) input.update.skip_outliers = 0.0;
   const double factor = schedule_factor(options_.schedule, state_.plateau, step);
-  input.sgd.learning_rate *= factor;
-  input.sgd.learning_rate_means *= factor;
+  input.update.learning_rate *= factor;
+  input.update.learning_rate_means *= factor;
   input.head_only = trains_head();
   // The rate that is shown is that of what learns.
   if (input.head_only && setup_.flow != nullptr)
-    input.sgd.learning_rate = input.sgd.learning_rate_means;
+    input.update.learning_rate = input.update.learning_rate_means;
   return input;
 }
 
@@ -79,7 +83,8 @@ void TrainLoop::guarded(int64_t step, Body&& body) const {
     body();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::numerics) throw;
-    fail(ErrorKind::numerics, "step {}: {}; {}", step, error.what(), advice());
+    fail(ErrorKind::numerics, "step {}: {}; {}", step, error.what(),
+         advice(step, Fault::Place::activation));
   }
 }
 
@@ -98,22 +103,50 @@ void TrainLoop::launch_step() {
   ++progress.step;
   progress.epoch = progress.step / setup_.steps_per_epoch();
   progress.samples_seen += input.images.size(0);
-  launched_.push_back({progress.step, input.sgd.learning_rate});
+  launched_.push_back({progress.step, input.update.learning_rate});
 }
 
 void TrainLoop::collect_step(double seconds) {
   const StepResult result = step_.take();
   const Launched launched = launched_.front();
   launched_.pop_front();
-  if (!result.finite()) fail_not_finite(launched, result);
-  collected_step_ = launched.step;
-  times_.seconds += seconds;
-  if (launched.step == times_.first_step + 1) first_loss_ = result.loss;
-  last_loss_ = result.loss;
+  state_.guard = result.guard;
   metrics_.append(
       step_row(setup_, elapsed(), launched.step, launched.learning_rate, result, seconds));
-  monitor_.judge(launched.step);
+  if (result.halted()) fail_halted(launched);
+  collected_step_ = launched.step;
+  times_.seconds += seconds;
+  remember_pace(seconds);
+  if (launched.step == times_.first_step + 1) first_loss_ = result.loss;
+  if (result.taken()) {
+    last_loss_ = result.loss;
+    last_norm_ = result.grad_norm;
+    ++taken_;
+    constexpr int64_t kRemembered = 50;
+    mean_norm_ += (last_norm_ - mean_norm_) / static_cast<double>(std::min(taken_, kRemembered));
+    monitor_.judge(launched.step);
+  } else {
+    note_skipped(launched, result);
+  }
   line_.show(progress_text(setup_, state_, times_, result));
+}
+
+void TrainLoop::note_skipped(const Launched& launched, const StepResult& result) {
+  // What the step rebuilt says nothing about the network.
+  if (setup_.flow != nullptr) setup_.flow->chain().forget_check();
+  constexpr int64_t kTold = 10;
+  if (++skipped_ > kTold) return;
+  line_.clear();
+  const bool outlier = result.guard.verdict == StepVerdict::outlier;
+  log_warning("step {} skipped: {} (loss {:.4g}, gradient norm {:.4g}); {} in a row, {} so far{}",
+              launched.step,
+              outlier ? fmt::format("an outlier beside a mean gradient norm of {:.4g}",
+                                    result.guard.norm_mean)
+                      : std::string("not finite"),
+              result.loss, std::abs(result.grad_norm),
+              outlier ? result.guard.outliers_in_row : result.guard.not_finite_in_row,
+              result.guard.skipped(),
+              skipped_ == kTold ? "; of more, metrics.jsonl and summary.json alone tell" : "");
 }
 
 void TrainLoop::collect_down_to(int most, Time since) {
@@ -123,47 +156,37 @@ void TrainLoop::collect_down_to(int most, Time since) {
   }
 }
 
-void TrainLoop::fail_not_finite(const Launched& launched, const StepResult& result) {
-  const int64_t step = launched.step - 1;
-  const std::string when = fmt::format("step {}", launched.step);
-  Model& model = *setup_.model;
-  if (setup_.device.is_cuda()) {
-    // Parameters are still those the step began with, but later steps reused its gradients.
-    const StepInput input = step_input(step);
-    const Tensor targets = Tensor::empty({input.images.size(0), setup_.data.info().classes()},
-                                         DType::f32, Tag::data, Device());
-    cpu::soft_targets(input.labels, options_.smoothing, targets);
-    model.parameters().zero_grad();
-    guarded(launched.step, [&] {
-      const Tensor wanted = targets.to(setup_.device);
-      if (input.head_only)
-        model.forward_backward_head(input.images, wanted, input.loss);
-      else
-        model.forward_backward(input.images, wanted, input.loss);
-    });
-  }
-  try {
-    model.check_finite(when);
-  } catch (const Error& error) {
-    fail(error.kind(), "{}; {}", error.what(), advice());
-  }
+void TrainLoop::fail_halted(const Launched& launched) {
+  // Weights are still those that the step began with.
+  const StepInput input = step_input(launched.step - 1);
+  const Tensor targets = Tensor::empty({input.images.size(0), setup_.data.info().classes()},
+                                       DType::f32, Tag::data, Device());
+  cpu::soft_targets(input.labels, options_.smoothing, targets);
+  Fault fault;
+  guarded(launched.step, [&] {
+    fault = find_fault(*setup_.model, input.images, targets.to(setup_.device), input.loss,
+                       input.head_only);
+  });
   fail(ErrorKind::numerics,
-       "{}: the loss is {} with finite parameters and gradients (L_X {}, L_Y {}); {}", when,
-       result.loss, result.nll_joint, result.cross_entropy, advice());
+       "step {}: {}; {} steps in a row were not finite, and --bad-steps {} may be skipped; {}",
+       launched.step, fault.text, state_.guard.not_finite_in_row, options_.update.bad_steps,
+       advice(launched.step, fault.place));
 }
 
-std::string TrainLoop::advice() const {
-  const int64_t taken = current_step() - times_.first_step;
-  std::string text;
-  if (taken > 1)
-    text = fmt::format("the loss went from {:.4g} to {:.4g} in {} steps; ", first_loss_, last_loss_,
-                       taken);
-  text += fmt::format("lower --lr ({})", options_.sgd.learning_rate);
-  if (options_.sgd.clip_norm == 0.0 || options_.sgd.clip_norm > 1.0)
-    text += options_.sgd.clip_norm == 0.0
-                ? ", set --clip-grad"
-                : fmt::format(" or --clip-grad ({})", options_.sgd.clip_norm);
-  if (setup_.flow != nullptr) text += fmt::format(" or --clamp ({})", setup_.model->config().clamp);
+std::string TrainLoop::advice(int64_t step, Fault::Place place) const {
+  StepHistory history;
+  history.step = step;
+  history.warmup_steps = options_.schedule.warmup_steps;
+  history.first_loss = first_loss_;
+  history.last_loss = last_loss_;
+  history.taken = taken_;
+  history.mean_norm = mean_norm_;
+  history.last_norm = last_norm_;
+  history.learning_rate = options_.update.learning_rate;
+  history.clip_norm = options_.update.clip_norm;
+  if (setup_.flow != nullptr) history.clamp = setup_.model->config().clamp;
+  history.bf16 = setup_.computes_bf16();
+  std::string text = step_advice(history, place);
   if (saved_step_ > 0) text += fmt::format("; the newest checkpoint is step-{}", saved_step_);
   return text;
 }
@@ -197,7 +220,7 @@ void TrainLoop::end_step(Time launched_at) {
 
 void TrainLoop::validate() {
   state_.validation_due = true;
-  best_.validate(elapsed());
+  best_.validate(elapsed(), step_seconds_);
 }
 
 void TrainLoop::save_step() {
@@ -232,20 +255,27 @@ bool TrainLoop::averages() const {
   return options_.recalibrate > 0 && options_.freeze == Freeze::none;
 }
 
+void TrainLoop::remember_pace(double seconds) {
+  // The pace may change within a run, as other processes come and go.
+  constexpr double kNewest = 0.3;
+  step_seconds_ =
+      step_seconds_ == 0.0 ? seconds : (1.0 - kNewest) * step_seconds_ + kNewest * seconds;
+}
+
 bool TrainLoop::out_of_time() const {
-  const int64_t steps = current_step() - times_.first_step;
-  if (options_.max_time <= 0.0 || steps == 0) return false;
+  if (options_.max_time <= 0.0 || step_seconds_ == 0.0) return false;
   // A forward pass takes about a third of a step.
   constexpr double kForward = 0.4;
-  const double step = times_.seconds / static_cast<double>(steps);
-  double end = best_.last_seconds();
+  // Of the validation images, in steps of now.
+  double end = best_.last_steps();
   if (end == 0.0)
-    end = kForward * step * static_cast<double>(setup_.data.validation_images().size()) /
+    end = kForward * static_cast<double>(setup_.data.validation_images().size()) /
           static_cast<double>(options_.batch_size);
-  if (averages()) end += kForward * step * static_cast<double>(options_.recalibrate);
-  // The step checkpoint, `final` and `averaged`.
-  end += 3.0 * save_seconds_ + step;
-  return seconds_since(setup_.started) + end >= options_.max_time;
+  if (averages()) end += kForward * static_cast<double>(options_.recalibrate);
+  if (setup_.optimizer->average() != nullptr) end *= 2.0;
+  // The step that comes, the step checkpoint, `final`, `averaged` and `ema`.
+  const double seconds = (end + 1.0) * step_seconds_ + 4.0 * save_seconds_;
+  return seconds_since(setup_.started) + seconds >= options_.max_time;
 }
 
 StopReason TrainLoop::take_steps() {
@@ -267,21 +297,31 @@ StopReason TrainLoop::take_steps() {
   return StopReason::complete;
 }
 
-void TrainLoop::finish(StopReason reason) {
-  const std::string name = averages() ? "averaged" : "final";
+void TrainLoop::finish_weights(const std::string& name, StopReason reason) {
   if (averages()) {
-    checkpoints_.save("final");
-    log_info("averaging the batch-norm statistics over {} batches", options_.recalibrate);
+    log_info("averaging the batch-norm statistics over {} batches{}", options_.recalibrate,
+             state_.weights == Weights::ema ? " for the averaged weights" : "");
     reaverage_batch_norm(*setup_.model, setup_.data.training(), options_.recalibrate,
                          [this] { return signal_.caught() != 0; });
     state_.averaged = true;
   }
-  const bool better = best_.validate_end(elapsed(), name, reason == StopReason::complete);
+  bool better = false;
+  guarded(current_step(),
+          [&] { better = best_.validate_end(elapsed(), name, reason == StopReason::complete); });
+  checkpoints_.save(name);
+  if (better) checkpoints_.link_best(name);
+}
+
+void TrainLoop::finish(StopReason reason) {
+  if (averages()) checkpoints_.save("final");
+  finish_weights(averages() ? "averaged" : "final", reason);
+  if (setup_.optimizer->average() != nullptr) {
+    const AveragedWeights exchanged(setup_, state_);
+    finish_weights("ema", reason);
+  }
   if (const int64_t bad = setup_.data.bad_images(); bad > 0)
     log_warning("{} pictures could not be read and were left out: {}", bad,
                 folder_.file("bad_images.txt"));
-  checkpoints_.save(name);
-  if (better) checkpoints_.link_best(name);
 }
 
 RunEnd TrainLoop::run_end(StopReason reason) const {

@@ -8,6 +8,7 @@
 #include "experiments/training/run_checkpoints.h"
 #include "experiments/training/stop_signal.h"
 #include "experiments/training/train_report.h"
+#include "layers/training/fault_search.h"
 #include "layers/training/train_step.h"
 
 namespace pal {
@@ -37,14 +38,17 @@ class TrainLoop {
   StepInput step_input(int64_t step);
   /// Takes the result of the oldest step that was launched: checks and records it.
   void collect_step(double seconds);
+  /// Warns of a step that was not taken, and stops the run if it was one too many.
+  void note_skipped(const Launched& launched, const StepResult& result);
   /// Collects until at most `most` steps are under way.
   void collect_down_to(int most, Time since);
   /// Runs `body`; its numerical errors name the training step, counted from 1, and say what to do.
   template <typename Body>
   void guarded(int64_t step, Body&& body) const;
-  [[noreturn]] void fail_not_finite(const Launched& launched, const StepResult& result);
-  /// What became of the loss, and what can be done about it.
-  std::string advice() const;
+  /// Looks for what is not finite in a step, and stops the run with it.
+  [[noreturn]] void fail_halted(const Launched& launched);
+  /// What became of the loss, and what can be done about a step that failed.
+  std::string advice(int64_t step, Fault::Place place) const;
 
   /// From the best weights on, the class means alone are trained.
   void start_finetune();
@@ -55,11 +59,17 @@ class TrainLoop {
   void validate();
   /// Steps until there is a reason to stop.
   StopReason take_steps();
-  /// What is due when steps end: weights with statistics averaged anew, validated and saved.
+  /// What is due when steps end: weights, and their average, with statistics averaged anew,
+  /// validated and saved.
   void finish(StopReason reason);
+  /// Averages the statistics of the weights that the model holds, where that is wanted; validates
+  /// and saves them under a name.
+  void finish_weights(const std::string& name, StopReason reason);
   RunEnd run_end(StopReason reason) const;
   void report_error() const;
   void save_step();
+  /// Follows the seconds that steps take.
+  void remember_pace(double seconds);
   /// Whether the time is up, what finish() takes included.
   bool out_of_time() const;
   bool averages() const;
@@ -96,8 +106,13 @@ class TrainLoop {
   int64_t collected_step_;     // the last one whose result was good
   double save_seconds_ = 0.0;  // that writing it took
   double first_loss_ = 0.0;    // of this process
-  double last_loss_ = 0.0;
-  StepTimes unprofiled_;  // up to where the profile began
+  double last_loss_ = 0.0;     // of the last step that was taken
+  int64_t taken_ = 0;          // steps of this process that were
+  double last_norm_ = 0.0;     // of their gradients
+  double mean_norm_ = 0.0;     // of the last ones
+  double step_seconds_ = 0.0;  // of the last steps
+  int64_t skipped_ = 0;        // steps of this process that were not taken
+  StepTimes unprofiled_;       // up to where the profile began
 };
 
 }  // namespace pal

@@ -28,8 +28,8 @@ double seconds_of(TrainSetup& setup, const Batch& batch, int64_t count) {
   input.loss.beta = setup.options.beta;
   input.head_only = setup.options.freeze == Freeze::network;
   // Nothing is learned here.
-  input.sgd.learning_rate = input.sgd.learning_rate_means = 0.0;
-  TrainStep step(*setup.model, *setup.sgd, false);
+  input.update.learning_rate = input.update.learning_rate_means = 0.0;
+  TrainStep step(*setup.model, *setup.optimizer, false);
   double seconds = 0.0;
   for (int i = 0; i < 2; ++i) {
     const auto start = std::chrono::steady_clock::now();
@@ -69,7 +69,7 @@ double step_seconds(TrainSetup& setup, const ModelSummary& summary) {
 /// The numbers of a plan.
 struct Plan {
   ModelSummary summary;
-  int64_t state_bytes = 0;  ///< parameters, gradients and momentum
+  int64_t state_bytes = 0;  ///< parameters, gradients and optimizer
   int64_t steps = 0;        ///< of the run
   int64_t done = 0;         ///< of those, before a resume
   double step_seconds = 0.0;
@@ -90,7 +90,7 @@ int64_t steps_done(const TrainSetup& setup) {
 Plan plan_of(TrainSetup& setup) {
   Plan plan;
   plan.summary = summarize_model(setup.model->config());
-  plan.state_bytes = 3 * setup.model->parameters().all_values().bytes();
+  plan.state_bytes = setup.state_bytes();
   plan.steps = RunState().last_step(setup);
   plan.done = steps_done(setup);
   plan.step_seconds = step_seconds(setup, plan.summary);
@@ -153,7 +153,7 @@ void print_plan(TrainSetup& setup, const OptionTable& table) {
     print_result(fmt::format("  {:<12} {:<22} {:>20} -> {:<20} {}", block.name, block.kind,
                              block.input.str(), block.output.str(),
                              block.has_policy ? name_of(setup.plan.policies[next++]) : ""));
-  print_result(fmt::format("parameters, gradients and momentum: {}; activations: about {} ({})",
+  print_result(fmt::format("parameters, gradients and optimizer: {}; activations: about {} ({})",
                            format_bytes(plan.state_bytes), format_bytes(setup.plan.peak_bytes),
                            setup.plan.summary()));
   print_result("recipe: " + recipe_text(setup, table));

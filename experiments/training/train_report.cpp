@@ -72,6 +72,10 @@ MetricsRow step_row(const TrainSetup& setup, double seconds, int64_t step, doubl
   row.set("acc1", result.accuracy);
   row.set("lr", learning_rate);
   row.set("grad_norm", result.grad_norm);
+  if (!result.taken())
+    row.set_text("skipped",
+                 result.guard.verdict == StepVerdict::outlier ? "outlier" : "not-finite");
+  row.set_count("skipped_steps", result.guard.skipped());
   row.set("images_per_s", static_cast<double>(setup.options.batch_size) / step_seconds);
   row.set_json("memory",
                fmt::format(R"({{"parameters":{},"activations":{},"workspace":{},"peak":{}}})",
@@ -172,6 +176,8 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
                                     {"train_seconds", seconds},
                                     {"data_stall_seconds", setup.data.training().stall_seconds()},
                                     {"bad_images", setup.data.bad_images()},
+                                    {"skipped_not_finite", state.guard.not_finite},
+                                    {"skipped_outliers", state.guard.outliers},
                                     {"inversion_error", end.worst_inversion},
                                     {"train_peak_bytes", memory_stats.peak_total},
                                     {"peak_activation_bytes", memory_stats.peak_activations}};
@@ -179,12 +185,18 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
     summary["last_validation"] = parse_ordered_json(validation_json(state.last_validation));
   if (state.has_best) {
     summary["validation_ce"] = state.best_ce;
-    if (setup.model->has_density())
+    summary["best_ce_weights"] = name_of(state.best_ce_weights);
+    if (setup.model->has_density()) {
       summary["validation_bits_per_dim"] = setup.bits_per_dim(state.best_loss_x);
+      summary["best_nll_weights"] = name_of(state.best_loss_x_weights);
+    }
   }
   TextTable table({"training", ""});
   table.add({"steps", grouped(step)});
   table.add({"images/s", fmt::format("{:.0f}", rate)});
+  if (state.guard.skipped() > 0)
+    table.add({"steps skipped (not finite, outliers)",
+               fmt::format("{}, {}", state.guard.not_finite, state.guard.outliers)});
   table.add({"seconds in steps", fmt::format("{:.1f}", seconds)});
   if (!setup.inverted.empty())
     table.add({"worst relative inversion error", fmt::format("{:.1e}", end.worst_inversion)});

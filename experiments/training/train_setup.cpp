@@ -60,15 +60,14 @@ int64_t machine_memory() {
 void expect_memory(const TrainSetup& setup) {
   const int64_t given = setup.options.memory_limit;
   const int64_t limit = given > 0 || setup.device.is_cuda() ? given : machine_memory();
-  int64_t values = 0;
-  for (const Parameter* p : setup.model->state().parameters) values += p->shape.numel();
-  const int64_t state = 3 * values * static_cast<int64_t>(sizeof(float));
+  const int64_t state = setup.state_bytes();
   if (limit == 0 || state + setup.plan.peak_bytes <= limit) return;
-  fail(ErrorKind::environment,
-       "{}: {} do not suffice: parameters, gradients and momentum need {}, activations {} more; {}",
-       given > 0 ? "--memory-limit" : "memory of this machine", format_bytes(limit),
-       format_bytes(state), format_bytes(setup.plan.peak_bytes),
-       state > limit ? "choose a smaller network" : "lower --batch-size or --activation-memory");
+  fail(
+      ErrorKind::environment,
+      "{}: {} do not suffice: parameters, gradients and optimizer need {}, activations {} more; {}",
+      given > 0 ? "--memory-limit" : "memory of this machine", format_bytes(limit),
+      format_bytes(state), format_bytes(setup.plan.peak_bytes),
+      state > limit ? "choose a smaller network" : "lower --batch-size or --activation-memory");
 }
 
 /// Gives the blocks their policies and anchors.
@@ -119,7 +118,7 @@ TrainSetup::TrainSetup(const TrainOptions& given, const std::string& recipe_text
   expect_memory(*this);
   model->materialise(options.seed);
   model->to(device);
-  sgd = std::make_unique<Sgd>(model->parameters());
+  optimizer = std::make_unique<Optimizer>(model->parameters(), optimizer_spec(options));
   apply_plan(*this);
   use_graph = wants_graph(*this);
   options.schedule.total_steps = steps_of(options.epochs);
@@ -127,6 +126,12 @@ TrainSetup::TrainSetup(const TrainOptions& given, const std::string& recipe_text
 
 int64_t TrainSetup::finetune_steps() const {
   return std::llround(options.finetune_epochs * static_cast<double>(steps_per_epoch()));
+}
+
+int64_t TrainSetup::state_bytes() const {
+  int64_t values = 0;
+  for (const Parameter* p : model->state().parameters) values += p->shape.numel();
+  return (2 + optimizer_spec(options).slots()) * values * static_cast<int64_t>(sizeof(float));
 }
 
 int64_t TrainSetup::steps_of(double epochs) const {

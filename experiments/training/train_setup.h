@@ -8,7 +8,7 @@
 #include "experiments/planning/roofs.h"
 #include "experiments/training/train_data.h"
 #include "layers/models/ib_inn.h"
-#include "layers/training/sgd.h"
+#include "layers/training/optimizer.h"
 
 namespace pal {
 
@@ -26,6 +26,8 @@ struct TrainSetup {
   int64_t steps_per_epoch() const { return data.training().steps(); }
   /// Steps of the last phase, which trains the class means alone.
   int64_t finetune_steps() const;
+  /// Bytes of the parameters, their gradients and what the optimizer keeps of each.
+  int64_t state_bytes() const;
   /// The steps of so many epochs, at least 1.
   int64_t steps_of(double epochs) const;
   bool computes_bf16() const { return model->config().compute == DType::bf16; }
@@ -46,7 +48,7 @@ struct TrainSetup {
   IbInn* flow = nullptr;  ///< the model as an IB-INN; null for a ResNet
   MemoryPlan plan;
   std::vector<int> inverted;  ///< indices of the blocks that are rebuilt by inversion
-  std::unique_ptr<Sgd> sgd;
+  std::unique_ptr<Optimizer> optimizer;
   bool use_graph = false;  ///< whether steps are recorded into a CUDA graph
 };
 

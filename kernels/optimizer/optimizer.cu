@@ -14,11 +14,11 @@ struct Sgd {
   Matrix<const float> grad;
   Matrix<float> buffer;
   const double* controls;
-  optimizer_math::SgdNumbers<float> numbers;
+  optimizer_math::UpdateNumbers<float> numbers;
 
   __device__ bool begin() {
-    numbers = optimizer_math::SgdNumbers<float>(controls);
-    return !numbers.halted();
+    numbers = optimizer_math::UpdateNumbers<float>(controls);
+    return !numbers.skipped();
   }
 
   template <int kWidth>
@@ -34,10 +34,54 @@ struct Sgd {
   }
 };
 
-__global__ void __launch_bounds__(32) sgd_clip_kernel(const double* squared_norms, double clip_norm,
-                                                      double* controls, double* halted) {
-  if (threadIdx.x == 0) optimizer_math::clip(squared_norms, clip_norm, controls, halted);
-}
+struct AdamW {
+  Matrix<float> parameters;
+  Matrix<const float> grad;
+  Matrix<float> first;
+  Matrix<float> second;
+  const double* controls;
+  optimizer_math::UpdateNumbers<float> numbers;
+
+  __device__ bool begin() {
+    numbers = optimizer_math::UpdateNumbers<float>(controls);
+    return !numbers.skipped();
+  }
+
+  template <int kWidth>
+  __device__ void run(int64_t row, int64_t column) const {
+    auto values = parameters.template load<kWidth>(row, column);
+    auto means = first.template load<kWidth>(row, column);
+    auto squares = second.template load<kWidth>(row, column);
+    const auto gradients = grad.template load<kWidth>(row, column);
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k)
+      optimizer_math::adamw(values.at[k], means.at[k], squares.at[k], gradients.at[k], numbers);
+    store_vector(first.at(row, column), means);
+    store_vector(second.at(row, column), squares);
+    store_vector(parameters.at(row, column), values);
+  }
+};
+
+struct Average {
+  Matrix<float> average;
+  Matrix<const float> values;
+  const double* rate;
+  float step;
+
+  __device__ bool begin() {
+    step = static_cast<float>(*rate);
+    return step == step;
+  }
+
+  template <int kWidth>
+  __device__ void run(int64_t row, int64_t column) const {
+    auto averages = average.template load<kWidth>(row, column);
+    const auto news = values.template load<kWidth>(row, column);
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) averages.at[k] += step * (news.at[k] - averages.at[k]);
+    store_vector(average.at(row, column), averages);
+  }
+};
 
 }  // namespace
 
@@ -54,12 +98,22 @@ void sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer
   map_elements<kVectorWidth<float>>(body, {&parameters, &grad, &buffer});
 }
 
-void sgd_clip(const Tensor& squared_norms, double clip_norm, const Tensor& controls,
-              const Tensor& halted) {
-  check_sgd_clip(squared_norms, clip_norm, controls, halted);
-  const ProfileScope scope("sgd_clip", squared_norms.bytes() + controls.bytes());
-  launch(sgd_clip_kernel, 1, 32, 0, stream(), squared_norms.data<double>(), clip_norm,
-         controls.data<double>(), halted.data<double>());
+void adamw_step(const Tensor& parameters, const Tensor& grad, const Tensor& first,
+                const Tensor& second, const Tensor& controls) {
+  check_adamw_step(parameters, grad, first, second, controls);
+  expect_gpu_stream("adamw_step", parameters.dtype());
+  const ProfileScope scope("adamw_step", 7 * parameters.bytes(), 14 * parameters.numel());
+  const AdamW body{Matrix<float>(parameters), Matrix<const float>(grad), Matrix<float>(first),
+                   Matrix<float>(second),     controls.data<double>(),   {}};
+  map_elements<kVectorWidth<float>>(body, {&parameters, &grad, &first, &second});
+}
+
+void average_step(const Tensor& average, const Tensor& values, const Tensor& rate) {
+  check_average_step(average, values, rate);
+  expect_gpu_stream("average_step", average.dtype());
+  const ProfileScope scope("average_step", 3 * average.bytes(), 3 * average.numel());
+  const Average body{Matrix<float>(average), Matrix<const float>(values), rate.data<double>(), 0};
+  map_elements<kVectorWidth<float>>(body, {&average, &values});
 }
 
 }  // namespace pal::cuda

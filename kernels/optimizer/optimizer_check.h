@@ -1,29 +1,38 @@
 #pragma once
+#include <initializer_list>
+
 #include "kernels/common/check.h"
 #include "kernels/optimizer/optimizer.h"
 
 // What the optimizer kernels of both backends ask of their arguments.
 namespace pal {
 
-inline void check_sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer,
-                           const Tensor& controls) {
-  const char* op = "sgd_step";
-  expect_tensor(op, "gradient", grad, parameters.shape(), parameters.dtype());
-  expect_tensor(op, "buffer", buffer, parameters.shape(), parameters.dtype());
-  expect_dense(op, "parameters", parameters);
-  expect_dense(op, "gradient", grad);
-  expect_dense(op, "buffer", buffer);
-  expect_tensor(op, "controls", controls, {kSgdControls}, DType::f64);
+/// Dense tensors that go with the values which an update changes.
+inline void check_update(const char* op, const char* what, const Tensor& values,
+                         std::initializer_list<std::pair<const char*, const Tensor*>> others) {
+  expect_dense(op, what, values);
+  for (const auto& [name, tensor] : others) {
+    expect_tensor(op, name, *tensor, values.shape(), values.dtype());
+    expect_dense(op, name, *tensor);
+  }
 }
 
-inline void check_sgd_clip(const Tensor& squared_norms, double clip_norm, const Tensor& controls,
-                           const Tensor& halted) {
-  const char* op = "sgd_clip";
-  expect_tensor(op, "squared norms", squared_norms, {2}, DType::f64);
-  expect_tensor(op, "controls", controls, {2, kSgdControls}, DType::f64);
-  expect_dense(op, "controls", controls);
-  expect_tensor(op, "halted", halted, {1}, DType::f64);
-  expect(clip_norm >= 0.0, "sgd_clip: expected a norm to clip to of at least 0, got {}", clip_norm);
+inline void check_sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer,
+                           const Tensor& controls) {
+  check_update("sgd_step", "parameters", parameters, {{"gradient", &grad}, {"buffer", &buffer}});
+  expect_tensor("sgd_step", "controls", controls, {kUpdateControls}, DType::f64);
+}
+
+inline void check_adamw_step(const Tensor& parameters, const Tensor& grad, const Tensor& first,
+                             const Tensor& second, const Tensor& controls) {
+  check_update("adamw_step", "parameters", parameters,
+               {{"gradient", &grad}, {"first moment", &first}, {"second moment", &second}});
+  expect_tensor("adamw_step", "controls", controls, {kUpdateControls}, DType::f64);
+}
+
+inline void check_average_step(const Tensor& average, const Tensor& values, const Tensor& rate) {
+  check_update("average_step", "average", average, {{"values", &values}});
+  expect_tensor("average_step", "rate", rate, {1}, DType::f64);
 }
 
 }  // namespace pal

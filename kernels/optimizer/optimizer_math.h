@@ -1,6 +1,5 @@
 #pragma once
 #include <cmath>
-#include <limits>
 
 #include "kernels/optimizer/optimizer.h"
 
@@ -8,53 +7,53 @@ namespace pal::optimizer_math {
 
 /// One parameter group's controls in the type of the parameters.
 template <typename Real>
-struct SgdNumbers {
+struct UpdateNumbers {
   Real rate = 0;
-  Real momentum = 0;
+  Real beta1 = 0;
+  Real beta2 = 0;
+  Real epsilon = 0;
   Real weight_decay = 0;
   Real grad_scale = 0;
+  // Of AdamW: worked out in double, as PyTorch does.
+  Real kept = 0;        ///< 1 - rate * weight decay
+  Real one_less1 = 0;   ///< 1 - beta1
+  Real one_less2 = 0;   ///< 1 - beta2
+  Real step_size = 0;   ///< rate / correction1
+  Real root_scale = 0;  ///< 1 / sqrt(correction2)
 
-  SgdNumbers() = default;
-  PAL_HD explicit SgdNumbers(const double* controls)
+  UpdateNumbers() = default;
+  PAL_HD explicit UpdateNumbers(const double* controls)
       : rate(static_cast<Real>(controls[kLearningRate])),
-        momentum(static_cast<Real>(controls[kMomentum])),
+        beta1(static_cast<Real>(controls[kBeta1])),
+        beta2(static_cast<Real>(controls[kBeta2])),
+        epsilon(static_cast<Real>(controls[kEpsilon])),
         weight_decay(static_cast<Real>(controls[kWeightDecay])),
-        grad_scale(static_cast<Real>(controls[kGradScale])) {}
+        grad_scale(static_cast<Real>(controls[kGradScale])),
+        kept(static_cast<Real>(1.0 - controls[kLearningRate] * controls[kWeightDecay])),
+        one_less1(static_cast<Real>(1.0 - controls[kBeta1])),
+        one_less2(static_cast<Real>(1.0 - controls[kBeta2])),
+        step_size(static_cast<Real>(controls[kLearningRate] / controls[kCorrection1])),
+        root_scale(static_cast<Real>(1.0 / std::sqrt(controls[kCorrection2]))) {}
   /// Whether nothing is to be updated.
-  PAL_HD bool halted() const { return grad_scale != grad_scale; }
+  PAL_HD bool skipped() const { return grad_scale != grad_scale; }
 };
 
 /// sgd_step on one element; updates the parameter and its buffer.
 template <typename Real>
-PAL_HD void sgd(Real& parameter, Real& buffer, Real grad, const SgdNumbers<Real>& numbers) {
-  buffer =
-      numbers.momentum * buffer + (numbers.grad_scale * grad + numbers.weight_decay * parameter);
+PAL_HD void sgd(Real& parameter, Real& buffer, Real grad, const UpdateNumbers<Real>& numbers) {
+  buffer = numbers.beta1 * buffer + (numbers.grad_scale * grad + numbers.weight_decay * parameter);
   parameter -= numbers.rate * buffer;
 }
 
-/// What clipping to the norm `most` multiplies gradients of this norm with,
-///   min(1, most / (norm + 1e-6)).
-/// A norm that is not finite gives NaN, so that it cannot pass unseen.
-PAL_HD double clip_factor(double norm, double most) {
-  if (!(norm - norm == 0.0)) return norm - norm;
-  const double factor = most / (norm + 1e-6);
-  return factor < 1.0 ? factor : 1.0;
-}
-
-/// sgd_clip on the memory of its tensors.
-PAL_HD void clip(const double* squared_norms, double clip_norm, double* controls, double* halted) {
-  const double network = squared_norms[0];
-  const double means = squared_norms[1];
-  const bool finite = network - network == 0.0 && means - means == 0.0;
-  double* const network_scale = controls + kGradScale;
-  double* const means_scale = controls + kSgdControls + kGradScale;
-  if (!finite || *halted != 0.0) {
-    *halted = 1.0;
-    *network_scale = *means_scale = std::numeric_limits<double>::quiet_NaN();
-    return;
-  }
-  *network_scale = clip_norm > 0.0 ? clip_factor(std::sqrt(network), clip_norm) : 1.0;
-  *means_scale = 1.0;
+/// adamw_step on one element; updates the parameter and its moments.
+template <typename Real>
+PAL_HD void adamw(Real& parameter, Real& first, Real& second, Real grad,
+                  const UpdateNumbers<Real>& numbers) {
+  const Real g = numbers.grad_scale * grad;
+  first += numbers.one_less1 * (g - first);
+  second = numbers.beta2 * second + numbers.one_less2 * g * g;
+  const Real root = std::sqrt(second) * numbers.root_scale + numbers.epsilon;
+  parameter = numbers.kept * parameter - numbers.step_size * (first / root);
 }
 
 }  // namespace pal::optimizer_math

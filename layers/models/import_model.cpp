@@ -23,7 +23,7 @@ void fill_checkpoint(
     for (int64_t y = 0; y < classes; ++y) named.class_names.push_back(std::to_string(y));
   expect(static_cast<int64_t>(named.class_names.size()) == classes,
          "class-names: {} names for a network of {} classes", named.class_names.size(), classes);
-  imported.checkpoint = to_checkpoint(network, named, {}, nullptr);
+  imported.checkpoint = to_checkpoint(network, named, {});
   auto& tensors = imported.checkpoint.tensors;
   tensors.clear();
   std::map<std::string, Shape> weights;
@@ -35,11 +35,10 @@ void fill_checkpoint(
   for (const Buffer& b : network.state().buffers) {
     // Running statistics lie beside the weight of their batch norm and have its shape.
     const std::string layer = b.name.substr(0, b.name.rfind('.') + 1);
-    const bool is_statistic = b.name.find(".running_") != std::string::npos;
     const auto weight = weights.find(layer + "weight");
     tensors.emplace_back(
         "model." + b.name,
-        make(b.name, is_statistic && weight != weights.end() ? weight->second : Shape()));
+        make(b.name, b.moves && weight != weights.end() ? weight->second : Shape()));
   }
 }
 

@@ -9,6 +9,7 @@ namespace pal {
 void Model::materialise(uint64_t seed, DType dtype) {
   store_.materialise(state_.parameters, dtype, seed);
   initialise(seed, dtype);
+  store_.gather_statistics(state_.buffers);
 }
 
 void Model::materialise_meta(Device device) {
@@ -19,7 +20,8 @@ void Model::materialise_meta(Device device) {
 void Model::to(Device device) {
   if (this->device() == device) return;
   store_.to(device);
-  for (const Buffer& b : state_.buffers) *b.tensor = b.tensor->to(device, Tag::parameters);
+  for (const Buffer& b : state_.buffers)
+    if (!b.moves) *b.tensor = b.tensor->to(device, Tag::parameters);
   refresh();
 }
 
@@ -29,12 +31,9 @@ void Model::refresh() {
 }
 
 void Model::check_finite(const std::string& when) const {
-  for (const Parameter* p : state_.parameters) {
+  for (const Parameter* p : state_.parameters)
     if (!PAL_BACKEND(p->value, all_finite(p->value)))
       fail(ErrorKind::numerics, "{}: parameter {} is not finite", when, p->name);
-    if (!PAL_BACKEND(p->grad, all_finite(p->grad)))
-      fail(ErrorKind::numerics, "{}: the gradient of {} is not finite", when, p->name);
-  }
   for (const Buffer& b : state_.buffers)
     if (b.tensor->dtype() != DType::i32 && !PAL_BACKEND(*b.tensor, all_finite(*b.tensor)))
       fail(ErrorKind::numerics, "{}: {} is not finite", when, b.name);

@@ -65,8 +65,8 @@ class Model {
   /// with k before batch k = 1, 2, ...; 0 goes back to the moving average.
   virtual void set_average_count(int64_t batches) = 0;
 
-  /// Throws numerics naming the first tensor of parameters, gradients or running statistics that
-  /// holds a non-finite value; does nothing if all is finite.
+  /// Throws numerics naming the first tensor of parameters or running statistics that holds a
+  /// non-finite value; does nothing if all is finite.
   void check_finite(const std::string& when) const;
 
  protected:

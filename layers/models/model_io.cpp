@@ -10,17 +10,25 @@ namespace {
 
 /// All tensors of a model that a checkpoint holds, under their file names.
 std::vector<std::pair<std::string, Tensor>> named_tensors(const Model& model,
-                                                          const Tensor* momentum) {
+                                                          const std::vector<FlatState>& states) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const Parameter* p : model.state().parameters)
     tensors.emplace_back("model." + p->name, p->value);
   for (const Buffer& b : model.state().buffers)
     if (b.tensor->defined()) tensors.emplace_back("model." + b.name, *b.tensor);
-  if (momentum == nullptr) return tensors;
-  int64_t offset = 0;
-  for (const Parameter* p : model.parameters().parameters()) {
-    tensors.emplace_back("optimizer.momentum." + p->name, momentum->view_at(offset, p->shape));
-    offset += p->shape.numel();
+  for (const FlatState& state : states) {
+    int64_t offset = 0;
+    for (const Parameter* p : model.parameters().parameters()) {
+      tensors.emplace_back(state.prefix + p->name, state.parameters.view_at(offset, p->shape));
+      offset += p->shape.numel();
+    }
+    if (!state.statistics.defined()) continue;
+    offset = 0;
+    for (const Buffer& b : model.parameters().statistics()) {
+      tensors.emplace_back(state.prefix + b.name,
+                           state.statistics.view_at(offset, b.tensor->shape()));
+      offset += b.tensor->numel();
+    }
   }
   return tensors;
 }
@@ -73,7 +81,8 @@ bool are_numbers(const std::vector<std::string>& names) {
 }
 
 Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progress& progress,
-                         const Tensor* momentum, const std::map<std::string, std::string>& extra) {
+                         const std::vector<FlatState>& states,
+                         const std::map<std::string, std::string>& extra) {
   Checkpoint checkpoint;
   checkpoint.metadata = extra;
   checkpoint.metadata["architecture"] = model.config().arch;
@@ -84,13 +93,13 @@ Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progr
   checkpoint.metadata["class_names"] = json_text(nlohmann::json(input.class_names));
   checkpoint.metadata["mean"] = json_text(nlohmann::json(input.mean));
   checkpoint.metadata["std"] = json_text(nlohmann::json(input.std));
-  checkpoint.tensors = named_tensors(model, momentum);
+  checkpoint.tensors = named_tensors(model, states);
   return checkpoint;
 }
 
 void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model,
-                const Tensor* momentum) {
-  const auto targets = named_tensors(model, momentum);
+                const std::vector<FlatState>& states) {
+  const auto targets = named_tensors(model, states);
   std::set<std::string> known;
   for (const auto& [name, target] : targets) {
     known.insert(name);
@@ -147,7 +156,7 @@ LoadedModel load_model(const std::string& path, const std::function<void(ModelCo
   loaded.model = build_model(config);
   check_parameters(loaded.checkpoint, path, *loaded.model);
   loaded.model->materialise(0);
-  load_state(loaded.checkpoint, path, *loaded.model, nullptr);
+  load_state(loaded.checkpoint, path, *loaded.model);
   loaded.checkpoint.tensors.clear();
   return loaded;
 }

@@ -28,18 +28,26 @@ struct Progress {
   int64_t samples_seen = 0;
 };
 
+/// Values beside a model's own, as an optimizer keeps them: one per value of its parameter store,
+/// and perhaps one per running statistic, in the store's order.
+struct FlatState {
+  std::string prefix;  ///< of their names in checkpoints: "optimizer.momentum."
+  Tensor parameters;
+  Tensor statistics;  ///< may be undefined
+};
+
 /// A model, its inputs and its progress as a checkpoint: `model.<name>` for every parameter and
-/// buffer; with `momentum`, the optimizer's, which has an element per value of the parameter store
-/// in its order, `optimizer.momentum.<name>` too. `extra` metadata is added as it is.
+/// buffer, and `<prefix><name>` for the values of each of `states`. `extra` metadata is added as it
+/// is.
 Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progress& progress,
-                         const Tensor* momentum,
+                         const std::vector<FlatState>& states = {},
                          const std::map<std::string, std::string>& extra = {});
 
-/// Copies `model.*` (and, into `momentum` unless null, the optimizer's) into an existing model.
-/// Every tensor is checked before the first is copied: a missing, unknown or ill-shaped one throws
-/// data naming `path`, the tensor, what was wanted and what was found.
+/// Copies `model.*` into an existing model, and what belongs to `states` into them. Every tensor is
+/// checked before the first is copied: a missing, unknown or ill-shaped one throws data naming
+/// `path`, the tensor, what was wanted and what was found.
 void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model,
-                const Tensor* momentum);
+                const std::vector<FlatState>& states = {});
 
 /// The configuration that a checkpoint records, validated. Throws data naming `path`.
 ModelConfig checkpoint_config(const Checkpoint& checkpoint, const std::string& path);

@@ -9,17 +9,19 @@ namespace pal {
 namespace {
 
 /// Where a step's numbers stand on their way to the host.
-enum Number : int { kSummary, kCorrect = 3, kSquaredNorms, kHalted = 6, kNumbers };
+enum Number : int {
+  kSummary,
+  kCorrect = 3,
+  kSquaredNorms,
+  kGuard = kSquaredNorms + kNormParts,
+  kNumbers = kGuard + kGuardValues
+};
 
 }  // namespace
 
-bool StepResult::finite() const {
-  return std::isfinite(loss) && std::isfinite(grad_norm) && !halted;
-}
-
-TrainStep::TrainStep(Model& model, Sgd& sgd, bool use_graph)
+TrainStep::TrainStep(Model& model, Optimizer& optimizer, bool use_graph)
     : model_(model),
-      sgd_(sgd),
+      optimizer_(optimizer),
       use_graph_(use_graph),
       correct_(Tensor::zeros({1}, DType::f64, Tag::workspace, model.device())),
       numbers_(Tensor::zeros({kNumbers}, DType::f64, Tag::workspace, model.device())),
@@ -54,7 +56,7 @@ void TrainStep::run(const StepInput& input) {
          input.images.device().str(), model_.device().str());
   make_buffers(input.images.shape());
   upload_labels(input.labels);
-  sgd_.set_options(input.sgd);
+  optimizer_.set_options(input.update);
   by_graph_ = false;
   if (!use_graph_) {
     work(input, input.images);
@@ -90,18 +92,19 @@ void TrainStep::work_by_graph(const StepInput& input) {
 void TrainStep::work(const StepInput& input, const Tensor& images) {
   PAL_BACKEND(targets_, soft_targets(labels_, input.smoothing, targets_));
   model_.parameters().zero_grad();
+  optimizer_.keep_statistics();
   const LossResult result = input.head_only
                                 ? model_.forward_backward_head(images, targets_, input.loss)
                                 : model_.forward_backward(images, targets_, input.loss);
   PAL_BACKEND(result.scores, count_top_k(result.scores, labels_, 1, correct_));
   {
     const PhaseScope phase("optimizer");
-    sgd_.apply(input.head_only);
+    optimizer_.apply(result.summary.view_at(0, {1}), input.head_only);
   }
   numbers_.view_at(kSummary, {3}).copy_from(result.summary);
   numbers_.view_at(kCorrect, {1}).copy_from(correct_);
-  numbers_.view_at(kSquaredNorms, {2}).copy_from(sgd_.squared_norms());
-  numbers_.view_at(kHalted, {1}).copy_from(sgd_.halted());
+  numbers_.view_at(kSquaredNorms, {kNormParts}).copy_from(optimizer_.squared_norms());
+  numbers_.view_at(kGuard, {kGuardValues}).copy_from(optimizer_.guard());
 }
 
 StepResult TrainStep::take() {
@@ -114,7 +117,7 @@ StepResult TrainStep::take() {
   result.cross_entropy = numbers[kSummary + 2];
   result.accuracy = numbers[kCorrect] / static_cast<double>(pending.images);
   result.grad_norm = std::sqrt(numbers[kSquaredNorms]);
-  result.halted = numbers[kHalted] != 0.0;
+  result.guard = GuardState::from(numbers.data() + kGuard);
   return result;
 }
 

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "layers/models/model.h"
-#include "layers/training/sgd.h"
+#include "layers/training/optimizer.h"
 #include "runtime/cuda_graph.h"
 #include "runtime/readback.h"
 
@@ -14,8 +14,8 @@ struct StepInput {
   Tensor labels;           ///< i32 [n] on the CPU
   double smoothing = 0.0;  ///< share of a target that is spread over all classes
   LossSpec loss;
-  SgdOptions sgd;
-  /// Trains the head alone (Model::forward_backward_head); all else, momentum included, stays.
+  UpdateOptions update;
+  /// Trains the head alone (Model::forward_backward_head); all else, moments included, stays.
   bool head_only = false;
   /// Forbids a graph: the step is watched (InvertibleChain::monitor_next), or differs in shape.
   bool eager = false;
@@ -28,11 +28,13 @@ struct StepResult {
   double cross_entropy = 0.0;  ///< nats
   double accuracy = 0.0;       ///< share of images whose best score is that of their label
   double grad_norm = 0.0;      ///< of the network's trained part, before clipping
-  /// A gradient was not finite, here or before: this step and all that follow changed nothing.
-  bool halted = false;
+  /// What became of the step, and of those before it. A step that was not taken changed nothing: no
+  /// weight, no moment, no average, no running statistic.
+  GuardState guard;
 
-  /// Whether loss and gradients were finite and the step changed the model.
-  bool finite() const;
+  bool taken() const { return guard.verdict == StepVerdict::taken; }
+  /// Too many steps in a row were not finite: this one and all that follow change nothing.
+  bool halted() const { return guard.verdict == StepVerdict::halted; }
 };
 
 /// Training steps of one model: forward, loss, backward, update. On a GPU nothing here waits for
@@ -45,7 +47,7 @@ class TrainStep {
 
   /// For a model and the optimizer of its parameters, which must both outlive it. Throws usage for
   /// a graph without a GPU.
-  TrainStep(Model& model, Sgd& sgd, bool use_graph);
+  TrainStep(Model& model, Optimizer& optimizer, bool use_graph);
   /// Asks the device for one step. Throws usage for a label outside the model's classes.
   void run(const StepInput& input);
   /// How many steps were run whose results were not taken; at most Readback::kDepth.
@@ -71,7 +73,7 @@ class TrainStep {
   void work_by_graph(const StepInput& input);
 
   Model& model_;
-  Sgd& sgd_;
+  Optimizer& optimizer_;
   bool use_graph_;
   bool by_graph_ = false;
   std::unique_ptr<Allocator::Pool> pool_;

@@ -1,4 +1,4 @@
-#include "kernels/optimizer/optimizer.h"
+#include "kernels/optimizer/step_guard.h"
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Learning rate, momentum, weight decay, gradient scale.
 Tensor controls(double rate, double momentum, double decay, double grad_scale) {
-  return tensor_with({kSgdControls}, DType::f64, {rate, momentum, decay, grad_scale});
+  return tensor_with({kUpdateControls}, DType::f64,
+                     {rate, momentum, 0.99, 1e-6, decay, grad_scale, 0.19, 0.0199});
 }
 
 /// Parts of flat buffers, as the optimizer sees those of a model.
@@ -32,17 +33,25 @@ struct Group {
       : values(random_tensor({count + 8}, DType::f32, 1)),
         grad(random_tensor({count + 8}, DType::f32, 2)),
         buffer(random_tensor({count + 8}, DType::f32, 3)),
+        second(positive({count + 8})),
         size(count),
         offset(first) {}
 
   Group on_device() const {
     Group group = *this;
-    for (Tensor* t : {&group.values, &group.grad, &group.buffer}) *t = on_gpu(*t);
+    for (Tensor* t : {&group.values, &group.grad, &group.buffer, &group.second}) *t = on_gpu(*t);
     return group;
   }
   Tensor part(const Tensor& whole) const { return whole.view_at(offset, {size}); }
 
-  Tensor values, grad, buffer;
+  /// Squares, as a second moment is made of.
+  static Tensor positive(const Shape& shape) {
+    Tensor random = random_tensor(shape, DType::f32, 4);
+    for (int64_t i = 0; i < random.numel(); ++i) random.data<float>()[i] *= random.data<float>()[i];
+    return random;
+  }
+
+  Tensor values, grad, buffer, second;
   int64_t size, offset;
 };
 
@@ -64,6 +73,39 @@ TEST(OptimizerCuda, StepFollowsTheCpu) {
       test::expect_close(host.buffer, device.buffer, 1e-6, "buffer, " + what);
       test::expect_same(host.grad, device.grad, "gradient, " + what);
     }
+}
+
+TEST(OptimizerCuda, AdamWFollowsTheCpu) {
+  const Tensor numbers = controls(0.01, 0.9, 1e-2, 0.3);
+  for (const int64_t size : {1, 7, 64, 5003})
+    for (const int64_t offset : {0, 1, 3}) {
+      const Group host(size, offset);
+      const Group device = host.on_device();
+      for (int step = 0; step < 2; ++step) {
+        cpu::adamw_step(host.part(host.values), host.part(host.grad), host.part(host.buffer),
+                        host.part(host.second), numbers);
+        cuda::adamw_step(device.part(device.values), device.part(device.grad),
+                         device.part(device.buffer), device.part(device.second), on_gpu(numbers));
+      }
+      const std::string what = std::to_string(size) + " from " + std::to_string(offset);
+      test::expect_close(host.values, device.values, 1e-6, "values, " + what);
+      test::expect_close(host.buffer, device.buffer, 1e-6, "first moment, " + what);
+      test::expect_close(host.second, device.second, 1e-6, "second moment, " + what);
+      test::expect_same(host.grad, device.grad, "gradient, " + what);
+    }
+}
+
+TEST(OptimizerCuda, AverageFollowsTheCpu) {
+  for (const int64_t size : {1, 7, 5003}) {
+    const Group host(size, 1);
+    const Group device = host.on_device();
+    for (const double rate : {0.125, kNaN}) {
+      const Tensor numbers = tensor_with({1}, DType::f64, {rate});
+      cpu::average_step(host.part(host.buffer), host.part(host.values), numbers);
+      cuda::average_step(device.part(device.buffer), device.part(device.values), on_gpu(numbers));
+      test::expect_close(host.buffer, device.buffer, 1e-6, "average");
+    }
+  }
 }
 
 TEST(OptimizerCuda, PartsMayBeAlignedInDifferentWays) {
@@ -92,38 +134,48 @@ TEST(OptimizerCuda, BrokenGradientsShow) {
 TEST(OptimizerCuda, AScaleOfNaNStopsTheStep) {
   const Group host(5003, 1);
   const Group device = host.on_device();
+  const Tensor numbers = on_gpu(controls(0.1, 0.9, 0.01, kNaN));
   cuda::sgd_step(device.part(device.values), device.part(device.grad), device.part(device.buffer),
-                 on_gpu(controls(0.1, 0.9, 0.01, kNaN)));
+                 numbers);
+  cuda::adamw_step(device.part(device.values), device.part(device.grad), device.part(device.buffer),
+                   device.part(device.second), numbers);
   test::expect_same(host.values, device.values, "values");
   test::expect_same(host.buffer, device.buffer, "buffer");
+  test::expect_same(host.second, device.second, "second moment");
 }
 
-TEST(OptimizerCuda, ClipFollowsTheCpuAndStaysHalted) {
-  const Tensor numbers = tensor_with({2, kSgdControls}, DType::f64, {1, 2, 3, 4, 5, 6, 7, 8});
-  const Tensor halted = Tensor::zeros({1}, DType::f64);
+TEST(OptimizerCuda, GuardFollowsTheCpu) {
+  const Tensor limits = tensor_with({kGuardLimits}, DType::f64, {8, 4, 2, 0.99});
+  const Tensor numbers = tensor_with({2, kUpdateControls}, DType::f64,
+                                     {1, 0.9, 0.999, 4, 5, 6, 7, 8, 1, 0.9, 0.999, 4, 5, 6, 7, 8});
+  const Tensor guard = Tensor::zeros({kGuardValues}, DType::f64);
   const Tensor device_numbers = on_gpu(numbers);
-  const Tensor device_halted = on_gpu(halted);
-  const auto clip = [&](double network, double means, double clip_norm) {
-    const Tensor norms = tensor_with({2}, DType::f64, {network, means});
-    cpu::sgd_clip(norms, clip_norm, numbers, halted);
-    cuda::sgd_clip(on_gpu(norms), clip_norm, device_numbers, device_halted);
-    test::expect_close(numbers, device_numbers, 1e-15, "controls");
-    test::expect_same(halted, device_halted, "halted");
-    return device_halted.item() != 0.0;
+  const Tensor device_guard = on_gpu(guard);
+  const Tensor kept = random_tensor({103}, DType::f32, 5);
+  const auto judge = [&](double norm, double means = 1.0) {
+    const Tensor loss = tensor_with({1}, DType::f64, {1.0});
+    const Tensor norms = tensor_with({kNormParts}, DType::f64, {norm * norm, means, 1.0});
+    cpu::judge_step(loss, norms, limits, numbers, guard);
+    cuda::judge_step(on_gpu(loss), on_gpu(norms), on_gpu(limits), device_numbers, device_guard);
+    const Tensor values = random_tensor({103}, DType::f32, 6);
+    const Tensor device_values = on_gpu(values);
+    cpu::restore_unless_taken(values, kept, guard);
+    cuda::restore_unless_taken(device_values, on_gpu(kept), device_guard);
+    test::expect_same(values, device_values, "restored");
+    // NaN differs from itself, so what says "skipped" is compared as a flag.
+    const double scale = device_numbers.item(kGradScale);
+    EXPECT_EQ(std::isnan(scale), std::isnan(testing::value_at(numbers, kGradScale)));
+    for (int i = 0; i < kAverageRate; ++i)
+      EXPECT_DOUBLE_EQ(device_guard.item(i), testing::value_at(guard, i)) << i;
+    return static_cast<StepVerdict>(static_cast<int>(device_guard.item(kVerdict)));
   };
-  EXPECT_FALSE(clip(256.0, 1e9, 8.0));
-  EXPECT_FALSE(clip(4.0, 1e9, 8.0));
-  EXPECT_FALSE(clip(0.0, 0.0, 8.0));
-  EXPECT_FALSE(clip(256.0, 1e9, 0.0));
-  for (const bool in_means : {false, true})
-    for (const double bad : {kNaN, kInfinity}) {
-      EXPECT_TRUE(clip(in_means ? 1.0 : bad, in_means ? bad : 1.0, 8.0));
-      EXPECT_TRUE(clip(1.0, 1.0, 8.0));
-      EXPECT_TRUE(std::isnan(device_numbers.item(kGradScale)));
-      EXPECT_TRUE(std::isnan(device_numbers.item(kSgdControls + kGradScale)));
-      halted.zero();
-      device_halted.zero();
-    }
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(judge(4.0 + i % 7, 1e9), StepVerdict::taken) << i;
+  EXPECT_EQ(judge(100.0), StepVerdict::outlier);
+  EXPECT_EQ(judge(5.0), StepVerdict::taken);
+  EXPECT_EQ(judge(kNaN), StepVerdict::not_finite);
+  EXPECT_EQ(judge(1.0, kInfinity), StepVerdict::not_finite);
+  EXPECT_EQ(judge(kInfinity), StepVerdict::halted);
+  EXPECT_EQ(judge(5.0), StepVerdict::halted);
 }
 
 TEST(OptimizerCuda, SchedulesGiveTheSameBits) {
@@ -141,7 +193,7 @@ TEST(OptimizerCuda, RefusesWrongArguments) {
   const auto zeros = [](const Shape& shape, DType dtype = DType::f32) {
     return Tensor::zeros(shape, dtype, Tag::data, gpu());
   };
-  const Tensor numbers = zeros({kSgdControls}, DType::f64);
+  const Tensor numbers = zeros({kUpdateControls}, DType::f64);
   expect_error(ErrorKind::usage, "sgd_step: expected gradient of shape [4], got [3]",
                [&] { cuda::sgd_step(zeros({4}), zeros({3}), zeros({4}), numbers); });
   expect_error(ErrorKind::usage, "sgd_step: expected dense parameters", [&] {
@@ -150,8 +202,11 @@ TEST(OptimizerCuda, RefusesWrongArguments) {
   const Tensor wide = zeros({4}, DType::f64);
   expect_error(ErrorKind::usage, "sgd_step: f64 streams are for the CPU backend",
                [&] { cuda::sgd_step(wide, wide, wide, numbers); });
-  expect_error(ErrorKind::usage, "sgd_clip: expected controls of shape [2, 4], got [4]", [&] {
-    cuda::sgd_clip(zeros({2}, DType::f64), 8.0, numbers, zeros({1}, DType::f64));
+  expect_error(ErrorKind::usage, "adamw_step: f64 streams are for the CPU backend",
+               [&] { cuda::adamw_step(wide, wide, wide, wide, numbers); });
+  expect_error(ErrorKind::usage, "judge_step: expected controls of shape [2, 8], got [8]", [&] {
+    cuda::judge_step(zeros({1}, DType::f64), zeros({kNormParts}, DType::f64),
+                     zeros({kGuardLimits}, DType::f64), numbers, zeros({kGuardValues}, DType::f64));
   });
   EXPECT_NO_THROW(cuda::sgd_step(zeros({0}), zeros({0}), zeros({0}), numbers));
 }

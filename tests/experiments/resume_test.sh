@@ -126,8 +126,8 @@ expect_text "stopped by --max-time at step" timed/log.txt "--max-time"
 expect "--max-time leaves best" [ -e timed/checkpoints/best ]
 
 # Errors are in the log too, with what to do; the summary says where the run stopped.
-refuses 5 "lower --lr (1000000)" pal-train $tiny --lr 1e6 --clip-grad 0 --burn-in 0 -o exploding
-expect_match "error: step [0-9]*: .*lower --lr" exploding/log.txt "the log"
+refuses 5 "try, in this order: --lr 1e+05 (now 1e+06), " pal-train $tiny --lr 1e6 --clip-grad 0 --burn-in 0 -o exploding
+expect_match "error: step [0-9]*: .*try, in this order: --lr " exploding/log.txt "the log"
 expect_text '"stop_reason": "error"' exploding/summary.json "the summary"
 
 # Another run is not gone on from here, nor written over.

@@ -61,9 +61,9 @@ TEST(TrainCommand, SourcesByStrength) {
   const auto origin = [&](const char* name) { return command.table.find(name)->origin(); };
   EXPECT_EQ(command.options.epochs, 5);
   EXPECT_EQ(origin("epochs"), Origin::command);
-  EXPECT_EQ(command.options.sgd.momentum, 0.5);
+  EXPECT_EQ(command.options.update.momentum, 0.5);
   EXPECT_EQ(origin("momentum"), Origin::file);
-  EXPECT_EQ(command.options.sgd.learning_rate, 0.01);
+  EXPECT_EQ(command.options.update.learning_rate, 0.01);
   EXPECT_EQ(origin("lr"), Origin::architecture);
   EXPECT_EQ(command.options.batch_size, 128);
   EXPECT_EQ(origin("batch-size"), Origin::standard);
@@ -126,7 +126,7 @@ TEST_F(RunTest, GoesOnAsItWas) {
   const Command command({"--resume", run_});
   EXPECT_EQ(command.options.arch, "ibinn-small");
   EXPECT_EQ(command.options.data.dataset, "fashion-mnist");
-  EXPECT_EQ(command.options.sgd.learning_rate, 0.03);
+  EXPECT_EQ(command.options.update.learning_rate, 0.03);
   EXPECT_EQ(command.options.data.workers, 3);
   EXPECT_EQ(command.table.find("lr")->origin(), Origin::run);
   EXPECT_EQ(command.options.output, run_);
@@ -171,7 +171,7 @@ TEST_F(RunTest, FlagsWin) {
   const std::string other = folder_.write("other.toml", "lr = 0.2\nworkers = 1\n");
   const Command command(
       {"--resume", run_, "--config", other, "--workers", "2", "--max-steps", "9"});
-  EXPECT_EQ(command.options.sgd.learning_rate, 0.2);
+  EXPECT_EQ(command.options.update.learning_rate, 0.2);
   EXPECT_EQ(command.table.find("lr")->origin(), Origin::file);
   EXPECT_EQ(command.options.data.workers, 2);
   EXPECT_EQ(command.options.epochs, 7);

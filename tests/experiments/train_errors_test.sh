@@ -46,7 +46,7 @@ refuse 4 "cuda" $tiny --device cuda
 refuse 2 "error: --device: expected auto, cpu or cuda[:N]" $tiny --device tpu
 refuse 2 "the nearest sizes are 28 and 32" ${tiny/512:8/512:30}
 refuse 2 "synthetic" ${tiny/synthetic:4:512/synthetic:0}
-refuse 4 "--memory-limit: 100.0 KiB do not suffice: parameters, gradients and momentum need" \
+refuse 4 "--memory-limit: 100.0 KiB do not suffice: parameters, gradients and optimizer need" \
   $tiny --memory-limit 100KiB
 refuse 4 "choose a smaller network" $tiny --memory-limit 1B
 

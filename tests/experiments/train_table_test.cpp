@@ -199,11 +199,11 @@ TEST(TrainTable, FieldsOfTheModelSayWhatTheyTake) {
 TEST(TrainTable, RateOfTheMeansFollowsTheNetworks) {
   Fresh fresh("ibinn-small");
   fresh.finish();
-  EXPECT_EQ(fresh.options.sgd.learning_rate_means, 0.01);
+  EXPECT_EQ(fresh.options.update.learning_rate_means, 0.01);
   Fresh own("ibinn-small");
   own.set("lr-mu", "0.5");
   own.finish();
-  EXPECT_EQ(own.options.sgd.learning_rate_means, 0.5);
+  EXPECT_EQ(own.options.update.learning_rate_means, 0.5);
 }
 
 TEST(TrainingRecipe, RecordsWhatDecidesNumbersAndReadsItBack) {
@@ -237,7 +237,7 @@ TEST(TrainingRecipe, ReadsOlderOnes) {
   const TrainOptions& options = recorded->options;
   EXPECT_EQ(options.data.dataset, "fashion-mnist");
   EXPECT_EQ(options.beta, 4);
-  EXPECT_EQ(options.sgd.learning_rate, 0.05);
+  EXPECT_EQ(options.update.learning_rate, 0.05);
   EXPECT_EQ(options.lr_means, 0.07);
   EXPECT_FALSE(options.flip);
   EXPECT_EQ(options.batch_size, 64);

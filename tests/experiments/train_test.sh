@@ -49,7 +49,7 @@ trains $pair --resume auto -o split
 expect_same {pair,split}/checkpoints/final.safetensors
 
 # Signals. The reference for the rest: some 1.5 seconds without a stop.
-long="$tiny --epochs 40 --checkpoint-every 50 --validate-every 10 --threads 1 --quiet"
+long="$tiny --epochs 40 --checkpoint-every 50 --validate-every 10 --threads 1 --quiet --opt adamw --lr 0.003 --ema 0.99"
 last=1120
 trains $long -o reference
 final=reference/checkpoints/final.safetensors

@@ -157,7 +157,7 @@ TEST(ImportIbInn, FindsArchitectureAndTensorsOfEveryVariant) {
     }
     const ImportedModel imported = import_bytes(torch_file(tensors));
     expect_same_architecture(imported.config, config);
-    expect_same_tensors(imported.checkpoint, to_checkpoint(model, {}, {}, nullptr));
+    expect_same_tensors(imported.checkpoint, to_checkpoint(model, {}, {}));
     EXPECT_TRUE(imported.non_finite.empty());
     EXPECT_EQ(imported.ignored.at("opt"), 1);
     int64_t count = 0;
@@ -177,8 +177,7 @@ TEST(ImportIbInn, TakesFullRankMeansInTwoParts) {
   const Tensor rest = whole.slice_channels(mean_dims, whole.size(1) - mean_dims).clone();
   *find(tensors, "mu") = {"mu", first, {1, config.classes, mean_dims}};
   tensors.insert(tensors.begin(), {"mu_conv", rest, {1, config.classes, rest.size(1)}});
-  expect_same_tensors(import_bytes(torch_file(tensors)).checkpoint,
-                      to_checkpoint(model, {}, {}, nullptr));
+  expect_same_tensors(import_bytes(torch_file(tensors)).checkpoint, to_checkpoint(model, {}, {}));
 }
 
 TEST(ImportIbInn, LoadsAsAModel) {
@@ -218,7 +217,7 @@ TEST(ImportIbInn, ReadsSafetensorsWithTheSameNames) {
   }
   write_safetensors(folder.file("a"), {}, stored);
   const ImportedModel imported = import_model(*open_tensor_source(folder.file("a")), {});
-  expect_same_tensors(imported.checkpoint, to_checkpoint(model, {}, {}, nullptr));
+  expect_same_tensors(imported.checkpoint, to_checkpoint(model, {}, {}));
 }
 
 TEST(ImportIbInn, NamesWhatDoesNotFit) {
@@ -342,7 +341,7 @@ TEST(ImportResNet, FindsArchitectureAndTensorsUnderAnyPrefix) {
                                 "entry-width", "blocks", "strides", "widths", "subnet"})
         EXPECT_EQ(field_text(imported.config, field), field_text(config, field)) << field;
       EXPECT_EQ(imported.config.arch, "resnet");
-      expect_same_tensors(imported.checkpoint, to_checkpoint(model, {}, {}, nullptr));
+      expect_same_tensors(imported.checkpoint, to_checkpoint(model, {}, {}));
       EXPECT_EQ(imported.ignored.count("optimizer"), *prefix == 0 ? 0U : 1U);
     }
 }

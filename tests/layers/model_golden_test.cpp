@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "layers/models/ib_inn.h"
-#include "layers/training/sgd.h"
+#include "layers/training/optimizer.h"
 #include "tests/support/golden_blocks.h"
 #include "tests/support/numeric.h"
 
@@ -185,12 +185,12 @@ TEST_P(ModelGoldenTraining, SgdSteps) {
     Case c(std::get<0>(GetParam()), mode.dtype);
     c.model.chain().set_options({{mode.policy}, {}});
     const std::string run = burn_in ? "sgd_burnin_step" : "sgd_step";
-    SgdOptions options;
+    UpdateOptions options;
     options.learning_rate = options.learning_rate_means = c.config["lr"];
     options.momentum = c.config["momentum"];
     options.clip_norm = c.config[burn_in ? "clip_max_norm_burnin" : "clip_max_norm_sgd_step"];
     c.loss.factor = burn_in ? c.config["burn_in_factor"].get<double>() : 1.0;
-    Sgd sgd(c.model.parameters());
+    Optimizer sgd(c.model.parameters());
     for (int step = 1; step <= 2; ++step) {
       const std::string prefix = run + std::to_string(step) + ".";
       c.model.parameters().zero_grad();

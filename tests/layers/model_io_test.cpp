@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "layers/training/sgd.h"
+#include "layers/training/optimizer.h"
 #include "runtime/file.h"
 #include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"
@@ -26,9 +26,9 @@ TEST(ModelIo, ModelsComeBackAsTheyWere) {
   const testing::TemporaryFolder folder;
   const std::string path = folder.path() + "/model.safetensors";
   IbInn model(tiny_config(), 7);
-  Sgd sgd(model.parameters());
-  sgd.momentum().fill(0.5);
-  save_checkpoint(path, to_checkpoint(model, tiny_input(), {12, 3, 99}, &sgd.momentum()));
+  Optimizer sgd(model.parameters());
+  sgd.moments()[0].fill(0.5);
+  save_checkpoint(path, to_checkpoint(model, tiny_input(), {12, 3, 99}, sgd.flat_states()));
 
   const LoadedModel loaded = load_model(path);
   EXPECT_EQ(loaded.progress.step, 12);
@@ -42,30 +42,29 @@ TEST(ModelIo, ModelsComeBackAsTheyWere) {
                        model.forward(Variable(x), Phase::evaluate).y.value(), 0.0);
 
   IbInn other(tiny_config(), 8);
-  Sgd fresh(other.parameters());
-  load_state(load_checkpoint(path), path, other, &fresh.momentum());
-  testing::expect_near(fresh.momentum(), sgd.momentum(), 0.0);
+  Optimizer fresh(other.parameters());
+  load_state(load_checkpoint(path), path, other, fresh.flat_states());
+  testing::expect_near(fresh.moments()[0], sgd.moments()[0], 0.0);
   testing::expect_near(other.parameters().all_values(), model.parameters().all_values(), 0.0);
 }
 
 TEST(ModelIo, RefusesWhatDoesNotFitAndCopiesNothing) {
   IbInn model(tiny_config(), 7);
-  Checkpoint checkpoint = to_checkpoint(model, tiny_input(), {}, nullptr);
+  Checkpoint checkpoint = to_checkpoint(model, tiny_input(), {});
   IbInn target(tiny_config(), 8);
   const Tensor before = target.parameters().all_values().clone();
 
   Checkpoint missing = checkpoint;
   missing.tensors.pop_back();
   testing::expect_error(ErrorKind::data, "is missing",
-                        [&] { load_state(missing, "file", target, nullptr); });
+                        [&] { load_state(missing, "file", target); });
   Checkpoint extra = checkpoint;
   extra.tensors.emplace_back("model.surplus", Tensor::zeros({1}));
   testing::expect_error(ErrorKind::data, "no tensor of this architecture",
-                        [&] { load_state(extra, "file", target, nullptr); });
+                        [&] { load_state(extra, "file", target); });
   Checkpoint bent = checkpoint;
   bent.tensors.back().second = Tensor::zeros({1, 2, 3});
-  testing::expect_error(ErrorKind::data, "expected",
-                        [&] { load_state(bent, "file", target, nullptr); });
+  testing::expect_error(ErrorKind::data, "expected", [&] { load_state(bent, "file", target); });
   testing::expect_near(target.parameters().all_values(), before, 0.0);
 }
 
@@ -73,7 +72,7 @@ TEST(ModelIo, AHostileConfigurationTakesNoMemory) {
   const testing::TemporaryFolder folder;
   const std::string path = folder.path() + "/model.safetensors";
   IbInn model(tiny_config(), 7);
-  Checkpoint checkpoint = to_checkpoint(model, tiny_input(), {}, nullptr);
+  Checkpoint checkpoint = to_checkpoint(model, tiny_input(), {});
   ModelConfig huge = tiny_config();
   huge.widths = {65536, 65536};
   checkpoint.metadata["configuration"] = to_json(huge);

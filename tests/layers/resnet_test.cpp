@@ -223,18 +223,18 @@ TEST(ResNet, LearnsAToySetByTrainSteps) {
     for (const ActivationPolicy policy : {ActivationPolicy::store, ActivationPolicy::recompute}) {
       ResNet model(config, 5);
       model.set_policy(policy);
-      Sgd sgd(model.parameters());
+      Optimizer sgd(model.parameters());
       TrainStep step(model, sgd, false);
       const RandomBatch batch = batch_of(config, DType::f32, 8);
       StepInput input;
       input.images = batch.images;
       input.labels = batch.labels;
-      input.sgd.learning_rate = 0.05;
+      input.update.learning_rate = 0.05;
       std::vector<StepResult> results;
       for (int i = 0; i < 40; ++i) {
         step.run(input);
         results.push_back(step.take());
-        ASSERT_TRUE(results.back().finite());
+        ASSERT_TRUE(results.back().taken());
         EXPECT_EQ(results.back().nll_joint, 0.0);
         EXPECT_EQ(results.back().loss, results.back().cross_entropy);
       }
@@ -316,11 +316,11 @@ TEST(ResNet, ComesBackFromACheckpoint) {
   const ModelConfig config = tiny_resnet();
   const RandomBatch batch = batch_of(config);
   ResNet model(config, 7);
-  Sgd sgd(model.parameters());
+  Optimizer sgd(model.parameters());
   model.forward_backward(batch.images, batch.targets, {});
   sgd.step({});
   const InputSpec input{{0.5F, 0.5F, 0.5F}, {0.2F, 0.2F, 0.2F}, {"a", "b", "c", "d"}};
-  save_checkpoint(path, to_checkpoint(model, input, {1, 0, 4}, &sgd.momentum()));
+  save_checkpoint(path, to_checkpoint(model, input, {1, 0, 4}, sgd.flat_states()));
 
   const LoadedModel loaded = load_model(path);
   EXPECT_EQ(loaded.model->config().family, ModelFamily::resnet);
@@ -335,9 +335,9 @@ TEST(ResNet, ComesBackFromACheckpoint) {
   EXPECT_TRUE(file.contains("optimizer.momentum.layer2.0.downsample.0.weight"));
 
   ResNet other(config, 8);
-  Sgd fresh(other.parameters());
-  load_state(load_checkpoint(path), path, other, &fresh.momentum());
-  expect_near(fresh.momentum(), sgd.momentum(), 0.0);
+  Optimizer fresh(other.parameters());
+  load_state(load_checkpoint(path), path, other, fresh.flat_states());
+  expect_near(fresh.moments()[0], sgd.moments()[0], 0.0);
 }
 
 TEST(ResNet, RefusesWhatItIsNot) {

@@ -55,7 +55,7 @@ struct Source {
           testing::random_tensor(p->shape, DType::f32, random_stream_of(p->name), 0.3));
     for (const Buffer& b : model->state().buffers)
       if (b.name.ends_with("running_mean")) b.tensor->fill(0.25);
-    checkpoint = to_checkpoint(*model, input_of(names), {}, nullptr);
+    checkpoint = to_checkpoint(*model, input_of(names), {});
     tensors = tensors_of(*model);
   }
   std::unique_ptr<Model> model;

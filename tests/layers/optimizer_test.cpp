@@ -1,4 +1,4 @@
-#include "layers/training/sgd.h"
+#include "layers/training/optimizer.h"
 
 #include <gtest/gtest.h>
 
@@ -60,8 +60,8 @@ TEST(Sgd, FollowsItsDefinition) {
   for (const DType dtype : {DType::f64, DType::f32})
     for (const double clip : {0.0, 4.0, 1e6}) {
       Model m(dtype);
-      Sgd sgd(m.store);
-      SgdOptions options;
+      Optimizer sgd(m.store);
+      UpdateOptions options;
       options.learning_rate = 0.1;
       options.learning_rate_means = 0.3;
       options.momentum = 0.8;
@@ -87,7 +87,7 @@ TEST(Sgd, FollowsItsDefinition) {
       const double tolerance = dtype == DType::f64 ? 1e-13 : 1e-5;
       for (size_t i = 0; i < wanted.size(); ++i) {
         EXPECT_NEAR(value_at(m.store.all_values(), static_cast<int64_t>(i)), wanted[i], tolerance);
-        EXPECT_NEAR(value_at(sgd.momentum(), static_cast<int64_t>(i)), buffer[i], tolerance);
+        EXPECT_NEAR(value_at(sgd.moments()[0], static_cast<int64_t>(i)), buffer[i], tolerance);
       }
     }
 }
@@ -97,16 +97,16 @@ TEST(Sgd, LeavesEverythingAloneIfAGradientIsNotFinite) {
     for (const double bad :
          {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
       Model m(DType::f32);
-      Sgd sgd(m.store);
+      Optimizer sgd(m.store);
       m.set_gradients(1);
       sgd.step({});
       const auto values = values_of(m.store.all_values());
-      const auto momentum = values_of(sgd.momentum());
+      const auto momentum = values_of(sgd.moments()[0]);
       m.set_gradients(2);
       set_value(m.store.all_grads(), place, bad);
       EXPECT_FALSE(std::isfinite(sgd.step({})));
       EXPECT_EQ(values_of(m.store.all_values()), values);
-      EXPECT_EQ(values_of(sgd.momentum()), momentum);
+      EXPECT_EQ(values_of(sgd.moments()[0]), momentum);
     }
 }
 
@@ -117,7 +117,7 @@ TEST(Sgd, NeedsNoMeans) {
   store.materialise({&weight}, DType::f32, 3);
   EXPECT_EQ(store.count(ParameterGroup::means), 0);
   EXPECT_EQ(store.grads(ParameterGroup::means).numel(), 0);
-  Sgd sgd(store);
+  Optimizer sgd(store);
   const auto before = values_of(weight.value);
   weight.grad.fill(1.0);
   EXPECT_NEAR(sgd.step({.learning_rate = 0.5, .momentum = 0.0, .clip_norm = 0.0}), std::sqrt(6.0),
@@ -130,7 +130,7 @@ TEST(Sgd, NeedsNoMeans) {
 
 TEST(Sgd, MarksLibraryCopiesOfWeightsStale) {
   Model m(DType::f32);
-  Sgd sgd(m.store);
+  Optimizer sgd(m.store);
   const uint64_t version = m.first.shadow.version;
   m.set_gradients(1);
   sgd.step({});

@@ -1,0 +1,77 @@
+#include "experiments/training/step_advice.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace pal {
+namespace {
+
+std::string change(const char* option, double to, const std::string& from) {
+  return fmt::format("--{} {:.3g} (now {})", option, to, from);
+}
+
+std::string lower(const char* option, double from) {
+  return change(option, from / 2.0, fmt::format("{:g}", from));
+}
+
+/// The turn of a knob, or nothing where it cannot help.
+std::string lower_rate(const StepHistory& h) { return lower("lr", h.learning_rate); }
+
+std::string longer_warmup(const StepHistory& h) {
+  constexpr int64_t kUsual = 200;
+  const auto to = static_cast<double>(std::max(kUsual, 2 * h.warmup_steps));
+  return change("warmup-steps", to, std::to_string(h.warmup_steps));
+}
+
+std::string tighter_clip(const StepHistory& h) {
+  constexpr double kTight = 0.5;
+  if (h.clip_norm == 0.0) return change("clip-grad", 2.0, "none");
+  return h.clip_norm > kTight ? lower("clip-grad", h.clip_norm) : std::string();
+}
+
+std::string smaller_clamp(const StepHistory& h) {
+  constexpr double kSmall = 0.5;
+  return h.clamp > kSmall ? lower("clamp", h.clamp) : std::string();
+}
+
+std::vector<std::string> in_order(const StepHistory& h, Fault::Place place) {
+  constexpr int64_t kAtOnce = 3;
+  constexpr int64_t kStart = 100;
+  constexpr double kJump = 10.0;
+  // The first updates broke it: no warm-up would do.
+  if (h.taken <= kAtOnce && h.step <= kAtOnce + h.taken)
+    return {change("lr", h.learning_rate / 10.0, fmt::format("{:g}", h.learning_rate)),
+            longer_warmup(h), smaller_clamp(h), tighter_clip(h)};
+  // Still in the warm-up, or just out of it: the rate came too soon.
+  if (h.step <= std::max(kStart, 2 * h.warmup_steps))
+    return {longer_warmup(h), lower_rate(h), smaller_clamp(h), tighter_clip(h)};
+  // A gradient that grew out of nothing; its direction counts, not its length.
+  if (h.taken > 1 && h.last_norm > kJump * h.mean_norm)
+    return {tighter_clip(h), lower_rate(h), smaller_clamp(h)};
+  // Factors of the couplings multiplied up.
+  if (place == Fault::Place::activation && h.clamp > 1.0)
+    return {smaller_clamp(h), lower_rate(h), tighter_clip(h)};
+  return {lower_rate(h), tighter_clip(h), smaller_clamp(h)};
+}
+
+}  // namespace
+
+std::string step_advice(const StepHistory& h, Fault::Place place) {
+  std::string text;
+  if (h.taken > 1)
+    text = fmt::format("the loss went from {:.4g} to {:.4g} in {} steps; ", h.first_loss,
+                       h.last_loss, h.taken);
+  if (place == Fault::Place::input)
+    return text + "look at the pictures and at the checkpoint that the run began with";
+  if (place == Fault::Place::nowhere)
+    return text + "computing it again gives finite numbers: suspect the memory of the machine";
+  std::vector<std::string> knobs = in_order(h, place);
+  std::erase(knobs, std::string());
+  if (h.bf16) knobs.emplace_back("--precision fp32 (now bf16)");
+  return fmt::format("{}try, in this order: {}", text, fmt::join(knobs, ", "));
+}
+
+}  // namespace pal

@@ -15,6 +15,8 @@ constexpr uint8_t kInk = 32;
 /// White pixels between neighbours, around all and above captions, between texts and pictures.
 constexpr int64_t kGap = 2;
 constexpr int64_t kMargin = 8;
+/// Between columns that stand apart.
+constexpr int64_t kApart = 24;
 constexpr int64_t kTextGap = 4;
 constexpr int64_t kWidestTitle = 192;  // before it is magnified
 /// Height of pictures that a text's magnification goes with, so that sheets of large ones can be
@@ -28,9 +30,16 @@ struct Layout {
   int64_t channels = 1;
   int64_t text_scale = 1;
   int64_t left = 0;          ///< of the first picture of every row
+  int64_t apart = 0;         ///< columns before the wide gap; 0: there is none
   std::vector<int64_t> top;  ///< of the pictures of each row
   int64_t width = 0;
   int64_t height = 0;
+
+  /// Left edge of the pictures of a column.
+  int64_t left_of(int64_t column) const {
+    const int64_t gap = apart > 0 && column >= apart ? kApart : 0;
+    return left + column * (tile_width + kGap) + gap;
+  }
 };
 
 int64_t columns_of(const PictureSheet& sheet) {
@@ -79,7 +88,9 @@ Layout layout_of(const PictureSheet& sheet) {
     y += layout.tile_height + kGap;
   }
   layout.left = margin + (titles == 0 ? 0 : titles * layout.text_scale + kMargin);
-  layout.width = layout.left + columns_of(sheet) * (layout.tile_width + kGap) - kGap + margin;
+  const int64_t columns = columns_of(sheet);
+  layout.apart = sheet.apart < columns ? sheet.apart : 0;
+  layout.width = layout.left_of(columns) - kGap + margin;
   if (sheet.labels)
     layout.width =
         std::max(layout.width, text_width(sheet.headline) * layout.text_scale + 2 * kMargin);
@@ -127,12 +138,12 @@ void draw_title(Image& image, const std::string& title, const Layout& layout, in
 }
 
 void draw_captions(Image& image, const SheetRow& row, const Layout& layout, int64_t top) {
-  int64_t x = layout.left;
-  for (const std::string& caption : row.captions) {
-    const std::string text = shortened(caption, layout.tile_width / layout.text_scale);
-    draw(image, x + (layout.tile_width - text_width(text) * layout.text_scale) / 2,
+  for (size_t i = 0; i < row.captions.size(); ++i) {
+    const std::string text = shortened(row.captions[i], layout.tile_width / layout.text_scale);
+    draw(image,
+         layout.left_of(static_cast<int64_t>(i)) +
+             (layout.tile_width - text_width(text) * layout.text_scale) / 2,
          top - kTextGap - text_height() * layout.text_scale, text, layout);
-    x += layout.tile_width + kGap;
   }
 }
 
@@ -148,11 +159,9 @@ Image sheet_image(const PictureSheet& sheet) {
   if (sheet.labels) draw(image, kMargin, kMargin, sheet.headline, layout);
   for (size_t i = 0; i < sheet.rows.size(); ++i) {
     const SheetRow& row = sheet.rows[i];
-    int64_t x = layout.left;
-    for (const Image& picture : row.pictures) {
-      paste(picture, sheet.scale, image, x, layout.top[i]);
-      x += layout.tile_width + kGap;
-    }
+    for (size_t k = 0; k < row.pictures.size(); ++k)
+      paste(row.pictures[k], sheet.scale, image, layout.left_of(static_cast<int64_t>(k)),
+            layout.top[i]);
     if (!sheet.labels) continue;
     draw_title(image, row.title, layout, layout.top[i]);
     draw_captions(image, row, layout, layout.top[i]);

@@ -19,6 +19,8 @@ struct PictureSheet {
   std::vector<SheetRow> rows;
   int64_t scale = 1;   ///< pixels in a row that each pixel of a picture becomes, and in a column
   bool labels = true;  ///< whether texts are drawn; without them there is no margin either
+  /// Columns of each row that stand apart from the others, before them; 0: none.
+  int64_t apart = 0;
 };
 
 /// Pixels of the largest sheet.

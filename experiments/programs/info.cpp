@@ -12,6 +12,7 @@
 #include "experiments/report/text_table.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/models/model_io.h"
+#include "layers/training/optimizer.h"
 #include "runtime/allocator.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
@@ -177,6 +178,28 @@ MemoryPlan plan_for(const ModelSummary& model, int64_t batch, const char* reques
   return plan_memory(model.config, batch, Device(), MemoryRequest::parse(request));
 }
 
+/// What training keeps of each parameter, by options of pal-train.
+struct TrainingState {
+  const char* what;
+  const char* key;
+  const char* options;
+  OptimizerSpec spec;
+};
+
+constexpr TrainingState kTrainingStates[] = {
+    {"SGD: momentum", "sgd", "--opt sgd", {OptimizerKind::sgd, false}},
+    {"AdamW: two moments", "adamw", "--opt adamw", {OptimizerKind::adamw, false}},
+    {"AdamW and an average", "adamw_ema", "--opt adamw --ema 0.999", {OptimizerKind::adamw, true}}};
+
+std::string state_table(const ModelSummary& model) {
+  TextTable table({"parameters, gradients and what is kept of them", "bytes", "", ""});
+  for (const TrainingState& state : kTrainingStates) {
+    const int64_t bytes = state.spec.state_bytes(model.parameters_total);
+    table.add({state.what, grouped(bytes), format_bytes(bytes), state.options});
+  }
+  return table.text();
+}
+
 std::string memory_table(const ModelSummary& model, int64_t batch) {
   TextTable table({fmt::format("activations of a training step, batch {}, CPU", batch), "bytes", "",
                    "--activation-memory"});
@@ -207,6 +230,8 @@ std::string to_json(const ModelSummary& model, int64_t batch) {
                {"multiply_adds", model.multiply_adds},
                {"multiply_adds_dense_mixing", model.multiply_adds_dense_mixing},
                {"batch", batch}};
+  for (const TrainingState& state : kTrainingStates)
+    json["state_bytes"][state.key] = state.spec.state_bytes(model.parameters_total);
   StepMemory memory(model.config, batch, Device());
   for (const ActivationPolicy policy : policies_of(model.config.family))
     json["activation_bytes"][name_of(policy)] = memory.peak({policy});
@@ -238,6 +263,7 @@ int main(int argc, char** argv) {
     }
     print_result(layer_table(model) + "\n");
     print_result(total_table(model) + "\n");
+    print_result(state_table(model) + "\n");
     print_result(memory_table(model, options.batch_size));
     return 0;
   });

@@ -2,6 +2,7 @@
 
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/sampling/judge_report.h"
 #include "experiments/sampling/sample_sheets.h"
 #include "layers/checkpoint/checkpoint.h"
 
@@ -16,7 +17,12 @@ int run(const SampleOptions& options) {
   const LoadedModel loaded = load_model(
       options.checkpoint, [&](ModelConfig& config) { set_precision(options.run, config); });
   loaded.model->to(device);
-  const SampleSheet made = make_sample_sheet(options, loaded);
+  SampleSheet made = make_sample_sheet(options, loaded);
+  if (!options.judge.empty()) {
+    JudgeReport judged = ask_judge(options, loaded, device);
+    made.json["judge"] = std::move(judged.json);
+    made.lines.push_back(std::move(judged.text));
+  }
   write_png(options.output, sheet_image(made.sheet));
   if (options.run.json) {
     print_result(json_text(made.json, -1, BadUtf8::replaced));
@@ -35,6 +41,8 @@ int main(int argc, char** argv) {
         kName,
         "Images from a trained model: samples of its classes, reconstructions, interpolations.\n\n"
         "  pal-sample run --class coat -n 16 -o coats.png\n"
+        "  pal-sample run --real 3 --judge resnet          as good as what another model sees in "
+        "them\n"
         "  pal-sample run --reconstruct 8 -o rebuilt.png\n"
         "  pal-sample run photos --interpolate cats/003.jpg dogs/017.jpg -o line.png");
     SampleOptions options;

@@ -46,11 +46,20 @@ SampleKind kind_of(const SampleOptions& o) {
 /// Options that would have no effect on what is made.
 void check_kind(const SampleOptions& o) {
   if (o.kind == SampleKind::samples)
-    expect(o.data.folder.empty() && o.data.dataset.empty(),
-           "{}: samples need no data; add --reconstruct or --interpolate, or leave it out",
-           o.data.folder.empty() ? "--dataset" : o.data.folder);
+    expect(
+        (o.data.folder.empty() && o.data.dataset.empty()) || o.real > 0 || !o.judge.empty(),
+        "{}: samples need no data; add --real, --judge, --reconstruct or --interpolate, or leave "
+        "it out",
+        o.data.folder.empty() ? "--dataset" : o.data.folder);
   else
     expect(o.classes.empty(), "--class: chooses what to sample, not test images; use --images");
+  const bool sampled = o.kind == SampleKind::samples;
+  expect(sampled || o.real == 0,
+         "--real: goes with samples, not with --reconstruct or "
+         "--interpolate");
+  expect(sampled || o.judge.empty(),
+         "--judge: looks at samples, not at --reconstruct or "
+         "--interpolate");
 }
 
 }  // namespace
@@ -69,6 +78,20 @@ void add_sample_options(OptionTable& table, SampleOptions& o) {
       .at_most(kMostSamples);
   table.number("temperature", o.temperature, "Deviation of the samples from the class mean")
       .at_least(0);
+  table.whole("real", o.real, "Test images of each class, shown left of its samples")
+      .unit("IMAGES")
+      .at_least(0)
+      .at_most(1000);
+  table
+      .text("judge", o.judge,
+            "Another model (a ResNet, trained apart) that says which class samples show: how often "
+            "it is the one that was asked for, beside its accuracy on the test images")
+      .unit("CHECKPOINT");
+  table.whole("judged", o.judged, "Samples for the judge, of all classes together")
+      .unit("SAMPLES")
+      .at_least(1)
+      .at_most(1'000'000)
+      .only("with --judge", [&o] { return !o.judge.empty(); });
   table
       .whole("reconstruct", o.reconstruct,
              "So many test images, spread over the classes, through the network and back")

@@ -21,6 +21,9 @@ struct SampleOptions {
   std::vector<std::string> classes;  ///< numbers or names; empty: all
   int64_t count = 10;                ///< samples per class; pictures in a row
   double temperature = 0.7;
+  int64_t real = 0;         ///< test images of each class, beside its samples
+  std::string judge;        ///< a model that says what the samples show; empty: none
+  int64_t judged = 1000;    ///< samples that it is shown, of all classes together
   int64_t reconstruct = 0;  ///< test images to rebuild; 0: none, or those of `images`
   std::string images_text;
   std::vector<std::string> images;       ///< test images to rebuild, numbers or names

@@ -7,10 +7,8 @@
 #include <numeric>
 
 #include "experiments/command_line/program.h"
-#include "experiments/command_line/run_data.h"
-#include "experiments/measures/model_fit.h"
+#include "experiments/measures/class_match.h"
 #include "experiments/measures/sampling.h"
-#include "experiments/recipe/training_recipe.h"
 #include "experiments/sampling/test_images.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
@@ -76,48 +74,62 @@ PictureSheet empty_sheet(const SampleOptions& o, const LoadedModel& loaded, int6
   return sheet;
 }
 
-/// Images that a model did not learn from, and how they are read.
-struct TestImages {
-  std::unique_ptr<Dataset> set;
-  std::vector<int64_t> indices;  ///< of those that may be shown; empty: all
-  TransformSpec transform;
-};
-
-TestImages test_images(const SampleOptions& o, const LoadedModel& loaded) {
-  const TrainingRecipe recipe = training_recipe(loaded.checkpoint, o.checkpoint);
-  DataOptions data = o.data;
-  take_run_data(data, o.checkpoint, recipe.dataset);
-  DatasetSpec spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
-  spec.shard_classes = loaded.input.class_names;
-  const DatasetParts parts = parts_of(spec);
-  const bool divided = parts.test || parts.validation;
-  TestImages images;
-  images.set = open_dataset(spec, divided || parts.whole() ? Split::test : Split::train);
-  if (!divided)
-    images.indices = held_out_images(spec, images.set->info(), recipe,
-                                     loaded.checkpoint.entry("data_fingerprint"));
-  expect_images_fit(loaded, o.checkpoint, images.set->info());
-  images.transform = evaluation_transform(data, recipe);
-  return images;
-}
-
 std::string class_of_image(const Dataset& set, int64_t index) {
   return class_name(set.info().class_names, set.label(index));
 }
 
-SampleSheet samples(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow) {
+}  // namespace
+
+std::vector<int64_t> sampled_classes(const SampleOptions& o, const LoadedModel& loaded) {
   std::vector<int64_t> classes;
   for (const std::string& text : o.classes) classes.push_back(class_of(text, loaded));
   if (classes.empty()) {
     classes.resize(static_cast<size_t>(loaded.model->config().classes));
     std::iota(classes.begin(), classes.end(), int64_t{0});
   }
+  return classes;
+}
+
+namespace {
+
+/// Puts test images of each row's class before its samples.
+void add_real_images(const SampleOptions& o, const LoadedModel& loaded,
+                     const std::vector<int64_t>& classes, PictureSheet& sheet) {
+  const TestImages from = open_test_images(o, loaded);
+  const ClassMatch match = match_classes(loaded, o.checkpoint, from.set->info(), false);
+  const auto class_of_label = [&match](int32_t label) {
+    return match.class_of_label.empty() ? label : match.class_of_label[static_cast<size_t>(label)];
+  };
+  std::vector<int64_t> among = from.indices;
+  if (among.empty()) among = all_images(from.set->info());
+  for (size_t row = 0; row < classes.size(); ++row) {
+    std::vector<int64_t> indices;
+    for (const int64_t i : among) {
+      if (static_cast<int64_t>(indices.size()) == o.real) break;
+      if (class_of_label(from.set->label(i)) == classes[row]) indices.push_back(i);
+    }
+    expect(static_cast<int64_t>(indices.size()) == o.real,
+           "--real: {} has {} test images of class '{}', got {}", from.set->info().name,
+           indices.size(), sheet.rows[row].title, o.real);
+    const auto real =
+        to_pictures(network_images(*from.set, loaded.input, indices, from.transform), loaded.input);
+    auto& pictures = sheet.rows[row].pictures;
+    pictures.insert(pictures.begin(), real.begin(), real.end());
+  }
+  sheet.apart = o.real;
+  sheet.rows.front().captions = {"real"};
+  sheet.rows.front().captions.resize(static_cast<size_t>(o.real));
+  sheet.rows.front().captions.emplace_back("samples");
+}
+
+SampleSheet samples(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow) {
+  const std::vector<int64_t> classes = sampled_classes(o, loaded);
   SampleSheet made;
   made.pictures = o.count * static_cast<int64_t>(classes.size());
   expect(made.pictures <= kMostSamples,
          "-n: {} pictures are more than {}; name classes with --class", made.pictures,
          kMostSamples);
-  made.sheet = empty_sheet(o, loaded, made.pictures);
+  made.sheet = empty_sheet(o, loaded, (o.count + o.real) * static_cast<int64_t>(classes.size()));
   made.sheet.headline = fmt::format("Samples, temperature {}", o.temperature);
   std::vector<std::string> rows;
   for (const int64_t y : classes) {
@@ -126,13 +138,14 @@ SampleSheet samples(const SampleOptions& o, const LoadedModel& loaded, IbInn& fl
     made.sheet.rows.push_back({name, {}, to_pictures(decode(flow, z), loaded.input)});
     rows.push_back(numbered(y, name));
   }
+  if (o.real > 0) add_real_images(o, loaded, classes, made.sheet);
   made.json = {{"classes", classes}, {"temperature", o.temperature}};
   made.lines = {listed("rows", rows)};
   return made;
 }
 
 SampleSheet reconstructions(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow) {
-  const TestImages from = test_images(o, loaded);
+  const TestImages from = open_test_images(o, loaded);
   const auto& set = from.set;
   std::vector<int64_t> indices;
   for (const std::string& text : o.images) indices.push_back(named_image(*set, text, "--images"));
@@ -171,7 +184,7 @@ SampleSheet reconstructions(const SampleOptions& o, const LoadedModel& loaded, I
 }
 
 SampleSheet interpolation(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow) {
-  const TestImages from = test_images(o, loaded);
+  const TestImages from = open_test_images(o, loaded);
   const auto& set = from.set;
   std::vector<int64_t> ends;
   for (const std::string& text : o.interpolate)

@@ -17,6 +17,9 @@ struct SampleSheet {
   std::vector<std::string> lines;
 };
 
+/// The classes that the options want samples of. Throws usage for one that does not exist.
+std::vector<int64_t> sampled_classes(const SampleOptions& options, const LoadedModel& loaded);
+
 /// Samples, reconstructions or an interpolation, as the options want it. Throws usage for a model
 /// that is not invertible, for classes and images that do not exist, and for sheets that are too
 /// large; numerics if the network cannot be inverted there.

@@ -6,6 +6,9 @@
 #include <charconv>
 #include <filesystem>
 
+#include "experiments/command_line/run_data.h"
+#include "experiments/measures/model_fit.h"
+#include "experiments/recipe/training_recipe.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -23,6 +26,24 @@ bool ends_in(const std::string& name, const std::string& end) {
 }
 
 }  // namespace
+
+TestImages open_test_images(const SampleOptions& o, const LoadedModel& loaded) {
+  const TrainingRecipe recipe = training_recipe(loaded.checkpoint, o.checkpoint);
+  DataOptions data = o.data;
+  take_run_data(data, o.checkpoint, recipe.dataset);
+  DatasetSpec spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
+  spec.shard_classes = loaded.input.class_names;
+  const DatasetParts parts = parts_of(spec);
+  const bool divided = parts.test || parts.validation;
+  TestImages images;
+  images.set = open_dataset(spec, divided || parts.whole() ? Split::test : Split::train);
+  if (!divided)
+    images.indices = held_out_images(spec, images.set->info(), recipe,
+                                     loaded.checkpoint.entry("data_fingerprint"));
+  expect_images_fit(loaded, o.checkpoint, images.set->info());
+  images.transform = evaluation_transform(data, recipe);
+  return images;
+}
 
 std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count,
                                          std::vector<int64_t> among) {

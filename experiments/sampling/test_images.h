@@ -1,12 +1,26 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "data/sets/dataset.h"
+#include "experiments/sampling/sample_options.h"
+#include "layers/models/model_io.h"
 
 // Which images of a set to show.
 namespace pal {
+
+/// Images that a model did not learn from, and how they are read.
+struct TestImages {
+  std::unique_ptr<Dataset> set;
+  std::vector<int64_t> indices;  ///< of those that may be shown; empty: all
+  TransformSpec transform;
+};
+
+/// The test images of the set that the options name, or that the model was trained on. Throws as
+/// open_dataset, and usage for images that do not fit the model.
+TestImages open_test_images(const SampleOptions& options, const LoadedModel& loaded);
 
 /// The first image of each class in turn, then the second of each and so on, until there are
 /// `count`; classes that have no more are passed over. Of the images `among`; empty: of all. Throws

@@ -131,7 +131,7 @@ int64_t TrainSetup::finetune_steps() const {
 int64_t TrainSetup::state_bytes() const {
   int64_t values = 0;
   for (const Parameter* p : model->state().parameters) values += p->shape.numel();
-  return (2 + optimizer_spec(options).slots()) * values * static_cast<int64_t>(sizeof(float));
+  return optimizer_spec(options).state_bytes(values);
 }
 
 int64_t TrainSetup::steps_of(double epochs) const {

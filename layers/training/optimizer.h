@@ -22,8 +22,11 @@ struct OptimizerSpec {
   /// Whether it keeps an average of the weights.
   bool averages = false;
 
-  /// Tensors of the size of all parameters that it keeps.
-  int64_t slots() const { return (kind == OptimizerKind::adamw ? 2 : 1) + (averages ? 1 : 0); }
+  /// Bytes in training of so many float32 parameters, their gradients and what it keeps of each.
+  int64_t state_bytes(int64_t parameters) const {
+    const int64_t kept = (kind == OptimizerKind::adamw ? 2 : 1) + (averages ? 1 : 0);
+    return (2 + kept) * parameters * static_cast<int64_t>(sizeof(float));
+  }
 };
 
 /// The numbers of one update.

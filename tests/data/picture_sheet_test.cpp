@@ -49,6 +49,23 @@ TEST(PictureSheet, FillsRowsAndGaps) {
                                  1,   2,   255, 255, 255, 255}));
 }
 
+TEST(PictureSheet, SetsColumnsApart) {
+  const Image a = picture(2, 1, 1, {1, 2});
+  PictureSheet sheet = bare({{"", {}, {a, a, a}}, {"", {}, {a}}});
+  const int64_t plain = sheet_image(sheet).width;
+  sheet.apart = 1;
+  const Image image = sheet_image(sheet);
+  const int64_t gap = image.width - plain;
+  EXPECT_GT(gap, 10);
+  EXPECT_EQ(inked(image, 0, 0, 2, 1), 2);
+  EXPECT_EQ(inked(image, 2, 0, 4 + gap, 1), 0);
+  EXPECT_EQ(inked(image, 4 + gap, 0, 6 + gap, 1), 2);
+  EXPECT_EQ(inked(image, 8 + gap, 0, 10 + gap, 1), 2);
+  // Nothing to set apart.
+  sheet.apart = 3;
+  EXPECT_EQ(sheet_image(sheet).width, plain);
+}
+
 TEST(PictureSheet, RepeatsPixels) {
   PictureSheet sheet = bare({{"unseen", {"unseen"}, {picture(2, 1, 1, {1, 2})}}});
   sheet.headline = "unseen";

@@ -119,4 +119,26 @@ refuses_quietly 2 "name the file run/x.png" pal-sample absent -o run/x
 refuses_quietly 4 "absent/x.png: there is no folder absent" pal-sample absent -o absent/x.png
 refuses_quietly 4 "there is no folder cut" pal-sample absent -o cut/x.png
 
+# Test images beside samples, and what another model takes samples for.
+succeeds pal-train --dataset synthetic:4:256:8 -a resnet-small --blocks 1,1,1 --widths 8,8,8 -b 32 \
+  --epochs 1 --max-steps 3 -o judge --progress never -q
+succeeds pal-sample run -n 2 --real 3 --scale 1 -o beside.png
+expect_match "^8 pictures in beside.png$" out "only samples are counted"
+succeeds pal-sample run -n 2 --scale 1 --no-labels -o alone.png
+succeeds pal-sample run -n 2 --real 3 --scale 1 --no-labels -o beside.png
+expect_size 18 38 alone.png
+expect_size 72 38 beside.png
+succeeds pal-sample run -n 1 --judge judge --judged 41 -o judged.png
+expect_match "^class  *samples  *as asked, %  *mostly else  *%  *test images right, %$" out "the table"
+expect_match "^all  *41  *[0-9.]*  *[0-9.]*$" out "its last line"
+succeeds pal-sample run -n 1 --judge judge --judged 40 --json -o judged.png
+expect_match '"judge":{"judge":"judge/checkpoints/[a-z-]*.*","samples":40,"as_asked":[0-9.]*,' out "JSON"
+cp out first
+succeeds pal-sample run -n 1 --judge judge --judged 40 --json -o judged.png
+expect_same first out
+refuses_quietly 2 "--real: goes with samples" pal-sample run --real 2 --reconstruct 2
+refuses_quietly 2 "--judge: looks at samples" pal-sample run --judge judge --reconstruct 2
+refuses_quietly 3 "nobody: no such" pal-sample run --judge nobody
+refuses_quietly 2 "test images of class" pal-sample run --real 999
+
 finish_test "pal-sample behaves"

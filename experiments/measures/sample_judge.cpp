@@ -1,0 +1,101 @@
+#include "experiments/measures/sample_judge.h"
+
+#include <algorithm>
+
+#include "experiments/measures/metrics.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+constexpr int64_t kAtOnce = 100;
+
+/// The judge's class for each class of the flow, by name, or by number where names are none.
+std::vector<int64_t> matched_classes(const InputSpec& input, const LoadedModel& judge,
+                                     const std::string& path) {
+  const auto& names = input.class_names;
+  const auto& others = judge.input.class_names;
+  expect(names.size() == others.size(), "--judge: {} knows {} classes, the samples have {}", path,
+         others.size(), names.size());
+  const bool by_number = are_numbers(names) || are_numbers(others);
+  std::vector<int64_t> matched;
+  for (size_t y = 0; y < names.size(); ++y) {
+    const auto found = std::ranges::find(others, names[y]);
+    expect(by_number || found != others.end(), "--judge: {} does not know the class '{}'", path,
+           names[y]);
+    matched.push_back(by_number ? static_cast<int64_t>(y) : found - others.begin());
+  }
+  return matched;
+}
+
+/// 8-bit pictures as a model reads them.
+Tensor normalised(const std::vector<Image>& pictures, const InputSpec& input) {
+  const Image& first = pictures.front();
+  const Tensor images = Tensor::empty(
+      {static_cast<int64_t>(pictures.size()), first.height, first.width, first.channels},
+      DType::f32, Tag::data);
+  float* to = images.data<float>();
+  for (const Image& picture : pictures)
+    for (size_t k = 0; k < picture.pixels.size(); ++k) {
+      const size_t c = k % static_cast<size_t>(picture.channels);
+      const float level = static_cast<float>(picture.pixels[k]) / static_cast<float>(kLevels);
+      *to++ = (level - input.mean[c]) / input.std[c];
+    }
+  return images;
+}
+
+/// The best class of each picture, by the judge's numbers.
+std::vector<int64_t> best_classes(LoadedModel& judge, const std::vector<Image>& pictures) {
+  Model& model = *judge.model;
+  const Tensor images = normalised(pictures, judge.input);
+  const int64_t classes = model.config().classes;
+  const Tensor targets = Tensor::zeros({images.size(0), classes}, DType::f32, Tag::data);
+  const LossResult result = model.evaluate(images.to(model.device(), Tag::data),
+                                           targets.to(model.device(), Tag::data), LossSpec());
+  const Tensor scores = result.scores.to(Device());
+  std::vector<int64_t> best;
+  for (int64_t i = 0; i < images.size(0); ++i) {
+    const float* row = scores.data<float>() + i * classes;
+    best.push_back(std::max_element(row, row + classes) - row);
+  }
+  return best;
+}
+
+}  // namespace
+
+std::vector<ClassVerdict> judge_samples(const IbInn& flow, const InputSpec& input,
+                                        LoadedModel& judge, const std::string& judge_path,
+                                        const SampleRequest& request) {
+  const ModelConfig& made = flow.config();
+  const ModelConfig& read = judge.model->config();
+  expect(made.image_size == read.image_size && made.channels == read.channels,
+         "--judge: {} reads images of {}x{}x{}, the samples are of {}x{}x{}", judge_path,
+         read.image_size, read.image_size, read.channels, made.image_size, made.image_size,
+         made.channels);
+  const std::vector<int64_t> matched = matched_classes(input, judge, judge_path);
+  const auto classes = static_cast<int64_t>(request.classes.size());
+  std::vector<ClassVerdict> verdicts;
+  for (int64_t k = 0; k < classes; ++k) {
+    ClassVerdict verdict;
+    verdict.y = request.classes[static_cast<size_t>(k)];
+    verdict.samples = request.count / classes + (k < request.count % classes ? 1 : 0);
+    std::vector<int64_t> taken(matched.size());
+    for (int64_t first = 0; first < verdict.samples; first += kAtOnce) {
+      const int64_t count = std::min(kAtOnce, verdict.samples - first);
+      const Tensor z =
+          class_latents(flow, verdict.y, first, count, request.temperature, request.seed);
+      for (const int64_t best : best_classes(judge, to_pictures(decode(flow, z), input)))
+        ++taken[static_cast<size_t>(std::ranges::find(matched, best) - matched.begin())];
+    }
+    verdict.as_asked = std::exchange(taken[static_cast<size_t>(verdict.y)], 0);
+    const auto rival = std::ranges::max_element(taken);
+    if (*rival > 0) {
+      verdict.rival = rival - taken.begin();
+      verdict.taken_for_rival = *rival;
+    }
+    verdicts.push_back(verdict);
+  }
+  return verdicts;
+}
+
+}  // namespace pal

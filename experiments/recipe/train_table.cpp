@@ -214,7 +214,10 @@ void add_length(OptionTable& table, TrainOptions& o) {
 }
 
 void add_rates(OptionTable& table, TrainOptions& o) {
-  table.number("lr", o.update.learning_rate, "Learning rate")
+  table
+      .number("lr", o.update.learning_rate,
+              "Learning rate; of another --opt than the architecture's: 0.05 for sgd, 0.001 for "
+              "adamw")
       .at_least(0)
       .by_architecture({{"ibinn-small", "0.01"}, {"resnet50", "0.1"}})
       .on_resume(OnResume::changes)
@@ -396,6 +399,17 @@ void add_synonyms(OptionTable& table) {
     table.synonym(word, answer);
 }
 
+/// A rate suits the optimizer that it was found for: where only the optimizer is given, and is not
+/// the architecture's, the rate becomes one that is usual for it.
+void settle_rate(OptionTable& table, const TrainOptions& o) {
+  Option& rate = table.at("lr");
+  std::string usual = table.at("opt").architecture_default(o.arch);
+  if (usual.empty()) usual = "sgd";
+  if (rate.origin() > Origin::architecture || table.at("opt").text() == usual) return;
+  rate.set(o.optimizer == OptimizerKind::adamw ? "0.001" : "0.05", Origin::architecture,
+           rate.flag());
+}
+
 }  // namespace
 
 void add_train_options(OptionTable& table, TrainOptions& options) {
@@ -410,6 +424,7 @@ void add_train_options(OptionTable& table, TrainOptions& options) {
 
 void finish_train_options(OptionTable& table, TrainOptions& o) {
   table.apply_architecture(o.arch);
+  settle_rate(table, o);
   o.update.learning_rate_means = o.lr_means >= 0.0 ? o.lr_means : o.update.learning_rate;
   o.update.beta1 = o.betas[0];
   o.update.beta2 = o.betas[1];

@@ -196,6 +196,22 @@ TEST(TrainTable, FieldsOfTheModelSayWhatTheyTake) {
             "got 'householdr'; did you mean householder?");
 }
 
+TEST(TrainTable, AnotherOptimizerHasItsOwnRate) {
+  Fresh fresh("ibinn-imagenet");
+  fresh.set("opt", "adamw");
+  fresh.set("betas", "0.8,0.95");
+  fresh.finish();
+  EXPECT_EQ(fresh.options.update.learning_rate, 0.001);
+  EXPECT_EQ(fresh.options.update.learning_rate_means, 0.001);
+  EXPECT_EQ(fresh.options.update.beta1, 0.8);
+  EXPECT_EQ(fresh.options.update.beta2, 0.95);
+  Fresh given("ibinn-imagenet");
+  given.set("opt", "adamw");
+  given.set("lr", "0.02");
+  given.finish();
+  EXPECT_EQ(given.options.update.learning_rate, 0.02);
+}
+
 TEST(TrainTable, RateOfTheMeansFollowsTheNetworks) {
   Fresh fresh("ibinn-small");
   fresh.finish();

@@ -24,5 +24,5 @@ bin=build/release/bin
 rm -rf "$run"
 "$bin/pal-train" --config experiments/demo.toml --output "$run" --memory-report
 "$bin/pal-evaluate" "$run/checkpoints/best" --baseline --summary "$run/summary.json" "${ood[@]}"
-"$bin/pal-sample" "$run/checkpoints/best" --output "$run/samples.png" -n 10 --temperature 0.7
+"$bin/pal-sample" "$run" --output "$run/samples.png" --around images --real 3 -n 10
 echo "results: $run/summary.json"

@@ -16,6 +16,11 @@ struct ClassMatch {
   /// What a label is called, by the model's class: as in `names`, but where classes of other names
   /// are taken by position.
   std::vector<std::string> label_names;
+
+  /// The model's class of a label of the set.
+  int64_t model_class(int32_t label) const {
+    return class_of_label.empty() ? label : class_of_label[static_cast<size_t>(label)];
+  }
 };
 
 /// Matches the classes of a set and of a model (of the file `path`) by name, whatever their order;

@@ -79,11 +79,12 @@ std::vector<ClassVerdict> judge_samples(const IbInn& flow, const InputSpec& inpu
     ClassVerdict verdict;
     verdict.y = request.classes[static_cast<size_t>(k)];
     verdict.samples = request.count / classes + (k < request.count % classes ? 1 : 0);
+    const ClassSpread& spread = request.spreads[static_cast<size_t>(k)];
     std::vector<int64_t> taken(matched.size());
     for (int64_t first = 0; first < verdict.samples; first += kAtOnce) {
       const int64_t count = std::min(kAtOnce, verdict.samples - first);
       const Tensor z =
-          class_latents(flow, verdict.y, first, count, request.temperature, request.seed);
+          class_latents(spread, verdict.y, first, count, request.temperature, request.seed);
       for (const int64_t best : best_classes(judge, to_pictures(decode(flow, z), input)))
         ++taken[static_cast<size_t>(std::ranges::find(matched, best) - matched.begin())];
     }

@@ -13,6 +13,7 @@ struct SampleRequest {
   int64_t count = 0;  ///< of all classes together; the first ones get one more if it leaves a rest
   double temperature = 0.7;
   uint64_t seed = 0;
+  std::vector<ClassSpread> spreads;  ///< of `classes`
 };
 
 /// What a judge takes the samples of one class for.

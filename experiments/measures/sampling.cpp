@@ -23,10 +23,40 @@ uint64_t sample_stream(int64_t y, int64_t i) {
 
 }  // namespace
 
-Tensor class_latents(const IbInn& model, int64_t y, int64_t first, int64_t count,
+ClassSpread model_spread(const IbInn& model, int64_t y) {
+  return {model.head().class_mean(y).to(DType::f32), {}};
+}
+
+ClassSpread measured_spread(IbInn& model, const Tensor& images) {
+  const int64_t count = images.size(0);
+  expect(count >= 2, "measured_spread: expected at least 2 images of a class, got {}", count);
+  const Tensor z = encode(model, images);
+  const int64_t dims = z.size(1);
+  const ClassSpread spread{Tensor::empty({dims}, DType::f32, Tag::data),
+                           Tensor::empty({dims}, DType::f32, Tag::data)};
+  parallel_for(dims, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t d = begin; d < end; ++d) {
+      const float* value = z.data<float>() + d;
+      double sum = 0.0;
+      for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(value[i * dims]);
+      const double mean = sum / static_cast<double>(count);
+      double squares = 0.0;
+      for (int64_t i = 0; i < count; ++i)
+        squares += std::pow(static_cast<double>(value[i * dims]) - mean, 2.0);
+      spread.mean.data<float>()[d] = static_cast<float>(mean);
+      spread.deviation.data<float>()[d] =
+          static_cast<float>(std::sqrt(squares / static_cast<double>(count - 1)));
+    }
+  });
+  return spread;
+}
+
+Tensor class_latents(const ClassSpread& spread, int64_t y, int64_t first, int64_t count,
                      double temperature, uint64_t seed) {
-  const int64_t dims = model.dims();
-  const Tensor mean = model.head().class_mean(y).to(DType::f32);
+  const int64_t dims = spread.mean.numel();
+  const Tensor& mean = spread.mean;
+  const float* const deviations =
+      spread.deviation.defined() ? spread.deviation.data<float>() : nullptr;
   Tensor z = Tensor::empty({count, dims}, DType::f32, Tag::data);
   const auto scale = static_cast<float>(temperature);
   parallel_for(count, 1, [&](int64_t begin, int64_t end) {
@@ -35,8 +65,10 @@ Tensor class_latents(const IbInn& model, int64_t y, int64_t first, int64_t count
       float* row = z.data<float>() + i * dims;
       for (int64_t d = 0; d < dims; d += 4) {
         const auto normal = random.normal4(static_cast<uint32_t>(d / 4));
-        for (int64_t k = 0; k < std::min<int64_t>(4, dims - d); ++k)
-          row[d + k] = mean.data<float>()[d + k] + scale * normal[static_cast<size_t>(k)];
+        for (int64_t k = 0; k < std::min<int64_t>(4, dims - d); ++k) {
+          const float one = deviations == nullptr ? 1.0F : deviations[d + k];
+          row[d + k] = mean.data<float>()[d + k] + scale * one * normal[static_cast<size_t>(k)];
+        }
       }
     }
   });

@@ -10,9 +10,24 @@
 // Images from latent vectors (experiments/measures/README.md, 8).
 namespace pal {
 
-/// z = mu_y + temperature n with n standard normal, for samples first to first + count - 1 of class
-/// y: f32 [count, D]. Sample i of a class depends on the seed, y and i only.
-Tensor class_latents(const IbInn& model, int64_t y, int64_t first, int64_t count,
+/// Where the latent vectors of a class lie: a Gaussian with a diagonal covariance.
+struct ClassSpread {
+  Tensor mean;       ///< f32 [D]
+  Tensor deviation;  ///< f32 [D]; undefined: 1 in every dimension
+};
+
+/// The model's own density of class y: its mean mu_y and deviation 1.
+ClassSpread model_spread(const IbInn& model, int64_t y);
+
+/// Mean and deviation of the latent vectors of images [n, h, w, c] of one class, n at least 2: a
+/// density fitted after training (Ghosh et al. 2020, "From Variational to Deterministic
+/// Autoencoders"). A model trained to classify has its class means where they part the classes best,
+/// not in the middle of them.
+ClassSpread measured_spread(IbInn& model, const Tensor& images);
+
+/// z = mean + temperature deviation n with n standard normal, for samples first to first + count - 1
+/// of class y: f32 [count, D]. The n of sample i depend on the seed, y and i only.
+Tensor class_latents(const ClassSpread& spread, int64_t y, int64_t first, int64_t count,
                      double temperature, uint64_t seed);
 
 /// (1 - t) z_a + t z_b for `steps` values of t from 0 to 1; z [2, D] holds the two ends.

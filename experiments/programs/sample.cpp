@@ -17,9 +17,12 @@ int run(const SampleOptions& options) {
   const LoadedModel loaded = load_model(
       options.checkpoint, [&](ModelConfig& config) { set_precision(options.run, config); });
   loaded.model->to(device);
-  SampleSheet made = make_sample_sheet(options, loaded);
+  std::vector<ClassSpread> spreads;
+  if (options.kind == SampleKind::samples)
+    spreads = sample_spreads(options, loaded, sampled_classes(options, loaded));
+  SampleSheet made = make_sample_sheet(options, loaded, spreads);
   if (!options.judge.empty()) {
-    JudgeReport judged = ask_judge(options, loaded, device);
+    JudgeReport judged = ask_judge(options, loaded, spreads, device);
     made.json["judge"] = std::move(judged.json);
     made.lines.push_back(std::move(judged.text));
   }

@@ -41,9 +41,7 @@ RealImages judge_real_images(const SampleOptions& o, const LoadedModel& loaded,
   const size_t classes = loaded.input.class_names.size();
   RealImages real{std::vector<int64_t>(classes), std::vector<int64_t>(classes)};
   spec.observe = [&](const ImageResult& image, const ClassScores&) {
-    const int32_t label = from.set->label(image.index);
-    const auto y = static_cast<size_t>(
-        own.class_of_label.empty() ? label : own.class_of_label[static_cast<size_t>(label)]);
+    const auto y = static_cast<size_t>(own.model_class(from.set->label(image.index)));
     ++real.images[y];
     real.right[y] += image.predicted == image.label ? 1 : 0;
   };
@@ -53,11 +51,13 @@ RealImages judge_real_images(const SampleOptions& o, const LoadedModel& loaded,
 
 }  // namespace
 
-JudgeReport ask_judge(const SampleOptions& o, const LoadedModel& loaded, Device device) {
+JudgeReport ask_judge(const SampleOptions& o, const LoadedModel& loaded,
+                      const std::vector<ClassSpread>& spreads, Device device) {
   const std::string path = checkpoint_of(o.judge);
   LoadedModel judge = load_model(path);
   judge.model->to(device);
-  const SampleRequest request{sampled_classes(o, loaded), o.judged, o.temperature, o.run.seed};
+  const SampleRequest request{sampled_classes(o, loaded), o.judged, o.temperature, o.run.seed,
+                              spreads};
   const auto verdicts =
       judge_samples(flow_of(loaded, o.checkpoint), loaded.input, judge, path, request);
   const RealImages real = judge_real_images(o, loaded, judge);

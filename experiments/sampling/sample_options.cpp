@@ -46,11 +46,11 @@ SampleKind kind_of(const SampleOptions& o) {
 /// Options that would have no effect on what is made.
 void check_kind(const SampleOptions& o) {
   if (o.kind == SampleKind::samples)
-    expect(
-        (o.data.folder.empty() && o.data.dataset.empty()) || o.real > 0 || !o.judge.empty(),
-        "{}: samples need no data; add --real, --judge, --reconstruct or --interpolate, or leave "
-        "it out",
-        o.data.folder.empty() ? "--dataset" : o.data.folder);
+    expect((o.data.folder.empty() && o.data.dataset.empty()) || o.real > 0 || !o.judge.empty() ||
+               o.around == SampleCentre::images,
+           "{}: samples need no data; add --real, --judge, --around images, --reconstruct or "
+           "--interpolate, or leave it out",
+           o.data.folder.empty() ? "--dataset" : o.data.folder);
   else
     expect(o.classes.empty(), "--class: chooses what to sample, not test images; use --images");
   const bool sampled = o.kind == SampleKind::samples;
@@ -78,6 +78,10 @@ void add_sample_options(OptionTable& table, SampleOptions& o) {
       .at_most(kMostSamples);
   table.number("temperature", o.temperature, "Deviation of the samples from the class mean")
       .at_least(0);
+  table.choice<SampleCentre>(
+      "around", o.around, {{"means", SampleCentre::means}, {"images", SampleCentre::images}},
+      "Where samples of a class are drawn: around its mean in the model with deviation 1, or as "
+      "the latent vectors of up to 500 of its training images lie");
   table.whole("real", o.real, "Test images of each class, shown left of its samples")
       .unit("IMAGES")
       .at_least(0)

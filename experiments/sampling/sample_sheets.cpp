@@ -90,6 +90,14 @@ std::vector<int64_t> sampled_classes(const SampleOptions& o, const LoadedModel& 
   return classes;
 }
 
+std::vector<ClassSpread> sample_spreads(const SampleOptions& o, const LoadedModel& loaded,
+                                        const std::vector<int64_t>& classes) {
+  if (o.around == SampleCentre::images) return training_spreads(o, loaded, classes);
+  std::vector<ClassSpread> spreads;
+  for (const int64_t y : classes) spreads.push_back(model_spread(flow_of(loaded, o.checkpoint), y));
+  return spreads;
+}
+
 namespace {
 
 /// Puts test images of each row's class before its samples.
@@ -97,16 +105,13 @@ void add_real_images(const SampleOptions& o, const LoadedModel& loaded,
                      const std::vector<int64_t>& classes, PictureSheet& sheet) {
   const TestImages from = open_test_images(o, loaded);
   const ClassMatch match = match_classes(loaded, o.checkpoint, from.set->info(), false);
-  const auto class_of_label = [&match](int32_t label) {
-    return match.class_of_label.empty() ? label : match.class_of_label[static_cast<size_t>(label)];
-  };
   std::vector<int64_t> among = from.indices;
   if (among.empty()) among = all_images(from.set->info());
   for (size_t row = 0; row < classes.size(); ++row) {
     std::vector<int64_t> indices;
     for (const int64_t i : among) {
       if (static_cast<int64_t>(indices.size()) == o.real) break;
-      if (class_of_label(from.set->label(i)) == classes[row]) indices.push_back(i);
+      if (match.model_class(from.set->label(i)) == classes[row]) indices.push_back(i);
     }
     expect(static_cast<int64_t>(indices.size()) == o.real,
            "--real: {} has {} test images of class '{}', got {}", from.set->info().name,
@@ -122,7 +127,8 @@ void add_real_images(const SampleOptions& o, const LoadedModel& loaded,
   sheet.rows.front().captions.emplace_back("samples");
 }
 
-SampleSheet samples(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow) {
+SampleSheet samples(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow,
+                    const std::vector<ClassSpread>& spreads) {
   const std::vector<int64_t> classes = sampled_classes(o, loaded);
   SampleSheet made;
   made.pictures = o.count * static_cast<int64_t>(classes.size());
@@ -130,16 +136,21 @@ SampleSheet samples(const SampleOptions& o, const LoadedModel& loaded, IbInn& fl
          "-n: {} pictures are more than {}; name classes with --class", made.pictures,
          kMostSamples);
   made.sheet = empty_sheet(o, loaded, (o.count + o.real) * static_cast<int64_t>(classes.size()));
-  made.sheet.headline = fmt::format("Samples, temperature {}", o.temperature);
+  made.sheet.headline =
+      fmt::format("Samples{}, temperature {}",
+                  o.around == SampleCentre::images ? " around training images" : "", o.temperature);
   std::vector<std::string> rows;
-  for (const int64_t y : classes) {
-    const Tensor z = class_latents(flow, y, 0, o.count, o.temperature, o.run.seed);
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const int64_t y = classes[i];
+    const Tensor z = class_latents(spreads[i], y, 0, o.count, o.temperature, o.run.seed);
     const std::string name = class_name(loaded.input.class_names, y);
     made.sheet.rows.push_back({name, {}, to_pictures(decode(flow, z), loaded.input)});
     rows.push_back(numbered(y, name));
   }
   if (o.real > 0) add_real_images(o, loaded, classes, made.sheet);
-  made.json = {{"classes", classes}, {"temperature", o.temperature}};
+  made.json = {{"classes", classes},
+               {"around", o.around == SampleCentre::images ? "images" : "means"},
+               {"temperature", o.temperature}};
   made.lines = {listed("rows", rows)};
   return made;
 }
@@ -210,9 +221,10 @@ SampleSheet interpolation(const SampleOptions& o, const LoadedModel& loaded, IbI
 
 }  // namespace
 
-SampleSheet make_sample_sheet(const SampleOptions& o, const LoadedModel& loaded) {
+SampleSheet make_sample_sheet(const SampleOptions& o, const LoadedModel& loaded,
+                              const std::vector<ClassSpread>& spreads) {
   IbInn& flow = flow_of(loaded, o.checkpoint);
-  SampleSheet made = o.kind == SampleKind::samples           ? samples(o, loaded, flow)
+  SampleSheet made = o.kind == SampleKind::samples           ? samples(o, loaded, flow, spreads)
                      : o.kind == SampleKind::reconstructions ? reconstructions(o, loaded, flow)
                                                              : interpolation(o, loaded, flow);
   std::vector<std::string> titles;

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "data/pictures/picture_sheet.h"
+#include "experiments/measures/sampling.h"
 #include "experiments/sampling/sample_options.h"
 #include "layers/models/model_io.h"
 #include "runtime/json.h"
@@ -20,9 +21,14 @@ struct SampleSheet {
 /// The classes that the options want samples of. Throws usage for one that does not exist.
 std::vector<int64_t> sampled_classes(const SampleOptions& options, const LoadedModel& loaded);
 
+/// Where samples of those classes are drawn, as --around wants it. Throws as training_spreads.
+std::vector<ClassSpread> sample_spreads(const SampleOptions& options, const LoadedModel& loaded,
+                                        const std::vector<int64_t>& classes);
+
 /// Samples, reconstructions or an interpolation, as the options want it. Throws usage for a model
 /// that is not invertible, for classes and images that do not exist, and for sheets that are too
 /// large; numerics if the network cannot be inverted there.
-SampleSheet make_sample_sheet(const SampleOptions& options, const LoadedModel& loaded);
+SampleSheet make_sample_sheet(const SampleOptions& options, const LoadedModel& loaded,
+                              const std::vector<ClassSpread>& spreads);
 
 }  // namespace pal

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "experiments/command_line/run_data.h"
+#include "experiments/measures/class_match.h"
 #include "experiments/measures/model_fit.h"
 #include "experiments/recipe/training_recipe.h"
 #include "runtime/error.h"
@@ -43,6 +46,39 @@ TestImages open_test_images(const SampleOptions& o, const LoadedModel& loaded) {
   expect_images_fit(loaded, o.checkpoint, images.set->info());
   images.transform = evaluation_transform(data, recipe);
   return images;
+}
+
+std::vector<ClassSpread> training_spreads(const SampleOptions& o, const LoadedModel& loaded,
+                                          const std::vector<int64_t>& classes) {
+  constexpr size_t kMost = 500;
+  const TrainingRecipe recipe = training_recipe(loaded.checkpoint, o.checkpoint);
+  DataOptions data = o.data;
+  take_run_data(data, o.checkpoint, recipe.dataset);
+  DatasetSpec spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
+  spec.shard_classes = loaded.input.class_names;
+  const auto set = open_dataset(spec, Split::train);
+  expect_images_fit(loaded, o.checkpoint, set->info());
+  const ClassMatch match = match_classes(loaded, o.checkpoint, set->info(), false);
+  const std::vector<int64_t> held_out =
+      held_out_images(spec, set->info(), recipe, loaded.checkpoint.entry("data_fingerprint"));
+  const std::set<int64_t> not_trained(held_out.begin(), held_out.end());
+  std::map<int64_t, std::vector<int64_t>> of_class;
+  for (const int64_t i : all_images(set->info())) {
+    auto& found = of_class[match.model_class(set->label(i))];
+    if (found.size() < kMost && !not_trained.contains(i)) found.push_back(i);
+  }
+  std::vector<ClassSpread> spreads;
+  for (const int64_t y : classes) {
+    const auto& indices = of_class[y];
+    expect(indices.size() >= 2,
+           "--around images: {} has {} training images of class {}; expected "
+           "at least 2",
+           set->info().name, indices.size(), y);
+    spreads.push_back(measured_spread(
+        flow_of(loaded, o.checkpoint),
+        network_images(*set, loaded.input, indices, evaluation_transform(data, recipe))));
+  }
+  return spreads;
 }
 
 std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count,

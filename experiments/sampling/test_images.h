@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/sets/dataset.h"
+#include "experiments/measures/sampling.h"
 #include "experiments/sampling/sample_options.h"
 #include "layers/models/model_io.h"
 
@@ -21,6 +22,12 @@ struct TestImages {
 /// The test images of the set that the options name, or that the model was trained on. Throws as
 /// open_dataset, and usage for images that do not fit the model.
 TestImages open_test_images(const SampleOptions& options, const LoadedModel& loaded);
+
+/// Where the latent vectors of training images of these classes lie, up to 500 images of each: of
+/// the set that the options name, or that the model was trained on. Throws as open_dataset, and
+/// usage for a class with fewer than 2 images.
+std::vector<ClassSpread> training_spreads(const SampleOptions& options, const LoadedModel& loaded,
+                                          const std::vector<int64_t>& classes);
 
 /// The first image of each class in turn, then the second of each and so on, until there are
 /// `count`; classes that have no more are passed over. Of the images `among`; empty: of all. Throws

@@ -29,7 +29,8 @@ LoadedModel judge_of(std::vector<std::string> names) {
 }
 
 struct SampleJudge : ::testing::Test {
-  std::vector<ClassVerdict> ask(LoadedModel& judge, const SampleRequest& request) const {
+  std::vector<ClassVerdict> ask(LoadedModel& judge, SampleRequest request) const {
+    for (const int64_t y : request.classes) request.spreads.push_back(model_spread(flow, y));
     return judge_samples(flow, tiny_input(), judge, "judge", request);
   }
   IbInn flow{tiny_config(), 3};
@@ -38,7 +39,7 @@ struct SampleJudge : ::testing::Test {
 TEST_F(SampleJudge, CountsEachClassBySamplesAsked) {
   LoadedModel judge = judge_of({"a", "b", "c", "d"});
   // Class means as they are: the flow knows its own.
-  const auto verdicts = ask(judge, {{2, 0, 3}, 11, 0.0, 1});
+  const auto verdicts = ask(judge, {{2, 0, 3}, 11, 0.0, 1, {}});
   ASSERT_EQ(verdicts.size(), 3U);
   EXPECT_EQ(verdicts[0].y, 2);
   EXPECT_EQ(verdicts[0].samples, 4);
@@ -54,25 +55,25 @@ TEST_F(SampleJudge, CountsEachClassBySamplesAsked) {
 TEST_F(SampleJudge, MatchesClassesByName) {
   // The judge calls the flow's class a "b", so that samples of a are taken for b.
   LoadedModel judge = judge_of({"b", "c", "d", "a"});
-  const auto verdicts = ask(judge, {{0, 1}, 6, 0.0, 1});
+  const auto verdicts = ask(judge, {{0, 1}, 6, 0.0, 1, {}});
   EXPECT_EQ(verdicts[0].as_asked, 0);
   EXPECT_EQ(verdicts[0].rival, 1);
   EXPECT_EQ(verdicts[0].taken_for_rival, 3);
   EXPECT_EQ(verdicts[1].rival, 2);
   // Numbers alone match by position.
   LoadedModel numbered = judge_of({"0", "1", "2", "3"});
-  EXPECT_EQ(ask(numbered, {{1}, 2, 0.0, 1})[0].as_asked, 2);
+  EXPECT_EQ(ask(numbered, {{1}, 2, 0.0, 1, {}})[0].as_asked, 2);
 }
 
 TEST_F(SampleJudge, RefusesAnotherKindOfImagesOrClasses) {
   LoadedModel judge = judge_of({"a", "b", "c", "e"});
   testing::expect_error(ErrorKind::usage, "--judge: judge does not know the class 'd'", [&] {
-    ask(judge, {{0}, 1, 0.0, 1});
+    ask(judge, {{0}, 1, 0.0, 1, {}});
   });
   LoadedModel fewer = judge_of({"a", "b", "c"});
   testing::expect_error(ErrorKind::usage, "--judge: judge knows 3 classes, the samples have 4",
                         [&] {
-                          ask(fewer, {{0}, 1, 0.0, 1});
+                          ask(fewer, {{0}, 1, 0.0, 1, {}});
                         });
   LoadedModel larger = judge_of({"a", "b", "c", "d"});
   ModelConfig config = tiny_config();
@@ -80,7 +81,7 @@ TEST_F(SampleJudge, RefusesAnotherKindOfImagesOrClasses) {
   larger.model = std::make_unique<IbInn>(config, 3);
   testing::expect_error(ErrorKind::usage, "judge reads images of 12x12x1, the samples are of 8x8x1",
                         [&] {
-                          ask(larger, {{0}, 1, 0.0, 1});
+                          ask(larger, {{0}, 1, 0.0, 1, {}});
                         });
 }
 

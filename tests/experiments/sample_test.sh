@@ -136,6 +136,11 @@ expect_match '"judge":{"judge":"judge/checkpoints/[a-z-]*.*","samples":40,"as_as
 cp out first
 succeeds pal-sample run -n 1 --judge judge --judged 40 --json -o judged.png
 expect_same first out
+succeeds pal-sample run -n 2 --around images --json -o around.png
+expect_text '"around":"images"' out "JSON"
+expect_not "samples around images are those around means" cmp -s around.png alone.png
+succeeds pal-sample run -n 2 --around images --judge judge --judged 20 -o again.png
+expect_same around.png again.png
 refuses_quietly 2 "--real: goes with samples" pal-sample run --real 2 --reconstruct 2
 refuses_quietly 2 "--judge: looks at samples" pal-sample run --judge judge --reconstruct 2
 refuses_quietly 3 "nobody: no such" pal-sample run --judge nobody

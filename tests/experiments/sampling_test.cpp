@@ -40,8 +40,8 @@ TEST_F(Sampling, DrawsAroundTheClassMean) {
   constexpr int64_t kCount = 500;
   const int64_t dims = model.dims();
   const Tensor mean = model.head().class_mean(2);
-  const Tensor still = class_latents(model, 2, 0, 3, 0.0, 1);
-  const Tensor z = class_latents(model, 2, 0, kCount, 0.7, 1);
+  const Tensor still = class_latents(model_spread(model, 2), 2, 0, 3, 0.0, 1);
+  const Tensor z = class_latents(model_spread(model, 2), 2, 0, kCount, 0.7, 1);
   double squares = 0.0;
   for (int64_t i = 0; i < kCount * dims; ++i) {
     const auto centre = static_cast<double>(mean.data<float>()[i % dims]);
@@ -54,13 +54,37 @@ TEST_F(Sampling, DrawsAroundTheClassMean) {
   EXPECT_NEAR(squares / static_cast<double>(kCount * dims), 0.49, 0.49 * 0.02);
 }
 
+TEST_F(Sampling, MeasuresWhereAClassLies) {
+  // Decoded samples around a place are found there again.
+  const ClassSpread own = model_spread(model, 1);
+  const Tensor images = decode(model, class_latents(own, 1, 0, 400, 0.5, 3));
+  const ClassSpread found = measured_spread(model, images);
+  const int64_t dims = model.dims();
+  double deviation = 0.0;
+  for (int64_t d = 0; d < dims; ++d) {
+    EXPECT_NEAR(found.mean.data<float>()[d], own.mean.data<float>()[d], 0.15);
+    deviation += static_cast<double>(found.deviation.data<float>()[d]) / static_cast<double>(dims);
+  }
+  EXPECT_NEAR(deviation, 0.5, 0.01);
+  // A temperature scales the measured deviation.
+  const Tensor still = class_latents(found, 1, 0, 2, 0.0, 3);
+  EXPECT_EQ(still.data<float>()[dims + 5], found.mean.data<float>()[5]);
+  const Tensor wide = class_latents(found, 1, 0, 2, 2.0, 3);
+  const Tensor plain = class_latents(own, 1, 0, 2, 1.0, 3);
+  EXPECT_NEAR(wide.data<float>()[7] - found.mean.data<float>()[7],
+              2.0F * found.deviation.data<float>()[7] *
+                  (plain.data<float>()[7] - own.mean.data<float>()[7]),
+              1e-4F);
+  EXPECT_THROW(measured_spread(model, images.slice_batch(0, 1)), Error);
+}
+
 TEST_F(Sampling, GivesEachSampleItsOwnNumbers) {
-  const Tensor all = class_latents(model, 1, 0, 5, 0.7, 9);
-  const Tensor last = class_latents(model, 1, 4, 1, 0.7, 9);
+  const Tensor all = class_latents(model_spread(model, 1), 1, 0, 5, 0.7, 9);
+  const Tensor last = class_latents(model_spread(model, 1), 1, 4, 1, 0.7, 9);
   EXPECT_EQ(relative_error(all.slice_batch(4, 1), last), 0.0);
   EXPECT_GT(relative_error(all.slice_batch(3, 1), last), 0.1);
-  EXPECT_GT(relative_error(class_latents(model, 1, 4, 1, 0.7, 10), last), 0.1);
-  EXPECT_THROW(class_latents(model, 4, 0, 1, 0.7, 9), Error);
+  EXPECT_GT(relative_error(class_latents(model_spread(model, 1), 1, 4, 1, 0.7, 10), last), 0.1);
+  EXPECT_THROW(class_latents(model_spread(model, 4), 4, 0, 1, 0.7, 9), Error);
 }
 
 TEST_F(Sampling, ReturnsFromTheLatentSpace) {

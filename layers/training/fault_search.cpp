@@ -1,8 +1,8 @@
 #include "layers/training/fault_search.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
-#include <ranges>
 
 #include "kernels/arrays/reduce.h"
 #include "layers/models/ib_inn.h"
@@ -56,10 +56,12 @@ std::optional<Fault> fault_of_blocks(IbInn& flow, const Tensor& images) {
 
 /// Backward passes break gradients from the last parameter to the first.
 std::optional<Fault> fault_of_gradients(const Model& model) {
-  for (const Parameter* p : std::views::reverse(model.state().parameters))
-    if (!finite(p->grad))
-      return Fault{Fault::Place::gradient,
-                   fmt::format("the gradient of {} is not finite", p->name)};
+  const auto& parameters = model.state().parameters;
+  const auto found = std::find_if(parameters.rbegin(), parameters.rend(),
+                                  [](const Parameter* p) { return !finite(p->grad); });
+  if (found != parameters.rend())
+    return Fault{Fault::Place::gradient,
+                 fmt::format("the gradient of {} is not finite", (*found)->name)};
   return std::nullopt;
 }
 

@@ -28,39 +28,51 @@ bool ends_in(const std::string& name, const std::string& end) {
   return before == '/' || before == ':';
 }
 
+/// The set that the options name, or that the model was trained on.
+struct ModelData {
+  ModelData(const SampleOptions& o, const LoadedModel& loaded)
+      : recipe(training_recipe(loaded.checkpoint, o.checkpoint)),
+        fingerprint(loaded.checkpoint.entry("data_fingerprint")) {
+    DataOptions data = o.data;
+    take_run_data(data, o.checkpoint, recipe.dataset);
+    spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
+    spec.shard_classes = loaded.input.class_names;
+    transform = evaluation_transform(data, recipe);
+  }
+
+  /// Images of its training part that the model did not learn from.
+  std::vector<int64_t> held_out(const Dataset& training) const {
+    return held_out_images(spec, training.info(), recipe, fingerprint);
+  }
+
+  TrainingRecipe recipe;
+  std::string fingerprint;
+  DatasetSpec spec;
+  TransformSpec transform;
+};
+
 }  // namespace
 
 TestImages open_test_images(const SampleOptions& o, const LoadedModel& loaded) {
-  const TrainingRecipe recipe = training_recipe(loaded.checkpoint, o.checkpoint);
-  DataOptions data = o.data;
-  take_run_data(data, o.checkpoint, recipe.dataset);
-  DatasetSpec spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
-  spec.shard_classes = loaded.input.class_names;
-  const DatasetParts parts = parts_of(spec);
+  const ModelData data(o, loaded);
+  const DatasetParts parts = parts_of(data.spec);
   const bool divided = parts.test || parts.validation;
   TestImages images;
-  images.set = open_dataset(spec, divided || parts.whole() ? Split::test : Split::train);
-  if (!divided)
-    images.indices = held_out_images(spec, images.set->info(), recipe,
-                                     loaded.checkpoint.entry("data_fingerprint"));
+  images.set = open_dataset(data.spec, divided || parts.whole() ? Split::test : Split::train);
+  if (!divided) images.indices = data.held_out(*images.set);
   expect_images_fit(loaded, o.checkpoint, images.set->info());
-  images.transform = evaluation_transform(data, recipe);
+  images.transform = data.transform;
   return images;
 }
 
 std::vector<ClassSpread> training_spreads(const SampleOptions& o, const LoadedModel& loaded,
                                           const std::vector<int64_t>& classes) {
   constexpr size_t kMost = 500;
-  const TrainingRecipe recipe = training_recipe(loaded.checkpoint, o.checkpoint);
-  DataOptions data = o.data;
-  take_run_data(data, o.checkpoint, recipe.dataset);
-  DatasetSpec spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
-  spec.shard_classes = loaded.input.class_names;
-  const auto set = open_dataset(spec, Split::train);
+  const ModelData data(o, loaded);
+  const auto set = open_dataset(data.spec, Split::train);
   expect_images_fit(loaded, o.checkpoint, set->info());
   const ClassMatch match = match_classes(loaded, o.checkpoint, set->info(), false);
-  const std::vector<int64_t> held_out =
-      held_out_images(spec, set->info(), recipe, loaded.checkpoint.entry("data_fingerprint"));
+  const std::vector<int64_t> held_out = data.held_out(*set);
   const std::set<int64_t> not_trained(held_out.begin(), held_out.end());
   std::map<int64_t, std::vector<int64_t>> of_class;
   for (const int64_t i : all_images(set->info())) {
@@ -74,9 +86,8 @@ std::vector<ClassSpread> training_spreads(const SampleOptions& o, const LoadedMo
            "--around images: {} has {} training images of class {}; expected "
            "at least 2",
            set->info().name, indices.size(), y);
-    spreads.push_back(measured_spread(
-        flow_of(loaded, o.checkpoint),
-        network_images(*set, loaded.input, indices, evaluation_transform(data, recipe))));
+    spreads.push_back(measured_spread(flow_of(loaded, o.checkpoint),
+                                      network_images(*set, loaded.input, indices, data.transform)));
   }
   return spreads;
 }

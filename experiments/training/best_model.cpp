@@ -17,9 +17,6 @@ namespace {
 /// Validation needs no memory for gradients, but must not need more than training.
 constexpr int64_t kValidationBatch = 500;
 
-/// What a scheduled validation of the average is called.
-constexpr const char* kScheduledAverage = "average";
-
 void set_losses(MetricsRow& row, const EvaluationResult& result) {
   const EvaluationSummary& s = result.summary;
   if (result.has_density) row.set("loss_x", s.loss_x);
@@ -70,18 +67,18 @@ void BestModel::check_sample(double seconds) {
 BestModel::Candidate BestModel::candidate(const EvaluationResult& evaluated, Weights weights,
                                           double seconds, const std::string& model) {
   const EvaluationSummary& result = evaluated.summary;
+  const bool of_average = model.empty() && weights == Weights::ema;
+  const std::string called = of_average ? "average" : model;
   line_.clear();
   log_info("validation at step {}: {:.2f} % top-1, CE {:.4f}{}{}", state_.progress.step,
            100.0 * result.acc1, result.ce,
            evaluated.has_density
                ? fmt::format(", {:.3f} bits/dim, L_X {:.4f}", result.bits_per_dim, result.loss_x)
                : std::string(),
-           model.empty() ? std::string() : fmt::format(" ({})", model));
+           called.empty() ? std::string() : fmt::format(" ({})", called));
   MetricsRow row = row_at("val", seconds);
-  if (model == kScheduledAverage)
-    row.set_text("weights", name_of(weights));
-  else if (!model.empty())
-    row.set_text("model", model);
+  if (of_average) row.set_text("weights", name_of(weights));
+  if (!model.empty()) row.set_text("model", model);
   set_losses(row, evaluated);
   metrics_.append(row);
   state_.last_validation = {state_.progress.step, result.ce, result.acc1,
@@ -111,8 +108,7 @@ void BestModel::validate(double seconds, double step_seconds) {
   if (setup_.optimizer->average() != nullptr) averaged = evaluate_all(Weights::ema);
   state_.validation_due = false;
   std::vector<Candidate> candidates;
-  if (averaged)
-    candidates.push_back(candidate(*averaged, Weights::ema, seconds, kScheduledAverage));
+  if (averaged) candidates.push_back(candidate(*averaged, Weights::ema, seconds, ""));
   // Last, as what a checkpoint of the weights that train says of them.
   if (raw) candidates.push_back(candidate(*raw, Weights::raw, seconds, ""));
   const ValidationRecord last = state_.last_validation;

@@ -51,7 +51,8 @@ class BestModel {
     Weights weights = Weights::raw;
     ValidationRecord record;
   };
-  /// Logs and records a validation of such weights, which metrics call `model`.
+  /// Logs and records a validation of such weights, which metrics call `model`; empty: a scheduled
+  /// one.
   Candidate candidate(const EvaluationResult& evaluated, Weights weights, double seconds,
                       const std::string& model);
   /// Saves what is best of weights validated at the same step; `scheduled`: and tells the plateau

@@ -2,77 +2,63 @@
 
 #include <array>
 #include <limits>
+#include <type_traits>
 
 #include "runtime/json.h"
 
 namespace pal {
+namespace {
+
+/// Calls visit(place on the device, key in JSON, field) for all of a state but its verdict.
+template <typename State, typename Visit>
+void each_field(State& state, Visit&& visit) {
+  visit(kNotFiniteInRow, "not_finite_in_row", state.not_finite_in_row);
+  visit(kOutliersInRow, "outliers_in_row", state.outliers_in_row);
+  visit(kNotFinite, "not_finite", state.not_finite);
+  visit(kOutliers, "outliers", state.outliers);
+  visit(kUpdates, "updates", state.updates);
+  visit(kPower1, "power1", state.power1);
+  visit(kPower2, "power2", state.power2);
+  visit(kNorms, "norms", state.norms);
+  visit(kNormMean, "norm_mean", state.norm_mean);
+  visit(kNormVariance, "norm_variance", state.norm_variance);
+}
+
+}  // namespace
 
 GuardState GuardState::from(const double* values) {
-  const auto count = [values](GuardValue place) { return static_cast<int64_t>(values[place]); };
   GuardState state;
-  state.verdict = static_cast<StepVerdict>(count(kVerdict));
-  state.not_finite_in_row = count(kNotFiniteInRow);
-  state.outliers_in_row = count(kOutliersInRow);
-  state.not_finite = count(kNotFinite);
-  state.outliers = count(kOutliers);
-  state.updates = count(kUpdates);
-  state.power1 = values[kPower1];
-  state.power2 = values[kPower2];
-  state.norms = count(kNorms);
-  state.norm_mean = values[kNormMean];
-  state.norm_variance = values[kNormVariance];
+  state.verdict = static_cast<StepVerdict>(static_cast<int>(values[kVerdict]));
+  each_field(state, [values](GuardValue place, const char*, auto& field) {
+    field = static_cast<std::remove_reference_t<decltype(field)>>(values[place]);
+  });
   return state;
 }
 
 void GuardState::write_to(const Tensor& guard) const {
   std::array<double, kGuardValues> values{};
-  const auto set = [&values](GuardValue place, auto value) {
-    values[place] = static_cast<double>(value);
-  };
-  set(kVerdict, static_cast<int>(verdict));
-  set(kNotFiniteInRow, not_finite_in_row);
-  set(kOutliersInRow, outliers_in_row);
-  set(kNotFinite, not_finite);
-  set(kOutliers, outliers);
-  set(kUpdates, updates);
-  set(kPower1, power1);
-  set(kPower2, power2);
-  set(kNorms, norms);
-  set(kNormMean, norm_mean);
-  set(kNormVariance, norm_variance);
+  values[kVerdict] = static_cast<double>(verdict);
+  each_field(*this, [&values](GuardValue place, const char*, const auto& field) {
+    values[place] = static_cast<double>(field);
+  });
   // Set anew by every step.
-  set(kAverageRate, std::numeric_limits<double>::quiet_NaN());
+  values[kAverageRate] = std::numeric_limits<double>::quiet_NaN();
   guard.copy_from(Tensor::borrowed(values.data(), {kGuardValues}, DType::f64, Device()));
 }
 
 std::string GuardState::json() const {
-  const nlohmann::ordered_json entries = {{"not_finite_in_row", not_finite_in_row},
-                                          {"outliers_in_row", outliers_in_row},
-                                          {"not_finite", not_finite},
-                                          {"outliers", outliers},
-                                          {"updates", updates},
-                                          {"power1", power1},
-                                          {"power2", power2},
-                                          {"norms", norms},
-                                          {"norm_mean", norm_mean},
-                                          {"norm_variance", norm_variance}};
+  nlohmann::ordered_json entries;
+  each_field(*this,
+             [&entries](GuardValue, const char* key, const auto& field) { entries[key] = field; });
   return json_text(entries);
 }
 
 GuardState GuardState::from_json(const std::string& text) {
   const auto entries = parse_json(text);
   GuardState state;
-  const auto read = [&entries](const char* key, auto& value) { value = entries.value(key, value); };
-  read("not_finite_in_row", state.not_finite_in_row);
-  read("outliers_in_row", state.outliers_in_row);
-  read("not_finite", state.not_finite);
-  read("outliers", state.outliers);
-  read("updates", state.updates);
-  read("power1", state.power1);
-  read("power2", state.power2);
-  read("norms", state.norms);
-  read("norm_mean", state.norm_mean);
-  read("norm_variance", state.norm_variance);
+  each_field(state, [&entries](GuardValue, const char* key, auto& field) {
+    field = entries.value(key, field);
+  });
   return state;
 }
 

@@ -9,17 +9,21 @@
 namespace pal::cuda {
 namespace {
 
-struct Sgd {
-  Matrix<float> parameters;
-  Matrix<const float> grad;
-  Matrix<float> buffer;
+/// The numbers that an update goes by.
+struct Update {
   const double* controls;
-  optimizer_math::UpdateNumbers<float> numbers;
+  optimizer_math::UpdateNumbers<float> numbers{};
 
   __device__ bool begin() {
     numbers = optimizer_math::UpdateNumbers<float>(controls);
     return !numbers.skipped();
   }
+};
+
+struct Sgd : Update {
+  Matrix<float> parameters;
+  Matrix<const float> grad;
+  Matrix<float> buffer;
 
   template <int kWidth>
   __device__ void run(int64_t row, int64_t column) const {
@@ -34,18 +38,11 @@ struct Sgd {
   }
 };
 
-struct AdamW {
+struct AdamW : Update {
   Matrix<float> parameters;
   Matrix<const float> grad;
   Matrix<float> first;
   Matrix<float> second;
-  const double* controls;
-  optimizer_math::UpdateNumbers<float> numbers;
-
-  __device__ bool begin() {
-    numbers = optimizer_math::UpdateNumbers<float>(controls);
-    return !numbers.skipped();
-  }
 
   template <int kWidth>
   __device__ void run(int64_t row, int64_t column) const {
@@ -90,11 +87,10 @@ void sgd_step(const Tensor& parameters, const Tensor& grad, const Tensor& buffer
   check_sgd_step(parameters, grad, buffer, controls);
   expect_gpu_stream("sgd_step", parameters.dtype());
   const ProfileScope scope("sgd_step", 5 * parameters.bytes(), 6 * parameters.numel());
-  const Sgd body{Matrix<float>(parameters),
+  const Sgd body{{controls.data<double>()},
+                 Matrix<float>(parameters),
                  Matrix<const float>(grad),
-                 Matrix<float>(buffer),
-                 controls.data<double>(),
-                 {}};
+                 Matrix<float>(buffer)};
   map_elements<kVectorWidth<float>>(body, {&parameters, &grad, &buffer});
 }
 
@@ -103,8 +99,11 @@ void adamw_step(const Tensor& parameters, const Tensor& grad, const Tensor& firs
   check_adamw_step(parameters, grad, first, second, controls);
   expect_gpu_stream("adamw_step", parameters.dtype());
   const ProfileScope scope("adamw_step", 7 * parameters.bytes(), 14 * parameters.numel());
-  const AdamW body{Matrix<float>(parameters), Matrix<const float>(grad), Matrix<float>(first),
-                   Matrix<float>(second),     controls.data<double>(),   {}};
+  const AdamW body{{controls.data<double>()},
+                   Matrix<float>(parameters),
+                   Matrix<const float>(grad),
+                   Matrix<float>(first),
+                   Matrix<float>(second)};
   map_elements<kVectorWidth<float>>(body, {&parameters, &grad, &first, &second});
 }
 

@@ -43,9 +43,9 @@ class ActNorm {
   };
   /// Sets the parameters so that rows with these moments come out with mean 0 and a standard
   /// deviation of `deviation`: scale = deviation / sqrt(variance + contrast), so at most
-  /// deviation / sqrt(2 contrast), and offset = -scale mean of the scale after all limits. A channel
-  /// that counts as constant keeps the initial scale of the spec: there is nothing to normalise, and
-  /// a large scale would blow up the little that subnets later add to it.
+  /// deviation / sqrt(2 contrast), and offset = -scale mean of the scale after all limits. A
+  /// channel that counts as constant keeps the initial scale of the spec: there is nothing to
+  /// normalise, and a large scale would blow up the little that subnets later add to it.
   void fit(const ChannelMoments& moments, double deviation, const FitLimits& limits);
 
   /// Adds to the gradients of gamma and offset. grad_scale and grad_offset, f64 [channels], come

@@ -18,9 +18,9 @@ std::string format_bytes(int64_t bytes) {
 
 int64_t parse_bytes(const std::string& text) {
   static const std::vector<std::pair<std::string, double>> units = {
-      {"", 1.0},         {"b", 1.0},       {"k", 0x1p10},  {"kib", 0x1p10}, {"kb", 1e3},
-      {"m", 0x1p20},     {"mib", 0x1p20},  {"mb", 1e6},    {"g", 0x1p30},   {"gib", 0x1p30},
-      {"gb", 1e9},       {"t", 0x1p40},    {"tib", 0x1p40}, {"tb", 1e12}};
+      {"", 1.0},     {"b", 1.0},      {"k", 0x1p10},   {"kib", 0x1p10}, {"kb", 1e3},
+      {"m", 0x1p20}, {"mib", 0x1p20}, {"mb", 1e6},     {"g", 0x1p30},   {"gib", 0x1p30},
+      {"gb", 1e9},   {"t", 0x1p40},   {"tib", 0x1p40}, {"tb", 1e12}};
   double number = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   std::string unit(end, text.data() + text.size());

@@ -12,8 +12,8 @@ nlohmann::json parse_json(std::string_view text);
 /// The same with the keys of objects in the order of the text.
 nlohmann::ordered_json parse_ordered_json(std::string_view text);
 
-/// What a file holds, with keys in its order; a discarded value if there is no such file or it is not
-/// JSON. Throws environment or data if it cannot be read.
+/// What a file holds, with keys in its order; a discarded value if there is no such file or it is
+/// not JSON. Throws environment or data if it cannot be read.
 nlohmann::ordered_json parse_json_file(const std::string& path);
 
 /// What to do with text that is not UTF-8, such as a file's name.

@@ -22,9 +22,10 @@ void set_thread_count(int threads) {
     log_warning("threads: {} capped at {} (four times the processors)", threads, most);
     threads = most;
   } else if (threads > usable) {
-    log_warning("threads: {} on {} processor{} that this process may use: they will wait for each "
-                "other; leave --threads out",
-                threads, usable, usable == 1 ? "" : "s");
+    log_warning(
+        "threads: {} on {} processor{} that this process may use: they will wait for each "
+        "other; leave --threads out",
+        threads, usable, usable == 1 ? "" : "s");
   }
   omp_set_dynamic(0);
   omp_set_num_threads(threads);

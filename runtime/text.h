@@ -19,8 +19,8 @@ std::string shell_word(const std::string& text);
 /// `text` without the characters of `space` at either end.
 std::string_view trimmed(std::string_view text, std::string_view space = " \t\r\n");
 
-/// The known word with the fewest edits from `word` (two letters in the wrong order are one), or that
-/// begins with it; empty if none is close enough to be meant.
+/// The known word with the fewest edits from `word` (two letters in the wrong order are one), or
+/// that begins with it; empty if none is close enough to be meant.
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known);
 
 /// `text` with ASCII letters in lower case.

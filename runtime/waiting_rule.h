@@ -6,15 +6,16 @@ namespace pal {
 /// of the time that this process's threads, all together, stood in line for a processor.
 ///
 /// Threads that sleep early are woken on each other's processors and stand in line there even if
-/// nobody else runs, so their share says nothing: now and then some periods are spent awake, to look.
+/// nobody else runs, so their share says nothing: now and then some periods are spent awake, to
+/// look.
 class WaitingRule {
  public:
   static constexpr double kSeconds = 0.2;
   /// Beside one process that always runs on each of two processors, two threads come to 1; beside
   /// what else an idle machine does, to 0.1.
   static constexpr double kBusy = 0.5;
-  /// Busy periods in a row before threads sleep early: a burst does not count, nor what it takes the
-  /// scheduler to part threads that slept on one processor.
+  /// Busy periods in a row before threads sleep early: a burst does not count, nor what it takes
+  /// the scheduler to part threads that slept on one processor.
   static constexpr int kPatience = 3;
   /// Periods asleep before a look, at first and at most.
   static constexpr int kFirstRest = 10;

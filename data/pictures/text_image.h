@@ -19,7 +19,8 @@ int64_t text_width(std::string_view text);
 std::string shortened(std::string_view text, int64_t width);
 
 /// Draws a text whose upper left corner is pixel (x, y), in a grey `level`, `scale` times as large
-/// as measured above; what lies beyond the image's edges is left out. Other pixels stay as they are.
+/// as measured above; what lies beyond the image's edges is left out. Other pixels stay as they
+/// are.
 void draw_text(Image& image, int64_t x, int64_t y, std::string_view text, uint8_t level = 0,
                int64_t scale = 1);
 

@@ -32,8 +32,8 @@ struct SetLayout {
 /// - else tar shards that are called as parts, some of them for training;
 /// - else IDX files (...-ubyte, ...-ubyte.gz);
 /// - else the same folders, or shards, without a training part.
-/// Nothing if there are none. A folder called as a part that holds no folder is a class. Throws data
-/// if the folder may not be read; usage for two folders, or two names of shards, for one part.
+/// Nothing if there are none. A folder called as a part that holds no folder is a class. Throws
+/// data if the folder may not be read; usage for two folders, or two names of shards, for one part.
 std::optional<SetLayout> divided_set(const std::string& folder);
 
 /// The parts of a folder, or else its class folders, of which at least two must hold pictures; or

@@ -14,7 +14,11 @@ void add_compute_options(OptionTable& table, ComputeOptions& o) {
   table.text("device", o.device, "auto (a GPU if there is one), cpu or cuda[:N]")
       .unit("DEVICE")
       .values({"auto", "cpu", "cuda"});
-  table.whole("threads", o.threads, "Threads; auto: one for each processor that this process may use").at_least(1).word("auto", 0);
+  table
+      .whole("threads", o.threads,
+             "Threads; auto: one for each processor that this process may use")
+      .at_least(1)
+      .word("auto", 0);
   const bool of_checkpoint = o.precision.empty();
   table
       .text("precision", o.precision,

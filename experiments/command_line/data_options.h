@@ -39,8 +39,8 @@ InputSpec input_spec(const std::vector<float>& mean, const std::vector<float>& s
                      int64_t channels);
 
 /// What to open for a model of this configuration. `trained_on` is the name that a checkpoint
-/// recorded (`recorded_name`); a folder is named by the run (take_run_data) or again. Throws usage if nothing says what the
-/// data are.
+/// recorded (`recorded_name`); a folder is named by the run (take_run_data) or again. Throws usage
+/// if nothing says what the data are.
 DatasetSpec dataset_spec(const DataOptions& options, const ModelConfig& config,
                          const std::string& trained_on);
 

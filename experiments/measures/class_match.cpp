@@ -30,8 +30,8 @@ std::string described(const Names& names) {
                      names.size() > kMost ? ", ..." : "");
 }
 
-/// The model's class for each of the set's, by name; in `trouble`, what is wrong with the first name
-/// that does not stand for one class.
+/// The model's class for each of the set's, by name; in `trouble`, what is wrong with the first
+/// name that does not stand for one class.
 std::vector<int32_t> classes_by_name(const Names& model, const Names& set,
                                      std::optional<std::string>& trouble) {
   std::multimap<std::string, int32_t> classes;

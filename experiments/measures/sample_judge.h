@@ -25,9 +25,9 @@ struct ClassVerdict {
   int64_t taken_for_rival = 0;
 };
 
-/// Draws samples of a flow, rounds them to 8-bit pictures and asks another model, whose classes must
-/// have the same names, which class they show; one verdict per class of the request. How good a
-/// generator is by a classifier that it never saw ("classification accuracy score" the other way
+/// Draws samples of a flow, rounds them to 8-bit pictures and asks another model, whose classes
+/// must have the same names, which class they show; one verdict per class of the request. How good
+/// a generator is by a classifier that it never saw ("classification accuracy score" the other way
 /// round: Ravuri and Vinyals 2019; it says nothing about how varied samples are). Throws usage if
 /// the classes or the sizes of the two models differ.
 std::vector<ClassVerdict> judge_samples(const IbInn& flow, const InputSpec& input,

@@ -21,12 +21,12 @@ ClassSpread model_spread(const IbInn& model, int64_t y);
 
 /// Mean and deviation of the latent vectors of images [n, h, w, c] of one class, n at least 2: a
 /// density fitted after training (Ghosh et al. 2020, "From Variational to Deterministic
-/// Autoencoders"). A model trained to classify has its class means where they part the classes best,
-/// not in the middle of them.
+/// Autoencoders"). A model trained to classify has its class means where they part the classes
+/// best, not in the middle of them.
 ClassSpread measured_spread(IbInn& model, const Tensor& images);
 
-/// z = mean + temperature deviation n with n standard normal, for samples first to first + count - 1
-/// of class y: f32 [count, D]. The n of sample i depend on the seed, y and i only.
+/// z = mean + temperature deviation n with n standard normal, for samples first to first + count -
+/// 1 of class y: f32 [count, D]. The n of sample i depend on the seed, y and i only.
 Tensor class_latents(const ClassSpread& spread, int64_t y, int64_t first, int64_t count,
                      double temperature, uint64_t seed);
 

@@ -27,7 +27,8 @@ struct MeasuredRoofs {
 
   /// The level that work of this many bytes is compared with.
   const Level& level(int64_t bytes) const;
-  /// The roofs that the profiler compares kernels with; `bf16_run`: whether subnets compute in bf16.
+  /// The roofs that the profiler compares kernels with; `bf16_run`: whether subnets compute in
+  /// bf16.
   Roofs roofs(bool bf16_run) const;
   /// One line: "roofs: 45.1 GB/s memory, ... GFLOP/s f32".
   std::string str() const;

@@ -40,8 +40,8 @@ void claim_data(OptionTable& table, TrainOptions& o) {
   if (named) table.at("class-names").claim(Origin::command);
 }
 
-/// The run whose folder, checkpoints or one of its checkpoints a path names, as seen from here if it
-/// lies below.
+/// The run whose folder, checkpoints or one of its checkpoints a path names, as seen from here if
+/// it lies below.
 fs::path run_of(const std::string& given, bool folder) {
   fs::path path = fs::absolute(given).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();

@@ -33,7 +33,7 @@ struct TrainOptions {
   int64_t image_size = 0;  ///< of encoded and synthetic pictures; 0: the architecture's
   int64_t batch_size = 128;
   bool flip = true;
-  int64_t shift = 2;                                        ///< in pixels
+  int64_t shift = 0;                                        ///< in pixels
   std::vector<double> crop_scale = {0.08, 1.0};             ///< share of the area, from and to
   std::vector<double> crop_ratio = {3.0 / 4.0, 4.0 / 3.0};  ///< width over height, from and to
   bool fast_decode = false;

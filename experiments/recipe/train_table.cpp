@@ -12,8 +12,8 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// Whether pictures are read from files; other sets are in memory, at their own size. True where the
-/// data are not there.
+/// Whether pictures are read from files; other sets are in memory, at their own size. True where
+/// the data are not there.
 bool reads_pictures(const TrainOptions& o) {
   try {
     return names_data(o) && is_encoded(train_dataset(o));
@@ -74,8 +74,6 @@ void add_loading(OptionTable& table, TrainOptions& o) {
       .unit("PIXELS")
       .at_least(0)
       .at_most(64)
-      .by_architecture(
-          {{"ibinn-imagenet", "0"}, {"ibinn-small", "0"}, {"resnet50", "0"}, {"resnet-small", "0"}})
       .on_resume(OnResume::changes)
       .recorded();
   table
@@ -162,7 +160,9 @@ void add_schedule(OptionTable& table, TrainOptions& o) {
                              {"plateau", ScheduleKind::plateau}},
                             "The rate over the run; step: /10 at --milestones; one-cycle: falls to "
                             "0 from --decay-from on; plateau: /10 twice, then stop")
-      .by_architecture({{"ibinn-imagenet", "plateau"}})
+      .by_architecture({{"ibinn-imagenet", "plateau"},
+                        {"ibinn-small", "one-cycle"},
+                        {"ibinn-mnist", "one-cycle"}})
       .on_resume(OnResume::changes)
       .recorded();
   table.numbers("milestones", schedule.milestones, 0, "Fractions of the run at which step divides")
@@ -183,6 +183,7 @@ void add_schedule(OptionTable& table, TrainOptions& o) {
   table.whole("warmup-steps", schedule.warmup_steps, "Linear warm-up")
       .unit("STEPS")
       .at_least(0)
+      .by_architecture({{"ibinn-small", "50"}, {"ibinn-mnist", "50"}})
       .on_resume(OnResume::changes)
       .recorded();
   table
@@ -219,13 +220,14 @@ void add_rates(OptionTable& table, TrainOptions& o) {
               "Learning rate; of another --opt than the architecture's: 0.05 for sgd, 0.001 for "
               "adamw")
       .at_least(0)
-      .by_architecture({{"ibinn-small", "0.01"}, {"resnet50", "0.1"}})
+      .by_architecture({{"ibinn-small", "0.003"}, {"ibinn-mnist", "0.003"}, {"resnet50", "0.1"}})
       .on_resume(OnResume::changes)
       .recorded();
   table.number("lr-mu", o.lr_means, "Learning rate of the class means; lr: that of the network")
       .at_least(0)
       .word("lr", -1)
       .families(Families::flows)
+      .by_architecture({{"ibinn-small", "0.02"}, {"ibinn-mnist", "0.02"}})
       .on_resume(OnResume::changes)
       .recorded();
   table.number("wd", o.update.weight_decay, "Weight decay of the network")
@@ -236,7 +238,7 @@ void add_rates(OptionTable& table, TrainOptions& o) {
   table.number("clip-grad", o.update.clip_norm, "Largest gradient norm of the network")
       .at_least(0)
       .word("none", 0)
-      .by_architecture({{"resnet50", "none"}})
+      .by_architecture({{"ibinn-small", "2"}, {"ibinn-mnist", "2"}, {"resnet50", "none"}})
       .on_resume(OnResume::changes)
       .recorded();
 }
@@ -248,6 +250,7 @@ void add_optimizer(OptionTable& table, TrainOptions& o) {
       .choice<OptimizerKind>(
           "opt", o.optimizer, {{"sgd", OptimizerKind::sgd}, {"adamw", OptimizerKind::adamw}},
           "What updates the weights: SGD with momentum, or AdamW (decoupled weight decay)")
+      .by_architecture({{"ibinn-small", "adamw"}, {"ibinn-mnist", "adamw"}})
       .on_resume(OnResume::keeps)
       .recorded();
   add_rates(table, o);
@@ -399,15 +402,18 @@ void add_synonyms(OptionTable& table) {
     table.synonym(word, answer);
 }
 
-/// A rate suits the optimizer that it was found for: where only the optimizer is given, and is not
-/// the architecture's, the rate becomes one that is usual for it.
-void settle_rate(OptionTable& table, const TrainOptions& o) {
-  Option& rate = table.at("lr");
+/// Rates suit the optimizer that they were found for: where only the optimizer is given, and is not
+/// the architecture's, the rate becomes one that is usual for it, and the class means follow it.
+void settle_rates(OptionTable& table, const TrainOptions& o) {
   std::string usual = table.at("opt").architecture_default(o.arch);
   if (usual.empty()) usual = "sgd";
-  if (rate.origin() > Origin::architecture || table.at("opt").text() == usual) return;
-  rate.set(o.optimizer == OptimizerKind::adamw ? "0.001" : "0.05", Origin::architecture,
-           rate.flag());
+  if (table.at("opt").text() == usual) return;
+  const auto becomes = [&table](const char* name, const char* value) {
+    Option& rate = table.at(name);
+    if (rate.origin() <= Origin::architecture) rate.set(value, Origin::architecture, rate.flag());
+  };
+  becomes("lr", o.optimizer == OptimizerKind::adamw ? "0.001" : "0.05");
+  becomes("lr-mu", "lr");
 }
 
 }  // namespace
@@ -424,7 +430,7 @@ void add_train_options(OptionTable& table, TrainOptions& options) {
 
 void finish_train_options(OptionTable& table, TrainOptions& o) {
   table.apply_architecture(o.arch);
-  settle_rate(table, o);
+  settle_rates(table, o);
   o.update.learning_rate_means = o.lr_means >= 0.0 ? o.lr_means : o.update.learning_rate;
   o.update.beta1 = o.betas[0];
   o.update.beta2 = o.betas[1];

@@ -33,9 +33,9 @@ std::unique_ptr<RecordedOptions> recorded_options(const std::string& json, const
 /// The recipe that a checkpoint records; defaults where it has none. Throws as `recorded_options`.
 TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& path);
 
-/// Indices of the images that a run of this recipe held out to choose its checkpoints, of a set whose
-/// training part (or the set itself, if it is not divided) has `info`; none unless `fingerprint`,
-/// which the checkpoint recorded, says that the run was trained on it.
+/// Indices of the images that a run of this recipe held out to choose its checkpoints, of a set
+/// whose training part (or the set itself, if it is not divided) has `info`; none unless
+/// `fingerprint`, which the checkpoint recorded, says that the run was trained on it.
 std::vector<int64_t> held_out_images(const DatasetSpec& spec, const DatasetInfo& info,
                                      const TrainingRecipe& recipe, const std::string& fingerprint);
 

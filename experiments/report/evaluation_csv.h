@@ -9,7 +9,8 @@ namespace pal {
 /// A table of images as CSV (RFC 4180, UTF-8, lines end with \n), with a header:
 /// - index, name: the image's place in its set and its file;
 /// - label, label_name, predicted, predicted_name: classes of the model;
-/// - topK_name, topK_probability for K = 1 to 5, or to the number of classes: the likeliest classes;
+/// - topK_name, topK_probability for K = 1 to 5, or to the number of classes: the likeliest
+///   classes;
 /// - rank, confidence, entropy, ce, loss_y, loss_x, loss_class, log_density as in ImageResult; the
 ///   last three are empty if the model only classifies;
 /// - p_0, p_1, ... of every class, for at most 100 classes.

@@ -19,8 +19,8 @@ std::string tfrecord(std::string_view data);
 
 /// The numbers of a row of metrics as an Event, without its frame: the row's `step`, and one scalar
 /// for each number, `loss` of a `train` row under the tag `train/loss`. Numbers of objects get tags
-/// such as `train/memory/peak`. `t` and `step` get none; text but `nan`, `inf` and `-inf` neither. A
-/// row with a `model` that is not `final` has tags of its own: `val_averaged/acc1`.
+/// such as `train/memory/peak`. `t` and `step` get none; text but `nan`, `inf` and `-inf` neither.
+/// A row with a `model` that is not `final` has tags of its own: `val_averaged/acc1`.
 std::string scalar_event(const MetricsRow& row, double wall_time);
 
 /// One process's part of a run, which TensorBoard reads while it grows:

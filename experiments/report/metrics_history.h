@@ -11,8 +11,8 @@ struct MetricsHistory {
   int64_t steps = 0;
 };
 
-/// Sums up a metrics.jsonl of steps of `batch` images; all zero if there is no such file. Lines that
-/// are no rows are passed over.
+/// Sums up a metrics.jsonl of steps of `batch` images; all zero if there is no such file. Lines
+/// that are no rows are passed over.
 MetricsHistory metrics_history(const std::string& path, int64_t batch);
 
 }  // namespace pal

@@ -14,8 +14,9 @@ struct JudgeReport {
   std::string text;
 };
 
-/// Loads the judge onto `device`, shows it samples of the model's classes, drawn as `spreads` say, and the test images of
-/// the model's data. Throws as load_model, judge_samples and open_test_images.
+/// Loads the judge onto `device`, shows it samples of the model's classes, drawn as `spreads` say,
+/// and the test images of the model's data. Throws as load_model, judge_samples and
+/// open_test_images.
 JudgeReport ask_judge(const SampleOptions& options, const LoadedModel& loaded,
                       const std::vector<ClassSpread>& spreads, Device device);
 

@@ -11,8 +11,8 @@ namespace pal {
 /// What pal-sample makes.
 enum class SampleKind : uint8_t { samples, reconstructions, interpolation };
 
-/// Around what samples are drawn: the model's class means with deviation 1, or mean and deviation of
-/// the latent vectors of training images.
+/// Around what samples are drawn: the model's class means with deviation 1, or mean and deviation
+/// of the latent vectors of training images.
 enum class SampleCentre : uint8_t { means, images };
 
 /// Pictures that one call may make.

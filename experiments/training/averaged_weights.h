@@ -4,8 +4,8 @@
 
 namespace pal {
 
-/// While alive, the model holds the average of its weights (--ema) in place of those that train, and
-/// the state says so. The setup must keep an average.
+/// While alive, the model holds the average of its weights (--ema) in place of those that train,
+/// and the state says so. The setup must keep an average.
 class AveragedWeights {
  public:
   AveragedWeights(TrainSetup& setup, RunState& state) : setup_(setup), state_(state) {

@@ -9,10 +9,10 @@
 
 namespace pal {
 
-/// Chooses the best model of a run: validates its weights and their average, if there is one, keeps the checkpoints of the lowest validation
-/// cross-entropy (best-ce) and of the lowest L_X (best-nll), and reports each
-/// validation to the plateau rule. The link `best` follows L_X for a density that weighs more than
-/// the classes (beta < 0.5), else the cross-entropy.
+/// Chooses the best model of a run: validates its weights and their average, if there is one, keeps
+/// the checkpoints of the lowest validation cross-entropy (best-ce) and of the lowest L_X
+/// (best-nll), and reports each validation to the plateau rule. The link `best` follows L_X for a
+/// density that weighs more than the classes (beta < 0.5), else the cross-entropy.
 class BestModel {
  public:
   /// Keeps references to all of them.
@@ -30,9 +30,9 @@ class BestModel {
   /// Interrupted at a signal, before anything is changed.
   /// A step of the run takes `step_seconds` now.
   void validate(double seconds, double step_seconds);
-  /// The validation at the end of a process, of weights that metrics call `model`, which stay as they
-  /// are: chooses as validate() if the run is complete. Else returns whether the model is better than the best one, and
-  /// changes no checkpoint, since a resumed run does not know of it.
+  /// The validation at the end of a process, of weights that metrics call `model`, which stay as
+  /// they are: chooses as validate() if the run is complete. Else returns whether the model is
+  /// better than the best one, and changes no checkpoint, since a resumed run does not know of it.
   bool validate_end(double seconds, const std::string& model, bool complete);
   /// A look at a fixed sample of the validation images, for metrics.jsonl alone.
   void check_sample(double seconds);

@@ -35,8 +35,8 @@ auto readable(Body&& body) {
 class TrainData {
  public:
   /// Opens the sets. Logs how many pictures of a set that has no validation part are held out, and
-  /// how many an epoch leaves over; warns if pictures are coloured and the network sees grey. Throws
-  /// as `open_dataset`, and usage if the parts have other classes or sizes.
+  /// how many an epoch leaves over; warns if pictures are coloured and the network sees grey.
+  /// Throws as `open_dataset`, and usage if the parts have other classes or sizes.
   TrainData(const TrainOptions& options, Device device);
 
   const DatasetInfo& info() const { return train_->info(); }

@@ -40,8 +40,9 @@ double seconds_of(TrainSetup& setup, const Batch& batch, int64_t count) {
   return seconds;
 }
 
-/// Seconds of a training step with its whole batch, the loading of pictures left out; 0: too large a
-/// batch to try. Of small batches, of which two tell what a step takes by itself and what each image adds.
+/// Seconds of a training step with its whole batch, the loading of pictures left out; 0: too large
+/// a batch to try. Of small batches, of which two tell what a step takes by itself and what each
+/// image adds.
 double step_seconds(TrainSetup& setup, const ModelSummary& summary) {
   // So many take about a second on a core or two.
   constexpr double kMultiplyAdds = 2e10;

@@ -35,8 +35,8 @@ int64_t anchor_distance(const TrainSetup& setup) {
   return setup.options.stream_anchors;
 }
 
-/// The model's configuration for the images. Where their size is the set's own, a size that does not
-/// suit the network is not an option's fault.
+/// The model's configuration for the images. Where their size is the set's own, a size that does
+/// not suit the network is not an option's fault.
 ModelConfig fitting_config(const TrainOptions& options, const TrainData& data) {
   const DatasetInfo& images = data.info();
   try {
@@ -55,8 +55,8 @@ int64_t machine_memory() {
   return std::max<int64_t>(0, pages) * ::sysconf(_SC_PAGESIZE);
 }
 
-/// Refuses a limit, the machine's own included, that cannot hold what the run needs at least, before
-/// it is met in some step.
+/// Refuses a limit, the machine's own included, that cannot hold what the run needs at least,
+/// before it is met in some step.
 void expect_memory(const TrainSetup& setup) {
   const int64_t given = setup.options.memory_limit;
   const int64_t limit = given > 0 || setup.device.is_cuda() ? given : machine_memory();

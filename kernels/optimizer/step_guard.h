@@ -45,8 +45,8 @@ inline constexpr int kNormWindow = 128;
 inline constexpr int kFewestNorms = 32;
 
 /// Judges a step on the device by its loss f64 [1] and by the squared norms f64 [kNormParts] of the
-/// network's gradient, the means' gradient and the running statistics. Sets gradient scales and bias
-/// corrections in `controls` f64 [2, kUpdateControls] (network, means) and updates `guard` f64
+/// network's gradient, the means' gradient and the running statistics. Sets gradient scales and
+/// bias corrections in `controls` f64 [2, kUpdateControls] (network, means) and updates `guard` f64
 /// [kGuardValues], as `limits` f64 [kGuardLimits] say:
 /// - A loss or norm that is not finite: the step is skipped (scales are NaN); after kBadSteps of
 ///   them in a row the next one halts the guard for good.

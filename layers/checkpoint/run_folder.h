@@ -31,8 +31,8 @@ class RunFolder {
 /// Removes from a metrics.jsonl the torn last line, lines that are not JSON, those of steps after
 /// `step`, so that a resumed run writes each step once, and those with an entry "model", which
 /// stand for the end of a process at that step; with `keep_end` these stay, but for later steps.
-/// Returns how many rows of steps it removed. Nothing if there is no such file. Throws environment if it cannot be
-/// written.
+/// Returns how many rows of steps it removed. Nothing if there is no such file. Throws environment
+/// if it cannot be written.
 int64_t rewind_metrics(const std::string& path, int64_t step, bool keep_end = false);
 
 }  // namespace pal

@@ -18,8 +18,8 @@ struct Fault {
   std::string text;  ///< "the output of blocks.3 (glow coupling) is not finite"
 };
 
-/// Computes a step of images [n, h, w, c] and soft targets [n, classes], on the model's device, once
-/// more, and looks for the first tensor that is not finite: forward through the blocks, then
+/// Computes a step of images [n, h, w, c] and soft targets [n, classes], on the model's device,
+/// once more, and looks for the first tensor that is not finite: forward through the blocks, then
 /// backward from the last parameter. Gradients are lost; weights and statistics stay. For a flow's
 /// head alone, or a ResNet, blocks are not looked at one by one. Waits for the device.
 Fault find_fault(Model& model, const Tensor& images, const Tensor& targets, const LossSpec& loss,

@@ -47,23 +47,25 @@ struct UpdateOptions {
   double clip_norm = 8.0;
   /// Decay of the average of the weights, where there is one.
   double average_decay = 0.999;
-  /// Deviations above the mean gradient norm that make a step an outlier, which is skipped; 0: none.
+  /// Deviations above the mean gradient norm that make a step an outlier, which is skipped; 0:
+  /// none.
   double skip_outliers = 0.0;
   /// The most steps in a row that may be skipped.
   int64_t bad_steps = 3;
 };
 
 /// Updates of the weights of a model by their gradients, over its flat buffers, behind a guard: a
-/// step whose loss, gradients or running statistics are not finite, or whose gradient is an outlier,
-/// changes nothing (kernels/optimizer/step_guard.h). The device decides, and nobody waits for it.
+/// step whose loss, gradients or running statistics are not finite, or whose gradient is an
+/// outlier, changes nothing (kernels/optimizer/step_guard.h). The device decides, and nobody waits
+/// for it.
 class Optimizer {
  public:
   /// For the parameters of `store`, which must outlive it, on the device where they are.
   explicit Optimizer(ParameterStore& store, const OptimizerSpec& spec = {});
 
   /// One update without a loss, of the head alone if `head_only` (ParameterStore): then all else
-  /// stays bit for bit, and its gradient is not looked at. Returns the norm of the network's gradient
-  /// before clipping, not finite if any gradient is not. Waits for the device.
+  /// stays bit for bit, and its gradient is not looked at. Returns the norm of the network's
+  /// gradient before clipping, not finite if any gradient is not. Waits for the device.
   double step(const UpdateOptions& options, bool head_only = false);
 
   /// The parts of a training step, in order. Only set_options asks anything of the host; the others

@@ -17,8 +17,8 @@ for name in final averaged ema best-ce best-nll step-112; do
 done
 expect_same_metrics whole parts
 succeeds pal-inspect parts/checkpoints/step-112.safetensors
-for name in optimizer.exp_avg.blocks.2.s.0.weight optimizer.exp_avg_sq.blocks.2.s.0.weight \
-  ema.blocks.2.s.0.weight ema.blocks.2.s.3.running_var; do
+for name in optimizer.exp_avg.blocks.2.s1.0.weight optimizer.exp_avg_sq.blocks.2.s1.0.weight \
+  ema.blocks.2.s1.0.weight ema.blocks.2.s1.3.running_var; do
   expect "no $name in a checkpoint" grep -aq "\"$name\"" parts/checkpoints/step-112.safetensors
 done
 expect_not "momentum beside AdamW" grep -aq '"optimizer.momentum' parts/checkpoints/step-112.safetensors
@@ -57,6 +57,7 @@ expect_equal "$((20 * parameters))" "$bytes" "bytes of the state"
 # Steps that are not finite are skipped and counted; a row of them stops the run, with its place and
 # advice, and leaves the newest checkpoint as it was.
 wild="${tiny/--blocks 1,1/--blocks 2,2} --coupling glow --clamp 30 --opt adamw --lr 0.03 --clip-grad none --burn-in 0 --epochs 40"
+wild="$wild --lr-mu lr --warmup-steps 0 --sched step --subnet bottleneck"
 wild="$wild --checkpoint-every 5"
 refuses 5 "4 steps in a row were not finite, and --bad-steps 3 may be skipped; " pal-train $wild -o wild
 expect_match "step [0-9]*: .* not finite.*; try, in this order: --" err "place and advice"

@@ -119,7 +119,7 @@ done
 succeeds pal-train --help
 tr -s ' \n' ' ' <out >help
 for text in "slow, glow" "none, swap, permutation, orthogonal, householder, conv1x1" \
-  "default 0.07 (ibinn-small 0.01; resnet50" "softplus, paper, sigmoid, exp"; do
+  "default 0.07 (ibinn-small, ibinn-mnist 0.003" "softplus, paper, sigmoid, exp"; do
   expect_text "$text" help "--help"
 done
 source <("$programs/pal-train" --completion bash)

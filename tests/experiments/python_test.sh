@@ -35,7 +35,7 @@ flow() {
   succeeds pal-evaluate "$what/checkpoints/last" "$data" --threads 1 --save-outputs "$what.csv"
   expect_lines 19 "$what.csv" "$what: outputs"
 }
-flow slow grey 8 -a ibinn-mnist --blocks 2,2 --widths 8,8
+flow slow grey 8 -a ibinn-mnist --blocks 2,2 --widths 8,8 --coupling slow --clamp 0.7
 flow glow colour 16 -a ibinn-small --blocks 2,1,1 --widths 8,8,8 --coupling glow --clamp 1
 flow entry colour 16 -a ibinn-imagenet --blocks 2,1 --strides 1,2 --widths 8,8 --entry-width 8 \
   --rank 2 --lr 0.01 --lr-mu 0.01

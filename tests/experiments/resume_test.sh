@@ -8,7 +8,7 @@ tiny="$tiny --threads 1"
 trains() { succeeds pal-train "$@"; }
 
 # A run's own options hold, those about one process do not.
-trains $tiny --epochs 4 --lr 0.05 --max-steps 20 --quiet --json -o run
+trains $tiny --epochs 4 --opt sgd --lr 0.05 --max-steps 20 --quiet --json -o run
 expect_text '"stop_reason":"max-steps"' out "--json"
 trains --resume auto -o run --max-steps 30
 expect_match "^results: run/summary.json (stopped by --max-steps at step 30 of 112)$" out "last line"

@@ -210,12 +210,26 @@ TEST(TrainTable, AnotherOptimizerHasItsOwnRate) {
   given.set("lr", "0.02");
   given.finish();
   EXPECT_EQ(given.options.update.learning_rate, 0.02);
+  Fresh small("ibinn-mnist");
+  small.set("opt", "sgd");
+  small.finish();
+  EXPECT_EQ(small.options.update.learning_rate, 0.05);
+  EXPECT_EQ(small.options.update.learning_rate_means, 0.05);
+  Fresh own("ibinn-mnist");
+  own.set("opt", "sgd");
+  own.set("lr-mu", "0.3");
+  own.finish();
+  EXPECT_EQ(own.options.update.learning_rate_means, 0.3);
 }
 
 TEST(TrainTable, RateOfTheMeansFollowsTheNetworks) {
-  Fresh fresh("ibinn-small");
+  Fresh fresh("ibinn-imagenet");
   fresh.finish();
-  EXPECT_EQ(fresh.options.update.learning_rate_means, 0.01);
+  EXPECT_EQ(fresh.options.update.learning_rate_means, 0.07);
+  Fresh small("ibinn-small");
+  small.finish();
+  EXPECT_EQ(small.options.update.learning_rate, 0.003);
+  EXPECT_EQ(small.options.update.learning_rate_means, 0.02);
   Fresh own("ibinn-small");
   own.set("lr-mu", "0.5");
   own.finish();

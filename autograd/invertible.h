@@ -158,8 +158,6 @@ class InvertibleChain {
   void monitor_next(int block) { monitored_ = block; }
   /// The latest measurement; block -1 before the first.
   const InversionCheck& last_check() const { return last_check_; }
-  /// Forgets it, where the step that it was part of does not count.
-  void forget_check() { last_check_ = {}; }
 
  private:
   struct Tape;

@@ -22,13 +22,13 @@ if wait "$fetch"; then ood=(--ood digits); else echo "demo: no digits, so no out
 
 bin=build/release/bin
 rm -rf "$run"
-# As many of the five epochs as this machine makes in time, by its pace over forty steps.
+# As many of the nine epochs as this machine makes in time, by its pace over forty steps.
 trial=$(mktemp -d)
 trap 'rm -rf "$trial"' EXIT
 "$bin/pal-train" --config experiments/demo.toml --max-steps 40 --validation 500 --recalibrate-bn 0 \
   --quiet --output "$trial/run" >/dev/null
 rate=$(sed -n 's/.*"train_images_per_s": \([0-9]*\).*/\1/p' "$trial/run/summary.json")
-epochs=$(awk -v rate="$rate" 'BEGIN { most = rate * 175 / 55000; printf "%.1f", most < 5 ? most : 5 }')
+epochs=$(awk -v rate="$rate" 'BEGIN { most = rate * 175 / 55000; printf "%.1f", most < 9 ? most : 9 }')
 echo "demo: $rate images/s, so $epochs epochs"
 
 "$bin/pal-train" --config experiments/demo.toml --epochs "$epochs" --output "$run" --memory-report

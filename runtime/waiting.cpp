@@ -81,13 +81,18 @@ class Waiting {
  private:
   void sleep_early(bool wanted) {
     if (wanted == early()) return;
-    if (wanted)
-      team_ = std::make_unique<DormantTeam>();
-    else
+    if (!wanted) {
       team_.reset();
+      return;
+    }
+    try {
+      team_ = std::make_unique<DormantTeam>();
+    } catch (const std::system_error&) {
+      able_ = false;  // no more threads: then they wait as they did
+    }
   }
 
-  const bool able_;
+  bool able_;
   Clock::time_point last_;
   double queued_ = 0.0;
   WaitingRule rule_;

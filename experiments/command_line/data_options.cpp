@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <thread>
 
 #include "data/batches/bad_images.h"
 #include "experiments/command_line/run_options.h"
 #include "runtime/error.h"
+#include "runtime/processors.h"
 
 namespace pal {
 namespace {
@@ -124,7 +124,7 @@ TransformSpec evaluation_transform(const DataOptions& o) {
 
 int64_t worker_count(const DataOptions& o, Device device) {
   if (o.workers >= 0) return o.workers;
-  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+  const auto cores = static_cast<int64_t>(usable_processors());
   return device.is_cuda() ? std::clamp<int64_t>(cores - 1, 1, kMostGpuWorkers)
                           : std::clamp<int64_t>(cores / 2, 1, kMostCpuWorkers);
 }

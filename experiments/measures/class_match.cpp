@@ -15,12 +15,6 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-Names numbers(int64_t count) {
-  Names names;
-  for (int64_t y = 0; y < count; ++y) names.push_back(std::to_string(y));
-  return names;
-}
-
 /// "3 classes (cat, dog, hen)", at most five by name.
 std::string described(const Names& names) {
   constexpr size_t kMost = 5;
@@ -51,11 +45,17 @@ std::vector<int32_t> classes_by_name(const Names& model, const Names& set,
 
 }  // namespace
 
+std::vector<std::string> model_class_names(const InputSpec& input, int64_t classes) {
+  if (static_cast<int64_t>(input.class_names.size()) == classes) return input.class_names;
+  Names names;
+  for (int64_t y = 0; y < classes; ++y) names.push_back(std::to_string(y));
+  return names;
+}
+
 ClassMatch match_classes(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set,
                          bool allow_other) {
   const int64_t classes = loaded.model->config().classes;
-  const bool has_names = static_cast<int64_t>(loaded.input.class_names.size()) == classes;
-  const Names model = has_names ? loaded.input.class_names : numbers(classes);
+  const Names model = model_class_names(loaded.input, classes);
   if (model == set.class_names) return {{}, model, model};
   const bool by_position = are_numbers(model) || are_numbers(set.class_names);
   std::optional<std::string> trouble;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "experiments/measures/class_match.h"
 #include "experiments/measures/metrics.h"
 #include "runtime/error.h"
 
@@ -10,20 +11,21 @@ namespace {
 
 constexpr int64_t kAtOnce = 100;
 
-/// The judge's class for each class of the flow, by name, or by number where names are none.
-std::vector<int64_t> matched_classes(const InputSpec& input, const LoadedModel& judge,
+/// The flow's class for each class of the judge, by name, or by number where names are none.
+std::vector<int64_t> matched_classes(const std::vector<std::string>& names,
+                                     const std::vector<std::string>& others,
                                      const std::string& path) {
-  const auto& names = input.class_names;
-  const auto& others = judge.input.class_names;
   expect(names.size() == others.size(), "--judge: {} knows {} classes, the samples have {}", path,
          others.size(), names.size());
   const bool by_number = are_numbers(names) || are_numbers(others);
   std::vector<int64_t> matched;
-  for (size_t y = 0; y < names.size(); ++y) {
-    const auto found = std::ranges::find(others, names[y]);
-    expect(by_number || found != others.end(), "--judge: {} does not know the class '{}'", path,
-           names[y]);
-    matched.push_back(by_number ? static_cast<int64_t>(y) : found - others.begin());
+  for (size_t y = 0; y < others.size(); ++y) {
+    const auto found = std::ranges::find(names, others[y]);
+    expect(by_number || (std::ranges::count(names, others[y]) == 1 &&
+                         std::ranges::count(others, others[y]) == 1),
+           "--judge: the class '{}' of {} is {} of the samples' classes", others[y], path,
+           found == names.end() ? "none" : "not one");
+    matched.push_back(by_number ? static_cast<int64_t>(y) : found - names.begin());
   }
   return matched;
 }
@@ -72,7 +74,9 @@ std::vector<ClassVerdict> judge_samples(const IbInn& flow, const InputSpec& inpu
          "--judge: {} reads images of {}x{}x{}, the samples are of {}x{}x{}", judge_path,
          read.image_size, read.image_size, read.channels, made.image_size, made.image_size,
          made.channels);
-  const std::vector<int64_t> matched = matched_classes(input, judge, judge_path);
+  const std::vector<int64_t> matched =
+      matched_classes(model_class_names(input, made.classes),
+                      model_class_names(judge.input, read.classes), judge_path);
   const auto classes = static_cast<int64_t>(request.classes.size());
   std::vector<ClassVerdict> verdicts;
   for (int64_t k = 0; k < classes; ++k) {
@@ -86,7 +90,7 @@ std::vector<ClassVerdict> judge_samples(const IbInn& flow, const InputSpec& inpu
       const Tensor z =
           class_latents(spread, verdict.y, first, count, request.temperature, request.seed);
       for (const int64_t best : best_classes(judge, to_pictures(decode(flow, z), input)))
-        ++taken[static_cast<size_t>(std::ranges::find(matched, best) - matched.begin())];
+        ++taken[static_cast<size_t>(matched[static_cast<size_t>(best)])];
     }
     verdict.as_asked = std::exchange(taken[static_cast<size_t>(verdict.y)], 0);
     const auto rival = std::ranges::max_element(taken);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "experiments/command_line/parse_options.h"
@@ -18,6 +17,7 @@
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/processors.h"
 
 namespace {
 
@@ -27,7 +27,7 @@ constexpr const char* kName = "pal-data";
 
 /// What all sub-commands have.
 struct Options {
-  int64_t workers = std::max(1U, std::thread::hardware_concurrency());
+  int64_t workers = usable_processors();
   ProgressMode progress = ProgressMode::automatic;
   bool quiet = false;
   bool json = false;

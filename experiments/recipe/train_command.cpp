@@ -99,6 +99,8 @@ void read_files(OptionTable& table, const TrainOptions& o, const fs::path& run) 
   if (!resumes) return;
   apply_config_file(table, own.string(), Origin::run);
   std::map<std::string, std::string> before = config_values(own.string());
+  // Runs of version 0.1 knew SGD alone, and say nothing of it.
+  if (!before.contains("opt")) table.at("opt").set("sgd", Origin::run, own.string());
   for (const char* limit : {"max-steps", "max-time"})
     if (const std::string& value = before[limit]; !value.empty() && value != "none" && value != "0")
       log_info("--{} {} of the process before does not hold any more", limit, value);

@@ -297,6 +297,8 @@ void add_guard(OptionTable& table, TrainOptions& o) {
       .unit("DEVIATIONS")
       .at_least(0)
       .word("none", 0)
+      .only("with --bad-steps above 0, while the network learns",
+            [&o] { return o.update.bad_steps > 0 && o.freeze == Freeze::none; })
       .on_resume(OnResume::changes)
       .recorded();
 }

@@ -38,7 +38,7 @@ RealImages judge_real_images(const SampleOptions& o, const LoadedModel& loaded,
   spec.class_of_label = match.class_of_label;
   // By the classes of the samples, as which the rows are counted.
   const ClassMatch own = match_classes(loaded, o.checkpoint, from.set->info(), false);
-  const size_t classes = loaded.input.class_names.size();
+  const auto classes = static_cast<size_t>(loaded.model->config().classes);
   RealImages real{std::vector<int64_t>(classes), std::vector<int64_t>(classes)};
   spec.observe = [&](const ImageResult& image, const ClassScores&) {
     const auto y = static_cast<size_t>(own.model_class(from.set->label(image.index)));
@@ -61,7 +61,7 @@ JudgeReport ask_judge(const SampleOptions& o, const LoadedModel& loaded,
   const auto verdicts =
       judge_samples(flow_of(loaded, o.checkpoint), loaded.input, judge, path, request);
   const RealImages real = judge_real_images(o, loaded, judge);
-  const auto& names = loaded.input.class_names;
+  const auto names = model_class_names(loaded.input, loaded.model->config().classes);
   TextTable table({"class", "samples", "as asked, %", "mostly else", "%", "test images right, %"});
   auto rows = nlohmann::ordered_json::array();
   ClassVerdict all;

@@ -57,6 +57,8 @@ void check_kind(const SampleOptions& o) {
   expect(sampled || o.real == 0,
          "--real: goes with samples, not with --reconstruct or "
          "--interpolate");
+  expect(sampled || o.around == SampleCentre::means,
+         "--around: says where samples are drawn, and --reconstruct and --interpolate draw none");
   expect(sampled || o.judge.empty(),
          "--judge: looks at samples, not at --reconstruct or "
          "--interpolate");

@@ -90,13 +90,17 @@ BestModel::Candidate BestModel::candidate(const EvaluationResult& evaluated, Wei
 std::optional<EvaluationResult> BestModel::evaluate_all(Weights weights) {
   std::optional<AveragedWeights> exchanged;
   if (weights == Weights::ema) exchanged.emplace(setup_, state_);
+  return evaluate_held();
+}
+
+std::optional<EvaluationResult> BestModel::evaluate_held() {
   try {
     return evaluate(setup_.data.validation_images(), true);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::numerics) throw;
     line_.clear();
     log_warning("validation at step {} ({}): {}; it chooses no checkpoint", state_.progress.step,
-                name_of(weights), error.what());
+                name_of(state_.weights), error.what());
     return std::nullopt;
   }
 }
@@ -116,14 +120,23 @@ void BestModel::validate(double seconds, double step_seconds) {
   state_.last_validation = last;
 }
 
-bool BestModel::validate_end(double seconds, const std::string& model, bool complete) {
-  const EvaluationResult evaluated = evaluate(setup_.data.validation_images(), true);
-  const Candidate found = candidate(evaluated, state_.weights, seconds, model);
-  const bool better =
-      !state_.has_best || (setup_.best_by_density() ? found.record.loss_x < state_.best_loss_x
-                                                    : found.record.ce < state_.best_ce);
-  if (complete) choose({found}, false);
-  return !complete && better;
+std::optional<BestModel::EndResult> BestModel::validate_end(double seconds,
+                                                            const std::string& model,
+                                                            bool complete) {
+  const auto evaluated = evaluate_held();
+  if (!evaluated) return std::nullopt;
+  const Candidate found = candidate(*evaluated, state_.weights, seconds, model);
+  if (complete) {
+    choose({found}, false);
+    return EndResult{};
+  }
+  const bool density = setup_.best_by_density();
+  const double loss = density ? found.record.loss_x : found.record.ce;
+  if (state_.has_best && !best_at_end_)
+    best_at_end_ = density ? state_.best_loss_x : state_.best_ce;
+  const bool better = !best_at_end_ || loss < *best_at_end_;
+  if (better) best_at_end_ = loss;
+  return EndResult{better};
 }
 
 void BestModel::save(const Candidate& candidate, bool by_entropy, bool by_density) {

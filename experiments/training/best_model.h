@@ -31,9 +31,13 @@ class BestModel {
   /// A step of the run takes `step_seconds` now.
   void validate(double seconds, double step_seconds);
   /// The validation at the end of a process, of weights that metrics call `model`, which stay as
-  /// they are: chooses as validate() if the run is complete. Else returns whether the model is
-  /// better than the best one, and changes no checkpoint, since a resumed run does not know of it.
-  bool validate_end(double seconds, const std::string& model, bool complete);
+  /// they are: chooses as validate() if the run is complete. Else says whether the model is better
+  /// than the best one, those of this end included, and changes no checkpoint, since a resumed run
+  /// does not know of it. Nothing, and a warning, if a loss is not finite.
+  struct EndResult {
+    bool better = false;
+  };
+  std::optional<EndResult> validate_end(double seconds, const std::string& model, bool complete);
   /// A look at a fixed sample of the validation images, for metrics.jsonl alone.
   void check_sample(double seconds);
   /// What the last validation of one set of weights took, in steps of the run; 0 before the first.
@@ -46,6 +50,8 @@ class BestModel {
   /// Evaluates the validation images with these weights; nothing, and a warning, if a loss is not
   /// finite. Throws Interrupted at a signal.
   std::optional<EvaluationResult> evaluate_all(Weights weights);
+  /// The same of the weights that the model holds.
+  std::optional<EvaluationResult> evaluate_held();
   /// What a validation found of the weights that train or of their average.
   struct Candidate {
     Weights weights = Weights::raw;
@@ -69,6 +75,7 @@ class BestModel {
   const StopSignal& signal_;
   double seconds_ = 0.0;  // of the last evaluation of all validation images
   double steps_ = 0.0;
+  std::optional<double> best_at_end_;  // the lowest loss of validate_end() that chooses
 };
 
 }  // namespace pal

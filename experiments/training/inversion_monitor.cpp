@@ -25,20 +25,21 @@ bool InversionMonitor::watch(int64_t step) {
   return true;
 }
 
-void InversionMonitor::judge(int64_t step) {
-  if (setup_.inverted.empty()) return;
-  const TrainOptions& options = setup_.options;
-  const InversionCheck& check = setup_.flow->chain().last_check();
+void InversionMonitor::record(const InversionCheck& check) {
   if (check.block < 0) return;
+  last_ = check;
   worst_ = std::max(worst_, check.relative_error);
+}
+
+void InversionMonitor::judge(int64_t step) const {
+  const TrainOptions& options = setup_.options;
+  const InversionCheck& check = last_;
   if (!(check.relative_error < kLimit) && options.on_inversion_error == OnInversionError::stop)
     fail(ErrorKind::numerics,
          "step {}: {} is rebuilt with a relative error of {:.2g}, more than {}; use "
          "--stream-anchors or a smaller --lr",
          step, check.name, check.relative_error, kLimit);
-  const int64_t every = options.inversion_check_every;
-  if (check.relative_error > (setup_.computes_bf16() ? kWarningBf16 : kWarning) && every > 0 &&
-      (step - 1) % every == 0)
+  if (check.relative_error > (setup_.computes_bf16() ? kWarningBf16 : kWarning))
     log_warning("step {}: {} is rebuilt with a relative error of {:.2g}", step, check.name,
                 check.relative_error);
 }

@@ -34,6 +34,10 @@ std::map<std::string, std::string> extra_metadata(const TrainSetup& setup, const
   return metadata;
 }
 
+bool of_average(const Checkpoint& checkpoint) {
+  return checkpoint.entry("weights") == name_of(Weights::ema);
+}
+
 }  // namespace
 
 bool RunCheckpoints::resume() {
@@ -48,7 +52,7 @@ bool RunCheckpoints::resume() {
          "--resume: {}: its batch-norm statistics were averaged anew for evaluation, so a run does "
          "not go on from there; use --resume auto, or begin from its weights with --init-from",
          path);
-  expect(checkpoint.entry("weights") != name_of(Weights::ema),
+  expect(!of_average(checkpoint),
          "--resume: {}: its weights are the average of those that train, so a run does not go on "
          "from there; use --resume auto, or begin from them with --init-from",
          path);
@@ -74,21 +78,26 @@ bool RunCheckpoints::resume() {
 void RunCheckpoints::adopt_last_best() {
   // The validation at the end of a complete run comes after its last step checkpoint, so a longer
   // run learns of it from the checkpoints that it chose.
-  const auto adopt = [&](const char* name, double ValidationRecord::*loss, double& best) {
+  const auto adopt = [&](const char* name, double ValidationRecord::*loss, double& best,
+                         Weights& weights) {
     if (!has(name)) return;
     try {
       const std::string path = path_of(name);
       RunState then;
-      read_run_state(load_metadata(path).metadata.at("trainer"), path, then);
-      if (then.last_validation.step == state_.progress.step)
-        best = std::min(best, then.last_validation.*loss);
+      const Checkpoint chosen = load_metadata(path);
+      read_run_state(chosen.metadata.at("trainer"), path, then);
+      if (then.last_validation.step != state_.progress.step || then.last_validation.*loss >= best)
+        return;
+      best = then.last_validation.*loss;
+      weights = of_average(chosen) ? Weights::ema : Weights::raw;
     } catch (const Error& error) {
       log_warning("{}", error.what());
     }
   };
   if (!state_.has_best || state_.finished(setup_)) return;
-  adopt("best-ce", &ValidationRecord::ce, state_.best_ce);
-  if (setup_.model->has_density()) adopt("best-nll", &ValidationRecord::loss_x, state_.best_loss_x);
+  adopt("best-ce", &ValidationRecord::ce, state_.best_ce, state_.best_ce_weights);
+  if (setup_.model->has_density())
+    adopt("best-nll", &ValidationRecord::loss_x, state_.best_loss_x, state_.best_loss_x_weights);
 }
 
 void RunCheckpoints::move_in() {
@@ -149,10 +158,17 @@ void RunCheckpoints::save_step() {
 void RunCheckpoints::load_best() {
   const std::string path = folder_.checkpoints() + "/best";
   const Checkpoint checkpoint = load_checkpoint(path);
-  const bool of_average = checkpoint.entry("weights") == name_of(Weights::ema);
-  load_state(checkpoint, path, *setup_.model, setup_.optimizer->flat_states(!of_average));
+  const bool averaged = of_average(checkpoint);
+  load_state(checkpoint, path, *setup_.model, setup_.optimizer->flat_states(!averaged));
   // What trains on goes on from the average, and so does the average.
-  if (of_average) setup_.optimizer->average()->restart();
+  if (averaged) setup_.optimizer->average()->restart();
+  // The moments are those of as many updates.
+  RunState then;
+  read_run_state(checkpoint.metadata.at("trainer"), path, then);
+  state_.guard.updates = then.guard.updates;
+  state_.guard.power1 = then.guard.power1;
+  state_.guard.power2 = then.guard.power2;
+  setup_.optimizer->set_guard(state_.guard);
 }
 
 }  // namespace pal

@@ -9,32 +9,31 @@
 namespace pal {
 namespace {
 
-std::string change(const char* option, double to, const std::string& from) {
-  return fmt::format("--{} {:.3g} (now {})", option, to, from);
-}
-
-std::string lower(const char* option, double from) {
-  return change(option, from / 2.0, fmt::format("{:g}", from));
+std::string lower(const char* option, double from, double by = 2.0) {
+  return fmt::format("--{} {:.3g} (now {:g})", option, from / by, from);
 }
 
 /// The turn of a knob, or nothing where it cannot help.
-std::string lower_rate(const StepHistory& h) { return lower("lr", h.learning_rate); }
+std::string lower_rate(const StepHistory& h, double by = 2.0) {
+  return lower(h.head_of_flow ? "lr-mu" : "lr", h.learning_rate, by);
+}
 
 std::string longer_warmup(const StepHistory& h) {
   constexpr int64_t kUsual = 200;
-  const auto to = static_cast<double>(std::max(kUsual, 2 * h.warmup_steps));
-  return change("warmup-steps", to, std::to_string(h.warmup_steps));
+  return fmt::format("--warmup-steps {} (now {})", std::max(kUsual, 2 * h.warmup_steps),
+                     h.warmup_steps);
 }
 
 std::string tighter_clip(const StepHistory& h) {
   constexpr double kTight = 0.5;
-  if (h.clip_norm == 0.0) return change("clip-grad", 2.0, "none");
+  if (h.head_of_flow) return {};
+  if (h.clip_norm == 0.0) return "--clip-grad 2 (now none)";
   return h.clip_norm > kTight ? lower("clip-grad", h.clip_norm) : std::string();
 }
 
 std::string smaller_clamp(const StepHistory& h) {
   constexpr double kSmall = 0.5;
-  return h.clamp > kSmall ? lower("clamp", h.clamp) : std::string();
+  return h.clamp > kSmall && !h.head_of_flow ? lower("clamp", h.clamp) : std::string();
 }
 
 std::vector<std::string> in_order(const StepHistory& h, Fault::Place place) {
@@ -43,8 +42,7 @@ std::vector<std::string> in_order(const StepHistory& h, Fault::Place place) {
   constexpr double kJump = 10.0;
   // The first updates broke it: no warm-up would do.
   if (h.taken <= kAtOnce && h.step <= kAtOnce + h.taken)
-    return {change("lr", h.learning_rate / 10.0, fmt::format("{:g}", h.learning_rate)),
-            longer_warmup(h), smaller_clamp(h), tighter_clip(h)};
+    return {lower_rate(h, 10.0), longer_warmup(h), smaller_clamp(h), tighter_clip(h)};
   // Still in the warm-up, or just out of it: the rate came too soon.
   if (h.step <= std::max(kStart, 2 * h.warmup_steps))
     return {longer_warmup(h), lower_rate(h), smaller_clamp(h), tighter_clip(h)};
@@ -64,13 +62,14 @@ std::string step_advice(const StepHistory& h, Fault::Place place) {
   if (h.taken > 1)
     text = fmt::format("the loss went from {:.4g} to {:.4g} in {} steps; ", h.first_loss,
                        h.last_loss, h.taken);
-  if (place == Fault::Place::input)
-    return text + "look at the pictures and at the checkpoint that the run began with";
+  if (place == Fault::Place::images) return text + "look at the pictures";
+  if (place == Fault::Place::weights && h.taken == 0)
+    return text + "look at the checkpoint that the run began with";
   if (place == Fault::Place::nowhere)
     return text + "computing it again gives finite numbers: suspect the memory of the machine";
   std::vector<std::string> knobs = in_order(h, place);
   std::erase(knobs, std::string());
-  if (h.bf16) knobs.emplace_back("--precision fp32 (now bf16)");
+  if (h.bf16 && !h.head_of_flow) knobs.emplace_back("--precision fp32 (now bf16)");
   return fmt::format("{}try, in this order: {}", text, fmt::join(knobs, ", "));
 }
 

@@ -7,7 +7,7 @@ namespace pal {
 
 /// What is known of a run whose steps are no longer finite.
 struct StepHistory {
-  int64_t step = 0;  ///< the step, counted from 1
+  int64_t step = 0;  ///< the first of them, counted from 1
   int64_t warmup_steps = 0;
   double first_loss = 0.0;  ///< of this process
   double last_loss = 0.0;   ///< of the last step that was taken
@@ -15,8 +15,9 @@ struct StepHistory {
   double mean_norm = 0.0;   ///< gradient norms of the last ones
   double last_norm = 0.0;
   double learning_rate = 0.0;
-  double clip_norm = 0.0;  ///< 0: none
-  double clamp = 0.0;      ///< 0: no flow
+  bool head_of_flow = false;  ///< the class means learn alone
+  double clip_norm = 0.0;     ///< 0: none
+  double clamp = 0.0;         ///< 0: no flow
   bool bf16 = false;
 };
 

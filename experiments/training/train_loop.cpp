@@ -67,7 +67,10 @@ StepInput TrainLoop::step_input(int64_t step) {
   input.update = options_.update;
   // The burn-in's gradients say nothing about those to come.
   if (step < options_.burn_in) input.update.skip_outliers = 0.0;
-  const double factor = schedule_factor(options_.schedule, state_.plateau, step);
+  const double factor = state_.finetuning()
+                            ? finetune_factor(options_.schedule, state_.plateau,
+                                              step - state_.finetune_from, setup_.finetune_steps())
+                            : schedule_factor(options_.schedule, state_.plateau, step);
   input.update.learning_rate *= factor;
   input.update.learning_rate_means *= factor;
   input.head_only = trains_head();
@@ -84,7 +87,7 @@ void TrainLoop::guarded(int64_t step, Body&& body) const {
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::numerics) throw;
     fail(ErrorKind::numerics, "step {}: {}; {}", step, error.what(),
-         advice(step, Fault::Place::activation));
+         advice(step - state_.guard.not_finite_in_row, Fault::Place::activation));
   }
 }
 
@@ -95,7 +98,8 @@ void TrainLoop::launch_step() {
     const PhaseScope phase("input");
     input = step_input(progress.step);
   }
-  input.eager = !input.head_only && monitor_.watch(progress.step);
+  const bool watched = !input.head_only && monitor_.watch(progress.step);
+  input.eager = watched;
   {
     const PhaseScope phase("step");
     guarded(progress.step + 1, [&] { step_.run(input); });
@@ -103,7 +107,9 @@ void TrainLoop::launch_step() {
   ++progress.step;
   progress.epoch = progress.step / setup_.steps_per_epoch();
   progress.samples_seen += input.images.size(0);
-  launched_.push_back({progress.step, input.update.learning_rate});
+  launched_.push_back({progress.step, input.update.learning_rate, {}});
+  // Now: the next step may be under way before this one is collected.
+  if (watched) launched_.back().check = setup_.flow->chain().last_check();
 }
 
 void TrainLoop::collect_step(double seconds) {
@@ -111,20 +117,22 @@ void TrainLoop::collect_step(double seconds) {
   const Launched launched = launched_.front();
   launched_.pop_front();
   state_.guard = result.guard;
-  metrics_.append(
-      step_row(setup_, elapsed(), launched.step, launched.learning_rate, result, seconds));
+  // What a step that was not taken rebuilt says nothing about the network.
+  if (result.taken()) monitor_.record(launched.check);
+  metrics_.append(step_row(setup_, elapsed(), launched.step, launched.learning_rate, result,
+                           monitor_.last(), seconds));
   if (result.halted()) fail_halted(launched);
   collected_step_ = launched.step;
   times_.seconds += seconds;
   remember_pace(seconds);
-  if (launched.step == times_.first_step + 1) first_loss_ = result.loss;
   if (result.taken()) {
+    if (taken_ == 0) first_loss_ = result.loss;
     last_loss_ = result.loss;
     last_norm_ = result.grad_norm;
     ++taken_;
     constexpr int64_t kRemembered = 50;
     mean_norm_ += (last_norm_ - mean_norm_) / static_cast<double>(std::min(taken_, kRemembered));
-    monitor_.judge(launched.step);
+    if (launched.check.block >= 0) monitor_.judge(launched.step);
   } else {
     note_skipped(launched, result);
   }
@@ -132,8 +140,6 @@ void TrainLoop::collect_step(double seconds) {
 }
 
 void TrainLoop::note_skipped(const Launched& launched, const StepResult& result) {
-  // What the step rebuilt says nothing about the network.
-  if (setup_.flow != nullptr) setup_.flow->chain().forget_check();
   constexpr int64_t kTold = 10;
   if (++skipped_ > kTold) return;
   line_.clear();
@@ -170,7 +176,7 @@ void TrainLoop::fail_halted(const Launched& launched) {
   fail(ErrorKind::numerics,
        "step {}: {}; {} steps in a row were not finite, and --bad-steps {} may be skipped; {}",
        launched.step, fault.text, state_.guard.not_finite_in_row, options_.update.bad_steps,
-       advice(launched.step, fault.place));
+       advice(launched.step - state_.guard.not_finite_in_row + 1, fault.place));
 }
 
 std::string TrainLoop::advice(int64_t step, Fault::Place place) const {
@@ -182,7 +188,9 @@ std::string TrainLoop::advice(int64_t step, Fault::Place place) const {
   history.taken = taken_;
   history.mean_norm = mean_norm_;
   history.last_norm = last_norm_;
-  history.learning_rate = options_.update.learning_rate;
+  history.head_of_flow = setup_.flow != nullptr && trains_head();
+  history.learning_rate =
+      history.head_of_flow ? options_.update.learning_rate_means : options_.update.learning_rate;
   history.clip_norm = options_.update.clip_norm;
   if (setup_.flow != nullptr) history.clamp = setup_.model->config().clamp;
   history.bf16 = setup_.computes_bf16();
@@ -192,6 +200,7 @@ std::string TrainLoop::advice(int64_t step, Fault::Place place) const {
 }
 
 void TrainLoop::start_finetune() {
+  collect_down_to(0, now());
   state_.finetune_from = current_step();
   if (state_.has_best) checkpoints_.load_best();
   log_info("step {}: {} alone from here on", current_step(),
@@ -210,7 +219,13 @@ void TrainLoop::end_step(Time launched_at) {
   collect_down_to(setup_.device.is_cuda() && !validates && !checks && !saves ? 1 : 0, launched_at);
   // A profile is of steps alone: no validation, no checkpoints.
   Profiler::disable();
-  // Also at the last of --max-steps: the numbers must not depend on where a run was cut.
+  // Also at the last of --max-steps: the numbers must not depend on where a run was cut. Where
+  // --max-time leaves no time for it, a run that goes on makes up for it.
+  constexpr double kBestOnes = 2.0;
+  if (validates && out_of_time(validation_seconds() + (kBestOnes + 1.0) * save_seconds_)) {
+    state_.validation_due = true;
+    return;
+  }
   if (validates)
     validate();
   else if (checks)
@@ -262,19 +277,37 @@ void TrainLoop::remember_pace(double seconds) {
       step_seconds_ == 0.0 ? seconds : (1.0 - kNewest) * step_seconds_ + kNewest * seconds;
 }
 
-bool TrainLoop::out_of_time() const {
-  if (options_.max_time <= 0.0 || step_seconds_ == 0.0) return false;
+double TrainLoop::forward_seconds(int64_t images) const {
   // A forward pass takes about a third of a step.
   constexpr double kForward = 0.4;
-  // Of the validation images, in steps of now.
-  double end = best_.last_steps();
-  if (end == 0.0)
-    end = kForward * static_cast<double>(setup_.data.validation_images().size()) /
-          static_cast<double>(options_.batch_size);
-  if (averages()) end += kForward * static_cast<double>(options_.recalibrate);
-  if (setup_.optimizer->average() != nullptr) end *= 2.0;
-  // The step that comes, the step checkpoint, `final`, `averaged` and `ema`.
-  const double seconds = (end + 1.0) * step_seconds_ + 4.0 * save_seconds_;
+  return kForward * step_seconds_ * static_cast<double>(images) /
+         static_cast<double>(options_.batch_size);
+}
+
+double TrainLoop::validation_seconds() const {
+  const double measured = best_.last_steps() * step_seconds_;
+  const auto images = static_cast<int64_t>(setup_.data.validation_images().size());
+  const double once = measured > 0.0 ? measured : forward_seconds(images);
+  return setup_.optimizer->average() != nullptr ? 2.0 * once : once;
+}
+
+double TrainLoop::next_step_seconds() const {
+  const auto ends = [&](int64_t period) {
+    return period > 0 && (current_step() + 1) % period == 0;
+  };
+  double seconds = step_seconds_;
+  if (ends(options_.check_every)) seconds += forward_seconds(options_.check_images);
+  if (ends(checkpoint_period())) seconds += save_seconds_;
+  return seconds;
+}
+
+bool TrainLoop::out_of_time(double seconds) const {
+  if (options_.max_time <= 0.0 || step_seconds_ == 0.0) return false;
+  const double kinds = setup_.optimizer->average() != nullptr ? 2.0 : 1.0;
+  seconds += validation_seconds();
+  if (averages()) seconds += kinds * forward_seconds(options_.recalibrate * options_.batch_size);
+  // The step checkpoint, `final`, `averaged` and `ema`.
+  seconds += (2.0 + kinds) * save_seconds_;
   return seconds_since(setup_.started) + seconds >= options_.max_time;
 }
 
@@ -286,7 +319,7 @@ StopReason TrainLoop::take_steps() {
   }
   while (!state_.finished(setup_)) {
     if (signal_.caught() != 0) return StopReason::signal;
-    if (out_of_time()) return StopReason::max_time;
+    if (state_.validation_due || out_of_time(next_step_seconds())) return StopReason::max_time;
     if (state_.main_phase_done(setup_) && !state_.finetuning()) start_finetune();
     if (current_step() >= state_.last_step(setup_)) return StopReason::max_steps;
     if (profiles) begin_profiled_step();
@@ -297,7 +330,7 @@ StopReason TrainLoop::take_steps() {
   return StopReason::complete;
 }
 
-void TrainLoop::finish_weights(const std::string& name, StopReason reason) {
+bool TrainLoop::finish_weights(const std::string& name, StopReason reason) {
   if (averages()) {
     log_info("averaging the batch-norm statistics over {} batches{}", options_.recalibrate,
              state_.weights == Weights::ema ? " for the averaged weights" : "");
@@ -305,20 +338,26 @@ void TrainLoop::finish_weights(const std::string& name, StopReason reason) {
                          [this] { return signal_.caught() != 0; });
     state_.averaged = true;
   }
-  bool better = false;
-  guarded(current_step(),
-          [&] { better = best_.validate_end(elapsed(), name, reason == StopReason::complete); });
+  const auto found = best_.validate_end(elapsed(), name, reason == StopReason::complete);
+  if (!found) return false;
   checkpoints_.save(name);
-  if (better) checkpoints_.link_best(name);
+  if (found->better) checkpoints_.link_best(name);
+  return true;
 }
 
 void TrainLoop::finish(StopReason reason) {
   if (averages()) checkpoints_.save("final");
-  finish_weights(averages() ? "averaged" : "final", reason);
+  bool finite = finish_weights(averages() ? "averaged" : "final", reason);
+  const ValidationRecord of_raw = state_.last_validation;
   if (setup_.optimizer->average() != nullptr) {
     const AveragedWeights exchanged(setup_, state_);
-    finish_weights("ema", reason);
+    const bool average = finish_weights("ema", reason);
+    if (finite) state_.last_validation = of_raw;
+    finite = finite || average;
   }
+  if (!finite)
+    fail(ErrorKind::numerics, "step {}: no validation at the end was finite; {}", current_step(),
+         advice(current_step(), Fault::Place::activation));
   if (const int64_t bad = setup_.data.bad_images(); bad > 0)
     log_warning("{} pictures could not be read and were left out: {}", bad,
                 folder_.file("bad_images.txt"));

@@ -31,6 +31,7 @@ class TrainLoop {
   struct Launched {
     int64_t step = 0;  ///< counted from 1
     double learning_rate = 0.0;
+    InversionCheck check;  ///< of a step that was watched
   };
 
   /// Asks the device for the next step.
@@ -47,7 +48,7 @@ class TrainLoop {
   void guarded(int64_t step, Body&& body) const;
   /// Looks for what is not finite in a step, and stops the run with it.
   [[noreturn]] void fail_halted(const Launched& launched);
-  /// What became of the loss, and what can be done about a step that failed.
+  /// What became of the loss, and what can be done about steps that fail from this one on.
   std::string advice(int64_t step, Fault::Place place) const;
 
   /// From the best weights on, the class means alone are trained.
@@ -63,15 +64,20 @@ class TrainLoop {
   /// validated and saved.
   void finish(StopReason reason);
   /// Averages the statistics of the weights that the model holds, where that is wanted; validates
-  /// and saves them under a name.
-  void finish_weights(const std::string& name, StopReason reason);
+  /// and saves them under a name. Returns whether their losses were finite.
+  bool finish_weights(const std::string& name, StopReason reason);
   RunEnd run_end(StopReason reason) const;
   void report_error() const;
   void save_step();
   /// Follows the seconds that steps take.
   void remember_pace(double seconds);
-  /// Whether the time is up, what finish() takes included.
-  bool out_of_time() const;
+  /// Expected seconds: of a forward pass of so many images, of a scheduled validation, and of the
+  /// next step with what follows it but a validation.
+  double forward_seconds(int64_t images) const;
+  double validation_seconds() const;
+  double next_step_seconds() const;
+  /// Whether --max-time leaves less than so many seconds and what finish() takes.
+  bool out_of_time(double seconds) const;
   bool averages() const;
   /// Whether the class means, or a ResNet's linear layer, learn alone.
   bool trains_head() const;

@@ -60,7 +60,7 @@ void log_start(const TrainSetup& setup, const RunState& state, const RunFolder& 
 }
 
 MetricsRow step_row(const TrainSetup& setup, double seconds, int64_t step, double learning_rate,
-                    const StepResult& result, double step_seconds) {
+                    const StepResult& result, const InversionCheck& check, double step_seconds) {
   const MemoryStats memory_stats = setup.memory().stats();
   MetricsRow row("train");
   row.set("t", seconds).set_count("step", step);
@@ -82,8 +82,7 @@ MetricsRow step_row(const TrainSetup& setup, double seconds, int64_t step, doubl
                            memory_stats.peak_of(Tag::parameters), memory_stats.peak_activations,
                            memory_stats.peak_of(Tag::workspace), memory_stats.peak_total));
   row.set("data_stall", setup.data.training().stall_seconds());
-  if (setup.flow != nullptr && setup.flow->chain().last_check().block >= 0)
-    row.set("inversion_error", setup.flow->chain().last_check().relative_error);
+  if (check.block >= 0) row.set("inversion_error", check.relative_error);
   return row;
 }
 

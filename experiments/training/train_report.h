@@ -33,9 +33,9 @@ void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std:
 void log_start(const TrainSetup& setup, const RunState& state, const RunFolder& folder);
 
 /// The row of metrics.jsonl for a step counted from 1 that took `step_seconds`, `seconds` after the
-/// start.
+/// start; `check` is the newest of the inversion.
 MetricsRow step_row(const TrainSetup& setup, double seconds, int64_t step, double learning_rate,
-                    const StepResult& result, double step_seconds);
+                    const StepResult& result, const InversionCheck& check, double step_seconds);
 
 /// One line for a terminal: how far, the last losses, rate, time left.
 std::string progress_text(const TrainSetup& setup, const RunState& state, const StepTimes& times,

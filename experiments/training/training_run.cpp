@@ -79,7 +79,7 @@ void warn_of_constant_channels(const TrainSetup& setup, const Tensor& images) {
 
 /// Weights and act norms of a run that begins: new ones, or as far as they fit another
 /// checkpoint's.
-void begin(TrainSetup& setup, const RunFolder& folder) {
+void begin_weights(TrainSetup& setup, const RunFolder& folder) {
   const TrainOptions& options = setup.options;
   const std::string metrics = folder.file("metrics.jsonl");
   keep_aside(metrics);
@@ -97,6 +97,12 @@ void begin(TrainSetup& setup, const RunFolder& folder) {
   warn_of_constant_channels(setup, images);
   if (options.data_init && (!fit.only || !fit.only->empty()))
     setup.flow->fit_act_norms(images, fit);
+}
+
+/// Begins, and so does the average of the weights with them.
+void begin(TrainSetup& setup, const RunFolder& folder) {
+  begin_weights(setup, folder);
+  if (WeightAverage* average = setup.optimizer->average()) average->restart();
 }
 
 /// Refuses lengths that the run has passed already.

@@ -53,13 +53,12 @@ PAL_HD StepVerdict verdict(double loss, const double* squared_norms, const doubl
     return guard[kNotFiniteInRow] > limits[kBadSteps] ? StepVerdict::halted
                                                       : StepVerdict::not_finite;
   }
-  guard[kNotFiniteInRow] = 0.0;
   if (is_outlier(std::sqrt(squared_norms[kNetworkNorm]), limits, guard)) {
     guard[kOutliers] += 1.0;
     guard[kOutliersInRow] += 1.0;
     return StepVerdict::outlier;
   }
-  guard[kOutliersInRow] = 0.0;
+  guard[kNotFiniteInRow] = guard[kOutliersInRow] = 0.0;
   return StepVerdict::taken;
 }
 

@@ -15,14 +15,14 @@ bool finite(const Tensor& tensor) {
 }
 
 std::optional<Fault> fault_of_input(const Model& model, const Tensor& images) {
+  if (!finite(images)) return Fault{Fault::Place::images, "the images are not finite"};
   const auto fault = [](const std::string& what) {
-    return Fault{Fault::Place::input, fmt::format("{} not finite", what)};
+    return Fault{Fault::Place::weights, fmt::format("{} is not finite", what)};
   };
-  if (!finite(images)) return fault("the images are");
   for (const Parameter* p : model.state().parameters)
-    if (!finite(p->value)) return fault(fmt::format("parameter {} is", p->name));
+    if (!finite(p->value)) return fault("parameter " + p->name);
   for (const Buffer& b : model.state().buffers)
-    if (b.tensor->dtype() != DType::i32 && !finite(*b.tensor)) return fault(b.name + " is");
+    if (b.tensor->dtype() != DType::i32 && !finite(*b.tensor)) return fault(b.name);
   return std::nullopt;
 }
 

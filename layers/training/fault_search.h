@@ -8,7 +8,8 @@ namespace pal {
 /// Where a training step stops being finite.
 struct Fault {
   enum class Place {
-    input,       ///< images, weights or running statistics, before the step did anything
+    images,
+    weights,     ///< or running statistics, before the step did anything
     activation,  ///< the output of a block
     loss,
     gradient,

@@ -31,6 +31,16 @@ double schedule_factor(const ScheduleSpec& spec, const PlateauState& plateau, in
   return warm * std::pow(0.1, static_cast<double>(plateau.drops));
 }
 
+double finetune_factor(const ScheduleSpec& spec, const PlateauState& plateau, int64_t step,
+                       int64_t steps) {
+  if (spec.kind != ScheduleKind::cosine && spec.kind != ScheduleKind::one_cycle)
+    return schedule_factor(spec, plateau, spec.total_steps + step);
+  ScheduleSpec again = spec;
+  again.total_steps = steps;
+  again.warmup_steps = 0;
+  return schedule_factor(again, plateau, step);
+}
+
 void observe(const ScheduleSpec& spec, PlateauState& plateau, double loss) {
   if (spec.kind != ScheduleKind::plateau) return;
   const double margin = 0.001 * std::max(std::abs(plateau.best), 0.1);

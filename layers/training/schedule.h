@@ -44,6 +44,11 @@ struct PlateauState {
 /// Factor on the learning rate at a step counted from 0.
 double schedule_factor(const ScheduleSpec& spec, const PlateauState& plateau, int64_t step);
 
+/// The same at step `step`, counted from 0, of a phase of `steps` that follows the run: schedules
+/// that end at 0 run once more, without warm-up; the others stay where the run ended.
+double finetune_factor(const ScheduleSpec& spec, const PlateauState& plateau, int64_t step,
+                       int64_t steps);
+
 /// Takes an epoch's validation loss into account: updates `plateau`. An epoch improves if
 ///   best - loss > 0.001 * max(|best|, 0.1)
 /// (L_X crosses zero, so no plain relative rule). Does nothing under the other schedules: only the

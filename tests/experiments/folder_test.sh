@@ -155,7 +155,7 @@ expect_same means{,2}/checkpoints/final.safetensors
 # Without improvement (batch norms settle, nothing else does) the plateau rule ends the stages and the
 # run long before the thirty epochs; then the class means follow. A stop changes nothing.
 plateau="$flow --image-size 16 --sched plateau --patience 1 --epochs 30 --lr 0 --lr-mu 0 --finetune-mu 1"
-plateau="$plateau --momentum 0 --recalibrate-bn 0 --smoothing 0"
+plateau="$plateau --opt sgd --momentum 0 --recalibrate-bn 0 --smoothing 0"
 trains set $plateau -o plateau
 expect_text "the class means alone from here on" plateau/log.txt "fine-tuning after the plateau"
 steps=$(train_steps plateau | tail -n 1)

@@ -31,6 +31,28 @@ expect_match '"best_nll_weights": "\(raw\|ema\)"' whole/summary.json "the summar
 won=$(sed -n 's/.*"best_ce_weights": "\([a-z]*\)".*/\1/p' whole/summary.json)
 expect "best-ce does not say whose weights it holds" \
   grep -aq "\"weights\":\"$won\"" whole/checkpoints/best-ce.safetensors
+# A stop before the first validation: the better of the two is the best one, and the summary tells of
+# the weights that train.
+trains $adam --max-steps 5 -o early
+losses=$(sed -n 's/.*"kind":"val".*"model":"\(averaged\|ema\)".*"ce":\([0-9.]*\).*/\2 \1/p' early/metrics.jsonl)
+last=$(sed -n 's/ averaged//p' <<<"$losses")
+expect_equal "$(sort -g <<<"$losses" | sed -n '1s/.* //p')" \
+  "$(basename "$(readlink early/checkpoints/best)" .safetensors)" "the best of a stopped run"
+expect_equal "$last" "$(sed -n '/last_validation/,/}/s/.*"ce": \([0-9.]*\).*/\1/p' early/summary.json)" \
+  "the last validation"
+# Best weights come back with the moments of as many updates.
+stages="$tiny --epochs 6 --opt adamw --ema 0.9 --sched plateau --patience 0 --lr 0.02 --finetune-mu 1"
+trains $stages -o stages
+trains $stages --max-steps 60 -o stopped
+trains --resume stopped
+for name in final averaged ema best-ce; do expect_same {stages,stopped}/checkpoints/$name.safetensors; done
+# Outliers of the gradient norm.
+trains $tiny --epochs 8 --skip-outliers 1 -o outliers
+expect_match '"skipped":"outlier"' outliers/metrics.jsonl "outliers"
+expect_match "warning: step [0-9]* skipped: an outlier beside a mean gradient norm of" err "outliers"
+expect_match '"skipped_outliers": [1-9]' outliers/summary.json "outliers"
+trains $tiny --epochs 1 --skip-outliers 2 --bad-steps 0 --max-steps 1 -o idle-guard
+expect_text "--skip-outliers: has an effect only with --bad-steps above 0" err "outliers without a row"
 # What stands for a model works as one; a run goes on from raw weights alone.
 succeeds pal-evaluate whole/checkpoints/ema.safetensors --split val --json
 trains $tiny --max-steps 3 --init-from whole/checkpoints/ema.safetensors -o from-ema

@@ -124,6 +124,21 @@ trains $tiny --epochs 100000 --max-time 3s -o timed
 expect "--max-time 3s took $((SECONDS - start)) s" [ $((SECONDS - start)) -le 12 ]
 expect_text "stopped by --max-time at step" timed/log.txt "--max-time"
 expect "--max-time leaves best" [ -e timed/checkpoints/best ]
+# A validation that the time left is too short for is made up for: nothing of the run is lost.
+due="$tiny --epochs 4 --ema 0.9 --validate-every 0.1"
+trains $due -o in-time
+trains $due --max-time 0.5s -o short
+trains --resume short
+for name in final averaged ema best-ce best-nll; do
+  expect_same {in-time,short}/checkpoints/$name.safetensors
+done
+expect_same_metrics in-time short
+
+# A configuration of version 0.1 knew no other optimizer than SGD.
+trains $tiny --epochs 2 --opt sgd --max-steps 4 -o before
+sed -i '/^opt = /d' before/config.toml
+trains --resume before --max-steps 6
+expect_match '^opt = "sgd" ' before/config.toml "a run of version 0.1"
 
 # Errors are in the log too, with what to do; the summary says where the run stopped.
 refuses 5 "try, in this order: --lr 1e+05 (now 1e+06), " pal-train $tiny --lr 1e6 --clip-grad 0 --burn-in 0 -o exploding

@@ -67,8 +67,12 @@ TEST_F(SampleJudge, MatchesClassesByName) {
 
 TEST_F(SampleJudge, RefusesAnotherKindOfImagesOrClasses) {
   LoadedModel judge = judge_of({"a", "b", "c", "e"});
-  testing::expect_error(ErrorKind::usage, "--judge: judge does not know the class 'd'", [&] {
+  testing::expect_error(ErrorKind::usage, "--judge: the class 'e' of judge is none of", [&] {
     ask(judge, {{0}, 1, 0.0, 1, {}});
+  });
+  LoadedModel doubled = judge_of({"a", "b", "c", "a"});
+  testing::expect_error(ErrorKind::usage, "--judge: the class 'a' of judge is not one of", [&] {
+    ask(doubled, {{0}, 1, 0.0, 1, {}});
   });
   LoadedModel fewer = judge_of({"a", "b", "c"});
   testing::expect_error(ErrorKind::usage, "--judge: judge knows 3 classes, the samples have 4",

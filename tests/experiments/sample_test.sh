@@ -143,6 +143,7 @@ succeeds pal-sample run -n 2 --around images --judge judge --judged 20 -o again.
 expect_same around.png again.png
 refuses_quietly 2 "--real: goes with samples" pal-sample run --real 2 --reconstruct 2
 refuses_quietly 2 "--judge: looks at samples" pal-sample run --judge judge --reconstruct 2
+refuses_quietly 2 "--around: says where samples are drawn" pal-sample run --around images --reconstruct 2
 refuses_quietly 3 "nobody: no such" pal-sample run --judge nobody
 refuses_quietly 2 "test images of class" pal-sample run --real 999
 

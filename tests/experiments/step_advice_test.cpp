@@ -36,9 +36,19 @@ TEST(StepAdvice, BeginsWithWhatFitsTheCase) {
   EXPECT_EQ(step_advice(early, Fault::Place::loss),
             "the loss went from 2.5 to 1.25 in 60 steps; try, in this order: --warmup-steps 200 "
             "(now 50), --lr 0.025 (now 0.05), --clamp 1 (now 2), --clip-grad 1 (now 2)");
-  early.warmup_steps = 300;
-  EXPECT_NE(step_advice(early, Fault::Place::loss).find("--warmup-steps 600 (now 300)"),
+  early.warmup_steps = 700;
+  EXPECT_NE(step_advice(early, Fault::Place::loss).find("--warmup-steps 1400 (now 700)"),
             std::string::npos);
+  // The first updates broke it: no warm-up would do.
+  StepHistory at_once = steady();
+  at_once.taken = 1;
+  at_once.step = 2;
+  EXPECT_EQ(step_advice(at_once, Fault::Place::gradient),
+            "try, in this order: --lr 0.005 (now 0.05), --warmup-steps 200 (now 50), --clamp 1 "
+            "(now 2), --clip-grad 1 (now 2)");
+  // Updates that overflowed, not what the run began with.
+  EXPECT_EQ(step_advice(steady(), Fault::Place::weights),
+            loss + "--lr 0.025 (now 0.05), --clip-grad 1 (now 2), --clamp 1 (now 2)");
 }
 
 TEST(StepAdvice, NamesNoKnobThatIsNotThere) {
@@ -50,8 +60,16 @@ TEST(StepAdvice, NamesNoKnobThatIsNotThere) {
   EXPECT_EQ(step_advice(h, Fault::Place::gradient),
             "try, in this order: --lr 0.025 (now 0.05), --clip-grad 2 (now none), --precision fp32 "
             "(now bf16)");
-  EXPECT_EQ(step_advice(h, Fault::Place::input).find("--lr"), std::string::npos);
+  EXPECT_EQ(step_advice(h, Fault::Place::images), "look at the pictures");
+  EXPECT_EQ(step_advice(h, Fault::Place::weights),
+            "look at the checkpoint that the run began with");
   EXPECT_EQ(step_advice(h, Fault::Place::nowhere).find("--lr"), std::string::npos);
+  StepHistory head = steady();
+  head.taken = 0;
+  head.head_of_flow = true;
+  head.bf16 = true;
+  EXPECT_EQ(step_advice(head, Fault::Place::gradient),
+            "try, in this order: --lr-mu 0.025 (now 0.05)");
 }
 
 }  // namespace

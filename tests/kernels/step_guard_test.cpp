@@ -138,6 +138,15 @@ TEST(StepGuard, SkipsOutliersOfTheNorm) {
   EXPECT_EQ(guard.value(kNormMean), before);
 }
 
+TEST(StepGuard, AnOutlierDoesNotEndARowOfBadSteps) {
+  Guard guard(0.0, 4.0);
+  for (int i = 0; i < 50; ++i) guard.judge(1.0 + 0.01 * (i % 3));
+  EXPECT_EQ(guard.judge(kNaN), StepVerdict::not_finite);
+  EXPECT_EQ(guard.judge(kNaN), StepVerdict::not_finite);
+  EXPECT_EQ(guard.judge(5.0), StepVerdict::outlier);
+  EXPECT_EQ(guard.judge(kNaN), StepVerdict::halted);
+}
+
 TEST(StepGuard, ARowOfOutliersIsANewLevel) {
   Guard guard(0.0, 4.0);
   for (int i = 0; i < 50; ++i) guard.judge(1.0 + 0.01 * (i % 3));

@@ -137,6 +137,22 @@ TEST(Sgd, MarksLibraryCopiesOfWeightsStale) {
   EXPECT_GT(m.first.shadow.version, version);
 }
 
+TEST(Schedule, FinetuningHasARateOfItsOwnWhereTheRunEndedAtNone) {
+  ScheduleSpec spec;
+  spec.total_steps = 100;
+  spec.warmup_steps = 10;
+  const auto at = [&](ScheduleKind kind, int64_t step) {
+    spec.kind = kind;
+    return finetune_factor(spec, {}, step, 20);
+  };
+  EXPECT_DOUBLE_EQ(at(ScheduleKind::one_cycle, 0), 1.0);
+  EXPECT_NEAR(at(ScheduleKind::one_cycle, 14), 0.5, 1e-15);
+  EXPECT_DOUBLE_EQ(at(ScheduleKind::cosine, 0), 1.0);
+  EXPECT_NEAR(at(ScheduleKind::cosine, 10), 0.5, 1e-15);
+  EXPECT_DOUBLE_EQ(at(ScheduleKind::constant, 0), 1.0);
+  EXPECT_DOUBLE_EQ(at(ScheduleKind::step, 0), 0.01);
+}
+
 TEST(Schedule, FactorsOverARun) {
   ScheduleSpec spec;
   spec.total_steps = 100;

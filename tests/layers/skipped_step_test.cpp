@@ -257,7 +257,7 @@ TEST(FaultSearch, NamesWhatIsNotFinite) {
   EXPECT_NE(find().text.find("blocks.2"), std::string::npos) << find().text;
   set_value(batch.images, 3, kNaN);
   EXPECT_EQ(find().text, "the images are not finite");
-  EXPECT_EQ(find().place, Fault::Place::input);
+  EXPECT_EQ(find().place, Fault::Place::images);
 }
 
 }  // namespace

@@ -33,5 +33,5 @@ echo "demo: $rate images/s, so $epochs epochs"
 
 "$bin/pal-train" --config experiments/demo.toml --epochs "$epochs" --output "$run" --memory-report
 "$bin/pal-evaluate" "$run/checkpoints/best" --baseline --summary "$run/summary.json" "${ood[@]}"
-"$bin/pal-sample" "$run" --output "$run/samples.png" --around images --real 3 -n 10
+"$bin/pal-sample" "$run" --output "$run/samples.png" --real 3 -n 10
 echo "results: $run/summary.json"

@@ -12,7 +12,7 @@ using namespace pal;
 
 constexpr const char* kName = "pal-sample";
 
-int run(const SampleOptions& options) {
+int run(SampleOptions options) {
   const Device device = apply_run_options(options.run);
   const LoadedModel loaded = load_model(
       options.checkpoint, [&](ModelConfig& config) { set_precision(options.run, config); });
@@ -53,6 +53,6 @@ int main(int argc, char** argv) {
     if (parse_command_line(table, argc, argv).answered) return 0;
     finish_sample_options(options);
     options.checkpoint = checkpoint_of(options.checkpoint);
-    return run(options);
+    return run(std::move(options));
   });
 }

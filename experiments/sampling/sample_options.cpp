@@ -47,8 +47,8 @@ SampleKind kind_of(const SampleOptions& o) {
 void check_kind(const SampleOptions& o) {
   if (o.kind == SampleKind::samples)
     expect((o.data.folder.empty() && o.data.dataset.empty()) || o.real > 0 || !o.judge.empty() ||
-               o.around == SampleCentre::images,
-           "{}: samples need no data; add --real, --judge, --around images, --reconstruct or "
+               o.around != SampleCentre::means,
+           "{}: samples around means need no data; add --real, --judge, --reconstruct or "
            "--interpolate, or leave it out",
            o.data.folder.empty() ? "--dataset" : o.data.folder);
   else
@@ -57,7 +57,7 @@ void check_kind(const SampleOptions& o) {
   expect(sampled || o.real == 0,
          "--real: goes with samples, not with --reconstruct or "
          "--interpolate");
-  expect(sampled || o.around == SampleCentre::means,
+  expect(sampled || o.around == SampleCentre::automatic,
          "--around: says where samples are drawn, and --reconstruct and --interpolate draw none");
   expect(sampled || o.judge.empty(),
          "--judge: looks at samples, not at --reconstruct or "
@@ -81,9 +81,13 @@ void add_sample_options(OptionTable& table, SampleOptions& o) {
   table.number("temperature", o.temperature, "Deviation of the samples from the class mean")
       .at_least(0);
   table.choice<SampleCentre>(
-      "around", o.around, {{"means", SampleCentre::means}, {"images", SampleCentre::images}},
+      "around", o.around,
+      {{"auto", SampleCentre::automatic},
+       {"means", SampleCentre::means},
+       {"images", SampleCentre::images}},
       "Where samples of a class are drawn: around its mean in the model with deviation 1, or as "
-      "the latent vectors of up to 500 of its training images lie");
+      "the latent vectors of up to 500 of its training images lie, which shows the class better; "
+      "auto: so for at most 20 classes, if the images are to be had");
   table.whole("real", o.real, "Test images of each class, shown left of its samples")
       .unit("IMAGES")
       .at_least(0)

@@ -12,8 +12,8 @@ namespace pal {
 enum class SampleKind : uint8_t { samples, reconstructions, interpolation };
 
 /// Around what samples are drawn: the model's class means with deviation 1, or mean and deviation
-/// of the latent vectors of training images.
-enum class SampleCentre : uint8_t { means, images };
+/// of the latent vectors of training images; automatic: of images where they are to be had.
+enum class SampleCentre : uint8_t { automatic, means, images };
 
 /// Pictures that one call may make.
 inline constexpr int64_t kMostSamples = 100000;
@@ -25,7 +25,7 @@ struct SampleOptions {
   std::vector<std::string> classes;  ///< numbers or names; empty: all
   int64_t count = 10;                ///< samples per class; pictures in a row
   double temperature = 0.7;
-  SampleCentre around = SampleCentre::means;
+  SampleCentre around = SampleCentre::automatic;
   int64_t real = 0;         ///< test images of each class, beside its samples
   std::string judge;        ///< a model that says what the samples show; empty: none
   int64_t judged = 1000;    ///< samples that it is shown, of all classes together

@@ -90,9 +90,23 @@ std::vector<int64_t> sampled_classes(const SampleOptions& o, const LoadedModel& 
   return classes;
 }
 
-std::vector<ClassSpread> sample_spreads(const SampleOptions& o, const LoadedModel& loaded,
+std::vector<ClassSpread> sample_spreads(SampleOptions& o, const LoadedModel& loaded,
                                         const std::vector<int64_t>& classes) {
-  if (o.around == SampleCentre::images) return training_spreads(o, loaded, classes);
+  // Many classes would take long: 500 images of each go through the network.
+  constexpr size_t kFewClasses = 20;
+  const bool open = o.around == SampleCentre::automatic;
+  try {
+    if (o.around == SampleCentre::images || (open && classes.size() <= kFewClasses)) {
+      std::vector<ClassSpread> spreads = training_spreads(o, loaded, classes);
+      o.around = SampleCentre::images;
+      return spreads;
+    }
+  } catch (const Error& error) {
+    const bool named = !o.data.folder.empty() || !o.data.dataset.empty();
+    if (!open || named || error.kind() == ErrorKind::numerics) throw;
+    log_info("samples are drawn around class means, without the training images: {}", error.what());
+  }
+  o.around = SampleCentre::means;
   std::vector<ClassSpread> spreads;
   for (const int64_t y : classes) spreads.push_back(model_spread(flow_of(loaded, o.checkpoint), y));
   return spreads;

@@ -21,8 +21,9 @@ struct SampleSheet {
 /// The classes that the options want samples of. Throws usage for one that does not exist.
 std::vector<int64_t> sampled_classes(const SampleOptions& options, const LoadedModel& loaded);
 
-/// Where samples of those classes are drawn, as --around wants it. Throws as training_spreads.
-std::vector<ClassSpread> sample_spreads(const SampleOptions& options, const LoadedModel& loaded,
+/// Where samples of those classes are drawn, as --around wants it; sets that to means or images
+/// where it was left open. Throws as training_spreads.
+std::vector<ClassSpread> sample_spreads(SampleOptions& options, const LoadedModel& loaded,
                                         const std::vector<int64_t>& classes);
 
 /// Samples, reconstructions or an interpolation, as the options want it. Throws usage for a model

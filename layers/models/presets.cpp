@@ -6,30 +6,26 @@
 namespace pal {
 namespace {
 
-/// What the small networks share, found by measuring (experiments/NOTES.md).
-void couple_both_halves(ModelConfig& config) {
-  config.coupling = CouplingKind::glow;
-  config.clamp = 2.0;
-}
-
-/// IB-INN for 28x28 grey images: Haar first, since one channel cannot be split.
+/// IB-INN for 28x28 grey images: Haar first, since one channel cannot be split. Couplings and
+/// subnets were found by measuring (experiments/NOTES.md).
 ModelConfig ibinn_mnist() {
   ModelConfig config;
+  config.coupling = CouplingKind::glow;
+  config.clamp = 2.0;
   config.subnet = SubnetKind::basic;
   config.widths = {16, 32};
-  couple_both_halves(config);
   return config;
 }
 
 /// IB-INN for 32x32 colour images.
 ModelConfig ibinn_small() {
-  ModelConfig config;
+  ModelConfig config = ibinn_mnist();
   config.arch = "ibinn-small";
   config.image_size = 32;
   config.channels = 3;
   config.blocks = {4, 4, 4};
   config.strides = {1, 2, 2};
-  config.widths = {32, 64, 128};
+  config.widths = {16, 32, 64};
   return config;
 }
 
@@ -69,10 +65,15 @@ ModelConfig resnet50() {
 
 /// The skeleton of ibinn-small with residual blocks: its stages see the same sizes.
 ModelConfig resnet_small() {
-  ModelConfig config = ibinn_small();
+  ModelConfig config;
   config.arch = "resnet-small";
   config.family = ModelFamily::resnet;
+  config.image_size = 32;
+  config.channels = 3;
   config.entry_width = 32;
+  config.blocks = {4, 4, 4};
+  config.strides = {1, 2, 2};
+  config.widths = {32, 64, 128};
   config.subnet = SubnetKind::basic;
   return config;
 }

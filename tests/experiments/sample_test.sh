@@ -100,7 +100,7 @@ refuses_quietly 2 "names 2 images, but --reconstruct wants 3" \
   pal-sample "$model" --images 1,2 --reconstruct 3
 refuses_quietly 2 "with commas between" pal-sample "$model" --images 1,,2
 refuses_quietly 2 "not test images" pal-sample "$model" --class 1 --reconstruct 3
-refuses_quietly 2 "set: samples need no data" pal-sample "$model" set
+refuses_quietly 2 "set: samples around means need no data" pal-sample "$model" set --around means
 refuses_quietly 2 "--scale: expected a whole number from 1 to 16, or auto" pal-sample "$model" --scale 17
 refuses_quietly 2 "--scale: expected a whole number from 1 to 16, or auto" pal-sample "$model" --scale 2x
 refuses_quietly 2 "lower --scale or -n" pal-sample "$model" -n 25000 --scale 16
@@ -136,9 +136,11 @@ expect_match '"judge":{"judge":"judge/checkpoints/[a-z-]*.*","samples":40,"as_as
 cp out first
 succeeds pal-sample run -n 1 --judge judge --judged 40 --json -o judged.png
 expect_same first out
-succeeds pal-sample run -n 2 --around images --json -o around.png
+succeeds pal-sample run -n 2 --around means --json -o means.png
+expect_text '"around":"means"' out "JSON"
+succeeds pal-sample run -n 2 --json -o around.png
 expect_text '"around":"images"' out "JSON"
-expect_not "samples around images are those around means" cmp -s around.png alone.png
+expect_not "samples around images are those around means" cmp -s around.png means.png
 succeeds pal-sample run -n 2 --around images --judge judge --judged 20 -o again.png
 expect_same around.png again.png
 refuses_quietly 2 "--real: goes with samples" pal-sample run --real 2 --reconstruct 2

@@ -8,6 +8,7 @@ Exit code 77 without matplotlib.
 import argparse
 import json
 import os
+import re
 import sys
 
 try:
@@ -26,6 +27,11 @@ COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 def read_rows(run):
     with open(os.path.join(run, "metrics.jsonl"), encoding="utf-8") as file:
         return [json.loads(line) for line in file]
+
+
+def learns_classes(run):
+    with open(os.path.join(run, "config.toml"), encoding="utf-8") as file:
+        return not re.search(r"^beta = 0(\.0)?\s", file.read(), re.MULTILINE)
 
 
 def epoch_means(rows, key):
@@ -65,18 +71,20 @@ def main():
         rows = read_rows(run)
         name = os.path.basename(os.path.normpath(run))
         draw(density, rows, "bits_per_dim", color, name)
-        draw(accuracy, rows, "acc1", color, name, 100)
+        if learns_classes(run):
+            draw(accuracy, rows, "acc1", color, name, 100)
     density.set(xlabel="epochs", ylabel="bits/dim (lower is better)", title="Density")
     accuracy.set(xlabel="epochs", ylabel="top-1, %", title="Classes")
     for axes in (density, accuracy):
         axes.grid(alpha=0.3)
     # The first epochs would flatten the rest.
-    for axes, key, factor in ((density, "bits_per_dim", 1), (accuracy, "acc1", 100)):
-        ys = sorted(factor * y for run in args.runs for _, y in epoch_means(read_rows(run), key)[1:])
-        if len(ys) > 1:
-            low, high = ys[0], ys[-1]
-            axes.set_ylim(low - 0.3 * (high - low), high + 0.1 * (high - low))
-    density.legend(fontsize="x-small")
+    later = [y for run in args.runs for _, y in epoch_means(read_rows(run), "bits_per_dim")[1:]]
+    if later:
+        span = max(later) - min(later)
+        density.set_ylim(min(later) - 0.1 * span, max(later) + 0.1 * span)
+    for axes in (density, accuracy):
+        if axes.lines:
+            axes.legend(fontsize="x-small")
     # The same figures give the same file.
     plt.rcParams["svg.hashsalt"] = "palindrome"
     figure.savefig(args.out, metadata={"Date": None})

@@ -78,4 +78,14 @@ else
   skip_part "a ResNet's classes" "$python has no torchvision"
 fi
 
+if has_module matplotlib; then
+  python_runs "curves of runs" "$source_folder/experiments/plot_curves.py" slow glow --out curves.svg
+  expect_text "<svg" curves.svg "curves of runs"
+  cp curves.svg before.svg
+  python_runs "curves once more" "$source_folder/experiments/plot_curves.py" slow glow --out curves.svg
+  expect_same {before,curves}.svg
+else
+  skip_part "curves of runs" "$python has no matplotlib"
+fi
+
 finish_test "our files from Python"

@@ -63,7 +63,7 @@ TEST(TrainCommand, SourcesByStrength) {
   EXPECT_EQ(origin("epochs"), Origin::command);
   EXPECT_EQ(command.options.update.momentum, 0.5);
   EXPECT_EQ(origin("momentum"), Origin::file);
-  EXPECT_EQ(command.options.update.learning_rate, 0.01);
+  EXPECT_EQ(command.options.update.learning_rate, 0.003);
   EXPECT_EQ(origin("lr"), Origin::architecture);
   EXPECT_EQ(command.options.batch_size, 128);
   EXPECT_EQ(origin("batch-size"), Origin::standard);

@@ -196,44 +196,35 @@ TEST(TrainTable, FieldsOfTheModelSayWhatTheyTake) {
             "got 'householdr'; did you mean householder?");
 }
 
-TEST(TrainTable, AnotherOptimizerHasItsOwnRate) {
-  Fresh fresh("ibinn-imagenet");
-  fresh.set("opt", "adamw");
-  fresh.set("betas", "0.8,0.95");
+/// The numbers of updates of an architecture with these options.
+UpdateOptions update_of(const std::string& arch,
+                        const std::vector<std::pair<const char*, const char*>>& given) {
+  Fresh fresh(arch);
+  for (const auto& [name, text] : given) fresh.set(name, text);
   fresh.finish();
-  EXPECT_EQ(fresh.options.update.learning_rate, 0.001);
-  EXPECT_EQ(fresh.options.update.learning_rate_means, 0.001);
-  EXPECT_EQ(fresh.options.update.beta1, 0.8);
-  EXPECT_EQ(fresh.options.update.beta2, 0.95);
-  Fresh given("ibinn-imagenet");
-  given.set("opt", "adamw");
-  given.set("lr", "0.02");
-  given.finish();
-  EXPECT_EQ(given.options.update.learning_rate, 0.02);
-  Fresh small("ibinn-mnist");
-  small.set("opt", "sgd");
-  small.finish();
-  EXPECT_EQ(small.options.update.learning_rate, 0.05);
-  EXPECT_EQ(small.options.update.learning_rate_means, 0.05);
-  Fresh own("ibinn-mnist");
-  own.set("opt", "sgd");
-  own.set("lr-mu", "0.3");
-  own.finish();
-  EXPECT_EQ(own.options.update.learning_rate_means, 0.3);
+  return fresh.options.update;
+}
+
+TEST(TrainTable, AnotherOptimizerHasItsOwnRate) {
+  const UpdateOptions adamw =
+      update_of("ibinn-imagenet", {{"opt", "adamw"}, {"betas", "0.8,0.95"}});
+  EXPECT_EQ(adamw.learning_rate, 0.001);
+  EXPECT_EQ(adamw.learning_rate_means, 0.001);
+  EXPECT_EQ(adamw.beta1, 0.8);
+  EXPECT_EQ(adamw.beta2, 0.95);
+  EXPECT_EQ(update_of("ibinn-imagenet", {{"opt", "adamw"}, {"lr", "0.02"}}).learning_rate, 0.02);
+  const UpdateOptions sgd = update_of("ibinn-mnist", {{"opt", "sgd"}});
+  EXPECT_EQ(sgd.learning_rate, 0.05);
+  EXPECT_EQ(sgd.learning_rate_means, 0.05);
+  EXPECT_EQ(update_of("ibinn-mnist", {{"opt", "sgd"}, {"lr-mu", "0.3"}}).learning_rate_means, 0.3);
 }
 
 TEST(TrainTable, RateOfTheMeansFollowsTheNetworks) {
-  Fresh fresh("ibinn-imagenet");
-  fresh.finish();
-  EXPECT_EQ(fresh.options.update.learning_rate_means, 0.07);
-  Fresh small("ibinn-small");
-  small.finish();
-  EXPECT_EQ(small.options.update.learning_rate, 0.003);
-  EXPECT_EQ(small.options.update.learning_rate_means, 0.02);
-  Fresh own("ibinn-small");
-  own.set("lr-mu", "0.5");
-  own.finish();
-  EXPECT_EQ(own.options.update.learning_rate_means, 0.5);
+  EXPECT_EQ(update_of("ibinn-imagenet", {}).learning_rate_means, 0.07);
+  const UpdateOptions small = update_of("ibinn-small", {});
+  EXPECT_EQ(small.learning_rate, 0.003);
+  EXPECT_EQ(small.learning_rate_means, 0.02);
+  EXPECT_EQ(update_of("ibinn-small", {{"lr-mu", "0.5"}}).learning_rate_means, 0.5);
 }
 
 TEST(TrainingRecipe, RecordsWhatDecidesNumbersAndReadsItBack) {

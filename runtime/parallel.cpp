@@ -10,6 +10,8 @@ namespace pal {
 
 int thread_count() { return omp_get_max_threads(); }
 
+int active_threads() { return std::min(thread_count(), threads_beside_others()); }
+
 void set_thread_count(int threads) {
   expect(threads >= 0, "threads: expected at least 1, got {}", threads);
   const int usable = usable_processors();

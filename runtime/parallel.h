@@ -16,6 +16,23 @@ int thread_count();
 /// for each processor that this process may use (runtime/processors.h). Warns of more than that;
 /// more than four times the machine's processors are capped there. Throws usage below 0.
 void set_thread_count(int threads);
+/// How many of them loops use now: fewer while other processes want the processors, as the ones that
+/// have one would wait for those that stand in line (runtime/waiting.h).
+int active_threads();
+
+/// While it lives, libraries and loops that this thread starts use so many threads.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int threads) : before_(omp_get_max_threads()) {
+    omp_set_num_threads(threads);
+  }
+  ~ThreadScope() { omp_set_num_threads(before_); }
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int before_;
+};
 
 /// How many rows of `channels` elements make a chunk worth a thread (about 16,000 elements).
 inline int64_t row_grain(int64_t channels) {
@@ -29,12 +46,12 @@ template <typename Body>
 void parallel_for(int64_t count, int64_t grain, Body&& body) {
   if (count <= 0) return;
   const int64_t useful = (count + grain - 1) / grain;
-  const int threads = static_cast<int>(std::min<int64_t>(thread_count(), useful));
+  if (useful > 1) adapt_waiting();
+  const int threads = static_cast<int>(std::min<int64_t>(active_threads(), useful));
   if (threads <= 1 || omp_in_parallel()) {
     body(int64_t{0}, count);
     return;
   }
-  adapt_waiting();
   std::exception_ptr error;
 #pragma omp parallel num_threads(threads)
   {

@@ -1,6 +1,7 @@
 #include "runtime/waiting.h"
 
 #include <omp.h>
+#include <time.h>
 
 #include <atomic>
 #include <chrono>
@@ -8,10 +9,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <thread>
 
+#include "runtime/log.h"
+#include "runtime/processors.h"
 #include "runtime/waiting_rule.h"
 
 namespace pal {
@@ -53,6 +57,17 @@ class DormantTeam {
   std::thread thread_;
 };
 
+constexpr int kAllThreads = std::numeric_limits<int>::max();
+std::atomic<int> allowed_threads = kAllThreads;
+
+/// Processor seconds that other processes spent so far; of no meaning where they are not known.
+double others_seconds() {
+  timespec own{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+  return used_processor_seconds() - static_cast<double>(own.tv_sec) -
+         1e-9 * static_cast<double>(own.tv_nsec);
+}
+
 /// Teams of more threads would cost more than they save.
 constexpr int kMostProcessors = 64;
 
@@ -61,7 +76,8 @@ class Waiting {
   Waiting()
       : able_(std::getenv("OMP_WAIT_POLICY") == nullptr &&
               std::getenv("GOMP_SPINCOUNT") == nullptr && omp_get_num_procs() > 1 &&
-              omp_get_num_procs() <= kMostProcessors && queued_nanoseconds() >= 0.0) {}
+              omp_get_num_procs() <= kMostProcessors && queued_nanoseconds() >= 0.0 &&
+              used_processor_seconds() >= 0.0) {}
 
   void adapt() {
     if (!able_) return;
@@ -69,24 +85,31 @@ class Waiting {
     const double seconds = std::chrono::duration<double>(now - last_).count();
     if (seconds < WaitingRule::kSeconds) return;
     const double queued = queued_nanoseconds();
+    const double others = others_seconds();
     // A long pause between two looks says nothing about now.
     if (seconds < 10.0 * WaitingRule::kSeconds)
-      sleep_early(rule_.next((queued - queued_) * 1e-9 / seconds));
+      sleep_early(rule_.next((queued - queued_) * 1e-9 / seconds), (others - others_) / seconds);
     last_ = now;
     queued_ = queued;
+    others_ = others;
   }
 
   bool early() const { return team_ != nullptr; }
 
  private:
-  void sleep_early(bool wanted) {
+  /// `others`: processors that other processes used of late.
+  void sleep_early(bool wanted, double others) {
     if (wanted == early()) return;
     if (!wanted) {
+      allowed_threads = kAllThreads;
       team_.reset();
       return;
     }
     try {
       team_ = std::make_unique<DormantTeam>();
+      allowed_threads = WaitingRule::threads_beside(others, usable_processors());
+      log_debug("other processes use {:.1f} processors: loops by at most {} threads", others,
+                allowed_threads.load());
     } catch (const std::system_error&) {
       able_ = false;  // no more threads: then they wait as they did
     }
@@ -95,6 +118,7 @@ class Waiting {
   bool able_;
   Clock::time_point last_;
   double queued_ = 0.0;
+  double others_ = 0.0;
   WaitingRule rule_;
   std::unique_ptr<DormantTeam> team_;
 };
@@ -118,6 +142,8 @@ bool sleeps_early() {
   const std::lock_guard lock(waiting_mutex);
   return waiting().early();
 }
+
+int threads_beside_others() { return allowed_threads.load(std::memory_order_relaxed); }
 
 double queued_nanoseconds(const std::string& tasks) {
   std::error_code error;

@@ -1,8 +1,10 @@
 #pragma once
+#include <algorithm>
+#include <cmath>
 
 namespace pal {
 
-/// When threads that wait should sleep early: fed with one number per period of kSeconds, the share
+/// When threads that wait should sleep early, and fewer of them work: fed with one number per period of kSeconds, the share
 /// of the time that this process's threads, all together, stood in line for a processor.
 ///
 /// Threads that sleep early are woken on each other's processors and stand in line there even if
@@ -36,6 +38,12 @@ class WaitingRule {
     left_ = rest_;
     busy_ = 0;
     return true;
+  }
+
+  /// How many threads are worth their waiting where other processes use `others` of so many
+  /// processors while threads of this process stand in line.
+  static int threads_beside(double others, int processors) {
+    return std::max(1, static_cast<int>(std::lround(processors - others)));
   }
 
  private:

@@ -3,18 +3,16 @@
 #include "kernels/library/conv_gemm.h"
 #include "kernels/library/double_reference.h"
 #include "kernels/library/gemm_bias.h"
-#include "kernels/library/onednn.h"
-#include "kernels/library/plan_cache.h"
-#include "kernels/library/planned.h"
+#include "kernels/library/onednn_plans.h"
 #include "kernels/library/weight_shadow.h"
+#include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
 // Convolutions on the CPU: by oneDNN, or as products of matrices where conv_gemm.h says so.
 //
-// A pass's plan, a primitive and the layouts it wants, is made once per shape (plan_of). Images
-// stay in our layout, but are copied for a gradient of the weights in blocks. Weights come from
-// their shadow, a copy per layout that is renewed when their version changes. The gradient of the
-// weights is made in the library's layout, then added to ours by a reordering that accumulates.
+// Images stay in our layout, but are copied for a gradient of the weights in blocks. Weights come
+// from their shadow, a copy per layout that is renewed when their version changes. The gradient of
+// the weights is made in the library's layout, then added to ours by a reordering that accumulates.
 namespace pal::cpu {
 namespace {
 
@@ -32,116 +30,10 @@ struct LayoutCopies final : WeightShadow::Impl {
 
 Peak peak_of(DType dtype) { return dtype == DType::bf16 ? Peak::bf16 : Peak::f32; }
 
-/// A pass as a primitive of the library, and the layouts that it wants.
-struct ConvPlan {
-  dnnl::primitive primitive;
-  Memory::desc x, weight, y, bias, scratchpad;
-};
-
-/// Our image [n, h, w, c] in oneDNN's logical order n, c, h, w.
-Memory::desc image(const Tensor& t) {
-  const Shape& s = t.shape();
-  return onednn::strided({s[0], s[3], s[1], s[2]}, t.dtype(),
-                         {s[1] * s[2] * s[3], 1, s[2] * s[3], s[3]});
-}
-
-/// The tensor of a descriptor in a layout of the library's choice.
-Memory::desc any_layout(const Memory::desc& desc) {
-  return {desc.dims(), static_cast<Memory::data_type>(desc.data.data_type),
-          Memory::format_tag::any};
-}
-
-/// Our plain weights [out, k, k, in] in oneDNN's logical order out, in, k, k.
-Memory::desc plain_weight(int64_t out, int64_t in, int64_t k, DType dtype) {
-  return onednn::strided({out, in, k, k}, dtype, {k * k * in, 1, k * in, in});
-}
-
-/// Weights in a layout of the library's choice.
-Memory::desc any_weight(int64_t out, int64_t in, int64_t k, DType dtype) {
-  return {{out, in, k, k}, onednn::data_type(dtype), Memory::format_tag::any};
-}
-
-template <typename Descriptor>
-void finish_plan(ConvPlan& plan, const Descriptor& descriptor, const char* what, const Tensor& x,
-                 const Tensor& y, const ConvGeometry& g) {
-  plan.scratchpad = descriptor.scratchpad_desc();
-  note_implementation(fmt::format("{} {} {} k{} s{} {}->{}", what, name_of(x.dtype()),
-                                  x.shape().str(), g.kernel, g.stride, x.channels(), y.channels()),
-                      descriptor.impl_info_str());
-}
-
-ConvPlan make_plan(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
-                   const ConvGeometry& g) {
-  using Prop = dnnl::prop_kind;
-  constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
-  const Memory::dims strides = {g.stride, g.stride};
-  const Memory::dims padding = {g.padding, g.padding};
-  // The right padding that makes (size + left + right - k) / stride exact.
-  const auto right = [&](int64_t in, int64_t out) {
-    return (out - 1) * g.stride + g.kernel - in - g.padding;
-  };
-  const Memory::dims padding_r = {right(x.size(1), y.size(1)), right(x.size(2), y.size(2))};
-  const bool blocks =
-      pass == ConvPass::weight && conv_gradient_in_blocks(x.dtype(), x.size(1), x.channels(), g);
-  const Memory::desc x_desc = blocks ? any_layout(image(x)) : image(x);
-  const Memory::desc y_desc = blocks ? any_layout(image(y)) : image(y);
-  const Memory::desc w_any = any_weight(y.channels(), x.channels(), g.kernel, x.dtype());
-  const Memory::desc bias({y.channels()}, Memory::data_type::f32, Memory::format_tag::a);
-  auto& engine = onednn::engine();
-  const dnnl::convolution_forward::desc forward_desc =
-      has_bias ? dnnl::convolution_forward::desc(Prop::forward_training, kAlgorithm, x_desc, w_any,
-                                                 bias, y_desc, strides, padding, padding_r)
-               : dnnl::convolution_forward::desc(Prop::forward_training, kAlgorithm, x_desc, w_any,
-                                                 y_desc, strides, padding, padding_r);
-  const dnnl::convolution_forward::primitive_desc forward(forward_desc, onednn::attributes(),
-                                                          engine);
-  ConvPlan plan;
-  plan.x = x_desc;
-  plan.y = y_desc;
-  plan.bias = bias;
-  if (pass == ConvPass::forward) {
-    plan.weight = forward.weights_desc();
-    plan.primitive = dnnl::convolution_forward(forward);
-    finish_plan(plan, forward, "conv_forward", x, y, g);
-    return plan;
-  }
-  if (pass == ConvPass::data) {
-    const dnnl::convolution_backward_data::primitive_desc backward(
-        dnnl::convolution_backward_data::desc(kAlgorithm, x_desc, w_any, y_desc, strides, padding,
-                                              padding_r),
-        onednn::attributes(), engine, forward);
-    plan.weight = backward.weights_desc();
-    plan.primitive = dnnl::convolution_backward_data(backward);
-    finish_plan(plan, backward, "conv_backward_data", x, y, g);
-    return plan;
-  }
-  const Memory::desc gw_any = any_weight(y.channels(), x.channels(), g.kernel, DType::f32);
-  const auto backward_desc =
-      has_bias ? dnnl::convolution_backward_weights::desc(kAlgorithm, x_desc, gw_any, bias, y_desc,
-                                                          strides, padding, padding_r)
-               : dnnl::convolution_backward_weights::desc(kAlgorithm, x_desc, gw_any, y_desc,
-                                                          strides, padding, padding_r);
-  const dnnl::convolution_backward_weights::primitive_desc backward(
-      backward_desc, onednn::attributes(), engine, forward);
-  plan.x = backward.src_desc();
-  plan.y = backward.diff_dst_desc();
-  plan.weight = backward.diff_weights_desc();
-  plan.primitive = dnnl::convolution_backward_weights(backward);
-  finish_plan(plan, backward, "conv_backward_weight", x, y, g);
-  return plan;
-}
-
-const ConvPlan& plan_of(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
-                        const ConvGeometry& g) {
-  static PlanCache<ConvPlan> plans;
-  return plans.get(
-      {static_cast<int64_t>(pass), x.size(0), x.size(1), x.size(2), x.size(3), y.size(3), g.kernel,
-       g.stride, g.padding, has_bias, static_cast<int64_t>(x.dtype())},
-      [&] { return make_plan(pass, x, y, has_bias, g); });
-}
-
-/// Reorders between two layouts, adding to the target if asked.
+/// Reorders between two layouts, adding to the target if asked: by the active threads, as the bits do
+/// not depend on their number.
 void reorder(const Memory& from, const Memory& to, bool accumulate) {
+  const ThreadScope active(active_threads());
   dnnl::primitive_attr attr = onednn::attributes();
   if (accumulate) {
     dnnl::post_ops post;
@@ -208,6 +100,121 @@ Memory image_as(const Memory::desc& wanted, const Tensor& t, Tensor& storage) {
   return copy;
 }
 
+// Passes in slices of the images (onednn_plans.h).
+
+using Arguments = std::unordered_map<int, Memory>;
+
+/// The images of a slice.
+Memory images_of(const Slice& slice, const Memory::desc& desc, const Tensor& t) {
+  auto* const first = static_cast<std::byte*>(t.raw());
+  return {desc, onednn::engine(), first + slice.begin * (t.bytes() / t.size(0))};
+}
+
+/// Executes each slice's plan with arguments(slice, workspace). Returns the workspace.
+template <typename Make>
+Tensor run_slices(const Slices& slices, const Make& arguments) {
+  const Tensor workspace = Tensor::empty({slices.workspace}, DType::u8, Tag::workspace, Device());
+  parallel_for(static_cast<int64_t>(slices.parts.size()), 1, [&](int64_t begin, int64_t end) {
+    const ThreadScope one(1);
+    auto* const memory = workspace.data<uint8_t>();
+    for (int64_t i = begin; i < end; ++i) {
+      const Slice& slice = slices.parts[static_cast<size_t>(i)];
+      const ConvPlan& plan = *slice.plan;
+      Arguments all = arguments(slice, memory);
+      if (plan.scratchpad.get_size() > 0)
+        all.emplace(DNNL_ARG_SCRATCHPAD,
+                    Memory(plan.scratchpad, onednn::engine(), memory + slice.scratchpad));
+      onednn::execute(plan.primitive, all);
+    }
+  });
+  return workspace;
+}
+
+/// The forward pass or the gradient of x (y then holds that of y), in slices or as one.
+void run_pass(ConvPass pass, const Tensor& x, const Tensor& weight, const Tensor& bias,
+              const ConvGeometry& g, WeightShadow& shadow, const Tensor& y) {
+  auto& engine = onednn::engine();
+  const int x_name = pass == ConvPass::forward ? DNNL_ARG_SRC : DNNL_ARG_DIFF_SRC;
+  const int y_name = pass == ConvPass::forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST;
+  const auto weights_for = [&](const ConvPlan& plan) {
+    return shadowed(weight, shadow, plan.weight, g);
+  };
+  const Slices& slices = slices_of(pass, x, y, bias.defined(), g);
+  if (slices.parts.empty()) {
+    const ConvPlan& plan = plan_of(pass, x, y, bias.defined(), g);
+    Arguments all = {{x_name, Memory(plan.x, engine, x.raw())},
+                     {y_name, Memory(plan.y, engine, y.raw())},
+                     {DNNL_ARG_WEIGHTS, weights_for(plan)}};
+    if (bias.defined()) all.emplace(DNNL_ARG_BIAS, Memory(plan.bias, engine, bias.raw()));
+    return onednn::execute(plan.primitive, plan.scratchpad, std::move(all));
+  }
+  // Before the threads read them.
+  std::vector<Memory> weights;
+  for (const Slice& slice : slices.parts) weights.push_back(weights_for(*slice.plan));
+  run_slices(slices, [&](const Slice& slice, uint8_t*) {
+    const ConvPlan& plan = *slice.plan;
+    Arguments all = {
+        {x_name, images_of(slice, plan.x, x)},
+        {y_name, images_of(slice, plan.y, y)},
+        {DNNL_ARG_WEIGHTS, weights[static_cast<size_t>(&slice - slices.parts.data())]}};
+    if (bias.defined()) all.emplace(DNNL_ARG_BIAS, Memory(plan.bias, engine, bias.raw()));
+    return all;
+  });
+}
+
+// Gradients of the weights.
+
+/// Adds the gradient of weights and bias that lies in a library's layout.
+void add_gradient(const Memory& weight, const float* bias, const ConvGeometry& g,
+                  const Tensor& grad_weight, const Tensor& grad_bias) {
+  reorder(weight,
+          Memory(plain_weight(grad_weight.size(0), grad_weight.channels(), g.kernel, DType::f32),
+                 onednn::engine(), grad_weight.raw()),
+          true);
+  if (grad_bias.defined())
+    for (int64_t i = 0; i < grad_bias.numel(); ++i) grad_bias.data<float>()[i] += bias[i];
+}
+
+/// The gradient by one thread for each slice; the sums in the order of the slices.
+void weight_gradient_in_slices(const Slices& slices, const Tensor& x, const Tensor& grad_y,
+                               const ConvGeometry& g, const Tensor& grad_weight,
+                               const Tensor& grad_bias) {
+  auto& engine = onednn::engine();
+  const Tensor workspace = run_slices(slices, [&](const Slice& slice, uint8_t* memory) {
+    const ConvPlan& plan = *slice.plan;
+    Arguments all = {{DNNL_ARG_SRC, images_of(slice, plan.x, x)},
+                     {DNNL_ARG_DIFF_DST, images_of(slice, plan.y, grad_y)},
+                     {DNNL_ARG_DIFF_WEIGHTS, Memory(plan.weight, engine, memory + slice.weight)}};
+    if (grad_bias.defined())
+      all.emplace(DNNL_ARG_DIFF_BIAS, Memory(plan.bias, engine, memory + slice.bias));
+    return all;
+  });
+  const auto values = [&](int64_t offset) {
+    return reinterpret_cast<float*>(workspace.data<uint8_t>() + offset);
+  };
+  // Those of one layout (of slices of one size) are added up in it: one reordering for all.
+  const Slice* sum = nullptr;
+  const auto add_sum = [&] {
+    add_gradient(Memory(sum->plan->weight, engine, values(sum->weight)), values(sum->bias), g,
+                 grad_weight, grad_bias);
+  };
+  for (const Slice& part : slices.parts) {
+    if (sum == nullptr || part.plan != sum->plan) {
+      if (sum != nullptr) add_sum();
+      sum = &part;
+      continue;
+    }
+    const auto add = [&](int64_t to, int64_t from, size_t bytes) {
+      float* const into = values(to);
+      const float* const more = values(from);
+      for (size_t i = 0; i < bytes / sizeof(float); ++i) into[i] += more[i];
+    };
+    add(sum->weight, part.weight, part.plan->weight.get_size());
+    if (grad_bias.defined()) add(sum->bias, part.bias, part.plan->bias.get_size());
+  }
+  add_sum();
+}
+
 }  // namespace
 
 int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
@@ -216,6 +223,8 @@ int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_b
   if (x.dtype() == DType::f64 || (pass == ConvPass::weight ? gemm.weight_gradient : gemm.passes))
     return 0;
   try {
+    const Slices& slices = slices_of(pass, x, y, has_bias, g);
+    if (!slices.parts.empty()) return slices.workspace;
     const ConvPlan& plan = plan_of(pass, x, y, has_bias, g);
     auto bytes = static_cast<int64_t>(plan.scratchpad.get_size());
     if (pass != ConvPass::weight) return bytes;
@@ -241,16 +250,8 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   if (by_gemm(x, y, g).passes)
     return gemm_bias(as_matrix(x), weight_matrix(weight, shadow, x.dtype(), g), bias, as_matrix(y),
                      {.transpose_b = true});
-  onednn::wrapped("conv_forward", [&] {
-    const ConvPlan& plan = plan_of(ConvPass::forward, x, y, bias.defined(), g);
-    auto& engine = onednn::engine();
-    std::unordered_map<int, Memory> arguments = {
-        {DNNL_ARG_SRC, Memory(plan.x, engine, x.raw())},
-        {DNNL_ARG_WEIGHTS, shadowed(weight, shadow, plan.weight, g)},
-        {DNNL_ARG_DST, Memory(plan.y, engine, y.raw())}};
-    if (bias.defined()) arguments.emplace(DNNL_ARG_BIAS, Memory(plan.bias, engine, bias.raw()));
-    onednn::execute(plan.primitive, plan.scratchpad, std::move(arguments));
-  });
+  onednn::wrapped("conv_forward",
+                  [&] { run_pass(ConvPass::forward, x, weight, bias, g, shadow, y); });
 }
 
 void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGeometry& g,
@@ -267,14 +268,8 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
   if (by_gemm(grad_x, grad_y, g).passes)
     return gemm_bias(as_matrix(grad_y), weight_matrix(weight, shadow, grad_x.dtype(), g), {},
                      as_matrix(grad_x), {});
-  onednn::wrapped("conv_backward_data", [&] {
-    const ConvPlan& plan = plan_of(ConvPass::data, grad_x, grad_y, false, g);
-    auto& engine = onednn::engine();
-    onednn::execute(plan.primitive, plan.scratchpad,
-                    {{DNNL_ARG_DIFF_DST, Memory(plan.y, engine, grad_y.raw())},
-                     {DNNL_ARG_WEIGHTS, shadowed(weight, shadow, plan.weight, g)},
-                     {DNNL_ARG_DIFF_SRC, Memory(plan.x, engine, grad_x.raw())}});
-  });
+  onednn::wrapped("conv_backward_data",
+                  [&] { run_pass(ConvPass::data, grad_x, weight, {}, g, shadow, grad_y); });
 }
 
 void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeometry& g,
@@ -296,6 +291,9 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
     return;
   }
   onednn::wrapped("conv_backward_weight", [&] {
+    const Slices& slices = slices_of(ConvPass::weight, x, grad_y, grad_bias.defined(), g);
+    if (!slices.parts.empty())
+      return weight_gradient_in_slices(slices, x, grad_y, g, grad_weight, grad_bias);
     const ConvPlan& plan = plan_of(ConvPass::weight, x, grad_y, grad_bias.defined(), g);
     auto& engine = onednn::engine();
     const Tensor local = Tensor::empty({static_cast<int64_t>(plan.weight.get_size())}, DType::u8,
@@ -313,13 +311,8 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
       arguments.emplace(DNNL_ARG_DIFF_BIAS, Memory(plan.bias, engine, local_bias.raw()));
     }
     onednn::execute(plan.primitive, plan.scratchpad, std::move(arguments));
-    reorder(local_weight,
-            Memory(plain_weight(grad_weight.size(0), grad_weight.channels(), g.kernel, DType::f32),
-                   engine, grad_weight.raw()),
-            true);
-    if (grad_bias.defined())
-      for (int64_t i = 0; i < grad_bias.numel(); ++i)
-        grad_bias.data<float>()[i] += local_bias.data<float>()[i];
+    add_gradient(local_weight, grad_bias.defined() ? local_bias.data<float>() : nullptr, g,
+                 grad_weight, grad_bias);
   });
 }
 

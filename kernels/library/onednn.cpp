@@ -8,7 +8,7 @@ dnnl::engine& engine() {
 }
 
 dnnl::stream& stream() {
-  static dnnl::stream instance(engine());
+  static thread_local dnnl::stream instance(engine());
   return instance;
 }
 
@@ -33,6 +33,11 @@ dnnl::primitive_attr attributes() {
   return attr;
 }
 
+void execute(const dnnl::primitive& primitive, const std::unordered_map<int, Memory>& arguments) {
+  primitive.execute(stream(), arguments);
+  stream().wait();
+}
+
 void execute(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
              std::unordered_map<int, Memory> arguments) {
   Tensor scratch;
@@ -41,8 +46,7 @@ void execute(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
     scratch = Tensor::empty({bytes}, DType::u8, Tag::workspace, Device());
     arguments.emplace(DNNL_ARG_SCRATCHPAD, Memory(scratchpad, engine(), scratch.raw()));
   }
-  primitive.execute(stream(), arguments);
-  stream().wait();
+  execute(primitive, arguments);
 }
 
 }  // namespace pal::onednn

@@ -1,6 +1,6 @@
 #pragma once
-// What the oneDNN-backed families share. The only header that names oneDNN's types; no other header
-// includes it.
+// What the oneDNN-backed families share. The only header that names oneDNN's types; of other headers
+// onednn_plans.h alone includes it.
 #include <dnnl.hpp>
 #include <unordered_map>
 
@@ -12,7 +12,7 @@ using Memory = dnnl::memory;
 
 /// The CPU engine of this process.
 dnnl::engine& engine();
-/// The stream of this process on that engine.
+/// The stream of this thread on that engine.
 dnnl::stream& stream();
 
 /// oneDNN's name of a dtype; throws usage for f64.
@@ -24,7 +24,9 @@ Memory::desc strided(const Memory::dims& dims, DType dtype, const Memory::dims& 
 /// Attributes of all our primitives: scratch memory comes from our allocator.
 dnnl::primitive_attr attributes();
 
-/// Executes a primitive with scratch memory of the size of `scratchpad`, and waits for it.
+/// Executes a primitive whose arguments hold its scratch memory, if any, and waits for it.
+void execute(const dnnl::primitive& primitive, const std::unordered_map<int, Memory>& arguments);
+/// The same with scratch memory of the size of `scratchpad` made for it.
 void execute(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
              std::unordered_map<int, Memory> arguments);
 

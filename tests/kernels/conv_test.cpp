@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "kernels/library/conv_gemm.h"
 #include "kernels/library/platform.h"
+#include "runtime/parallel.h"
 #include "tests/support/numeric.h"
 
 namespace pal {
@@ -115,6 +118,31 @@ TEST(Conv, Bf16AgreesWithinItsRounding) {
   }
 }
 
+void expect_same_bits(const Tensor& a, const Tensor& b, const std::string& name) {
+  EXPECT_EQ(std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())), 0) << name;
+}
+
+/// Whether the slices of the images are done by one thread or by all, and whatever their sizes.
+TEST(Conv, SlicesHaveTheSameBitsWhoeverDoesThem) {
+  const ThreadScope scope(3);
+  for (const DType dtype : {DType::f32, DType::bf16})
+    for (const int64_t batch : {3, 6, 25}) {
+      if (dtype == DType::bf16 && !cpu_has_bf16()) continue;
+      const Case c({batch, 9, 7, 5}, 11, {3, 1, 1});
+      const Results all = run(c, dtype, true);
+      Results alone;
+      // Loops within a team are done by the thread that starts them.
+#pragma omp parallel num_threads(2)
+#pragma omp single
+      alone = run(c, dtype, true);
+      expect_same_bits(alone.y, all.y, c.name() + " y");
+      expect_same_bits(alone.grad_x, all.grad_x, c.name() + " grad_x");
+      expect_same_bits(alone.grad_weight, all.grad_weight, c.name() + " grad_weight");
+      expect_same_bits(alone.grad_bias, all.grad_bias, c.name() + " grad_bias");
+      if (dtype == DType::f32) expect_alike(all, run(c, DType::f64, true), 3e-6, c.name());
+    }
+}
+
 TEST(Conv, WeightGradientsAddUp) {
   const Case c({2, 5, 5, 3}, 7, {3, 1, 1});
   const Tensor once = Tensor::zeros(c.weight.shape());
@@ -156,7 +184,8 @@ TEST(Conv, PassesTakeTheScratchTheySay) {
   for (const DType dtype : {DType::f32, DType::bf16})
     for (const Case& c :
          {Case({2, 8, 8, 256}, 256, {1, 1, 0}), Case({2, 16, 16, 64}, 32, {3, 2, 1}),
-          Case({1, 56, 56, 64}, 64, {3, 2, 1}), Case({2, 16, 16, 32}, 32, {3, 1, 1})}) {
+          Case({1, 56, 56, 64}, 64, {3, 2, 1}), Case({2, 16, 16, 32}, 32, {3, 1, 1}),
+          Case({5, 16, 16, 8}, 8, {3, 1, 1})}) {
       if (dtype == DType::bf16 && !cpu_has_bf16()) continue;
       const Tensor x = c.x.to(dtype);
       const Tensor grad_y = c.grad_y.to(dtype);

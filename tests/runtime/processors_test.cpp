@@ -1,6 +1,8 @@
 #include "runtime/processors.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -29,6 +31,23 @@ TEST(Processors, WithoutGroupsTheMaskAloneCounts) {
   EXPECT_EQ(cgroup_processors(root.path()), 0.0);
   EXPECT_GE(usable_processors(root.path()), 1);
   EXPECT_GE(usable_processors(), 1);
+}
+
+TEST(Processors, UsedSecondsAreThoseOfTheMask) {
+  const Root root;
+  EXPECT_LT(used_processor_seconds(root.path()), 0.0);
+  std::string text = "cpu  9999 9999 9999 9999 9999 9999 9999 9999 0 0\n";
+  // Ten ticks each, idle time and waiting for disks aside.
+  for (int i = 0; i < CPU_SETSIZE; ++i)
+    text += "cpu" + std::to_string(i) + " 4 3 1 500 700 1 0 1 0 0\n";
+  root.write("proc/stat", text + "intr 12345\n");
+  cpu_set_t mask;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(mask), &mask), 0);
+  EXPECT_DOUBLE_EQ(used_processor_seconds(root.path()),
+                   10.0 * CPU_COUNT(&mask) / static_cast<double>(sysconf(_SC_CLK_TCK)));
+  EXPECT_GT(used_processor_seconds(), 0.0);
+  root.write("proc/stat", "cpu0 broken\n");
+  EXPECT_LT(used_processor_seconds(root.path()), 0.0);
 }
 
 TEST(Processors, TheLeastQuotaAlongAVersion2Path) {

@@ -46,6 +46,18 @@ TEST(WaitingRule, WakesWhenTheyAreFreeAgain) {
   EXPECT_EQ(asleep(rule, 0.05, 100), WaitingRule::kFirstRest - 1);
 }
 
+TEST(WaitingRule, AsManyThreadsAsProcessorsAreLeft) {
+  // Four processes on two processors, beside our two threads; one; nobody.
+  EXPECT_EQ(WaitingRule::threads_beside(1.3, 2), 1);
+  EXPECT_EQ(WaitingRule::threads_beside(0.7, 2), 1);
+  EXPECT_EQ(WaitingRule::threads_beside(0.0, 2), 2);
+  EXPECT_EQ(WaitingRule::threads_beside(0.9, 16), 15);
+  EXPECT_EQ(WaitingRule::threads_beside(8.2, 16), 8);
+  // What is read is not exact.
+  EXPECT_EQ(WaitingRule::threads_beside(16.4, 16), 1);
+  EXPECT_EQ(WaitingRule::threads_beside(-0.1, 16), 16);
+}
+
 TEST(Waiting, AddsUpWhatThreadsStoodInLine) {
   const testing::TemporaryFolder folder;
   EXPECT_LT(queued_nanoseconds(folder.path() + "/none"), 0.0);
@@ -59,6 +71,7 @@ TEST(Waiting, AddsUpWhatThreadsStoodInLine) {
 TEST(Waiting, LooksWithoutHarm) {
   for (int i = 0; i < 1000; ++i) adapt_waiting();
   EXPECT_FALSE(sleeps_early() && queued_nanoseconds() < 0.0);
+  EXPECT_GE(threads_beside_others(), 1);
 }
 
 }  // namespace

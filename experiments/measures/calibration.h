@@ -58,8 +58,32 @@ struct Overconfidence {
 /// Counts confident images and errors among results.
 Overconfidence overconfidence(const std::vector<ImageResult>& results, double threshold);
 
-/// The usual expected calibration error: predictions only, 15 equal bins, mean confidence against
-/// accuracy.
+/// The usual expected calibration error: predictions only, 15 equal bins (low, high], mean
+/// confidence against accuracy.
 double top_label_ece(const std::vector<ImageResult>& results);
+
+/// The same with 15 bins of about as many images: edges at quantiles of the confidences
+/// (interpolated linearly), the first bin closed at both ends (Nguyen and O'Connor 2015).
+double adaptive_ece(const std::vector<ImageResult>& results);
+
+/// Top-label calibration of every class on its own: 15 equal bins (low, high] of q(y|x) against
+/// how often y is the label, mean over the classes (Kull and others 2019).
+class ClasswiseCalibration {
+ public:
+  explicit ClasswiseCalibration(int64_t classes);
+  /// Adds one image: its q(y|x), one per class, and its label.
+  void add(std::span<const double> probabilities, int32_t label);
+  double ece() const;
+  /// Of ece(), by leaving out a twentieth of the images in turn (measures/jackknife.h).
+  double standard_error() const;
+
+ private:
+  double ece_without(int64_t group) const;
+
+  int64_t classes_;
+  int64_t images_ = 0;
+  std::vector<int64_t> group_images_;
+  std::vector<double> difference_;  // [group, class, bin]: sum of q(y|x) - [y is the label]
+};
 
 }  // namespace pal

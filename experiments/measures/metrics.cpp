@@ -36,6 +36,8 @@ ImageResult judge_scores(std::span<const double> scores, int32_t label, double s
     if (score > wanted || (score == wanted && y < label)) ++result.rank;
     // 0 ln 0 = 0, also where the logarithm itself has left the range.
     if (probability > 0.0) result.entropy -= probability * log_probability;
+    const double miss = probability - (y == label ? 1.0 : 0.0);
+    result.brier += miss * miss;
     result.loss_y -= softmax_math::smoothed(y == label, smoothing, classes) * log_probability;
   }
   result.confidence = probabilities[static_cast<size_t>(result.predicted)];
@@ -69,12 +71,13 @@ EvaluationSummary summarize(const std::vector<ImageResult>& results) {
     sum.loss_class += r.loss_class;
     sum.loss_y += r.loss_y;
     sum.ce += r.cross_entropy;
+    sum.brier += r.brier;
     sum.entropy += r.entropy;
     sum.confidence += r.confidence;
   }
   const auto images = static_cast<double>(sum.images);
   for (double* mean : {&sum.acc1, &sum.acc5, &sum.loss_x, &sum.loss_class, &sum.loss_y, &sum.ce,
-                       &sum.entropy, &sum.confidence})
+                       &sum.brier, &sum.entropy, &sum.confidence})
     *mean /= images;
   return sum;
 }

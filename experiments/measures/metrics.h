@@ -21,6 +21,7 @@ struct ImageResult {
   double confidence = 0.0;     ///< largest q(y|x)
   double entropy = 0.0;        ///< predictive entropy (section 6)
   double cross_entropy = 0.0;  ///< CE, of the hard label
+  double brier = 0.0;          ///< sum over classes of (q(y|x) - [y is the label])^2
   double loss_y = 0.0;         ///< L_Y, of the smoothed label
   double loss_x = 0.0;         ///< L_X = nll_joint
   double loss_class = 0.0;     ///< class-conditional, of the smoothed label
@@ -28,8 +29,8 @@ struct ImageResult {
 };
 
 /// Fills `probabilities` with q(y|x) = softmax of the scores and returns what follows from the
-/// scores alone: label, predicted, rank, confidence, entropy, cross_entropy and loss_y (label
-/// smoothing `smoothing`).
+/// scores alone: label, predicted, rank, confidence, entropy, cross_entropy, brier and loss_y
+/// (label smoothing `smoothing`).
 ImageResult judge_scores(std::span<const double> scores, int32_t label, double smoothing,
                          std::span<double> probabilities);
 
@@ -54,6 +55,7 @@ struct EvaluationSummary {
   double loss_class = 0.0;
   double loss_y = 0.0;
   double ce = 0.0;
+  double brier = 0.0;
   double entropy = 0.0;
   double confidence = 0.0;
   double bits_per_dim = 0.0;

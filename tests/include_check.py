@@ -41,7 +41,7 @@ ROOMS = {
                 "image", "optimizer", "loss"],
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets"],
-    "experiments": ["command_line", "measures", "planning", "report", "inspect", "recipe",
+    "experiments": ["command_line", "measures", "trust", "planning", "report", "inspect", "recipe",
                     "training", "evaluation", "sampling", "datasets", "programs"],
     "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
 }

@@ -68,9 +68,9 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
 /// be read.
 Image read_image(const std::string& path, const ImageLimits& limits = {});
 
-/// Encodes an image as PNG. Throws usage unless it has 1 or 3 channels and as many pixels as its
-/// size says.
-std::vector<uint8_t> encode_png(const Image& image);
+/// Encodes an image as PNG. `level` is zlib's, 1 (fast) to 9 (small); 0: its default. Throws usage
+/// unless it has 1 or 3 channels and as many pixels as its size says.
+std::vector<uint8_t> encode_png(const Image& image, int level = 0);
 
 /// Writes an image as a PNG file. Throws as `encode_png` and `write_atomic`.
 void write_png(const std::string& path, const Image& image);

@@ -16,8 +16,8 @@ class PngEncoder {
   PngEncoder(const PngEncoder&) = delete;
   PngEncoder& operator=(const PngEncoder&) = delete;
 
-  std::vector<uint8_t> encode(const Image& image) {
-    if (!guard_.run([&] { write(image); }))
+  std::vector<uint8_t> encode(const Image& image, int level) {
+    if (!guard_.run([&] { write(image, level); }))
       fail(ErrorKind::failure, "encode_png: {}x{}x{}: {}", image.width, image.height,
            image.channels, text_);
     return std::move(bytes_);
@@ -34,7 +34,7 @@ class PngEncoder {
     bytes.insert(bytes.end(), data, data + size);
   }
 
-  void write(const Image& image) {
+  void write(const Image& image, int level) {
     png_ = png_create_write_struct(PNG_LIBPNG_VER_STRING, this, on_error, nullptr);
     info_ = png_ != nullptr ? png_create_info_struct(png_) : nullptr;
     if (info_ == nullptr) {
@@ -42,6 +42,7 @@ class PngEncoder {
       guard_.leave();
     }
     png_set_write_fn(png_, this, on_write, nullptr);
+    if (level != 0) png_set_compression_level(png_, level);
     png_set_IHDR(png_, info_, static_cast<png_uint_32>(image.width),
                  static_cast<png_uint_32>(image.height), 8,
                  image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
@@ -61,12 +62,12 @@ class PngEncoder {
 
 }  // namespace
 
-std::vector<uint8_t> encode_png(const Image& image) {
+std::vector<uint8_t> encode_png(const Image& image, int level) {
   expect(image.width > 0 && image.height > 0 && (image.channels == 1 || image.channels == 3) &&
              static_cast<int64_t>(image.pixels.size()) == image.height * image.row(),
          "encode_png: expected 1 or 3 channels and all pixels, got {}x{}x{} with {} values",
          image.width, image.height, image.channels, image.pixels.size());
-  return PngEncoder().encode(image);
+  return PngEncoder().encode(image, level);
 }
 
 void write_png(const std::string& path, const Image& image) {

@@ -15,10 +15,6 @@ namespace {
 constexpr int64_t kMostSize = 16384;
 constexpr int64_t kChannels = 3;
 
-int64_t shorter_side(const TransformSpec& spec) {
-  return spec.resize != 0 ? spec.resize : (spec.size * 256 + 112) / 224;
-}
-
 /// One result: how both axes are resampled.
 struct View {
   ResizeAxis x;
@@ -46,7 +42,7 @@ std::vector<View> views_of(const Extent& picture, const TransformSpec& spec, con
     const Region part = random_resized_crop(picture, spec, random);
     return {{part_axis(part.x, part.width, spec.size), part_axis(part.y, part.height, spec.size)}};
   }
-  const Extent resized = resized_extent(picture, shorter_side(spec));
+  const Extent resized = resized_extent(picture, resize_of(spec));
   const auto window = [&](const Crop& crop) {
     return View{window_axis(picture.width, resized.width, crop.x, spec.size),
                 window_axis(picture.height, resized.height, crop.y, spec.size), crop.mirrored};
@@ -143,6 +139,10 @@ void make_view(const Part& part, const Sampling& sampling, const TransformSpec& 
 }
 
 }  // namespace
+
+int64_t resize_of(const TransformSpec& spec) {
+  return spec.resize != 0 ? spec.resize : (spec.size * 256 + 112) / 224;
+}
 
 int64_t view_count(const TransformSpec& spec) { return spec.crop == CropKind::ten ? 10 : 1; }
 

@@ -34,6 +34,9 @@ struct TransformSpec {
   ImageLimits limits;
 };
 
+/// The shorter side before center and ten crops: `resize`, or what stands for 0.
+int64_t resize_of(const TransformSpec& spec);
+
 /// Images that `make_views` makes of one picture: 10 for ten crops, else 1.
 int64_t view_count(const TransformSpec& spec);
 

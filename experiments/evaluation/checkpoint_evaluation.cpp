@@ -161,6 +161,54 @@ void CheckpointEvaluation::recalibrate() {
   log_info("batch-norm statistics averaged over {} training batches", options_.recalibrate);
 }
 
+TrustReport CheckpointEvaluation::calibrate() {
+  auto held_out =
+      sets_.held_out(training_data(), recipe_, loaded_.checkpoint.entry("data_fingerprint"));
+  const Dataset& set = *held_out.set.set;
+  // Both may be the images that chose the checkpoint.
+  const bool same_part = held_out.set.spec == evaluated_->spec &&
+                         held_out.part == opened_part(*evaluated_, options_.split);
+  if (same_part) {
+    if (spec_.indices.empty()) spec_.indices = all_images(evaluated_->set->info());
+    std::vector<int64_t> shared;
+    std::ranges::set_intersection(held_out.indices, spec_.indices, std::back_inserter(shared));
+    if (!shared.empty()) {
+      held_out.indices.clear();
+      spec_.indices.clear();
+      for (size_t i = 0; i < shared.size(); ++i)
+        (i % 2 == 0 ? held_out.indices : spec_.indices).push_back(shared[i]);
+      log_info("--calibrate: {} of the images fit it, the other {} are evaluated",
+               held_out.indices.size(), spec_.indices.size());
+    }
+  }
+  expect_images_fit(loaded_, path_, set.info());
+  EvaluationSpec own = spec_;
+  own.indices = held_out.indices;
+  own.class_of_label =
+      match_classes(loaded_, path_, set.info(), options_.allow_other_classes).class_of_label;
+  own.bad_images = held_out.set.bad.get();
+  const TransformSpec& transform = spec_.transform;
+  const bool as_is = set.in_memory() != nullptr;
+  const Reading reading = {.resize = as_is ? transform.size : resize_of(transform),
+                           .exif = !as_is && transform.exif};
+  const auto calibration =
+      ModelCalibration::fit(trust_scores(*loaded_.model, loaded_.input, set, own), reading);
+  const std::string digest = model_digest(loaded_);
+  const std::string path =
+      options_.calibration.empty() ? calibration_path(path_, digest) : options_.calibration;
+  calibration.save(path, {{"model", digest},
+                          {"dataset", set.info().name},
+                          {"images", std::to_string(calibration.count())}});
+  log_info("calibration of {} held-out images of {}: {}; familiarity resolves p of {:.2g} and more",
+           calibration.count(), set.info().name, path, calibration.least_p());
+  own = spec_;
+  own.bad_images = evaluated_->bad.get();
+  TrustReport report = try_calibration(
+      calibration, trust_scores(*loaded_.model, loaded_.input, *evaluated_->set, own));
+  report.file = path;
+  return report;
+}
+
 EvaluationResult CheckpointEvaluation::evaluate(const OpenedSet& from, const EvaluationSpec& spec) {
   EvaluationSpec own = spec;
   own.bad_images = from.bad.get();
@@ -239,6 +287,7 @@ CheckpointReport CheckpointEvaluation::run() {
            spec_.indices.empty() ? info.count : static_cast<int64_t>(spec_.indices.size()), part_,
            info.name, remark_of(chose_));
   if (options_.recalibrate > 0) recalibrate();
+  if (options_.calibrate) report.trust = calibrate();
   std::optional<ImageTable> table;
   if (!options_.outputs.empty()) table.emplace(*evaluated_->set, classes_, has_density());
   measure(report, table ? &*table : nullptr);

@@ -28,6 +28,9 @@ class CheckpointEvaluation {
   DatasetSpec training_data() const;
   /// Averages the batch-norm statistics over training batches.
   void recalibrate();
+  /// Fits a calibration to the images that the run held out, writes it and tries it on the
+  /// evaluated ones; where these are the same, every second one is for either.
+  TrustReport calibrate();
   EvaluationResult evaluate(const OpenedSet& from, const EvaluationSpec& spec);
   /// Accuracy, losses and bits/dim, with and without noise; fills `table` unless that is null.
   void measure(CheckpointReport& report, ImageTable* table);

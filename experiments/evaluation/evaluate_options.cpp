@@ -71,6 +71,11 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
                      "Log-determinant of the DCT: the true one, or that of the published losses");
   table.toggle("baseline", o.baseline,
                "Also bits/dim of independent Gaussians, fitted to the training images");
+  table.toggle("calibrate", o.calibrate,
+               "Fit a temperature, sets of classes and p-values of familiarity to the images that "
+               "the run held out, keep them beside the model, and try them on these images");
+  table.file("calibration", o.calibration, "The file that --calibrate writes")
+      .shown_default("calibration/DIGEST.safetensors in the run folder");
   table.file("save-outputs", o.outputs, "Write one line per image to a CSV file");
   table.file("save-latents", o.latents,
              "Write the noise-free latent vectors to a safetensors file");
@@ -88,11 +93,19 @@ void finish_evaluate_options(EvaluateOptions& o) {
   }
   settle_data(o.data);
   expect(o.crops == 1 || o.crops == 10, "--crops: expected 1 or 10, got {}", o.crops);
-  for (const auto& [flag, file] : {std::pair("--save-outputs", o.outputs),
+  for (const auto& [flag, file] : {std::pair("--calibration", o.calibration),
+                                   {"--save-outputs", o.outputs},
                                    {"--save-latents", o.latents},
                                    {"--summary", o.summary}})
     expect(file.empty() || o.checkpoints.size() == 1, "{}: one checkpoint at a time, got {}", flag,
            o.checkpoints.size());
+  expect(o.calibration.empty() || o.calibrate, "--calibration: goes with --calibrate");
+  expect(!o.calibrate || o.recalibrate == 0,
+         "--calibrate: would be of other statistics than the checkpoint's; without "
+         "--recalibrate-bn");
+  expect(!o.calibrate || o.crops == 1, "--calibrate: of one view of an image, not of {} crops",
+         o.crops);
+  check_output_file("--calibration", o.calibration);
   check_output_file("--save-outputs", o.outputs);
   check_output_file("--save-latents", o.latents);
   check_output_file("--summary", o.summary);

@@ -19,6 +19,8 @@ struct EvaluateOptions {
   std::string ood_folder;
   int64_t recalibrate = 0;  ///< training batches that batch-norm statistics are averaged over
   bool baseline = false;
+  bool calibrate = false;
+  std::string calibration;  ///< file that --calibrate writes; empty: where programs look for it
   bool allow_other_classes = false;
   std::string outputs;  ///< CSV file to write; empty: none
   std::string latents;  ///< safetensors file to write; empty: none

@@ -36,6 +36,22 @@ const OpenedSet& EvaluatedSets::training(const DatasetSpec& spec) {
   return open(training_, spec, Split::train);
 }
 
+EvaluatedSets::HeldOut EvaluatedSets::held_out(const DatasetSpec& spec,
+                                               const TrainingRecipe& recipe,
+                                               const std::string& fingerprint) {
+  if (recipe.validation == 0.0 && parts_of(spec).validation) {
+    const OpenedSet& set = open(validation_, spec, Split::validation);
+    return {set, Split::validation, all_images(set.set->info())};
+  }
+  const OpenedSet& set = training(spec);
+  std::vector<int64_t> indices = held_out_images(spec, set.set->info(), recipe, fingerprint);
+  expect(!indices.empty(),
+         "--calibrate: {} is not (or no longer) what the model was trained on, so the images that "
+         "its run held out are not known; name the data of the run",
+         set.set->info().name);
+  return {set, part_taken(spec, Split::train), std::move(indices)};
+}
+
 const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like) {
   DatasetSpec spec = like;
   spec.name = options_.ood;

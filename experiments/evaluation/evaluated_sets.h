@@ -27,6 +27,16 @@ class EvaluatedSets {
   /// The part that the options name.
   const OpenedSet& evaluated(const DatasetSpec& spec);
   const OpenedSet& training(const DatasetSpec& spec);
+  /// The images that chose the checkpoints of a run on these data: its validation part, or those
+  /// of the training part that `recipe` held out; `fingerprint` is what the checkpoint recorded.
+  /// Throws usage if they are not known.
+  struct HeldOut {
+    const OpenedSet& set;
+    Split part;
+    std::vector<int64_t> indices;
+  };
+  HeldOut held_out(const DatasetSpec& spec, const TrainingRecipe& recipe,
+                   const std::string& fingerprint);
   /// The set that is to be told from the evaluated one, read like it.
   const OpenedSet& foreign(const DatasetSpec& like);
 
@@ -34,7 +44,7 @@ class EvaluatedSets {
   const OpenedSet& open(OpenedSet& opened, const DatasetSpec& spec, Split split);
 
   const EvaluateOptions& options_;
-  OpenedSet evaluated_, training_, foreign_;
+  OpenedSet evaluated_, training_, validation_, foreign_;
 };
 
 /// Indices of the images that a run of this recipe trained on: without those that chose its

@@ -74,7 +74,7 @@ class ClasswiseCalibration {
   /// Adds one image: its q(y|x), one per class, and its label.
   void add(std::span<const double> probabilities, int32_t label);
   double ece() const;
-  /// Of ece(), by leaving out a twentieth of the images in turn (measures/jackknife.h).
+  /// Of ece(), by leaving out a twentieth of the images in turn (experiments/measures/jackknife.h).
   double standard_error() const;
 
  private:

@@ -9,6 +9,7 @@
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/torch_file.h"
 #include "layers/models/import_model.h"
+#include "layers/models/model_io.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
 #include "runtime/random_reader.h"
@@ -27,6 +28,7 @@ struct Options {
   std::vector<float> mean;
   std::vector<float> std;
   bool tensors = false;
+  bool weights_only = false;
   bool json = false;
   bool quiet = false;
 };
@@ -46,6 +48,9 @@ void add_options(OptionTable& table, Options& o) {
       .shown_default("ImageNet's");
   table.toggle("tensors", o.tensors,
                "Write the tensors as they are, whatever network they belong to");
+  table.toggle(
+      "weights-only", o.weights_only,
+      "Of a checkpoint of ours, keep what the model needs: no optimizer, nothing to resume");
   add_json_option(table, o.json);
   add_quiet_option(table, o.quiet);
 }
@@ -101,6 +106,29 @@ Answer convert_model(const TensorSource& source, const Options& o) {
   return answer;
 }
 
+/// A checkpoint of ours without what only a resumed run needs.
+Answer strip(const Options& o) {
+  const std::string input = checkpoint_of(o.input);
+  Checkpoint checkpoint = load_checkpoint(input);
+  Answer answer;
+  answer.layout = "checkpoint";
+  answer.container = "safetensors";
+  answer.config = checkpoint_config(checkpoint, input);
+  std::erase_if(checkpoint.tensors, [&](const auto& tensor) {
+    const std::string& name = tensor.first;
+    if (name.starts_with("model.")) return false;
+    ++answer.ignored[name.substr(0, name.find('.'))];
+    return true;
+  });
+  for (const char* key : {"trainer", "threads"}) checkpoint.metadata.erase(key);
+  const auto model = build_model(*answer.config);
+  for (const Parameter* parameter : model->state().parameters)
+    answer.parameters += parameter->shape.numel();
+  answer.tensors = static_cast<int64_t>(checkpoint.tensors.size());
+  save_checkpoint(o.output, checkpoint);
+  return answer;
+}
+
 std::string to_json(const Options& o, const Answer& answer) {
   Json json = {{"file", o.input},
                {"output", o.output},
@@ -120,7 +148,7 @@ std::string to_text(const Options& o, const Answer& answer) {
   std::string text = fmt::format("{}: {} ({})\n", o.input, answer.layout, answer.container);
   if (answer.config) {
     // The fields that names and shapes tell.
-    TextTable table({"inferred", answer.config->arch});
+    TextTable table({o.weights_only ? "recorded" : "inferred", answer.config->arch});
     std::vector<std::string> fields = {"image-size", "channels", "classes", "entry", "entry-width",
                                        "blocks",     "strides",  "widths",  "subnet"};
     if (answer.config->family == ModelFamily::flow)
@@ -135,6 +163,14 @@ std::string to_text(const Options& o, const Answer& answer) {
 }
 
 void convert(const Options& o) {
+  if (o.weights_only) {
+    expect(!o.tensors && o.class_names.empty() && o.mean.empty() && o.std.empty(),
+           "--weights-only: keeps class names and normalisation; without --tensors, --class-names, "
+           "--mean, --std");
+    const Answer answer = strip(o);
+    if (!o.quiet) print_result(o.json ? to_json(o, answer) : to_text(o, answer));
+    return;
+  }
   const auto source = open_tensor_source(o.input);
   if (!o.tensors && import_layout(*source) == ImportLayout::unknown)
     fail(ErrorKind::data,
@@ -153,7 +189,8 @@ int main(int argc, char** argv) {
   return run_program(kName, [&] {
     OptionTable table(
         kName,
-        "Converts published IB-INN checkpoints and torchvision ResNets to checkpoints of ours.");
+        "Converts published IB-INN checkpoints and torchvision ResNets to checkpoints of ours,\n"
+        "and strips ours of what only training needs (--weights-only).");
     Options options;
     add_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "experiments/report/text_table.h"
@@ -99,6 +100,61 @@ std::string ood_table(const std::vector<CheckpointReport>& reports) {
   return table.text();
 }
 
+std::string plus_minus(const Estimate& e, double factor, int digits) {
+  return fmt::format("{:.{}f} +- {:.{}f}", factor * e.value, digits, factor * e.error, digits);
+}
+
+std::string trust_table(const std::vector<CheckpointReport>& reports) {
+  TextTable table({"calibrated", "held out", "temperature", "NLL", "at T", "top-label ECE %",
+                   "at T", "sets of", "hold the label %", "mean size", "p at most", "images %"});
+  for (const auto& report : reports) {
+    if (!report.trust) continue;
+    const TrustReport& t = *report.trust;
+    for (size_t i = 0; i < t.sets.size(); ++i) {
+      std::vector<std::string> row(7);
+      if (i == 0)
+        row = {report.checkpoint,
+               std::to_string(t.held_out),
+               fmt::format("{:.4f}", t.temperature),
+               plus_minus(t.nll, 1.0, 4),
+               plus_minus(t.nll_tempered, 1.0, 4),
+               plus_minus(t.ece, 100.0, 2),
+               plus_minus(t.ece_tempered, 100.0, 2)};
+      row.push_back(fmt::format("{:.0f} %", 100.0 * t.sets[i].level));
+      row.push_back(plus_minus({t.sets[i].coverage, t.sets[i].error}, 100.0, 2));
+      row.push_back(fmt::format("{:.2f}", t.sets[i].mean_size));
+      if (i < t.unfamiliar.size()) {
+        row.push_back(fmt::format("{}", t.unfamiliar[i].p));
+        row.push_back(percent(t.unfamiliar[i].share));
+      }
+      table.add(row);
+    }
+  }
+  return table.text();
+}
+
+Json trust_json(const TrustReport& t) {
+  const auto estimate = [](const Estimate& e) {
+    return Json{{"value", e.value}, {"standard_error", e.error}};
+  };
+  Json json = {{"file", t.file},
+               {"held_out", t.held_out},
+               {"images", t.images},
+               {"temperature", t.temperature},
+               {"nll", estimate(t.nll)},
+               {"nll_tempered", estimate(t.nll_tempered)},
+               {"ece_top_label", estimate(t.ece)},
+               {"ece_top_label_tempered", estimate(t.ece_tempered)}};
+  for (const auto& set : t.sets)
+    json["sets"].push_back({{"level", set.level},
+                            {"coverage", set.coverage},
+                            {"standard_error", set.error},
+                            {"mean_size", set.mean_size}});
+  for (const auto& each : t.unfamiliar)
+    json["unfamiliar"].push_back({{"p", each.p}, {"share", each.share}});
+  return json;
+}
+
 Json summary_json(const EvaluationResult& result) {
   const EvaluationSummary& s = result.summary;
   const auto density = [&](double value) { return result.has_density ? Json(value) : Json(); };
@@ -184,6 +240,8 @@ std::string to_text(const std::vector<CheckpointReport>& reports) {
                           *report.bits_gaussian);
   }
   if (ood) text += "\n\n" + ood_table(reports);
+  if (std::ranges::any_of(reports, [](const auto& r) { return r.trust.has_value(); }))
+    text += "\n\n" + trust_table(reports);
   return text + notes;
 }
 
@@ -206,6 +264,7 @@ std::string to_json(const CheckpointReport& report) {
     json["ood_auc"] = report.ood->row(OodTest::quantile).against_clean;
     json["ood"] = ood_json(*report.ood);
   }
+  if (report.trust) json["calibrated"] = trust_json(*report.trust);
   json["peak_bytes"] = report.peak_bytes;
   return json_text(json, -1, BadUtf8::replaced);
 }

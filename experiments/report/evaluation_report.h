@@ -7,6 +7,7 @@
 
 #include "experiments/measures/evaluation.h"
 #include "experiments/measures/ood_score.h"
+#include "experiments/trust/trust_report.h"
 
 namespace pal {
 
@@ -53,6 +54,7 @@ struct CheckpointReport {
   std::optional<double> bits_paper;
   std::optional<double> bits_gaussian;
   std::optional<OodReport> ood;
+  std::optional<TrustReport> trust;
   int64_t peak_bytes = 0;  ///< of all memory in use on the device
 };
 

@@ -82,4 +82,22 @@ run pal-convert "$published" absent/model.safetensors
 expect_code 4 "no such folder"
 converts --help
 
+# Without what only training needs: the same model, found by the same calibration.
+address_space=
+succeeds pal-train $tiny --threads 1 --max-steps 6 --validation 128 -o stripped --quiet
+succeeds pal-convert stripped bare.safetensors --weights-only
+expect_text "not needed: optimizer" out "--weights-only"
+expect "--weights-only: not smaller" [ "$(stat -Lc %s bare.safetensors)" -lt \
+  "$(stat -Lc %s stripped/checkpoints/best)" ]
+for model in stripped bare.safetensors; do
+  succeeds pal-evaluate $model --dataset synthetic:4:512:8 --calibrate --json --quiet
+  sed -E 's/"(checkpoint|images_per_s|file|peak_bytes)":("[^"]*"|[0-9.e+]*),?//g' out >"${model%.*}.json"
+done
+expect_same stripped.json bare.json
+expect_equal "$(ls stripped/calibration)" "$(ls calibration)" "digests of one model in two files"
+expect_same stripped/calibration/*.safetensors calibration/*.safetensors
+refuses 3 "not a Palindrome checkpoint" pal-convert calibration/*.safetensors out.safetensors --weights-only
+refuses 2 "--weights-only: keeps class names" pal-convert bare.safetensors o.safetensors \
+  --weights-only --mean 0.5
+
 finish_test "pal-convert behaves"

@@ -1,0 +1,85 @@
+#include "experiments/trust/trust_scores.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "experiments/measures/metrics.h"
+#include "experiments/measures/sampling.h"
+#include "kernels/loss/softmax.h"
+#include "runtime/error.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+namespace {
+
+/// The model's losses of images whose labels do not matter.
+LossResult losses_of(Model& model, const Tensor& images) {
+  const Tensor labels = Tensor::zeros({images.size(0)}, DType::i32);
+  const Tensor targets = Tensor::empty({images.size(0), model.config().classes}, DType::f32);
+  cpu::soft_targets(labels, 0.0, targets);
+  return model.evaluate(images, targets.to(model.device(), Tag::data), LossSpec());
+}
+
+}  // namespace
+
+double png_bits_per_dim(const Image& image) {
+  constexpr int kFast = 1;
+  constexpr double kBits = 8.0;
+  return kBits * static_cast<double>(encode_png(image, kFast).size()) /
+         static_cast<double>(image.pixels.size());
+}
+
+void add_trust_scores(Model& model, const InputSpec& input, const Tensor& images,
+                      std::span<const int32_t> labels, TrustScores& scores) {
+  const int64_t count = images.size(0);
+  const int64_t classes = model.config().classes;
+  scores.classes.classes = classes;
+  const LossResult losses = losses_of(model, images);
+  const Tensor all = losses.scores.to(Device());
+  std::vector<double> row(static_cast<size_t>(classes));
+  for (int64_t i = 0; i < count; ++i) {
+    const float* const from = all.data<float>() + i * all.pitch();
+    std::copy_n(from, classes, row.begin());
+    if (!std::ranges::all_of(row, [](double l) { return std::isfinite(l); }))
+      fail(ErrorKind::numerics, "a class score is not finite; the model has diverged");
+    scores.classes.add(row, labels.empty() ? 0 : labels[static_cast<size_t>(i)]);
+  }
+  if (!model.has_density()) return;
+  const Tensor loss_x = losses.nll_joint.to(Device());
+  const std::vector<Image> pictures = to_pictures(images, input);
+  std::vector<double> png(pictures.size());
+  parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      png[static_cast<size_t>(i)] = png_bits_per_dim(pictures[static_cast<size_t>(i)]);
+  });
+  for (int64_t i = 0; i < count; ++i) {
+    const double value = loss_x.data<double>()[i];
+    if (!std::isfinite(value))
+      fail(ErrorKind::numerics, "a log-density is not finite; the model has diverged");
+    scores.log_density.push_back(log_density(value, classes, model.dims()));
+    scores.excess.push_back(
+        (bits_per_dim(value, classes, model.dims(), input.std) - png[static_cast<size_t>(i)]) *
+        std::log(2.0));
+  }
+}
+
+TrustScores trust_scores(Model& model, const InputSpec& input, const Dataset& set,
+                         const EvaluationSpec& spec) {
+  EvaluationSpec own = spec;
+  own.noise = false;
+  const auto batches = evaluation_batches(model, input, set, own);
+  TrustScores scores;
+  std::vector<int32_t> labels;
+  for (int64_t step = 0; step < batches->steps(); ++step) {
+    if (spec.stop && spec.stop()) throw Interrupted();
+    const Batch batch = batches->batch(0, step);
+    expect(batch.views == 1, "trust_scores: expected one view of each image, got {}", batch.views);
+    labels.clear();
+    for (int64_t i = 0; i < batch.labels.numel(); ++i)
+      labels.push_back(class_of(spec, batch.labels.data<int32_t>()[i]));
+    add_trust_scores(model, input, batch.images, labels, scores);
+  }
+  return scores;
+}
+
+}  // namespace pal

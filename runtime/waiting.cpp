@@ -1,5 +1,6 @@
 #include "runtime/waiting.h"
 
+#include <fmt/format.h>
 #include <omp.h>
 #include <time.h>
 
@@ -108,8 +109,16 @@ class Waiting {
     try {
       team_ = std::make_unique<DormantTeam>();
       allowed_threads = WaitingRule::threads_beside(others, usable_processors());
-      log_debug("other processes use {:.1f} processors: loops by at most {} threads", others,
-                allowed_threads.load());
+      // At first for everybody: whoever wonders about the pace should know.
+      const std::string text = fmt::format(
+          "other processes use {:.1f} processors: loops by at most {} of {} threads "
+          "while they do, with the same results",
+          others, allowed_threads.load(), omp_get_max_threads());
+      if (told_)
+        log_debug("{}", text);
+      else
+        log_info("{}", text);
+      told_ = true;
     } catch (const std::system_error&) {
       able_ = false;  // no more threads: then they wait as they did
     }
@@ -120,6 +129,7 @@ class Waiting {
   double queued_ = 0.0;
   double others_ = 0.0;
   WaitingRule rule_;
+  bool told_ = false;
   std::unique_ptr<DormantTeam> team_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "experiments/measures/class_match.h"
 #include "experiments/measures/evaluation.h"
 #include "experiments/measures/model_fit.h"
@@ -10,6 +12,7 @@
 #include "experiments/sampling/sample_sheets.h"
 #include "experiments/sampling/test_images.h"
 #include "layers/checkpoint/run_folder.h"
+#include "runtime/log.h"
 
 namespace pal {
 namespace {
@@ -54,6 +57,9 @@ RealImages judge_real_images(const SampleOptions& o, const LoadedModel& loaded,
 JudgeReport ask_judge(const SampleOptions& o, const LoadedModel& loaded,
                       const std::vector<ClassSpread>& spreads, Device device) {
   const std::string path = checkpoint_of(o.judge);
+  std::error_code ignored;
+  if (std::filesystem::equivalent(path, checkpoint_of(o.checkpoint), ignored))
+    log_warning("--judge: is the model itself, which takes its samples for what it meant by them");
   LoadedModel judge = load_model(path);
   judge.model->to(device);
   const SampleRequest request{sampled_classes(o, loaded), o.judged, o.temperature, o.run.seed,

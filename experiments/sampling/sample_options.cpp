@@ -78,7 +78,10 @@ void add_sample_options(OptionTable& table, SampleOptions& o) {
       .letter('n')
       .at_least(1)
       .at_most(kMostSamples);
-  table.number("temperature", o.temperature, "Deviation of the samples from the class mean")
+  table
+      .number("temperature", o.temperature,
+              "How far samples spread, times the deviation of what they are drawn around; 0: not "
+              "at all")
       .at_least(0);
   table.choice<SampleCentre>(
       "around", o.around,

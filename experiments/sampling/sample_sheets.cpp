@@ -52,8 +52,14 @@ int64_t class_of(const std::string& text, const LoadedModel& loaded) {
     return y;
   }
   const std::string nearest = nearest_name(text, names);
-  fail(ErrorKind::usage, "--class: no class is called '{}'{}", text,
-       nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest));
+  constexpr size_t kShown = 20;
+  const std::vector<std::string> some(
+      names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(kShown, names.size())));
+  fail(ErrorKind::usage, "--class: no class is called '{}'; {} (give --class again for another)",
+       text,
+       nearest.empty() ? fmt::format("there are {}{}", fmt::join(some, ", "),
+                                     names.size() > kShown ? ", ..." : "")
+                       : fmt::format("did you mean '{}'?", nearest));
 }
 
 /// The magnification of a sheet of so many pictures, checked before they are made.
@@ -94,6 +100,7 @@ std::vector<ClassSpread> sample_spreads(SampleOptions& o, const LoadedModel& loa
                                         const std::vector<int64_t>& classes) {
   // Many classes would take long: 500 images of each go through the network.
   constexpr size_t kFewClasses = 20;
+  flow_of(loaded, o.checkpoint);
   const bool open = o.around == SampleCentre::automatic;
   try {
     if (o.around == SampleCentre::images || (open && classes.size() <= kFewClasses)) {

@@ -36,9 +36,9 @@ void InversionMonitor::judge(int64_t step) const {
   const InversionCheck& check = last_;
   if (!(check.relative_error < kLimit) && options.on_inversion_error == OnInversionError::stop)
     fail(ErrorKind::numerics,
-         "step {}: {} is rebuilt with a relative error of {:.2g}, more than {}; use "
-         "--stream-anchors or a smaller --lr",
-         step, check.name, check.relative_error, kLimit);
+         "{} is rebuilt with a relative error of {:.2g}, more than {}: a run that diverges, or a "
+         "network that needs --stream-anchors",
+         check.name, check.relative_error, kLimit);
   if (check.relative_error > (setup_.computes_bf16() ? kWarningBf16 : kWarning))
     log_warning("step {}: {} is rebuilt with a relative error of {:.2g}", step, check.name,
                 check.relative_error);

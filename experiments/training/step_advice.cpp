@@ -36,13 +36,10 @@ std::string smaller_clamp(const StepHistory& h) {
   return h.clamp > kSmall && !h.head_of_flow ? lower("clamp", h.clamp) : std::string();
 }
 
-std::vector<std::string> in_order(const StepHistory& h, Fault::Place place) {
-  constexpr int64_t kAtOnce = 3;
+/// Of a run that took more than its first steps well.
+std::vector<std::string> in_usual_order(const StepHistory& h, Fault::Place place) {
   constexpr int64_t kStart = 100;
   constexpr double kJump = 10.0;
-  // The first updates broke it: no warm-up would do.
-  if (h.taken <= kAtOnce && h.step <= kAtOnce + h.taken)
-    return {lower_rate(h, 10.0), longer_warmup(h), smaller_clamp(h), tighter_clip(h)};
   // Still in the warm-up, or just out of it: the rate came too soon.
   if (h.step <= std::max(kStart, 2 * h.warmup_steps))
     return {longer_warmup(h), lower_rate(h), smaller_clamp(h), tighter_clip(h)};
@@ -53,6 +50,18 @@ std::vector<std::string> in_order(const StepHistory& h, Fault::Place place) {
   if (place == Fault::Place::activation && h.clamp > 1.0)
     return {smaller_clamp(h), lower_rate(h), tighter_clip(h)};
   return {lower_rate(h), tighter_clip(h), smaller_clamp(h)};
+}
+
+std::vector<std::string> in_order(const StepHistory& h, Fault::Place place) {
+  constexpr int64_t kAtOnce = 3;
+  // The first updates broke it: no warm-up would do.
+  if (h.taken <= kAtOnce && h.step <= kAtOnce + h.taken)
+    return {lower_rate(h, 10.0), longer_warmup(h), smaller_clamp(h), tighter_clip(h)};
+  std::vector<std::string> knobs = in_usual_order(h, place);
+  // Without any bound on gradients that is the first thing to have.
+  const auto clip = std::ranges::find(knobs, tighter_clip(h));
+  if (h.clip_norm == 0.0 && clip != knobs.end()) std::rotate(knobs.begin(), clip, clip + 1);
+  return knobs;
 }
 
 }  // namespace

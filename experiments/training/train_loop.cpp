@@ -126,13 +126,14 @@ void TrainLoop::collect_step(double seconds) {
   times_.seconds += seconds;
   remember_pace(seconds);
   if (result.taken()) {
-    if (taken_ == 0) first_loss_ = result.loss;
+    watch_.add(result.loss);
     last_loss_ = result.loss;
     last_norm_ = result.grad_norm;
     ++taken_;
     constexpr int64_t kRemembered = 50;
     mean_norm_ += (last_norm_ - mean_norm_) / static_cast<double>(std::min(taken_, kRemembered));
-    if (launched.check.block >= 0) monitor_.judge(launched.step);
+    if (launched.check.block >= 0) guarded(launched.step, [&] { monitor_.judge(launched.step); });
+    note_climbing(launched.step);
   } else {
     note_skipped(launched, result);
   }
@@ -153,6 +154,23 @@ void TrainLoop::note_skipped(const Launched& launched, const StepResult& result)
               outlier ? result.guard.outliers_in_row : result.guard.not_finite_in_row,
               result.guard.skipped(),
               skipped_ == kTold ? "; of more, metrics.jsonl and summary.json alone tell" : "");
+}
+
+void TrainLoop::note_climbing(int64_t step) {
+  if (warned_ || trains_head() || !watch_.climbed()) return;
+  warned_ = true;
+  line_.clear();
+  log_warning("step {}: the loss is above that of the first step, so this run does not learn; {}",
+              step, advice(step, Fault::Place::activation));
+}
+
+void TrainLoop::warn_at_end() const {
+  if (warned_ && watch_.climbed())
+    log_warning("the loss ended at {:.4g}, above the {:.4g} of the first step: this is no model",
+                watch_.mean(), watch_.first());
+  const int64_t skipped = state_.guard.skipped();
+  if (skipped > 0)
+    log_warning("{} of {} steps were skipped (not finite or outliers)", skipped, current_step());
 }
 
 void TrainLoop::collect_down_to(int most, Time since) {
@@ -183,7 +201,7 @@ std::string TrainLoop::advice(int64_t step, Fault::Place place) const {
   StepHistory history;
   history.step = step;
   history.warmup_steps = options_.schedule.warmup_steps;
-  history.first_loss = first_loss_;
+  history.first_loss = watch_.first();
   history.last_loss = last_loss_;
   history.taken = taken_;
   history.mean_norm = mean_norm_;
@@ -398,6 +416,7 @@ int TrainLoop::run() {
     report_error();
     throw;
   }
+  warn_at_end();
   report_run(setup_, state_, folder_, run_end(reason));
   if (reason == StopReason::signal) return signal_.exit_code();
   finish_profile();

@@ -5,6 +5,7 @@
 #include "experiments/report/run_log.h"
 #include "experiments/training/best_model.h"
 #include "experiments/training/inversion_monitor.h"
+#include "experiments/training/loss_watch.h"
 #include "experiments/training/run_checkpoints.h"
 #include "experiments/training/stop_signal.h"
 #include "experiments/training/train_report.h"
@@ -41,6 +42,10 @@ class TrainLoop {
   void collect_step(double seconds);
   /// Warns of a step that was not taken, and stops the run if it was one too many.
   void note_skipped(const Launched& launched, const StepResult& result);
+  /// Warns once of a loss that has climbed above where it began.
+  void note_climbing(int64_t step);
+  /// What a person should know at the end of a run that did not fail.
+  void warn_at_end() const;
   /// Collects until at most `most` steps are under way.
   void collect_down_to(int most, Time since);
   /// Runs `body`; its numerical errors name the training step, counted from 1, and say what to do.
@@ -111,7 +116,8 @@ class TrainLoop {
   int64_t saved_step_;         // of the newest step checkpoint
   int64_t collected_step_;     // the last one whose result was good
   double save_seconds_ = 0.0;  // that writing it took
-  double first_loss_ = 0.0;    // of this process
+  LossWatch watch_;            // of the losses of this process
+  bool warned_ = false;        // that they climb
   double last_loss_ = 0.0;     // of the last step that was taken
   int64_t taken_ = 0;          // steps of this process that were
   double last_norm_ = 0.0;     // of their gradients

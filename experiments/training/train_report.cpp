@@ -56,6 +56,11 @@ void log_start(const TrainSetup& setup, const RunState& state, const RunFolder& 
            state.last_step(setup), setup.steps_per_epoch(),
            setup.model->has_density() ? fmt::format(", beta {}", setup.options.beta) : "",
            folder.path());
+  const TrainOptions& o = setup.options;
+  log_info("{}, rate {:g}{}", o.optimizer == OptimizerKind::adamw ? "adamw" : "sgd",
+           o.update.learning_rate,
+           setup.flow != nullptr ? fmt::format(" (class means {:g})", o.update.learning_rate_means)
+                                 : "");
   warn_of_lengths(setup, state);
 }
 
@@ -151,7 +156,7 @@ std::string stop_text(const TrainSetup& setup, const RunState& state, const RunF
     case StopReason::error:
       break;
   }
-  return fmt::format("stopped by an error {}", place);
+  return fmt::format("stopped by an error after step {} of {}", step, state.planned_steps(setup));
 }
 
 bool is_finished_run(const RunState& state, const RunFolder& folder) {

@@ -58,7 +58,7 @@ TEST(StepAdvice, NamesNoKnobThatIsNotThere) {
   h.taken = 0;
   h.bf16 = true;
   EXPECT_EQ(step_advice(h, Fault::Place::gradient),
-            "try, in this order: --lr 0.025 (now 0.05), --clip-grad 2 (now none), --precision fp32 "
+            "try, in this order: --clip-grad 2 (now none), --lr 0.025 (now 0.05), --precision fp32 "
             "(now bf16)");
   EXPECT_EQ(step_advice(h, Fault::Place::images), "look at the pictures");
   EXPECT_EQ(step_advice(h, Fault::Place::weights),

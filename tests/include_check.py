@@ -42,7 +42,8 @@ ROOMS = {
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets"],
     "experiments": ["command_line", "measures", "trust", "planning", "report", "inspect", "recipe",
-                    "training", "evaluation", "sampling", "datasets", "programs"],
+                    "training", "evaluation", "sampling", "classify", "datasets",
+                    "programs"],
     "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
 }
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}

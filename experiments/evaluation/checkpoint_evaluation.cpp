@@ -187,7 +187,9 @@ TrustReport CheckpointEvaluation::calibrate() {
   own.class_of_label =
       match_classes(loaded_, path_, set.info(), options_.allow_other_classes).class_of_label;
   own.bad_images = held_out.set.bad.get();
-  const TransformSpec& transform = spec_.transform;
+  TransformSpec transform = spec_.transform;
+  transform.size = loaded_.model->config().image_size;
+  // Images of their final size are seen whole.
   const bool as_is = set.in_memory() != nullptr;
   const Reading reading = {.resize = as_is ? transform.size : resize_of(transform),
                            .exif = !as_is && transform.exif};

@@ -1,0 +1,18 @@
+#pragma once
+#include <string>
+
+#include "experiments/classify/classifier.h"
+
+namespace pal {
+
+/// An answer as one JSON object, in one line: `file` and `error`; or `file`, `top` (class,
+/// probability), `entropy` (nats), `bits_per_dim`, `set` (level, classes), `familiarity` (p,
+/// density, complexity, entropy) and `verdict`. What cannot be said is null.
+std::string to_json(const Answer& answer, const Classifier& classifier,
+                    const ClassifyOptions& options);
+
+/// The same for people: a line of classes, one of what stands behind it, and a sentence.
+std::string to_text(const Answer& answer, const Classifier& classifier,
+                    const ClassifyOptions& options);
+
+}  // namespace pal

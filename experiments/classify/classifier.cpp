@@ -1,0 +1,172 @@
+#include "experiments/classify/classifier.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "experiments/measures/class_match.h"
+#include "experiments/measures/metrics.h"
+#include "experiments/recipe/training_recipe.h"
+#include "kernels/image/image.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+#include "runtime/log.h"
+#include "runtime/parallel.h"
+#include "runtime/text.h"
+
+namespace pal {
+namespace {
+
+/// How pictures are read where no calibration says it: as in the evaluation of the training run;
+/// pictures that a set of fixed size was made of are taken whole.
+TransformSpec reading_of(const ClassifyOptions& o, const LoadedModel& loaded) {
+  const TrainingRecipe recipe = training_recipe(loaded.checkpoint, o.checkpoint);
+  const ModelConfig& config = loaded.model->config();
+  DataOptions data;
+  data.resize = o.resize;
+  data.exif = o.exif;
+  TransformSpec transform = evaluation_transform(data, recipe);
+  transform.crop = CropKind::center;
+  transform.size = config.image_size;
+  transform.channels = config.channels;
+  transform.limits.max_pixels = o.max_pixels;
+  const bool fixed_size = recipe.dataset == "fashion-mnist" || recipe.dataset == "digits" ||
+                          recipe.dataset.starts_with("synthetic:");
+  if (o.resize == 0 && fixed_size) transform.resize = config.image_size;
+  return transform;
+}
+
+}  // namespace
+
+int32_t Answer::predicted() const {
+  return static_cast<int32_t>(std::ranges::max_element(posterior) - posterior.begin());
+}
+
+const char* name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::unknown:
+      return "unknown";
+    case Verdict::sure:
+      return "sure";
+    case Verdict::torn:
+      return "torn";
+    case Verdict::unfamiliar:
+      return "unfamiliar";
+    case Verdict::unfamiliar_torn:
+      break;
+  }
+  return "unfamiliar and torn";
+}
+
+Classifier::Classifier(const ClassifyOptions& options, Device device)
+    : options_(options), loaded_(load_model(options.checkpoint, [&](ModelConfig& config) {
+        set_precision(options.run, config);
+      })) {
+  // Of the weights as the file has them, so before they move.
+  class_names_ = model_class_names(loaded_.input, loaded_.model->config().classes);
+  transform_ = reading_of(options_, loaded_);
+  find_calibration();
+  check_transform(transform_);
+  loaded_.model->to(device);
+}
+
+void Classifier::find_calibration() {
+  const std::string digest = model_digest(loaded_);
+  const std::string path = options_.calibration.empty()
+                               ? calibration_path(options_.checkpoint, digest)
+                               : options_.calibration;
+  std::error_code ignored;
+  if (options_.calibration.empty() && !std::filesystem::exists(path, ignored)) {
+    log_warning(
+        "no calibration of this model ({}): probabilities are as the model says, sets and p-values "
+        "are left out; pal-evaluate {} --calibrate makes one",
+        path, shell_word(options_.checkpoint));
+    return;
+  }
+  calibration_ = ModelCalibration::load(path, digest);
+  const Reading& reading = calibration_->reading();
+  const bool other_size = options_.resize != 0 && options_.resize != reading.resize;
+  const bool other_exif = options_.exif && !reading.exif;
+  if (other_size || other_exif) {
+    log_warning(
+        "{}: is of pictures read with --resize {}{}, so it says nothing about these: sets and "
+        "p-values are left out",
+        path, reading.resize, reading.exif ? " --exif" : "");
+    calibration_.reset();
+    return;
+  }
+  transform_.resize = reading.resize;
+  transform_.exif = reading.exif;
+}
+
+std::vector<Answer> Classifier::classify(const std::vector<std::string>& files) {
+  const ModelConfig& config = loaded_.model->config();
+  const int64_t values = config.image_size * config.image_size * config.channels;
+  const auto count = static_cast<int64_t>(files.size());
+  std::vector<Answer> answers(files.size());
+  std::vector<uint8_t> levels(static_cast<size_t>(count * values));
+  parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+    const Philox unused(0, RandomPurpose::augment, 0);
+    for (int64_t i = begin; i < end; ++i) {
+      Answer& answer = answers[static_cast<size_t>(i)];
+      answer.file = files[static_cast<size_t>(i)];
+      const std::string name = one_line(answer.file);
+      try {
+        expect(!answer.file.empty(), "an empty name");
+        make_views(read_file(answer.file, most_file_bytes(transform_.limits)), name, transform_,
+                   unused,
+                   std::span(levels).subspan(static_cast<size_t>(i * values),
+                                             static_cast<size_t>(values)));
+      } catch (const Error& error) {
+        answer.error = error.what();
+      }
+    }
+  });
+  std::vector<ImagePlacement> placements;
+  std::vector<size_t> readable;
+  for (size_t i = 0; i < answers.size(); ++i)
+    if (answers[i].error.empty()) {
+      placements.push_back({.source = static_cast<int64_t>(i)});
+      readable.push_back(i);
+    }
+  if (readable.empty()) return answers;
+  const Tensor images = Tensor::empty({static_cast<int64_t>(readable.size()), config.image_size,
+                                       config.image_size, config.channels},
+                                      DType::f32, Tag::data, loaded_.model->device());
+  const ImageNormalization normalization = {.mean = loaded_.input.mean, .std = loaded_.input.std};
+  PAL_BACKEND(images, normalize_images(levels, placements, normalization, images));
+  TrustScores scores;
+  add_trust_scores(*loaded_.model, loaded_.input, images, {}, scores);
+  const double log_two = std::log(2.0);
+  for (size_t i = 0; i < readable.size(); ++i) {
+    Answer& answer = answers[readable[i]];
+    const auto row = scores.classes.row(static_cast<int64_t>(i));
+    if (calibration_) {
+      answer.posterior = calibration_->posterior(row);
+      answer.classes = calibration_->class_set(answer.posterior, options_.level);
+    } else {
+      answer.posterior.resize(row.size());
+      judge_scores(row, 0, 0.0, answer.posterior);
+    }
+    answer.entropy = entropy_of(answer.posterior);
+    if (scores.log_density.empty()) continue;
+    double log_std = 0.0;
+    for (const float s : loaded_.input.std) log_std += std::log(static_cast<double>(s));
+    log_std /= static_cast<double>(loaded_.input.std.size());
+    answer.bits_per_dim = (log_std + std::log(kLevels) - scores.log_density[i]) / log_two;
+    if (calibration_)
+      answer.familiarity =
+          calibration_->familiarity(scores.log_density[i], scores.excess[i], answer.posterior);
+  }
+  return answers;
+}
+
+Verdict Classifier::verdict(const Answer& answer) const {
+  if (!answer.classes) return Verdict::unknown;
+  const bool torn = answer.classes->size() != 1;
+  if (answer.familiarity && answer.familiarity->p < options_.warn_below)
+    return torn ? Verdict::unfamiliar_torn : Verdict::unfamiliar;
+  return torn ? Verdict::torn : Verdict::sure;
+}
+
+}  // namespace pal

@@ -1,0 +1,60 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/classify/classify_options.h"
+#include "experiments/trust/model_calibration.h"
+#include "layers/models/model_io.h"
+
+namespace pal {
+
+/// What is said of one picture.
+struct Answer {
+  std::string file;
+  std::string error;                   ///< why it could not be read; then nothing else counts
+  std::vector<double> posterior;       ///< q(y|x), at the temperature if there is a calibration
+  double entropy = 0.0;                ///< of the posterior, nats
+  std::optional<double> bits_per_dim;  ///< a model with a density only
+  std::optional<std::vector<int32_t>> classes;  ///< the set; without calibration none
+  std::optional<Familiarity> familiarity;       ///< without calibration or density none
+
+  int32_t predicted() const;
+};
+
+/// Which of the four cases a generative classifier tells apart an answer is (the paper's Fig. 1).
+enum class Verdict : uint8_t {
+  unknown,          ///< no calibration
+  sure,             ///< familiar, and one class is likely enough
+  torn,             ///< familiar, but several classes are possible, or none is likely
+  unfamiliar,       ///< unlike what was learned, whatever class it is taken for
+  unfamiliar_torn,  ///< both
+};
+/// "sure", "torn", "unfamiliar", "unfamiliar and torn", or "unknown".
+const char* name_of(Verdict verdict);
+
+/// A trained model that answers for single pictures.
+class Classifier {
+ public:
+  /// Loads the model and what belongs to it onto the device; warns if there is no calibration.
+  /// Throws as load_model and ModelCalibration::load.
+  Classifier(const ClassifyOptions& options, Device device);
+
+  const std::vector<std::string>& class_names() const { return class_names_; }
+  const std::optional<ModelCalibration>& calibration() const { return calibration_; }
+
+  /// One answer for each file, in order; pictures that cannot be read have an error instead.
+  std::vector<Answer> classify(const std::vector<std::string>& files);
+  Verdict verdict(const Answer& answer) const;
+
+ private:
+  void find_calibration();
+
+  const ClassifyOptions& options_;
+  LoadedModel loaded_;
+  std::vector<std::string> class_names_;
+  std::optional<ModelCalibration> calibration_;
+  TransformSpec transform_;
+};
+
+}  // namespace pal

@@ -1,0 +1,72 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "experiments/classify/answer_text.h"
+#include "experiments/classify/name_source.h"
+#include "experiments/command_line/parse_options.h"
+#include "experiments/command_line/program.h"
+#include "layers/checkpoint/checkpoint.h"
+#include "runtime/error.h"
+
+namespace {
+
+using namespace pal;
+
+constexpr const char* kName = "pal-classify";
+
+std::unique_ptr<NameSource> names_of(const ClassifyOptions& o) {
+  if (o.images[0] == "-")
+    return std::make_unique<PipedNames>(STDIN_FILENO, o.null_names ? '\0' : '\n');
+  return std::make_unique<ListedNames>(o.images);
+}
+
+int run(ClassifyOptions options) {
+  const Device device = apply_run_options(options.run);
+  options.checkpoint = checkpoint_of(options.checkpoint);
+  const auto names = names_of(options);
+  Classifier classifier(options, device);
+  int64_t unreadable = 0;
+  // Nobody reads any more: the rest would be for nothing.
+  while (std::ferror(stdout) == 0) {
+    const std::vector<std::string> batch = names->next(options.batch_size);
+    if (batch.empty()) break;
+    for (const Answer& answer : classifier.classify(batch)) {
+      if (!answer.error.empty()) ++unreadable;
+      if (options.run.json)
+        print_result(to_json(answer, classifier, options));
+      else if (answer.error.empty())
+        print_result(to_text(answer, classifier, options));
+      else
+        print_warning(answer.error);
+    }
+    std::fflush(stdout);
+  }
+  if (unreadable == 0) return 0;
+  print_error(
+      kName, fmt::format("{} picture{} could not be read", unreadable, unreadable == 1 ? "" : "s"));
+  return exit_code(ErrorKind::data);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return pal::run_program(kName, [&] {
+    OptionTable table(
+        kName,
+        "What a trained model makes of pictures: classes, how sure it is, and whether it knows "
+        "such "
+        "pictures.\n\n"
+        "  pal-classify run coat.png shoe.jpg\n"
+        "  pal-classify run photos --json > answers.jsonl      a line for each picture below it\n"
+        "  find photos -name '*.jpg' | pal-classify run - --json\n\n"
+        "Sets of classes and p-values need the calibration that pal-evaluate RUN --calibrate "
+        "makes.");
+    ClassifyOptions options;
+    add_classify_options(table, options);
+    if (parse_command_line(table, argc, argv).answered) return 0;
+    check_classify_options(options);
+    return run(options);
+  });
+}

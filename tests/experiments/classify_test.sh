@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Usage: classify_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
+# pal-classify: pictures by name, of folders and through pipes; with and without a calibration.
+source "$(dirname "$0")/harness.sh" "$@"
+address_space=
+
+make_pictures pictures 4 60 16 16
+net="-a ibinn-mnist -b 16 --image-size 16 --blocks 1,1 --strides 1,2 --widths 8,8 --recalibrate-bn 4"
+succeeds pal-train pictures $net --threads 1 --validation 120 --max-steps 20 -o run --quiet
+one=$(find pictures -name '*.JPEG' | LC_ALL=C sort | head -n 1)
+
+classifies() { succeeds pal-classify "$@"; }
+lines_of() { wc -l <out; }
+
+# Without a calibration nothing is promised.
+classifies run "$one" --json
+expect_text "no calibration of this model" err "no calibration"
+expect_text "pal-evaluate run/checkpoints/best --calibrate makes one" err "no calibration"
+for key in '"set":null' '"familiarity":null' '"verdict":null' '"bits_per_dim":' '"probability":'; do
+  expect_text "$key" out "answer without calibration"
+done
+expect_equal 4 "$(grep -o '"class":' out | wc -l)" "all four classes"
+classifies run "$one" --top 2
+expect_text "without a calibration nothing is promised." out "answer for people"
+
+succeeds pal-evaluate run --calibrate
+expect_match "^calibrated  *held out" out "--calibrate"
+classifies run "$one" "$one" --json --level 90 -q
+expect_empty err "with a calibration"
+expect_equal 2 "$(lines_of)" "an answer for each name"
+for key in '"level":0.9' '"density":' '"complexity":' '"verdict":"'; do
+  expect_text "$key" out "answer with a calibration"
+done
+classifies run "$one" -q
+expect_match "95 % set: .*; familiarity p .* (density .*, complexity .*, entropy .*); .* bits/dim" out \
+  "answer for people"
+expect_match "^  \(Sure\|Torn\|Unfamiliar\|Unfamiliar and torn\): .*\.$" out "the sentence"
+classifies run "$one" --json --warn-below 1
+expect_match '"verdict":"unfamiliar' out "--warn-below 1"
+
+# The same answers by name, of a folder, and through a pipe, whatever the batch.
+classifies run pictures --json -q
+mv out all.jsonl
+find pictures -name '*.JPEG' | LC_ALL=C sort >names
+expect_equal "$(wc -l <names)" "$(wc -l <all.jsonl)" "a line for each picture of a folder"
+expect_same <(sed 's/.*"file":"\([^"]*\)".*/\1/' all.jsonl) names
+for way in "-b 7" "-b 1000"; do
+  "$programs/pal-classify" run - --json -q $way <names >piped.jsonl
+  # Rounding may depend on the batch, as in every evaluation: classes and order may not.
+  expect_same <(sed 's/,"probability.*//' piped.jsonl) <(sed 's/,"probability.*//' all.jsonl)
+done
+tr '\n' '\0' <names | "$programs/pal-classify" run - -0 --json -q -b 64 >piped.jsonl
+expect_same piped.jsonl <("$programs/pal-classify" run - --json -q -b 64 <names)
+
+# One name sent alone is answered at once, before the pipe closes.
+coproc classify { exec "$programs/pal-classify" run - --json -q; }
+answers=${classify[0]}
+questions=${classify[1]}
+for round in 1 2 3; do
+  echo "$one" >&"$questions"
+  answer=
+  read -r -t 30 answer <&"$answers" || true
+  expect "ping-pong, round $round: no answer" [ -n "$answer" ]
+done
+exec {questions}>&-
+wait "$classify_PID" || fail "ping-pong: exit code $?"
+checks=$((checks + 1))
+
+# A last name without an end, an empty one, one that is missing, Windows' ends of lines.
+printf '%s\r\n\nnowhere.png\n%s' "$one" "$one" >some
+code=0
+"$programs/pal-classify" run - --json -q <some >out 2>err || code=$?
+expect_equal 3 "$code" "unreadable names: exit code"
+expect_lines 4 out "one answer for each name"
+expect_equal "top error error top" "$(sed 's/.*,"\(top\|error\)":.*/\1/' out | paste -sd' ')" "answers in order"
+expect_text 'an empty name' out "an empty line"
+expect_text 'nowhere.png: no such file' out "a missing file"
+expect_text "pal-classify: error: 2 pictures could not be read" err "the end"
+"$programs/pal-classify" run - </dev/null >out 2>err || fail "no names: exit code $?"
+expect_empty out "no names"
+
+# Names with a newline; a file that is none.
+cp "$one" $'line\nbreak.png'
+echo "no picture" >bad.png
+printf 'line\nbreak.png\0bad.png\0' >strange
+code=0
+"$programs/pal-classify" run - -0 --json -q <strange >out 2>err || code=$?
+expect_equal 3 "$code" "a broken picture: exit code"
+expect_lines 2 out "names with a newline"
+expect_text '{"file":"line\nbreak.png","top"' out "a name with a newline"
+expect_text '"error":"bad.png: ' out "a broken picture"
+run pal-classify run bad.png "$one"
+expect_code 3 "a broken picture among others"
+expect_text "warning: bad.png: " err "a broken picture for people"
+expect_text "$one: " out "the picture beside it"
+
+# A reader that leaves.
+code=0
+("$programs/pal-classify" run - --json -q -b 1 <names || echo $? >left) | head -n 1 >out
+expect_lines 1 out "a closed pipe"
+expect_not "a closed pipe: exit code" [ -e left ]
+
+# Other weights, other files, another view.
+succeeds pal-train pictures $net --threads 1 --validation 120 --max-steps 10 -o other --quiet
+refuses 3 "belongs to other weights" pal-classify other "$one" --calibration run/calibration/*
+refuses 3 "no such file" pal-classify run "$one" --calibration nowhere.safetensors
+refuses 3 "expected a calibration" pal-classify run "$one" --calibration run/checkpoints/best
+run pal-classify run "$one" --resize 40 --json
+expect_code 0 "--resize"
+expect_text "is of pictures read with --resize 18" err "another --resize"
+expect_text '"set":null' out "another --resize"
+mkdir empty
+refuses 2 "no .png, .jpg or .jpeg file in it" pal-classify run empty
+refuses 2 "IMAGE: none is given" pal-classify run
+refuses 2 "CHECKPOINT: none is given" pal-classify
+refuses 2 "stdin or the command line, not both" pal-classify run - "$one"
+refuses 2 "--null: goes with -" pal-classify run "$one" -0
+refuses 2 "--calibration: goes with --calibrate" pal-evaluate run --calibration file.safetensors
+refuses 2 "without --recalibrate-bn" pal-evaluate run --calibrate --recalibrate-bn 4
+if [ "$(id -u)" != 0 ]; then
+  chmod -w run/calibration
+  refuses 4 "run/calibration" pal-evaluate run --calibrate
+  chmod +w run/calibration
+fi
+
+# A part that chose the checkpoint and is evaluated: every second image is for either.
+make_pictures few 2 300 8 8
+succeeds pal-train few ${net/size 16/size 8} --threads 1 --max-steps 4 -o chosen --quiet
+held_out=$(find few/val -name '*.JPEG' | wc -l)
+run pal-evaluate chosen --calibrate --json
+if [ "$held_out" -ge 200 ]; then
+  expect_text "$((held_out / 2)) of the images fit it, the other $((held_out / 2)) are evaluated" err "a shared part"
+  expect_text "\"images\":$((held_out / 2))" out "a shared part"
+else
+  expect_refusal 2 "$((held_out / 2)) held-out images; expected at least 100" "a small shared part"
+fi
+
+# A ResNet has no density: classes, set and entropy alone.
+succeeds pal-train pictures -a resnet-small -b 16 --image-size 16 --blocks 1,1 --strides 1,2 \
+  --widths 8,8 --threads 1 --validation 120 --max-steps 10 -o resnet --quiet
+succeeds pal-evaluate resnet --calibrate --json
+expect_not "a ResNet has no familiarity" grep -q '"unfamiliar"' out
+classifies resnet "$one" --json
+for key in '"bits_per_dim":null' '"familiarity":null' '"set":{"level":0.95'; do
+  expect_text "$key" out "a ResNet"
+done
+
+finish_test "pictures are classified"

@@ -52,13 +52,14 @@ class MixtureHead {
 
   /// Class scores l_y [n, classes] of z [n, D], dtype of z.
   Tensor scores(const Tensor& z) const;
+  /// The class means as the kernels take them, on the device of the parameters.
+  MixtureMeans means() const;
   /// The D values of class y's mean in the layout of z, dtype of the parameters, on the CPU.
   Tensor class_mean(int64_t y) const;
   /// Mean distance of two class means; waits for the device.
   double mean_distance() const;
 
  private:
-  MixtureMeans means() const;
   LossResult losses(const Tensor& z, const Tensor& log_det, const Tensor& targets,
                     const LossSpec& loss, MixtureState& state, const Tensor& grad_scores) const;
 

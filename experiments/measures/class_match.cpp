@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <optional>
 
@@ -50,6 +51,30 @@ std::vector<std::string> model_class_names(const InputSpec& input, int64_t class
   Names names;
   for (int64_t y = 0; y < classes; ++y) names.push_back(std::to_string(y));
   return names;
+}
+
+int64_t named_class(const LoadedModel& loaded, const std::string& text, const std::string& option) {
+  const int64_t classes = loaded.model->config().classes;
+  const Names& names = loaded.input.class_names;
+  const auto named = std::ranges::find(names, text);
+  if (named != names.end()) return named - names.begin();
+  int64_t y = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), y);
+  if (error == std::errc() && end == text.data() + text.size()) {
+    expect(y >= 0 && y < classes, "{}: the model has classes 0 to {}, got {}", option, classes - 1,
+           y);
+    return y;
+  }
+  const std::string nearest = nearest_name(text, names);
+  constexpr size_t kShown = 20;
+  const Names some(names.begin(),
+                   names.begin() + static_cast<std::ptrdiff_t>(std::min(kShown, names.size())));
+  fail(ErrorKind::usage, "{}: no class is called '{}'; {} (give {} again for another)", option,
+       text,
+       nearest.empty() ? fmt::format("there are {}{}", fmt::join(some, ", "),
+                                     names.size() > kShown ? ", ..." : "")
+                       : fmt::format("did you mean '{}'?", nearest),
+       option);
 }
 
 ClassMatch match_classes(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set,

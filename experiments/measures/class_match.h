@@ -26,6 +26,9 @@ struct ClassMatch {
 /// What a model calls its classes; their numbers where it has no name for each.
 std::vector<std::string> model_class_names(const InputSpec& input, int64_t classes);
 
+/// The model's class that a text means: a name or a number. Throws usage, beginning with `option`.
+int64_t named_class(const LoadedModel& loaded, const std::string& text, const std::string& option);
+
 /// Matches the classes of a set and of a model (of the file `path`) by name, whatever their order;
 /// the set may lack some. Where one of them knows only numbers, or with `allow_other` where a name
 /// of the set is not one of the model's, they are matched by position. Throws usage naming both

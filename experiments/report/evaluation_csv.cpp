@@ -6,22 +6,13 @@
 #include <iterator>
 #include <numeric>
 
-#include "runtime/text.h"
+#include "experiments/report/text_table.h"
 
 namespace pal {
 namespace {
 
 constexpr size_t kTop = 5;
 constexpr size_t kMostClasses = 100;
-
-/// A text as one field of a CSV line.
-std::string csv_field(const std::string& given) {
-  const std::string text = valid_utf8_length(given) < given.size() ? one_line(given) : given;
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
 
 /// The `count` likeliest classes, of equal ones the first: the first of all is the prediction.
 std::vector<size_t> likeliest(std::span<const double> scores, size_t count) {

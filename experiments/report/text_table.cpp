@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "runtime/text.h"
+
 namespace pal {
 
 std::string TextTable::text() const {
@@ -22,6 +24,14 @@ std::string TextTable::text() const {
     text += (text.empty() ? "" : "\n") + line;
   }
   return text;
+}
+
+std::string csv_field(const std::string& given) {
+  const std::string text = valid_utf8_length(given) < given.size() ? one_line(given) : given;
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
 }
 
 std::string grouped(long long number) {

@@ -17,6 +17,9 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// A text as one field of a CSV line (RFC 4180), in quotes where it needs them.
+std::string csv_field(const std::string& text);
+
 /// A number with commas between thousands: "55,412,304".
 std::string grouped(long long number);
 

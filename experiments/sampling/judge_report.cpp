@@ -31,7 +31,7 @@ struct RealImages {
 
 RealImages judge_real_images(const SampleOptions& o, const LoadedModel& loaded,
                              const LoadedModel& judge) {
-  const TestImages from = open_test_images(o, loaded);
+  const TestImages from = open_test_images(o.data, o.checkpoint, loaded);
   expect_images_fit(judge, o.judge, from.set->info());
   EvaluationSpec spec;
   spec.noise = false;

@@ -39,29 +39,6 @@ std::string numbered(int64_t number, const std::string& name) {
   return name == text ? text : text + " " + name;
 }
 
-int64_t class_of(const std::string& text, const LoadedModel& loaded) {
-  const int64_t classes = loaded.model->config().classes;
-  const auto& names = loaded.input.class_names;
-  const auto named = std::ranges::find(names, text);
-  if (named != names.end()) return named - names.begin();
-  int64_t y = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), y);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  if (whole) {
-    expect(y >= 0 && y < classes, "--class: the model has classes 0 to {}, got {}", classes - 1, y);
-    return y;
-  }
-  const std::string nearest = nearest_name(text, names);
-  constexpr size_t kShown = 20;
-  const std::vector<std::string> some(
-      names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(kShown, names.size())));
-  fail(ErrorKind::usage, "--class: no class is called '{}'; {} (give --class again for another)",
-       text,
-       nearest.empty() ? fmt::format("there are {}{}", fmt::join(some, ", "),
-                                     names.size() > kShown ? ", ..." : "")
-                       : fmt::format("did you mean '{}'?", nearest));
-}
-
 /// The magnification of a sheet of so many pictures, checked before they are made.
 int64_t scale_for(const SampleOptions& o, const LoadedModel& loaded, int64_t pictures) {
   const int64_t side = loaded.model->config().image_size;
@@ -88,7 +65,7 @@ std::string class_of_image(const Dataset& set, int64_t index) {
 
 std::vector<int64_t> sampled_classes(const SampleOptions& o, const LoadedModel& loaded) {
   std::vector<int64_t> classes;
-  for (const std::string& text : o.classes) classes.push_back(class_of(text, loaded));
+  for (const std::string& text : o.classes) classes.push_back(named_class(loaded, text, "--class"));
   if (classes.empty()) {
     classes.resize(static_cast<size_t>(loaded.model->config().classes));
     std::iota(classes.begin(), classes.end(), int64_t{0});
@@ -104,7 +81,7 @@ std::vector<ClassSpread> sample_spreads(SampleOptions& o, const LoadedModel& loa
   const bool open = o.around == SampleCentre::automatic;
   try {
     if (o.around == SampleCentre::images || (open && classes.size() <= kFewClasses)) {
-      std::vector<ClassSpread> spreads = training_spreads(o, loaded, classes);
+      std::vector<ClassSpread> spreads = training_spreads(o.data, o.checkpoint, loaded, classes);
       o.around = SampleCentre::images;
       return spreads;
     }
@@ -124,7 +101,7 @@ namespace {
 /// Puts test images of each row's class before its samples.
 void add_real_images(const SampleOptions& o, const LoadedModel& loaded,
                      const std::vector<int64_t>& classes, PictureSheet& sheet) {
-  const TestImages from = open_test_images(o, loaded);
+  const TestImages from = open_test_images(o.data, o.checkpoint, loaded);
   const ClassMatch match = match_classes(loaded, o.checkpoint, from.set->info(), false);
   std::vector<int64_t> among = from.indices;
   if (among.empty()) among = all_images(from.set->info());
@@ -177,7 +154,7 @@ SampleSheet samples(const SampleOptions& o, const LoadedModel& loaded, IbInn& fl
 }
 
 SampleSheet reconstructions(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow) {
-  const TestImages from = open_test_images(o, loaded);
+  const TestImages from = open_test_images(o.data, o.checkpoint, loaded);
   const auto& set = from.set;
   std::vector<int64_t> indices;
   for (const std::string& text : o.images) indices.push_back(named_image(*set, text, "--images"));
@@ -216,7 +193,7 @@ SampleSheet reconstructions(const SampleOptions& o, const LoadedModel& loaded, I
 }
 
 SampleSheet interpolation(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow) {
-  const TestImages from = open_test_images(o, loaded);
+  const TestImages from = open_test_images(o.data, o.checkpoint, loaded);
   const auto& set = from.set;
   std::vector<int64_t> ends;
   for (const std::string& text : o.interpolate)

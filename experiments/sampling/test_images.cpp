@@ -30,11 +30,10 @@ bool ends_in(const std::string& name, const std::string& end) {
 
 /// The set that the options name, or that the model was trained on.
 struct ModelData {
-  ModelData(const SampleOptions& o, const LoadedModel& loaded)
-      : recipe(training_recipe(loaded.checkpoint, o.checkpoint)),
+  ModelData(DataOptions data, const std::string& checkpoint, const LoadedModel& loaded)
+      : recipe(training_recipe(loaded.checkpoint, checkpoint)),
         fingerprint(loaded.checkpoint.entry("data_fingerprint")) {
-    DataOptions data = o.data;
-    take_run_data(data, o.checkpoint, recipe.dataset);
+    take_run_data(data, checkpoint, recipe.dataset);
     spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
     spec.shard_classes = loaded.input.class_names;
     transform = evaluation_transform(data, recipe);
@@ -53,25 +52,27 @@ struct ModelData {
 
 }  // namespace
 
-TestImages open_test_images(const SampleOptions& o, const LoadedModel& loaded) {
-  const ModelData data(o, loaded);
+TestImages open_test_images(const DataOptions& options, const std::string& checkpoint,
+                            const LoadedModel& loaded) {
+  const ModelData data(options, checkpoint, loaded);
   const DatasetParts parts = parts_of(data.spec);
   const bool divided = parts.test || parts.validation;
   TestImages images;
   images.set = open_dataset(data.spec, divided || parts.whole() ? Split::test : Split::train);
   if (!divided) images.indices = data.held_out(*images.set);
-  expect_images_fit(loaded, o.checkpoint, images.set->info());
+  expect_images_fit(loaded, checkpoint, images.set->info());
   images.transform = data.transform;
   return images;
 }
 
-std::vector<ClassSpread> training_spreads(const SampleOptions& o, const LoadedModel& loaded,
+std::vector<ClassSpread> training_spreads(const DataOptions& options, const std::string& checkpoint,
+                                          const LoadedModel& loaded,
                                           const std::vector<int64_t>& classes) {
   constexpr size_t kMost = 500;
-  const ModelData data(o, loaded);
+  const ModelData data(options, checkpoint, loaded);
   const auto set = open_dataset(data.spec, Split::train);
-  expect_images_fit(loaded, o.checkpoint, set->info());
-  const ClassMatch match = match_classes(loaded, o.checkpoint, set->info(), false);
+  expect_images_fit(loaded, checkpoint, set->info());
+  const ClassMatch match = match_classes(loaded, checkpoint, set->info(), false);
   const std::vector<int64_t> held_out = data.held_out(*set);
   const std::set<int64_t> not_trained(held_out.begin(), held_out.end());
   std::map<int64_t, std::vector<int64_t>> of_class;
@@ -86,7 +87,7 @@ std::vector<ClassSpread> training_spreads(const SampleOptions& o, const LoadedMo
            "--around images: {} has {} training images of class {}; expected "
            "at least 2",
            set->info().name, indices.size(), y);
-    spreads.push_back(measured_spread(flow_of(loaded, o.checkpoint),
+    spreads.push_back(measured_spread(flow_of(loaded, checkpoint),
                                       network_images(*set, loaded.input, indices, data.transform)));
   }
   return spreads;

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "data/sets/dataset.h"
+#include "experiments/command_line/data_options.h"
 #include "experiments/measures/sampling.h"
-#include "experiments/sampling/sample_options.h"
 #include "layers/models/model_io.h"
 
 // Which images of a set to show.
@@ -21,12 +21,14 @@ struct TestImages {
 
 /// The test images of the set that the options name, or that the model was trained on. Throws as
 /// open_dataset, and usage for images that do not fit the model.
-TestImages open_test_images(const SampleOptions& options, const LoadedModel& loaded);
+TestImages open_test_images(const DataOptions& options, const std::string& checkpoint,
+                            const LoadedModel& loaded);
 
 /// Where the latent vectors of training images of these classes lie, up to 500 images of each: of
 /// the set that the options name, or that the model was trained on. Throws as open_dataset, and
 /// usage for a class with fewer than 2 images.
-std::vector<ClassSpread> training_spreads(const SampleOptions& options, const LoadedModel& loaded,
+std::vector<ClassSpread> training_spreads(const DataOptions& options, const std::string& checkpoint,
+                                          const LoadedModel& loaded,
                                           const std::vector<int64_t>& classes);
 
 /// The first image of each class in turn, then the second of each and so on, until there are

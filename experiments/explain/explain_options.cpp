@@ -1,0 +1,118 @@
+#include "experiments/explain/explain_options.h"
+
+#include <filesystem>
+
+#include "experiments/command_line/output_file.h"
+#include "runtime/error.h"
+#include "runtime/text.h"
+
+namespace pal {
+namespace {
+
+void add_common(OptionTable& table, ExplainOptions& o) {
+  table.positional("CHECKPOINT", o.checkpoint, "A run folder or a checkpoint of a flow");
+  table.positional("DIR", o.data.folder,
+                   "Folder with the data, for test images; else those the run was trained on");
+  table.group("What to explain");
+  table
+      .text("images", o.images_text,
+            "Test images: numbers, or names such as CLASS/003.jpg, with commas between")
+      .unit("LIST")
+      .shown_default("--count of them");
+  table.whole("count", o.count, "Test images, one of each class in turn")
+      .letter('n')
+      .at_least(1)
+      .at_most(1000);
+}
+
+void add_output(OptionTable& table, ExplainOptions& o, const char* file) {
+  table.group("Output");
+  table.text("output", o.output, "PNG file; the numbers stand beside it as CSV")
+      .letter('o')
+      .unit("FILE")
+      .shown_default(file);
+  table
+      .whole(
+          "scale", o.scale,
+          "Pixels that each pixel becomes in both directions; auto: pictures of about 140 pixels")
+      .at_least(1)
+      .at_most(16)
+      .word("auto", 0);
+  table.group("Test images");
+  add_data_options(table, o.data);
+  add_run_options(table, o.run);
+}
+
+}  // namespace
+
+void add_heatmap_options(OptionTable& table, ExplainOptions& o) {
+  add_common(table, o);
+  table.texts("class", o.classes, "A class whose map is drawn, by number or name")
+      .unit("CLASS")
+      .shown_default("the three likeliest of each image");
+  table.choice<Share>(
+      "share", o.share,
+      {{"contrast", Share::contrast}, {"proportional", Share::proportional}, {"even", Share::even}},
+      "How what belongs to no class is shared among positions: as the paper does (with its "
+      "constant "
+      "0.03), in proportion to the saliency, or evenly");
+  add_output(table, o, "heatmap.png");
+}
+
+void add_evidence_options(OptionTable& table, ExplainOptions& o) {
+  add_common(table, o);
+  table.text("for", o.evidence_for, "The class that evidence speaks for, by number or name")
+      .unit("CLASS")
+      .shown_default("the predicted one");
+  table
+      .text("against", o.evidence_against,
+            "The class that it speaks against; label: the image's own, where that is another")
+      .unit("CLASS")
+      .shown_default("the next likely one");
+  add_output(table, o, "evidence.png");
+}
+
+void add_check_options(OptionTable& table, ExplainOptions& o) {
+  o.count = 200;
+  add_common(table, o);
+  table.choice<Fill>("fill", o.fill,
+                     {{"zero", Fill::zero}, {"mean", Fill::mean}, {"blur", Fill::blur}},
+                     "What cells are filled with in the curves: level 0, the image's mean, or the "
+                     "image blurred; the table has all three");
+  table.group("Output");
+  table.text("output", o.output, "SVG file; the numbers stand beside it as CSV")
+      .letter('o')
+      .unit("FILE")
+      .shown_default("check.svg");
+  table.group("Test images");
+  add_data_options(table, o.data);
+  add_run_options(table, o.run);
+}
+
+std::vector<int64_t> explained_indices(const ExplainOptions& o, const TestImages& from) {
+  std::vector<int64_t> indices;
+  for (const std::string& text : o.images)
+    indices.push_back(named_image(*from.set, text, "--images"));
+  if (indices.empty()) indices = spread_over_classes(*from.set, o.count, from.indices);
+  return indices;
+}
+
+void finish_explain_options(ExplainOptions& o, const std::string& default_output) {
+  expect(!o.checkpoint.empty(), "CHECKPOINT: none is given; name a run folder or a checkpoint");
+  for (size_t first = 0; !o.images_text.empty() && first <= o.images_text.size();) {
+    const size_t comma = std::min(o.images_text.find(',', first), o.images_text.size());
+    o.images.push_back(o.images_text.substr(first, comma - first));
+    expect(!o.images.back().empty(),
+           "--images: expected numbers or names with commas between, got '{}'", o.images_text);
+    first = comma + 1;
+  }
+  if (o.output.empty()) o.output = default_output;
+  const std::string suffix = std::filesystem::path(default_output).extension().string();
+  expect(lower_case(std::filesystem::path(o.output).extension().string()) == suffix,
+         "-o: {}: written as {}; name the file {}", o.output, suffix.substr(1),
+         std::filesystem::path(o.output).replace_extension(suffix).string());
+  check_output_file("-o", o.output);
+  settle_data(o.data);
+}
+
+}  // namespace pal

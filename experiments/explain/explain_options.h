@@ -1,0 +1,43 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "experiments/command_line/data_options.h"
+#include "experiments/command_line/run_options.h"
+#include "experiments/explain/faithfulness.h"
+#include "experiments/explain/heatmap.h"
+
+namespace pal {
+
+/// What the subcommands of pal-explain share, and what single ones add.
+struct ExplainOptions {
+  std::string checkpoint;
+  DataOptions data;
+  std::string images_text;
+  std::vector<std::string> images;   ///< test images, numbers or names; empty: `count` of them
+  int64_t count = 10;                ///< images, spread over the classes
+  std::vector<std::string> classes;  ///< whose maps are drawn; empty: the likeliest of each image
+  Share share = Share::contrast;     ///< heatmap
+  std::string evidence_for;          ///< evidence: a class; empty: the predicted one
+  std::string evidence_against;      ///< evidence: a class, or "label"; empty: the next likely one
+  Fill fill = Fill::zero;            ///< check
+  std::string output;                ///< PNG; the numbers stand beside it as CSV
+  int64_t scale = 0;                 ///< pixels that each pixel becomes; 0: as suits the size
+  RunOptions run;
+};
+
+/// Adds the options of a subcommand to a table that sets `options`.
+void add_heatmap_options(OptionTable& table, ExplainOptions& options);
+void add_evidence_options(OptionTable& table, ExplainOptions& options);
+void add_check_options(OptionTable& table, ExplainOptions& options);
+
+/// After parsing: reads the texts and checks what concerns several options and the output. Throws
+/// usage naming the flag, environment for an output whose folder is missing. The default output's
+/// suffix, .png or .svg, is the one that is wanted.
+void finish_explain_options(ExplainOptions& options, const std::string& default_output);
+
+/// The test images that the options name, or `count` of them.
+std::vector<int64_t> explained_indices(const ExplainOptions& options, const TestImages& from);
+
+}  // namespace pal

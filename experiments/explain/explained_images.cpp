@@ -1,0 +1,50 @@
+#include "experiments/explain/explained_images.h"
+
+#include <algorithm>
+
+#include "experiments/explain/position_head.h"
+#include "experiments/measures/class_match.h"
+#include "experiments/measures/sampling.h"
+#include "experiments/sampling/test_images.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+/// Images that pass through the network at once: as many values as some small batches have.
+int64_t images_at_once(const ModelConfig& config) {
+  constexpr int64_t kValues = 3'000'000;
+  return std::clamp<int64_t>(kValues / (config.image_size * config.image_size * config.channels), 1,
+                             100);
+}
+
+}  // namespace
+
+std::vector<ExplainedImage> explain_images(const ExplainOptions& o, const LoadedModel& loaded) {
+  IbInn& flow = flow_of(loaded, o.checkpoint);
+  const TestImages from = open_test_images(o.data, o.checkpoint, loaded);
+  const ClassMatch match = match_classes(loaded, o.checkpoint, from.set->info(), false);
+  const std::vector<int64_t> indices = explained_indices(o, from);
+  const PositionHead head(flow.head().means(), flow.dims(), flow.head().spec().mean_dims);
+  const int64_t values = head.classes() * head.side() * head.side();
+  const int64_t most = images_at_once(loaded.model->config());
+  std::vector<ExplainedImage> explained;
+  for (size_t first = 0; first < indices.size(); first += static_cast<size_t>(most)) {
+    const size_t last = std::min(indices.size(), first + static_cast<size_t>(most));
+    const std::vector<int64_t> part(indices.begin() + static_cast<std::ptrdiff_t>(first),
+                                    indices.begin() + static_cast<std::ptrdiff_t>(last));
+    const Tensor images = network_images(*from.set, loaded.input, part, from.transform);
+    const std::vector<Image> pictures = to_pictures(images, loaded.input);
+    const Tensor g = head.log_densities(encode(flow, images));
+    for (size_t i = 0; i < part.size(); ++i) {
+      const std::span<const double> own(g.data<double>() + static_cast<int64_t>(i) * values,
+                                        static_cast<size_t>(values));
+      explained.push_back({part[i], from.set->item_name(part[i]),
+                           static_cast<int32_t>(match.model_class(from.set->label(part[i]))),
+                           pictures[i], PositionMaps(own, head.classes(), o.share)});
+    }
+  }
+  return explained;
+}
+
+}  // namespace pal

@@ -1,0 +1,26 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "experiments/explain/explain_options.h"
+#include "experiments/explain/heatmap.h"
+#include "layers/models/model_io.h"
+
+namespace pal {
+
+/// A test image, what it is called, and what its positions say.
+struct ExplainedImage {
+  int64_t index = 0;  ///< in its set
+  std::string name;
+  int32_t label = 0;  ///< the model's class
+  Image picture;
+  PositionMaps maps;
+};
+
+/// The test images that the options name, through the network in batches. Throws usage for a model
+/// that is no flow or images that do not fit it.
+std::vector<ExplainedImage> explain_images(const ExplainOptions& options,
+                                           const LoadedModel& loaded);
+
+}  // namespace pal

@@ -1,0 +1,101 @@
+#include <filesystem>
+
+#include "experiments/command_line/parse_options.h"
+#include "experiments/command_line/program.h"
+#include "experiments/explain/check_report.h"
+#include "experiments/explain/map_sheets.h"
+#include "layers/checkpoint/checkpoint.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+
+namespace {
+
+using namespace pal;
+
+constexpr const char* kName = "pal-explain";
+
+using MakeSheet = MapSheet (*)(const ExplainOptions&, const LoadedModel&,
+                               const std::vector<ExplainedImage>&);
+
+LoadedModel load_for(const ExplainOptions& o, Device device) {
+  LoadedModel loaded =
+      load_model(o.checkpoint, [&](ModelConfig& config) { set_precision(o.run, config); });
+  loaded.model->to(device);
+  return loaded;
+}
+
+std::string beside(const std::string& file, const char* suffix) {
+  return std::filesystem::path(file).replace_extension(suffix).string();
+}
+
+int run_maps(ExplainOptions options, MakeSheet make) {
+  const Device device = apply_run_options(options.run);
+  options.checkpoint = checkpoint_of(options.checkpoint);
+  const LoadedModel loaded = load_for(options, device);
+  const auto images = explain_images(options, loaded);
+  const MapSheet made = make(options, loaded, images);
+  const std::string csv = beside(options.output, ".csv");
+  write_atomic(csv, made.csv);
+  write_png(options.output, sheet_image(made.sheet));
+  for (const std::string& line : made.lines) print_result(line);
+  print_result(fmt::format("{} images in {}, numbers in {}", images.size(), options.output, csv));
+  return 0;
+}
+
+int run_check(ExplainOptions options) {
+  const Device device = apply_run_options(options.run);
+  options.checkpoint = checkpoint_of(options.checkpoint);
+  const LoadedModel loaded = load_for(options, device);
+  flow_of(loaded, options.checkpoint);
+  const TestImages from = open_test_images(options.data, options.checkpoint, loaded);
+  const Faithfulness found =
+      check_faithfulness(loaded, options.checkpoint, from,
+                         {explained_indices(options, from), options.fill, options.run.seed});
+  const std::string csv = beside(options.output, ".csv");
+  write_atomic(csv, to_csv(found));
+  write_atomic(options.output, to_svg(found, options.fill));
+  print_result(options.run.json ? to_json(found) : to_text(found));
+  if (!options.run.json)
+    print_result(fmt::format("curves in {}, numbers in {}", options.output, csv));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return pal::run_program(kName, [&] {
+    OptionTable table(
+        kName,
+        "Why a flow answers as it does: what every position of an image says.\n\n"
+        "  pal-explain heatmap run -o maps.png\n"
+        "  pal-explain evidence run --images 17,42\n"
+        "  pal-explain evidence run --against label     why it is not the right class\n"
+        "  pal-explain check run                        whether the maps mean anything");
+    ExplainOptions heatmap;
+    ExplainOptions evidence;
+    OptionTable& heatmaps = table.command(
+        "heatmap", "Posterior maps of the likeliest classes, which sum to ln q(class | image)");
+    add_heatmap_options(heatmaps, heatmap);
+    OptionTable& evidences = table.command(
+        "evidence", "Evidence for a class against another, which sums to their log-odds");
+    add_evidence_options(evidences, evidence);
+    ExplainOptions check;
+    OptionTable& checks = table.command(
+        "check", "Do the maps mean anything? Fills cells in their order, and compares with chance");
+    add_check_options(checks, check);
+    const ParsedCommand command = parse_command_line(table, argc, argv);
+    if (command.answered) return 0;
+    if (command.table == &table)
+      fail(ErrorKind::usage, "command line: expected heatmap, evidence or check; see --help");
+    if (command.table == &heatmaps) {
+      finish_explain_options(heatmap, "heatmap.png");
+      return run_maps(heatmap, heatmap_sheet);
+    }
+    if (command.table == &checks) {
+      finish_explain_options(check, "check.svg");
+      return run_check(check);
+    }
+    finish_explain_options(evidence, "evidence.png");
+    return run_maps(evidence, evidence_sheet);
+  });
+}

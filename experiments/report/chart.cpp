@@ -1,0 +1,233 @@
+#include "experiments/report/chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
+#include "runtime/error.h"
+#include "runtime/text.h"
+
+namespace pal {
+namespace {
+
+constexpr std::array<const char*, 7> kColors = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                                "#e69f00", "#56b4e9", "#000000"};
+constexpr double kLeft = 68.0, kTop = 34.0, kRight = 16.0, kBottom = 52.0;
+
+std::string escaped(const std::string& text) {
+  std::string safe;
+  for (const char c : one_line(text)) {
+    if (c == '&')
+      safe += "&amp;";
+    else if (c == '<')
+      safe += "&lt;";
+    else if (c == '>')
+      safe += "&gt;";
+    else
+      safe += c;
+  }
+  return safe;
+}
+
+struct Range {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+
+  void take(double value) {
+    if (!std::isfinite(value)) return;
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  /// Room around the values, or the range that is asked for.
+  void settle(double wanted_low, double wanted_high) {
+    if (wanted_low < wanted_high) {
+      low = wanted_low;
+      high = wanted_high;
+      return;
+    }
+    const double room = high > low ? 0.04 * (high - low) : std::max(0.5, 0.1 * std::abs(low));
+    low -= room;
+    high += room;
+  }
+};
+
+/// Width of the names of series; 0 where none has one.
+double legend_width(const Chart& chart) {
+  size_t longest = 0;
+  for (const Series& series : chart.series) longest = std::max(longest, series.name.size());
+  return longest == 0 ? 0.0 : 44.0 + 6.6 * static_cast<double>(longest);
+}
+
+/// The picture while it is drawn.
+class Canvas {
+ public:
+  Canvas(const Chart& chart, Range x, Range y)
+      : x_(x),
+        y_(y),
+        width_(chart.width - kLeft - kRight - legend_width(chart)),
+        height_(chart.height - kTop - kBottom) {
+    if (!chart.equal_scales) return;
+    // The axis with room to spare gets a wider range.
+    const double unit = std::max((x_.high - x_.low) / width_, (y_.high - y_.low) / height_);
+    widen(x_, unit * width_);
+    widen(y_, unit * height_);
+  }
+
+  double across(double x) const { return kLeft + width_ * (x - x_.low) / (x_.high - x_.low); }
+  double down(double y) const { return kTop + height_ * (1.0 - (y - y_.low) / (y_.high - y_.low)); }
+  const Range& x() const { return x_; }
+  const Range& y() const { return y_; }
+  double width() const { return width_; }
+  double height() const { return height_; }
+
+  template <typename... Args>
+  void add(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    text_ += '\n';
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  static void widen(Range& range, double length) {
+    const double room = 0.5 * (length - (range.high - range.low));
+    range.low -= room;
+    range.high += room;
+  }
+
+  Range x_, y_;
+  double width_, height_;
+  std::string text_;
+};
+
+void draw_axes(Canvas& canvas, const Chart& chart) {
+  const double left = kLeft, top = kTop;
+  const double right = left + canvas.width(), bottom = top + canvas.height();
+  for (const double tick : axis_ticks(canvas.x().low, canvas.x().high)) {
+    const double at = canvas.across(tick);
+    canvas.add(R"(<line x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}" stroke="#ddd"/>)", at,
+               top, bottom);
+    canvas.add(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{:g}</text>)", at, bottom + 16.0,
+               tick);
+  }
+  for (const double tick : axis_ticks(canvas.y().low, canvas.y().high)) {
+    const double at = canvas.down(tick);
+    canvas.add(R"(<line x1="{1:.1f}" x2="{2:.1f}" y1="{0:.1f}" y2="{0:.1f}" stroke="#ddd"/>)", at,
+               left, right);
+    canvas.add(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{:g}</text>)", left - 6.0, at + 4.0,
+               tick);
+  }
+  canvas.add(
+      R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="none" stroke="#444"/>)",
+      left, top, canvas.width(), canvas.height());
+  canvas.add(R"(<text x="{:.1f}" y="20" text-anchor="middle" font-weight="bold">{}</text>)",
+             0.5 * (left + right), escaped(chart.title));
+  canvas.add(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", 0.5 * (left + right),
+             bottom + 38.0, escaped(chart.x_title));
+  canvas.add(
+      R"svg(<text transform="translate(16 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>)svg",
+      0.5 * (top + bottom), escaped(chart.y_title));
+}
+
+void draw_series(Canvas& canvas, const Series& series, const char* color) {
+  std::string path;
+  bool pen_down = false;
+  for (size_t i = 0; i < series.x.size(); ++i) {
+    if (!std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) {
+      pen_down = false;
+      continue;
+    }
+    fmt::format_to(std::back_inserter(path), "{}{:.2f} {:.2f}", pen_down ? " L" : " M",
+                   canvas.across(series.x[i]), canvas.down(series.y[i]));
+    pen_down = true;
+  }
+  if (series.line)
+    canvas.add(R"(<path d="{}" fill="none" stroke="{}" stroke-width="1.8"{}/>)", path, color,
+               series.dashed ? R"( stroke-dasharray="6 4")" : "");
+  // Points of long lines would hide the line.
+  constexpr size_t kFewPoints = 40;
+  for (size_t i = 0; i < series.x.size(); ++i) {
+    if (!std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) continue;
+    const double x = canvas.across(series.x[i]);
+    if (!series.error.empty() && series.error[i] > 0.0)
+      canvas.add(R"(<line x1="{0:.2f}" x2="{0:.2f}" y1="{1:.2f}" y2="{2:.2f}" stroke="{3}"/>)", x,
+                 canvas.down(std::min(series.y[i] + series.error[i], canvas.y().high)),
+                 canvas.down(std::max(series.y[i] - series.error[i], canvas.y().low)), color);
+    if (!series.line || series.x.size() <= kFewPoints)
+      canvas.add(R"(<circle cx="{:.2f}" cy="{:.2f}" r="2.8" fill="{}"/>)", x,
+                 canvas.down(series.y[i]), color);
+    if (!series.labels.empty())
+      canvas.add(R"(<text x="{:.2f}" y="{:.2f}">{}</text>)", x + 6.0,
+                 canvas.down(series.y[i]) - 5.0, escaped(series.labels[i]));
+  }
+}
+
+/// Names beside lines of their colours, right of the plot.
+void draw_legend(Canvas& canvas, const Chart& chart) {
+  const double left = kLeft + canvas.width() + 10.0;
+  double y = kTop + 14.0;
+  for (size_t i = 0; i < chart.series.size(); ++i) {
+    const Series& series = chart.series[i];
+    if (series.name.empty()) continue;
+    const char* const color = kColors[i % kColors.size()];
+    if (series.line)
+      canvas.add(
+          R"(<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="1.8"{}/>)",
+          left, left + 24.0, y - 4.0, y - 4.0, color,
+          series.dashed ? R"( stroke-dasharray="6 4")" : "");
+    else
+      canvas.add(R"(<circle cx="{:.1f}" cy="{:.1f}" r="2.8" fill="{}"/>)", left + 12.0, y - 4.0,
+                 color);
+    canvas.add(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", left + 30.0, y, escaped(series.name));
+    y += 17.0;
+  }
+}
+
+}  // namespace
+
+std::vector<double> axis_ticks(double low, double high) {
+  const double rough = (high - low) / 5.0;
+  const double power = std::pow(10.0, std::floor(std::log10(rough)));
+  double step = 10.0 * power;
+  for (const double digit : {5.0, 2.0, 1.0})
+    if (digit * power >= rough) step = digit * power;
+  std::vector<double> ticks;
+  for (double k = std::ceil(low / step); k * step <= high + 1e-9 * step; k += 1.0)
+    ticks.push_back(k == 0.0 ? 0.0 : k * step);
+  return ticks;
+}
+
+std::string Chart::svg() const {
+  Range x, y;
+  for (const Series& s : series) {
+    expect(s.x.size() == s.y.size() && (s.error.empty() || s.error.size() == s.x.size()) &&
+               (s.labels.empty() || s.labels.size() == s.x.size()),
+           "Chart: '{}' has lists of different lengths", s.name);
+    for (size_t i = 0; i < s.x.size(); ++i) {
+      if (!std::isfinite(s.x[i]) || !std::isfinite(s.y[i])) continue;
+      const double error = s.error.empty() ? 0.0 : s.error[i];
+      x.take(s.x[i]);
+      y.take(s.y[i] - error);
+      y.take(s.y[i] + error);
+    }
+  }
+  expect(x.low <= x.high, "Chart: '{}' has no finite point", title);
+  x.settle(x_low, x_high);
+  y.settle(y_low, y_high);
+  Canvas canvas(*this, x, y);
+  draw_axes(canvas, *this);
+  for (size_t i = 0; i < series.size(); ++i)
+    draw_series(canvas, series[i], kColors[i % kColors.size()]);
+  draw_legend(canvas, *this);
+  return fmt::format(
+      R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{1}" viewBox="0 0 {0} {1}" font-family="sans-serif" font-size="12">
+<rect width="{0}" height="{1}" fill="white"/>
+{2}</svg>
+)",
+      width, height, canvas.take());
+}
+
+}  // namespace pal

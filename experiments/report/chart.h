@@ -1,0 +1,34 @@
+#pragma once
+#include <string>
+#include <vector>
+
+namespace pal {
+
+/// One line or cloud of points of a chart.
+struct Series {
+  std::string name;  ///< in the legend; empty: not there
+  std::vector<double> x, y;
+  std::vector<double> error;        ///< half length of a bar at each point; empty: none
+  std::vector<std::string> labels;  ///< beside each point; empty: none
+  bool line = true;                 ///< joined; else points alone
+  bool dashed = false;
+};
+
+/// Lines and points over two axes, as an SVG picture. Colours are Okabe and Ito's, which people with
+/// any colour vision can tell apart.
+struct Chart {
+  std::string title, x_title, y_title;
+  std::vector<Series> series;
+  int width = 560, height = 380;  ///< pixels
+  /// Range of an axis; equal: that of the values.
+  double x_low = 0.0, x_high = 0.0, y_low = 0.0, y_high = 0.0;
+  bool equal_scales = false;  ///< a unit is as long on both axes
+
+  /// The picture. Throws usage for series whose lists differ in length, or no finite point.
+  std::string svg() const;
+};
+
+/// Round numbers, five or so, that divide a range for people.
+std::vector<double> axis_ticks(double low, double high);
+
+}  // namespace pal

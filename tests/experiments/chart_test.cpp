@@ -1,0 +1,64 @@
+#include "experiments/report/chart.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "tests/support/numeric.h"
+
+namespace pal {
+namespace {
+
+TEST(Chart, TicksAreRoundNumbers) {
+  EXPECT_EQ(axis_ticks(0.0, 1.0),
+            (std::vector<double>{0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0}));
+  EXPECT_EQ(axis_ticks(-3.0, 7.0), (std::vector<double>{-2.0, 0.0, 2.0, 4.0, 6.0}));
+  EXPECT_EQ(axis_ticks(120.0, 1000.0).size(), 5U);
+  for (const double scale : {1e-9, 1.0, 1e12}) {
+    const size_t ticks = axis_ticks(0.0, 3.7 * scale).size();
+    EXPECT_GE(ticks, 3U);
+    EXPECT_LE(ticks, 8U);
+  }
+}
+
+TEST(Chart, DrawsWhatThereIs) {
+  Chart chart;
+  chart.title = "a < b & c";
+  chart.x_title = "cells";
+  chart.y_title = "log-odds, nats";
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  chart.series.push_back({.name = "first",
+                          .x = {0, 1, 2, 3},
+                          .y = {1, nan, 2, 3},
+                          .error = {0.1, 0.1, 0.0, 0.2},
+                          .labels = {},
+                          .dashed = true});
+  chart.series.push_back(
+      {.name = "", .x = {1}, .y = {2}, .error = {}, .labels = {"beta 1"}, .line = false});
+  const std::string svg = chart.svg();
+  for (const char* text : {"<svg xmlns=", "a &lt; b &amp; c", ">cells<", ">log-odds, nats<",
+                           "stroke-dasharray", ">first<", ">beta 1<", "</svg>"})
+    EXPECT_NE(svg.find(text), std::string::npos) << text;
+  EXPECT_EQ(svg.find("nan"), std::string::npos);
+  EXPECT_EQ(svg.find("inf"), std::string::npos);
+  // The line is broken where there is no number.
+  EXPECT_NE(svg.find(" M", svg.find("<path d=\" M") + 10), std::string::npos);
+}
+
+TEST(Chart, OneValueHasAnAxis) {
+  Chart chart;
+  chart.series.push_back({.name = "one", .x = {5}, .y = {0}, .error = {}, .labels = {}});
+  EXPECT_NE(chart.svg().find("<circle"), std::string::npos);
+  chart.equal_scales = true;
+  EXPECT_NE(chart.svg().find("<circle"), std::string::npos);
+}
+
+TEST(Chart, RefusesWhatItCannotDraw) {
+  Chart chart;
+  testing::expect_error(ErrorKind::usage, "no finite point", [&] { chart.svg(); });
+  chart.series.push_back({.name = "s", .x = {1, 2}, .y = {1}, .error = {}, .labels = {}});
+  testing::expect_error(ErrorKind::usage, "different lengths", [&] { chart.svg(); });
+}
+
+}  // namespace
+}  // namespace pal

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Usage: explain_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
+# pal-explain: maps that sum to the answer, the check of them, and what is refused.
+source "$(dirname "$0")/harness.sh" "$@"
+address_space=
+explains() { succeeds pal-explain "$@"; }
+
+# Of several sizes of the last map: 4 x 4 (low-rank means) and 2 x 2 (full rank).
+succeeds pal-train $tiny --threads 1 --max-steps 20 -o run --quiet
+succeeds pal-train --dataset synthetic:3:256:16:3 -a ibinn-small --image-size 16 -b 16 --blocks 1,1,1 \
+  --strides 1,2,2 --widths 8,8,8 --rank 4 --threads 1 --max-steps 20 --recalibrate-bn 4 -o colour --quiet
+
+for model in run colour; do
+  explains heatmap $model -n 4 -o heat.png --share proportional -q
+  expect_text "4 images in heat.png, numbers in heat.csv" out "$model"
+  expect_equal 89504e47 "$(head -c 4 heat.png | od -An -tx1 | tr -d ' ')" "$model: a PNG"
+  expect_equal "image,name,map,row,column,nats" "$(head -n 1 heat.csv)" "$model: header"
+  # Maps of three classes sum to logarithms of probabilities.
+  expect "$model: maps do not sum to ln q" awk -F, '
+    NR > 1 && $3 != "saliency" { sum[$1 "," $3] += $6 }
+    END { for (k in sum) { n++; if (sum[k] > 1e-6 || sum[k] < -60) exit 1 } exit n != 12 }' heat.csv
+  explains evidence $model -n 5 -o ev.png -q
+  mv ev.csv all.csv
+  cp out table
+  expect "$model: evidence does not sum to the log-odds" awk '
+    NR == FNR { if (FNR > 1 && NF >= 6) odds[$1] = $(NF - 1); next }
+    { split($0, f, ","); if (FNR > 1) sum[f[1]] += f[6] }
+    END { for (i in sum) { n++; d = sum[i] - odds[i]; if (d > 0.006 || d < -0.006) exit 1 }
+          exit n != 5 }' table all.csv
+  # One image alone says the same.
+  image=$(awk -F, 'NR == 2 { print $1 }' all.csv)
+  explains evidence $model --images "$image" -o ev.png -q
+  expect "$model: an image alone has another map" awk -F, '
+    NR == FNR { map[$1 "," $4 "," $5] = $6; next }
+    FNR > 1 { d = map[$1 "," $4 "," $5] - $6; n++; if (d > 1e-3 || d < -1e-3) exit 1 }
+    END { exit n == 0 }' all.csv ev.csv
+done
+rm -f ev.png
+explains evidence run --for 1 --against 2 -n 2 -o ev.png -q
+expect_match "stripes 1  *stripes 2" out "--for, --against"
+explains evidence run --against label -n 6 -o ev.png -q
+explains heatmap run --class 3 -n 1 -o heat.png --scale 2 -q
+expect_text ",stripes 3,0,0," heat.csv "--class"
+
+explains check run -n 12 -o check.svg
+expect_text "most supporting first" out "check"
+expect_text "class means of two other classes" out "check"
+expect_match "^<svg xmlns" check.svg "check: picture"
+expect_equal "order,insertion,cells,log_odds" "$(head -n 1 check.csv)" "check: curves"
+explains check run -n 12 -o check.svg --json -q --fill blur
+expect_text '"controls":[{"with":' out "check --json"
+cp out first
+explains check run -n 12 -o check.svg --json -q --fill blur
+expect_same out first
+
+# What is refused.
+succeeds pal-train --dataset synthetic:4:256:8 -a resnet-small -b 16 --blocks 1,1 --strides 1,2 \
+  --widths 8,8 --threads 1 --max-steps 4 -o resnet --quiet
+for command in heatmap evidence check; do
+  refuses 2 "only classifies" pal-explain $command resnet
+  refuses 2 "CHECKPOINT: none is given" pal-explain $command
+  refuses 3 "no such" pal-explain $command nowhere
+  refuses 2 "--images: " pal-explain $command run --images 100000
+  refuses 4 "absent" pal-explain $command run -o absent/x.$([ $command = check ] && echo svg || echo png)
+  explains $command --help
+done
+refuses 2 "expected heatmap, evidence or check" pal-explain
+refuses 2 "both are" pal-explain evidence run --for 1 --against 1
+refuses 2 "--against: no class is called" pal-explain evidence run --against hat
+refuses 2 "--class: the model has classes 0 to 3" pal-explain heatmap run --class 9
+refuses 2 "written as png; name the file x.png" pal-explain heatmap run -o x.jpg
+refuses 2 "written as svg; name the file x.svg" pal-explain check run -o x.png
+
+finish_test "maps sum to the answer"

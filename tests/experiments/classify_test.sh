@@ -7,7 +7,7 @@ address_space=
 make_pictures pictures 4 60 16 16
 net="-a ibinn-mnist -b 16 --image-size 16 --blocks 1,1 --strides 1,2 --widths 8,8 --recalibrate-bn 4"
 succeeds pal-train pictures $net --threads 1 --validation 120 --max-steps 20 -o run --quiet
-one=$(find pictures -name '*.JPEG' | LC_ALL=C sort | head -n 1)
+one=$(find pictures -name '*.JPEG' | LC_ALL=C sort | sed -n 1p)
 
 classifies() { succeeds pal-classify "$@"; }
 lines_of() { wc -l <out; }
@@ -56,6 +56,7 @@ expect_same piped.jsonl <("$programs/pal-classify" run - --json -q -b 64 <names)
 coproc classify { exec "$programs/pal-classify" run - --json -q; }
 answers=${classify[0]}
 questions=${classify[1]}
+process=$classify_PID  # unset once it has ended
 for round in 1 2 3; do
   echo "$one" >&"$questions"
   answer=
@@ -63,7 +64,7 @@ for round in 1 2 3; do
   expect "ping-pong, round $round: no answer" [ -n "$answer" ]
 done
 exec {questions}>&-
-wait "$classify_PID" || fail "ping-pong: exit code $?"
+wait "$process" || fail "ping-pong: exit code $?"
 checks=$((checks + 1))
 
 # A last name without an end, an empty one, one that is missing, Windows' ends of lines.

@@ -55,29 +55,39 @@ FamilyFiles family_files(const std::string& folder, Split split) {
 
 }  // namespace
 
-ImageSet load_idx_set(const std::string& images_path, const std::string& labels_path,
-                      int64_t classes) {
-  IdxArray images = read_idx(images_path);
-  const IdxArray labels = read_labels(labels_path);
+ImageSet load_idx_images(const std::string& path) {
+  IdxArray images = read_idx(path);
   const size_t extents = images.shape.size();
   if (extents != 3 && !(extents == 4 && (images.shape[3] == 1 || images.shape[3] == 3)))
     fail(
         ErrorKind::data,
         "{}:3: expected images as [count, height, width] or [count, height, width, 1 or 3], got {}",
-        images_path, images.shape);
-  if (images.shape[0] != labels.shape[0])
-    fail(ErrorKind::data, "{}:4: {} labels for {} images of {}", labels_path, labels.shape[0],
-         images.shape[0], images_path);
-  if (classes == 0) classes = label_limit(labels.values);
+        path, images.shape);
   ImageSet set;
-  set.name = images_path;
+  set.name = path;
   set.count = images.shape[0];
   set.height = images.shape[1];
   set.width = images.shape[2];
   set.channels = extents == 4 ? images.shape[3] : 1;
-  set.classes = classes;
-  for (int64_t c = 0; c < classes; ++c) set.class_names.push_back(std::to_string(c));
+  set.classes = 1;
+  set.class_names = {"0"};
   set.pixels = std::move(images.values);
+  set.labels.assign(static_cast<size_t>(set.count), 0);
+  set_fingerprint(set);
+  return set;
+}
+
+ImageSet load_idx_set(const std::string& images_path, const std::string& labels_path,
+                      int64_t classes) {
+  ImageSet set = load_idx_images(images_path);
+  const IdxArray labels = read_labels(labels_path);
+  if (set.count != labels.shape[0])
+    fail(ErrorKind::data, "{}:4: {} labels for {} images of {}", labels_path, labels.shape[0],
+         set.count, images_path);
+  if (classes == 0) classes = label_limit(labels.values);
+  set.classes = classes;
+  set.class_names.clear();
+  for (int64_t c = 0; c < classes; ++c) set.class_names.push_back(std::to_string(c));
   constexpr size_t kLabelHeader = 8;
   for (size_t i = 0; i < labels.values.size(); ++i)
     if (labels.values[i] >= classes)

@@ -12,6 +12,9 @@ namespace pal {
 ImageSet load_idx_set(const std::string& images_path, const std::string& labels_path,
                       int64_t classes = 0);
 
+/// Loads images alone, all of one class. Throws data as load_idx_set.
+ImageSet load_idx_images(const std::string& path);
+
 /// Whether a folder holds train-images-idx3-ubyte or the same with .gz.
 bool is_idx_folder(const std::string& folder);
 

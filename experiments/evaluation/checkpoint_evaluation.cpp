@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "data/variants/variant_set.h"
 #include "experiments/command_line/run_data.h"
 #include "experiments/measures/batch_norm_average.h"
 #include "experiments/measures/gaussian_baseline.h"
@@ -50,6 +51,13 @@ bool is_runs_own(const DatasetSpec& spec, const TrainingRecipe& recipe, const st
   std::error_code ignored;
   return run &&
          (place == run->dataset || std::filesystem::equivalent(place, run->dataset, ignored));
+}
+
+/// The area under the ROC curve of values that are lower for positives.
+double rank_auc_below(std::vector<double> positives, std::vector<double> negatives) {
+  for (double& p : positives) p = -p;
+  for (double& p : negatives) p = -p;
+  return rank_auc(positives, negatives);
 }
 
 bool is_published_size(const ModelConfig& config) {
@@ -100,7 +108,8 @@ void CheckpointEvaluation::check_fit() {
          loaded_.model->config().arch);
   if (options_.ood.empty()) return;
   expect(has_density(), "--ood: {} has no density", path_);
-  expect_images_fit(loaded_, path_, sets_.foreign(data_).set->info());
+  for (const std::string& name : options_.ood)
+    expect_images_fit(loaded_, path_, sets_.foreign(data_, name).set->info());
 }
 
 void CheckpointEvaluation::choose_images() {
@@ -193,20 +202,20 @@ TrustReport CheckpointEvaluation::calibrate() {
   const bool as_is = set.in_memory() != nullptr;
   const Reading reading = {.resize = as_is ? transform.size : resize_of(transform),
                            .exif = !as_is && transform.exif};
-  const auto calibration =
+  calibration_ =
       ModelCalibration::fit(trust_scores(*loaded_.model, loaded_.input, set, own), reading);
   const std::string digest = model_digest(loaded_);
   const std::string path =
       options_.calibration.empty() ? calibration_path(path_, digest) : options_.calibration;
-  calibration.save(path, {{"model", digest},
-                          {"dataset", set.info().name},
-                          {"images", std::to_string(calibration.count())}});
+  calibration_->save(path, {{"model", digest},
+                            {"dataset", set.info().name},
+                            {"images", std::to_string(calibration_->count())}});
   log_info("calibration of {} held-out images of {}: {}; familiarity resolves p of {:.2g} and more",
-           calibration.count(), set.info().name, path, calibration.least_p());
+           calibration_->count(), set.info().name, path, calibration_->least_p());
   own = spec_;
   own.bad_images = evaluated_->bad.get();
   TrustReport report = try_calibration(
-      calibration, trust_scores(*loaded_.model, loaded_.input, *evaluated_->set, own));
+      *calibration_, trust_scores(*loaded_.model, loaded_.input, *evaluated_->set, own));
   report.file = path;
   return report;
 }
@@ -246,19 +255,57 @@ double CheckpointEvaluation::gaussian_bits() {
   return bits_per_dim(moments(sets_.training(training_data())), moments(*evaluated_));
 }
 
-OodReport CheckpointEvaluation::tell_foreign(const EvaluationResult& clean) {
-  const OpenedSet& foreign = sets_.foreign(data_);
+void CheckpointEvaluation::find_calibration() {
+  std::error_code ignored;
+  if (calibration_ || options_.ood.empty() || options_.recalibrate > 0 || options_.crops != 1)
+    return;
+  const std::string digest = model_digest(loaded_);
+  const std::string path = calibration_path(path_, digest);
+  if (!std::filesystem::exists(path, ignored)) return;
+  calibration_ = ModelCalibration::load(path, digest);
+  log_info("familiarity by the calibration {}", path);
+}
+
+std::vector<double> CheckpointEvaluation::familiarity(const OpenedSet& from,
+                                                      const EvaluationSpec& spec) {
+  EvaluationSpec own = spec;
+  own.bad_images = from.bad.get();
+  const TrustScores scores = trust_scores(*loaded_.model, loaded_.input, *from.set, own);
+  std::vector<double> p;
+  for (int64_t i = 0; i < scores.classes.count(); ++i) {
+    const auto at = static_cast<size_t>(i);
+    p.push_back(calibration_
+                    ->familiarity(scores.log_density[at], scores.excess[at],
+                                  calibration_->posterior(scores.classes.row(i)))
+                    .p);
+  }
+  return p;
+}
+
+std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult& clean) {
   EvaluationSpec unlabelled = spec_;
   unlabelled.foreign = true;
   unlabelled.indices.clear();
   unlabelled.class_of_label.clear();
-  const EvaluationResult others = evaluate(foreign, unlabelled);
   const OpenedSet& training = sets_.training(training_data());
   EvaluationSpec reference = unlabelled;
   reference.indices = reference_indices(training, recipe_);
-  const EvaluationResult known = evaluate(training, reference);
-  return compare_densities(foreign.set->info().name, OodReference(log_densities(known)),
-                           log_densities(clean), log_densities(others));
+  const OodReference known(log_densities(evaluate(training, reference)));
+  const std::vector<double> own = log_densities(clean);
+  // Unfamiliar images have small p-values.
+  std::vector<double> own_p;
+  if (calibration_) own_p = familiarity(*evaluated_, spec_);
+  std::vector<OodReport> reports;
+  for (const std::string& name : options_.ood) {
+    const OpenedSet& foreign = sets_.foreign(data_, name);
+    EvaluationSpec spec = unlabelled;
+    if (variant_of(name)) spec.indices = spec_.indices;
+    OodReport report = compare_densities(foreign.set->info().name, known, own,
+                                         log_densities(evaluate(foreign, spec)));
+    if (calibration_) report.familiarity = rank_auc_below(familiarity(foreign, spec), own_p);
+    reports.push_back(std::move(report));
+  }
+  return reports;
 }
 
 void CheckpointEvaluation::save_latents() {
@@ -294,6 +341,7 @@ CheckpointReport CheckpointEvaluation::run() {
   if (!options_.outputs.empty()) table.emplace(*evaluated_->set, classes_, has_density());
   measure(report, table ? &*table : nullptr);
   if (options_.baseline) report.bits_gaussian = gaussian_bits();
+  find_calibration();
   if (!options_.ood.empty()) report.ood = tell_foreign(report.clean);
   if (table) write_atomic(options_.outputs, table->text());
   if (!options_.latents.empty()) save_latents();

@@ -1,10 +1,12 @@
 #pragma once
+#include <optional>
 #include <string>
 
 #include "experiments/evaluation/evaluated_sets.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/report/evaluation_csv.h"
 #include "experiments/report/evaluation_report.h"
+#include "experiments/trust/model_calibration.h"
 
 namespace pal {
 
@@ -36,8 +38,12 @@ class CheckpointEvaluation {
   void measure(CheckpointReport& report, ImageTable* table);
   /// Bits/dim of the evaluated images under independent Gaussians fitted to the training images.
   double gaussian_bits();
-  /// How well the foreign set is told from the evaluated images, whose noise-free result is given.
-  OodReport tell_foreign(const EvaluationResult& clean);
+  /// How well each foreign set is told from the evaluated images, whose noise-free result is given.
+  std::vector<OodReport> tell_foreign(const EvaluationResult& clean);
+  /// The calibration that belongs to the model, if there is one and images are to be told by it.
+  void find_calibration();
+  /// The p-values of familiarity of images that `spec` names.
+  std::vector<double> familiarity(const OpenedSet& from, const EvaluationSpec& spec);
   void save_latents();
 
   bool has_density() const { return loaded_.model->has_density(); }
@@ -53,6 +59,7 @@ class CheckpointEvaluation {
   ChoseCheckpoint chose_ = ChoseCheckpoint::no;
   ClassMatch classes_;
   EvaluationSpec spec_;  // noise-free, of the images to evaluate
+  std::optional<ModelCalibration> calibration_;
 };
 
 }  // namespace pal

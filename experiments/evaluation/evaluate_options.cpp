@@ -58,9 +58,16 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
       .values({"1", "10"});
   table.toggle("allow-other-classes", o.allow_other_classes,
                "Take classes by position if the model does not know their names");
-  table.text("ood", o.ood, "Another data set, to be told from this one by its densities")
-      .unit("NAME");
-  table.text("ood-folder", o.ood_folder, "Where that data set lies").unit("DIR");
+  table
+      .texts("ood", o.ood,
+             "Another data set, to be told from this one: a name, a folder, an IDX file of images, "
+             "or made of these images: hflip, vflip, inverted, low-contrast, noise, shuffled, "
+             "constant; with a calibration also by the p-values of familiarity")
+      .unit("SET");
+  table
+      .text("ood-folder", o.ood_folder,
+            "Where that data set lies, of a single --ood that is a name")
+      .unit("DIR");
   table.group("Model and results");
   table
       .whole("recalibrate-bn", o.recalibrate,
@@ -77,6 +84,11 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
   table.file("calibration", o.calibration, "The file that --calibrate writes")
       .shown_default("calibration/DIGEST.safetensors in the run folder");
   table.file("save-outputs", o.outputs, "Write one line per image to a CSV file");
+  table
+      .text("figures", o.figures,
+            "Write curves into this folder, as CSV and SVG: calibration (the paper's Fig. 14) and "
+            "risk against coverage")
+      .unit("DIR");
   table.file("save-latents", o.latents,
              "Write the noise-free latent vectors to a safetensors file");
   table.file("summary", o.summary, "Also put the results into this JSON file, beside others");
@@ -109,7 +121,7 @@ void finish_evaluate_options(EvaluateOptions& o) {
   check_output_file("--save-outputs", o.outputs);
   check_output_file("--save-latents", o.latents);
   check_output_file("--summary", o.summary);
-  expect(o.ood_folder.empty() || !o.ood.empty(), "--ood-folder: goes with --ood");
+  expect(o.ood_folder.empty() || o.ood.size() == 1, "--ood-folder: goes with one --ood");
   expect(o.latents.empty() || o.crops == 1,
          "--save-latents: a vector for each image, not for each of {} crops", o.crops);
   expect_files(o.checkpoints);

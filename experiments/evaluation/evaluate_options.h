@@ -13,9 +13,9 @@ struct EvaluateOptions {
   std::vector<std::string> checkpoints;  ///< paths
   DataOptions data;
   Split split = Split::test;
-  int64_t batch_size = -1;  ///< images; -1: as suits the device
-  int64_t crops = 1;        ///< views of each encoded picture: 1 or 10
-  std::string ood;          ///< another data set, by name; empty: none
+  int64_t batch_size = -1;       ///< images; -1: as suits the device
+  int64_t crops = 1;             ///< views of each encoded picture: 1 or 10
+  std::vector<std::string> ood;  ///< other data sets: names, folders, IDX files, variants
   std::string ood_folder;
   int64_t recalibrate = 0;  ///< training batches that batch-norm statistics are averaged over
   bool baseline = false;
@@ -23,6 +23,7 @@ struct EvaluateOptions {
   std::string calibration;  ///< file that --calibrate writes; empty: where programs look for it
   bool allow_other_classes = false;
   std::string outputs;  ///< CSV file to write; empty: none
+  std::string figures;  ///< folder for curves as CSV and SVG; empty: none
   std::string latents;  ///< safetensors file to write; empty: none
   std::string summary;  ///< JSON file to write; empty: none
   bool dct_reported = false;

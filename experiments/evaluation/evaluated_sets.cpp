@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "data/sets/idx_set.h"
+#include "data/variants/variant_set.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -52,14 +55,27 @@ EvaluatedSets::HeldOut EvaluatedSets::held_out(const DatasetSpec& spec,
   return {set, part_taken(spec, Split::train), std::move(indices)};
 }
 
-const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like) {
+const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like, const std::string& name) {
+  OpenedSet& opened = foreign_[name];
+  std::error_code ignored;
+  if (const auto variant = variant_of(name)) {
+    if (!opened.set || opened.spec != like) {
+      opened.spec = like;
+      opened.set = variant_set(*evaluated(like).set, *variant);
+    }
+    return opened;
+  }
   DatasetSpec spec = like;
-  spec.name = options_.ood;
+  spec.name = name;
   spec.folder = options_.ood_folder;
   spec.class_names.clear();
   spec.shard_classes.clear();
   try {
-    return open(foreign_, spec, options_.ood == "digits" ? Split::all : Split::test);
+    if (std::filesystem::is_regular_file(name, ignored) && !name.ends_with(".tar")) {
+      if (!opened.set) opened.set = memory_dataset(load_idx_images(name));
+      return opened;
+    }
+    return open(opened, spec, name == "digits" ? Split::all : Split::test);
   } catch (const Error& error) {
     fail(error.kind(), "--ood: {}", error.what());
   }

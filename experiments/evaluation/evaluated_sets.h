@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -37,14 +38,16 @@ class EvaluatedSets {
   };
   HeldOut held_out(const DatasetSpec& spec, const TrainingRecipe& recipe,
                    const std::string& fingerprint);
-  /// The set that is to be told from the evaluated one, read like it.
-  const OpenedSet& foreign(const DatasetSpec& like);
+  /// A set that is to be told from the evaluated one, read like it; variants are of its images, at
+  /// their places.
+  const OpenedSet& foreign(const DatasetSpec& like, const std::string& name);
 
  private:
   const OpenedSet& open(OpenedSet& opened, const DatasetSpec& spec, Split split);
 
   const EvaluateOptions& options_;
-  OpenedSet evaluated_, training_, validation_, foreign_;
+  OpenedSet evaluated_, training_, validation_;
+  std::map<std::string, OpenedSet> foreign_;
 };
 
 /// Indices of the images that a run of this recipe trained on: without those that chose its

@@ -113,6 +113,7 @@ EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Data
   loss.beta = spec.beta;
   EvaluationResult result;
   result.has_density = model.has_density();
+  result.classwise.emplace(classes);
   result.images.reserve(static_cast<size_t>(loader->count()));
   std::vector<double> probabilities(static_cast<size_t>(classes));
   for (int64_t step = 0; step < loader->steps(); ++step) {
@@ -139,6 +140,7 @@ EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Data
              "{}: the loss of image {} is not finite (L_X {}, CE {}); the model has diverged",
              set.info().name, image.index, image.loss_x, image.cross_entropy);
       result.calibration.add(probabilities, image.label);
+      result.classwise->add(probabilities, image.label);
       if (spec.observe) spec.observe(image, {scores, probabilities});
       result.images.push_back(image);
     }

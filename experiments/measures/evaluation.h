@@ -2,6 +2,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -59,6 +60,7 @@ struct EvaluationResult {
   std::vector<ImageResult> images;
   EvaluationSummary summary;
   OneVersusAll calibration;
+  std::optional<ClasswiseCalibration> classwise;
   double loss = 0.0;  ///< L of the given beta, mean over the images
   /// False for a model that only classifies (a ResNet): then log-densities, L_X and bits mean
   /// nothing.

@@ -7,6 +7,7 @@
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/evaluation/checkpoint_evaluation.h"
+#include "experiments/report/evaluation_figures.h"
 
 namespace {
 
@@ -28,6 +29,7 @@ int run(const EvaluateOptions& options) {
   std::vector<CheckpointReport> reports;
   for (const std::string& path : options.checkpoints)
     reports.push_back(CheckpointEvaluation(options, device, path, sets).run());
+  if (!options.figures.empty()) write_figures(options.figures, reports);
   if (!options.summary.empty()) merge_summary(options.summary, reports[0]);
   if (options.run.json)
     print_json(reports);

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
+#include "experiments/measures/detection.h"
 #include "experiments/report/text_table.h"
+#include "experiments/trust/reliability.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/json.h"
@@ -82,26 +85,47 @@ std::string calibration_table(const std::vector<CheckpointReport>& reports) {
   return table.text();
 }
 
-std::string ood_table(const std::vector<CheckpointReport>& reports) {
-  TextTable table(
-      {"outliers, AUC %", "set", "images", "against", "one-tailed", "typicality", "quantile"});
+std::string plus_minus(const Estimate& e, double factor, int digits) {
+  return fmt::format("{:.{}f} +- {:.{}f}", factor * e.value, digits, factor * e.error, digits);
+}
+
+std::string reliability_table(const std::vector<CheckpointReport>& reports) {
+  TextTable table({"more on calibration", "NLL", "Brier", "adaptive ECE %", "classwise ECE %",
+                   "AURC %", "errors told by confidence, AUC %"});
   for (const auto& report : reports) {
-    if (!report.ood) continue;
-    for (const bool clean : {true, false}) {
-      std::vector<std::string> row = {
-          clean ? report.checkpoint : "", report.ood->set, std::to_string(report.ood->images),
-          clean ? fmt::format("{} {}", report.dataset, report.split)
-                : fmt::format("{} training images", report.ood->reference)};
-      for (const auto& each : report.ood->rows)
-        row.push_back(percent(clean ? each.against_clean : each.against_reference));
-      table.add(row);
-    }
+    const EvaluationResult& result = report.noisy;
+    const Reliability r = reliability_of(result);
+    table.add({report.checkpoint, plus_minus(r.nll, 1.0, 4), plus_minus(r.brier, 1.0, 4),
+               plus_minus(r.adaptive_ece, 100.0, 2), plus_minus(r.classwise_ece, 100.0, 2),
+               plus_minus(r.aurc, 100.0, 2),
+               std::isnan(r.error_auc) ? std::string("-") : percent(r.error_auc)});
   }
   return table.text();
 }
 
-std::string plus_minus(const Estimate& e, double factor, int digits) {
-  return fmt::format("{:.{}f} +- {:.{}f}", factor * e.value, digits, factor * e.error, digits);
+std::string ood_table(const std::vector<CheckpointReport>& reports) {
+  const bool familiarity = std::ranges::any_of(reports, [](const auto& report) {
+    return std::ranges::any_of(report.ood, [](const auto& o) { return o.familiarity.has_value(); });
+  });
+  std::vector<std::string> header = {"outliers, AUC %", "set",        "images",  "against",
+                                     "one-tailed",      "typicality", "quantile"};
+  if (familiarity) header.emplace_back("familiarity");
+  TextTable table(header);
+  for (const auto& report : reports)
+    for (const OodReport& ood : report.ood)
+      for (const bool clean : {true, false}) {
+        // Of several sets the reference's own column would double the table.
+        if (!clean && report.ood.size() > 1) continue;
+        std::vector<std::string> row = {clean && &ood == &report.ood[0] ? report.checkpoint : "",
+                                        ood.set, std::to_string(ood.images),
+                                        clean ? fmt::format("{} {}", report.dataset, report.split)
+                                              : fmt::format("{} training images", ood.reference)};
+        for (const auto& each : ood.rows)
+          row.push_back(percent(clean ? each.against_clean : each.against_reference));
+        if (clean && ood.familiarity) row.push_back(percent(*ood.familiarity));
+        table.add(row);
+      }
+  return table.text();
 }
 
 std::string trust_table(const std::vector<CheckpointReport>& reports) {
@@ -133,10 +157,9 @@ std::string trust_table(const std::vector<CheckpointReport>& reports) {
   return table.text();
 }
 
+Json estimate(const Estimate& e) { return {{"value", e.value}, {"standard_error", e.error}}; }
+
 Json trust_json(const TrustReport& t) {
-  const auto estimate = [](const Estimate& e) {
-    return Json{{"value", e.value}, {"standard_error", e.error}};
-  };
   Json json = {{"file", t.file},
                {"held_out", t.held_out},
                {"images", t.images},
@@ -167,9 +190,16 @@ Json summary_json(const EvaluationResult& result) {
 }
 
 Json calibration_json(const EvaluationResult& result) {
+  const Reliability r = reliability_of(result);
   Json json = {{"ece", result.calibration.ece()},
                {"mce", result.calibration.mce()},
-               {"ece_top_label", top_label_ece(result.images)}};
+               {"ece_top_label", top_label_ece(result.images)},
+               {"nll", estimate(r.nll)},
+               {"brier", estimate(r.brier)},
+               {"ece_adaptive", estimate(r.adaptive_ece)},
+               {"ece_classwise", estimate(r.classwise_ece)},
+               {"aurc", estimate(r.aurc)},
+               {"error_auc", std::isnan(r.error_auc) ? Json() : Json(r.error_auc)}};
   for (const double threshold : kConfidenceThresholds) {
     const Overconfidence oce = overconfidence(result.images, threshold);
     json["oce"].push_back({{"threshold", threshold},
@@ -194,7 +224,9 @@ Json ood_json(const OodReport& report) {
   for (const auto& row : report.rows)
     json["tests"].push_back({{"test", name_of(row.test)},
                              {"auc", row.against_clean},
+                             {"auc_standard_error", row.error},
                              {"auc_reference", row.against_reference}});
+  if (report.familiarity) json["auc_familiarity"] = *report.familiarity;
   return json;
 }
 
@@ -220,18 +252,23 @@ OodReport compare_densities(const std::string& set, const OodReference& referenc
   report.reference = static_cast<int64_t>(reference.scores().size());
   for (const OodTest test : {OodTest::one_tailed, OodTest::typicality, OodTest::quantile}) {
     const std::vector<double> positives = reference.unfamiliarity(test, foreign);
-    report.rows.push_back({test, rank_auc(positives, reference.unfamiliarity(test, clean)),
-                           rank_auc(positives, reference.unfamiliarity(test, reference.scores()))});
+    const std::vector<double> negatives = reference.unfamiliarity(test, clean);
+    report.rows.push_back({test, rank_auc(positives, negatives),
+                           rank_auc(positives, reference.unfamiliarity(test, reference.scores())),
+                           positives.size() > 1 && negatives.size() > 1
+                               ? auc_standard_error(positives, negatives)
+                               : 0.0});
   }
   return report;
 }
 
 std::string to_text(const std::vector<CheckpointReport>& reports) {
-  std::string text = main_table(reports) + "\n\n" + calibration_table(reports);
+  std::string text = main_table(reports) + "\n\n" + calibration_table(reports) + "\n\n" +
+                     reliability_table(reports);
   bool ood = false;
   std::string notes;
   for (const auto& report : reports) {
-    ood = ood || report.ood.has_value();
+    ood = ood || !report.ood.empty();
     if (report.chose != ChoseCheckpoint::no)
       text += fmt::format("\n\n{}: {} images of {}{}: expect less on new images", report.checkpoint,
                           report.split, report.dataset, remark_of(report.chose));
@@ -260,9 +297,9 @@ std::string to_json(const CheckpointReport& report) {
   if (report.loss_x_released) json["noise_free"]["loss_x_released"] = *report.loss_x_released;
   if (report.bits_paper) json["noise_free"]["bits_paper"] = *report.bits_paper;
   if (report.bits_gaussian) json["bits_per_dim_gaussian"] = *report.bits_gaussian;
-  if (report.ood) {
-    json["ood_auc"] = report.ood->row(OodTest::quantile).against_clean;
-    json["ood"] = ood_json(*report.ood);
+  if (!report.ood.empty()) {
+    json["ood_auc"] = report.ood[0].row(OodTest::quantile).against_clean;
+    for (const OodReport& ood : report.ood) json["ood"].push_back(ood_json(ood));
   }
   if (report.trust) json["calibrated"] = trust_json(*report.trust);
   json["peak_bytes"] = report.peak_bytes;

@@ -20,8 +20,11 @@ struct OodReport {
     OodTest test;
     double against_clean = 0.5;      ///< the negatives are the evaluated images
     double against_reference = 0.5;  ///< the negatives are the reference itself
+    double error = 0.0;              ///< standard error of against_clean (DeLong)
   };
   std::vector<Row> rows;
+  /// By the p-values of familiarity, against the evaluated images; none without a calibration.
+  std::optional<double> familiarity;
 
   /// The row of one test, which must be there.
   const Row& row(OodTest test) const;
@@ -53,7 +56,7 @@ struct CheckpointReport {
   /// Only for models of the published table of ImageNet results.
   std::optional<double> bits_paper;
   std::optional<double> bits_gaussian;
-  std::optional<OodReport> ood;
+  std::vector<OodReport> ood;
   std::optional<TrustReport> trust;
   int64_t peak_bytes = 0;  ///< of all memory in use on the device
 };

@@ -10,17 +10,6 @@
 namespace pal {
 namespace {
 
-/// Mean of a number over images, with its standard error.
-template <typename Number>
-Estimate mean_of(const std::vector<ImageResult>& images, const Number& number) {
-  const auto n = static_cast<double>(images.size());
-  double sum = 0.0, square = 0.0;
-  for (const ImageResult& image : images) sum += number(image);
-  const double mean = sum / n;
-  for (const ImageResult& image : images) square += std::pow(number(image) - mean, 2.0);
-  return {mean, n > 1.0 ? std::sqrt(square / (n - 1.0) / n) : 0.0};
-}
-
 Estimate ece_of(const std::vector<ImageResult>& images) {
   return {top_label_ece(images), jackknife_error(images, top_label_ece)};
 }

@@ -3,15 +3,10 @@
 #include <string>
 #include <vector>
 
+#include "experiments/trust/estimate.h"
 #include "experiments/trust/model_calibration.h"
 
 namespace pal {
-
-/// A number and its standard error.
-struct Estimate {
-  double value = 0.0;
-  double error = 0.0;
-};
 
 /// Whether a calibration keeps its promises on other images (experiments/measures/README.md, 12).
 struct TrustReport {

@@ -124,6 +124,11 @@ if [ "$(id -u)" != 0 ]; then
   chmod +w run/calibration
 fi
 
+# Foreign images are told by familiarity where there is a calibration.
+succeeds pal-evaluate run --ood inverted --ood noise
+expect_match "^outliers.*familiarity" out "--ood with a calibration"
+expect_text "familiarity by the calibration run/calibration/" err "--ood with a calibration"
+
 # A part that chose the checkpoint and is evaluated: every second image is for either.
 make_pictures few 2 300 8 8
 succeeds pal-train few ${net/size 16/size 8} --threads 1 --max-steps 4 -o chosen --quiet

@@ -31,7 +31,7 @@ CheckpointReport example() {
 
 TEST(EvaluationReport, HasTheKeysOfTheInterface) {
   CheckpointReport report = example();
-  report.ood = compare_densities("other", OodReference({1.0, 2.0, 3.0}), {1.5, 2.5}, {9.0});
+  report.ood.push_back(compare_densities("other", OodReference({1.0, 2.0, 3.0}), {1.5, 2.5}, {9.0}));
   const auto json = nlohmann::json::parse(to_json(report));
   for (const char* key : {"acc1", "acc5", "loss_x", "loss_y", "ce", "bits_per_dim", "ece"})
     EXPECT_TRUE(json.at(key).is_number()) << key;
@@ -43,7 +43,7 @@ TEST(EvaluationReport, HasTheKeysOfTheInterface) {
   EXPECT_EQ(json.at("bins").size(), 17U);
   EXPECT_EQ(json.at("noise_free").at("bits_per_dim"), 4.5);
   EXPECT_EQ(json.at("ood_auc"), 1.0);
-  EXPECT_EQ(json.at("ood").at("tests")[0].at("auc"), 0.0) << "one-tailed: 9 is likely";
+  EXPECT_EQ(json.at("ood")[0].at("tests")[0].at("auc"), 0.0) << "one-tailed: 9 is likely";
 }
 
 TEST(EvaluationReport, LeavesOutWhatWasNotMeasured) {

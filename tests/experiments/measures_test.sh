@@ -35,6 +35,21 @@ for text in "top-1 %" "bits/dim" "top-label ECE %" "insufficient" "quantile" \
   expect_text "$text" out pal-evaluate
 done
 expect_lines 65 images.csv --save-outputs
+# Several foreign sets, made of the images themselves too, and a file of images alone.
+printf '\0\0\10\3\0\0\0\2\0\0\0\10\0\0\0\10' >two-images-idx3-ubyte
+head -c 128 /dev/zero >>two-images-idx3-ubyte
+succeeds pal-evaluate "$model" --ood inverted --ood constant --ood two-images-idx3-ubyte --figures plots
+for text in "inverted" "constant" "two-images-idx3-ubyte" "classwise ECE %" "AURC %"; do
+  expect_text "$text" out "several --ood"
+done
+expect_not "no calibration, yet familiarity" grep -q familiarity out
+for file in calibration.svg risk.svg calibration_1.csv risk_1.csv; do
+  expect "--figures: no $file" [ -s plots/$file ]
+done
+expect_lines 65 plots/risk_1.csv "--figures"
+head -c 100 two-images-idx3-ubyte >cut-images
+refuses_quietly 3 "--ood: cut-images" pal-evaluate "$model" --ood cut-images
+refuses_quietly 2 "goes with one --ood" pal-evaluate "$model" --ood digits --ood noise --ood-folder .
 succeeds pal-evaluate "$model" --json -q
 expect_empty err -q
 for key in acc1 acc5 loss_x loss_y ce bits_per_dim ece images; do

@@ -1,0 +1,15 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "experiments/report/evaluation_report.h"
+
+namespace pal {
+
+/// Writes the curves of evaluations into a folder, which is made if it is not there:
+/// calibration.svg (one versus all, the paper's Fig. 14) and risk.svg (error rate against the share
+/// of images that are answered), a line for each checkpoint, and calibration_N.csv and risk_N.csv
+/// of the N-th one, counted from 1. Throws environment.
+void write_figures(const std::string& folder, const std::vector<CheckpointReport>& reports);
+
+}  // namespace pal

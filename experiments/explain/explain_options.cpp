@@ -72,6 +72,22 @@ void add_evidence_options(OptionTable& table, ExplainOptions& o) {
   add_output(table, o, "evidence.png");
 }
 
+namespace {
+
+/// What the figures that are drawings share.
+void add_drawing(OptionTable& table, ExplainOptions& o, const char* file) {
+  table.group("Output");
+  table.text("output", o.output, "SVG file; the numbers stand beside it as CSV")
+      .letter('o')
+      .unit("FILE")
+      .shown_default(file);
+  table.group("Test images");
+  add_data_options(table, o.data);
+  add_run_options(table, o.run);
+}
+
+}  // namespace
+
 void add_check_options(OptionTable& table, ExplainOptions& o) {
   o.count = 200;
   add_common(table, o);
@@ -79,14 +95,38 @@ void add_check_options(OptionTable& table, ExplainOptions& o) {
                      {{"zero", Fill::zero}, {"mean", Fill::mean}, {"blur", Fill::blur}},
                      "What cells are filled with in the curves: level 0, the image's mean, or the "
                      "image blurred; the table has all three");
+  add_drawing(table, o, "check.svg");
+}
+
+void add_similarity_options(OptionTable& table, ExplainOptions& o) {
+  table.positional("CHECKPOINT", o.checkpoint, "A run folder or a checkpoint of a flow");
+  table.group("What to compare");
+  table.texts("class", o.classes, "A class in the picture, by number or name")
+      .unit("CLASS")
+      .shown_default("all");
+  table.choice<bool>("order", o.by_dendrogram, {{"dendrogram", true}, {"file", false}},
+                     "Alike classes side by side, or the order of the checkpoint");
+  table.whole("pairs", o.pairs, "Most alike and most unlike pairs that are named")
+      .at_least(1)
+      .at_most(1000);
   table.group("Output");
   table.text("output", o.output, "SVG file; the numbers stand beside it as CSV")
       .letter('o')
       .unit("FILE")
-      .shown_default("check.svg");
-  table.group("Test images");
-  add_data_options(table, o.data);
+      .shown_default("similarity.svg");
   add_run_options(table, o.run);
+}
+
+void add_decision_options(OptionTable& table, ExplainOptions& o) {
+  o.count = 1;
+  add_common(table, o);
+  add_drawing(table, o, "decision.svg");
+}
+
+void add_dct_options(OptionTable& table, ExplainOptions& o) {
+  o.count = 1000;
+  add_common(table, o);
+  add_drawing(table, o, "dct.svg");
 }
 
 std::vector<int64_t> explained_indices(const ExplainOptions& o, const TestImages& from) {

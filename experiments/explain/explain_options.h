@@ -22,6 +22,8 @@ struct ExplainOptions {
   std::string evidence_for;          ///< evidence: a class; empty: the predicted one
   std::string evidence_against;      ///< evidence: a class, or "label"; empty: the next likely one
   Fill fill = Fill::zero;            ///< check
+  bool by_dendrogram = true;         ///< similarity
+  int64_t pairs = 5;                 ///< similarity: pairs of classes that are named
   std::string output;                ///< PNG; the numbers stand beside it as CSV
   int64_t scale = 0;                 ///< pixels that each pixel becomes; 0: as suits the size
   RunOptions run;
@@ -31,6 +33,9 @@ struct ExplainOptions {
 void add_heatmap_options(OptionTable& table, ExplainOptions& options);
 void add_evidence_options(OptionTable& table, ExplainOptions& options);
 void add_check_options(OptionTable& table, ExplainOptions& options);
+void add_similarity_options(OptionTable& table, ExplainOptions& options);
+void add_decision_options(OptionTable& table, ExplainOptions& options);
+void add_dct_options(OptionTable& table, ExplainOptions& options);
 
 /// After parsing: reads the texts and checks what concerns several options and the output. Throws
 /// usage naming the flag, environment for an output whose folder is missing. The default output's

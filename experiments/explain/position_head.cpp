@@ -3,16 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiments/explain/doubles.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"
 
 namespace pal {
 namespace {
-
-std::vector<double> to_doubles(const Tensor& t) {
-  const Tensor values = t.to(Device()).to(DType::f64).dense();
-  return {values.data<double>(), values.data<double>() + values.numel()};
-}
 
 double dot(const double* a, const double* b, int64_t count) {
   // Four sums, so that the compiler may use wide registers without changing the order of one.

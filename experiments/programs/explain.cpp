@@ -3,6 +3,7 @@
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/explain/check_report.h"
+#include "experiments/explain/class_figures.h"
 #include "experiments/explain/map_sheets.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
@@ -60,13 +61,28 @@ int run_check(ExplainOptions options) {
   return 0;
 }
 
+using MakeFigure = ClassFigure (*)(const ExplainOptions&, const LoadedModel&);
+
+int run_figure(ExplainOptions options, MakeFigure make) {
+  const Device device = apply_run_options(options.run);
+  options.checkpoint = checkpoint_of(options.checkpoint);
+  const LoadedModel loaded = load_for(options, device);
+  const ClassFigure figure = make(options, loaded);
+  const std::string csv = beside(options.output, ".csv");
+  write_atomic(csv, figure.csv);
+  write_atomic(options.output, figure.svg);
+  for (const std::string& line : figure.lines) print_result(line + "\n");
+  print_result(fmt::format("drawn in {}, numbers in {}", options.output, csv));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   return pal::run_program(kName, [&] {
     OptionTable table(
         kName,
-        "Why a flow answers as it does: what every position of an image says.\n\n"
+        "Why a flow answers as it does: what positions, classes and components say.\n\n"
         "  pal-explain heatmap run -o maps.png\n"
         "  pal-explain evidence run --images 17,42\n"
         "  pal-explain evidence run --against label     why it is not the right class\n"
@@ -83,10 +99,38 @@ int main(int argc, char** argv) {
     OptionTable& checks = table.command(
         "check", "Do the maps mean anything? Fills cells in their order, and compares with chance");
     add_check_options(checks, check);
+    struct Figure {
+      const char* name;
+      const char* description;
+      void (*add_options)(OptionTable&, ExplainOptions&);
+      MakeFigure make;
+      const char* output;
+    };
+    constexpr Figure kFigures[] = {
+        {"similarity", "How alike classes are: distances and the uncertainty to expect",
+         add_similarity_options, similarity_figure, "similarity.svg"},
+        {"decision", "An image among the means of its likeliest classes", add_decision_options,
+         decision_figure, "decision.svg"},
+        {"dct", "What the components of the DCT pooling tell of the classes", add_dct_options,
+         dct_figure, "dct.svg"}};
+    std::vector<ExplainOptions> figure_options(std::size(kFigures));
+    std::vector<const OptionTable*> figure_tables;
+    for (size_t i = 0; i < std::size(kFigures); ++i) {
+      OptionTable& of_figure = table.command(kFigures[i].name, kFigures[i].description);
+      kFigures[i].add_options(of_figure, figure_options[i]);
+      figure_tables.push_back(&of_figure);
+    }
     const ParsedCommand command = parse_command_line(table, argc, argv);
     if (command.answered) return 0;
     if (command.table == &table)
-      fail(ErrorKind::usage, "command line: expected heatmap, evidence or check; see --help");
+      fail(ErrorKind::usage,
+           "command line: expected heatmap, evidence, check, similarity, decision or dct; see "
+           "--help");
+    for (size_t i = 0; i < std::size(kFigures); ++i)
+      if (command.table == figure_tables[i]) {
+        finish_explain_options(figure_options[i], kFigures[i].output);
+        return run_figure(figure_options[i], kFigures[i].make);
+      }
     if (command.table == &heatmaps) {
       finish_explain_options(heatmap, "heatmap.png");
       return run_maps(heatmap, heatmap_sheet);

@@ -8,30 +8,15 @@
 #include <iterator>
 #include <limits>
 
+#include "experiments/report/svg_text.h"
 #include "runtime/error.h"
-#include "runtime/text.h"
 
 namespace pal {
 namespace {
 
 constexpr std::array<const char*, 7> kColors = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                                 "#e69f00", "#56b4e9", "#000000"};
-constexpr double kLeft = 68.0, kTop = 34.0, kRight = 16.0, kBottom = 52.0;
-
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char c : one_line(text)) {
-    if (c == '&')
-      safe += "&amp;";
-    else if (c == '<')
-      safe += "&lt;";
-    else if (c == '>')
-      safe += "&gt;";
-    else
-      safe += c;
-  }
-  return safe;
-}
+constexpr double kMarginLeft = 68.0, kMarginTop = 34.0, kMarginRight = 16.0, kMarginBottom = 52.0;
 
 struct Range {
   double low = std::numeric_limits<double>::infinity();
@@ -68,17 +53,20 @@ class Canvas {
   Canvas(const Chart& chart, Range x, Range y)
       : x_(x),
         y_(y),
-        width_(chart.width - kLeft - kRight - legend_width(chart)),
-        height_(chart.height - kTop - kBottom) {
-    if (!chart.equal_scales) return;
+        width_(chart.width - kMarginLeft - kMarginRight - legend_width(chart)),
+        height_(chart.height - kMarginTop - kMarginBottom) {
+    if (chart.y_per_x == 0.0) return;
     // The axis with room to spare gets a wider range.
-    const double unit = std::max((x_.high - x_.low) / width_, (y_.high - y_.low) / height_);
+    const double unit =
+        std::max((x_.high - x_.low) / width_, (y_.high - y_.low) / height_ / chart.y_per_x);
     widen(x_, unit * width_);
-    widen(y_, unit * height_);
+    widen(y_, unit * height_ * chart.y_per_x);
   }
 
-  double across(double x) const { return kLeft + width_ * (x - x_.low) / (x_.high - x_.low); }
-  double down(double y) const { return kTop + height_ * (1.0 - (y - y_.low) / (y_.high - y_.low)); }
+  double across(double x) const { return kMarginLeft + width_ * (x - x_.low) / (x_.high - x_.low); }
+  double down(double y) const {
+    return kMarginTop + height_ * (1.0 - (y - y_.low) / (y_.high - y_.low));
+  }
   const Range& x() const { return x_; }
   const Range& y() const { return y_; }
   double width() const { return width_; }
@@ -93,9 +81,11 @@ class Canvas {
 
  private:
   static void widen(Range& range, double length) {
-    const double room = 0.5 * (length - (range.high - range.low));
-    range.low -= room;
-    range.high += room;
+    const double room = length - (range.high - range.low);
+    // What begins at 0 goes on doing so.
+    const double below = range.low == 0.0 ? 0.0 : 0.5 * room;
+    range.low -= below;
+    range.high += room - below;
   }
 
   Range x_, y_;
@@ -104,7 +94,7 @@ class Canvas {
 };
 
 void draw_axes(Canvas& canvas, const Chart& chart) {
-  const double left = kLeft, top = kTop;
+  const double left = kMarginLeft, top = kMarginTop;
   const double right = left + canvas.width(), bottom = top + canvas.height();
   for (const double tick : axis_ticks(canvas.x().low, canvas.x().high)) {
     const double at = canvas.across(tick);
@@ -124,12 +114,12 @@ void draw_axes(Canvas& canvas, const Chart& chart) {
       R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="none" stroke="#444"/>)",
       left, top, canvas.width(), canvas.height());
   canvas.add(R"(<text x="{:.1f}" y="20" text-anchor="middle" font-weight="bold">{}</text>)",
-             0.5 * (left + right), escaped(chart.title));
+             0.5 * (left + right), svg_text(chart.title));
   canvas.add(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", 0.5 * (left + right),
-             bottom + 38.0, escaped(chart.x_title));
+             bottom + 38.0, svg_text(chart.x_title));
   canvas.add(
       R"svg(<text transform="translate(16 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>)svg",
-      0.5 * (top + bottom), escaped(chart.y_title));
+      0.5 * (top + bottom), svg_text(chart.y_title));
 }
 
 void draw_series(Canvas& canvas, const Series& series, const char* color) {
@@ -160,15 +150,16 @@ void draw_series(Canvas& canvas, const Series& series, const char* color) {
       canvas.add(R"(<circle cx="{:.2f}" cy="{:.2f}" r="2.8" fill="{}"/>)", x,
                  canvas.down(series.y[i]), color);
     if (!series.labels.empty())
+      // Above and below in turn, so that close points can be told apart.
       canvas.add(R"(<text x="{:.2f}" y="{:.2f}">{}</text>)", x + 6.0,
-                 canvas.down(series.y[i]) - 5.0, escaped(series.labels[i]));
+                 canvas.down(series.y[i]) + (i % 2 == 0 ? -5.0 : 13.0), svg_text(series.labels[i]));
   }
 }
 
 /// Names beside lines of their colours, right of the plot.
 void draw_legend(Canvas& canvas, const Chart& chart) {
-  const double left = kLeft + canvas.width() + 10.0;
-  double y = kTop + 14.0;
+  const double left = kMarginLeft + canvas.width() + 10.0;
+  double y = kMarginTop + 14.0;
   for (size_t i = 0; i < chart.series.size(); ++i) {
     const Series& series = chart.series[i];
     if (series.name.empty()) continue;
@@ -181,7 +172,7 @@ void draw_legend(Canvas& canvas, const Chart& chart) {
     else
       canvas.add(R"(<circle cx="{:.1f}" cy="{:.1f}" r="2.8" fill="{}"/>)", left + 12.0, y - 4.0,
                  color);
-    canvas.add(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", left + 30.0, y, escaped(series.name));
+    canvas.add(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", left + 30.0, y, svg_text(series.name));
     y += 17.0;
   }
 }
@@ -222,12 +213,7 @@ std::string Chart::svg() const {
   for (size_t i = 0; i < series.size(); ++i)
     draw_series(canvas, series[i], kColors[i % kColors.size()]);
   draw_legend(canvas, *this);
-  return fmt::format(
-      R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{1}" viewBox="0 0 {0} {1}" font-family="sans-serif" font-size="12">
-<rect width="{0}" height="{1}" fill="white"/>
-{2}</svg>
-)",
-      width, height, canvas.take());
+  return svg_picture(width, height, canvas.take());
 }
 
 }  // namespace pal

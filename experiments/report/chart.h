@@ -22,7 +22,8 @@ struct Chart {
   int width = 560, height = 380;  ///< pixels
   /// Range of an axis; equal: that of the values.
   double x_low = 0.0, x_high = 0.0, y_low = 0.0, y_high = 0.0;
-  bool equal_scales = false;  ///< a unit is as long on both axes
+  /// Units of y that are as long as one of x; 0: whatever fills the picture.
+  double y_per_x = 0.0;
 
   /// The picture. Throws usage for series whose lists differ in length, or no finite point.
   std::string svg() const;

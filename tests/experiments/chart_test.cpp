@@ -49,7 +49,7 @@ TEST(Chart, OneValueHasAnAxis) {
   Chart chart;
   chart.series.push_back({.name = "one", .x = {5}, .y = {0}, .error = {}, .labels = {}});
   EXPECT_NE(chart.svg().find("<circle"), std::string::npos);
-  chart.equal_scales = true;
+  chart.y_per_x = 2.0;
   EXPECT_NE(chart.svg().find("<circle"), std::string::npos);
 }
 

@@ -53,18 +53,37 @@ cp out first
 explains check run -n 12 -o check.svg --json -q --fill blur
 expect_same out first
 
+# Figures about classes.
+for model in run colour; do
+  explains similarity $model -o s.svg --pairs 2 -q
+  expect_match "^most alike  *distance" out "$model: similarity"
+  expect_equal "class_a,class_b,distance,uncertainty" "$(head -n 1 s.csv)" "$model: similarity"
+  explains decision $model --images 1 -o d.svg -q
+  expect_match "^the image  *" out "$model: decision"
+  expect_text "image," d.csv "$model: decision"
+  explains dct $model -n 40 -o c.svg -q
+  expect_match "^components, of" out "$model: dct"
+  for file in s.svg d.svg c.svg; do expect_match "^<svg xmlns" $file "$model: picture"; done
+done
+expect_lines 4 s.csv "pairs of three classes"
+explains similarity run --order file --class 0 --class 2 -o s.svg -q
+refuses 2 "one image at a time, got 3" pal-explain decision run -n 3
+refuses 2 "compares at least 2 classes" pal-explain similarity run --class 1
+refuses 2 "--order: expected" pal-explain similarity run --order alphabet
+
 # What is refused.
 succeeds pal-train --dataset synthetic:4:256:8 -a resnet-small -b 16 --blocks 1,1 --strides 1,2 \
   --widths 8,8 --threads 1 --max-steps 4 -o resnet --quiet
-for command in heatmap evidence check; do
+for command in heatmap evidence check similarity decision dct; do
   refuses 2 "only classifies" pal-explain $command resnet
   refuses 2 "CHECKPOINT: none is given" pal-explain $command
   refuses 3 "no such" pal-explain $command nowhere
-  refuses 2 "--images: " pal-explain $command run --images 100000
-  refuses 4 "absent" pal-explain $command run -o absent/x.$([ $command = check ] && echo svg || echo png)
+  [ $command = similarity ] || refuses 2 "--images: " pal-explain $command run --images 100000
+  case $command in heatmap | evidence) suffix=png ;; *) suffix=svg ;; esac
+  refuses 4 "absent" pal-explain $command run -o absent/x.$suffix
   explains $command --help
 done
-refuses 2 "expected heatmap, evidence or check" pal-explain
+refuses 2 "expected heatmap, evidence, check," pal-explain
 refuses 2 "both are" pal-explain evidence run --for 1 --against 1
 refuses 2 "--against: no class is called" pal-explain evidence run --against hat
 refuses 2 "--class: the model has classes 0 to 3" pal-explain heatmap run --class 9

@@ -1,0 +1,215 @@
+#include "experiments/explain/class_figures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <numeric>
+
+#include "experiments/explain/class_geometry.h"
+#include "experiments/explain/dct_influence.h"
+#include "experiments/explain/doubles.h"
+#include "experiments/measures/class_match.h"
+#include "experiments/measures/sampling.h"
+#include "experiments/report/chart.h"
+#include "experiments/report/matrix_chart.h"
+#include "experiments/report/text_table.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+std::vector<int64_t> chosen_classes(const ExplainOptions& o, const LoadedModel& loaded) {
+  std::vector<int64_t> classes;
+  for (const std::string& text : o.classes) classes.push_back(named_class(loaded, text, "--class"));
+  if (classes.empty()) {
+    classes.resize(static_cast<size_t>(loaded.model->config().classes));
+    std::iota(classes.begin(), classes.end(), int64_t{0});
+  }
+  return classes;
+}
+
+/// Half of an ellipse around (x, 0), above the line.
+Series ellipse(double x, const DecisionPoint& half, const std::string& name) {
+  constexpr int kPoints = 61;
+  Series series{.name = name, .x = {}, .y = {}, .error = {}, .labels = {}};
+  for (int i = 0; i < kPoints; ++i) {
+    const double angle = M_PI * i / (kPoints - 1);
+    series.x.push_back(x + half.along * std::cos(angle));
+    series.y.push_back(half.beside * std::sin(angle));
+  }
+  return series;
+}
+
+}  // namespace
+
+ClassFigure similarity_figure(const ExplainOptions& o, const LoadedModel& loaded) {
+  const IbInn& flow = flow_of(loaded, o.checkpoint);
+  const auto names = model_class_names(loaded.input, flow.config().classes);
+  const auto all = static_cast<int64_t>(names.size());
+  expect(all >= 2, "similarity: needs at least 2 classes, and {} has {}", o.checkpoint, all);
+  const std::vector<double> distances = class_distances(flow.head());
+  const auto distance = [&](int64_t a, int64_t b) {
+    return distances[static_cast<size_t>(a * all + b)];
+  };
+  std::vector<int64_t> classes = chosen_classes(o, loaded);
+  expect(classes.size() >= 2, "--class: similarity compares at least 2 classes, got {}",
+         classes.size());
+  if (o.by_dendrogram) {
+    std::vector<double> own;
+    for (const int64_t a : classes)
+      for (const int64_t b : classes) own.push_back(distance(a, b));
+    std::vector<int64_t> ordered;
+    for (const int64_t i : dendrogram_order(own, static_cast<int64_t>(classes.size())))
+      ordered.push_back(classes[static_cast<size_t>(i)]);
+    classes = ordered;
+  }
+  ClassFigure figure;
+  figure.csv = "class_a,class_b,distance,uncertainty\n";
+  struct Pair {
+    int64_t a, b;
+  };
+  std::vector<Pair> pairs;
+  for (int64_t a = 0; a < all; ++a)
+    for (int64_t b = a + 1; b < all; ++b) {
+      pairs.push_back({a, b});
+      fmt::format_to(std::back_inserter(figure.csv), "{},{},{:.9g},{:.9g}\n",
+                     csv_field(names[static_cast<size_t>(a)]),
+                     csv_field(names[static_cast<size_t>(b)]), distance(a, b),
+                     expected_uncertainty(distance(a, b)));
+    }
+  MatrixChart chart;
+  chart.title = "Expected uncertainty between two classes, %";
+  chart.unit = "uncertainty, %";
+  for (const int64_t a : classes) {
+    chart.rows.push_back(names[static_cast<size_t>(a)]);
+    for (const int64_t b : classes)
+      chart.values.push_back(a == b ? std::nan("") : 100.0 * expected_uncertainty(distance(a, b)));
+  }
+  chart.columns = chart.rows;
+  figure.svg = chart.svg();
+  std::ranges::stable_sort(
+      pairs, [&](const Pair& p, const Pair& q) { return distance(p.a, p.b) < distance(q.a, q.b); });
+  const auto shown = std::min<size_t>(static_cast<size_t>(o.pairs), pairs.size());
+  for (const bool alike : {true, false}) {
+    TextTable table({alike ? "most alike" : "most unlike", "", "distance", "uncertainty, %"});
+    for (size_t i = 0; i < shown; ++i) {
+      const Pair& pair = alike ? pairs[i] : pairs[pairs.size() - 1 - i];
+      table.add({names[static_cast<size_t>(pair.a)], names[static_cast<size_t>(pair.b)],
+                 fmt::format("{:.3f}", distance(pair.a, pair.b)),
+                 fmt::format("{:.3g}", 100.0 * expected_uncertainty(distance(pair.a, pair.b)))});
+    }
+    figure.lines.push_back(table.text());
+  }
+  return figure;
+}
+
+ClassFigure decision_figure(const ExplainOptions& o, const LoadedModel& loaded) {
+  IbInn& flow = flow_of(loaded, o.checkpoint);
+  const auto names = model_class_names(loaded.input, flow.config().classes);
+  expect(names.size() >= 2, "decision: needs at least 2 classes, and {} has {}", o.checkpoint,
+         names.size());
+  const TestImages from = open_test_images(o.data, o.checkpoint, loaded);
+  const std::vector<int64_t> indices = explained_indices(o, from);
+  expect(indices.size() == 1, "decision: one image at a time, got {}; name it with --images",
+         indices.size());
+  const Tensor images = network_images(*from.set, loaded.input, indices, from.transform);
+  const Tensor z = encode(flow, images);
+  const Tensor scores = flow.head().scores(z.to(flow.device(), Tag::data)).to(Device());
+  std::vector<int64_t> classes(names.size());
+  std::iota(classes.begin(), classes.end(), int64_t{0});
+  std::ranges::stable_sort(classes, [&](int64_t a, int64_t b) {
+    return scores.data<float>()[a] > scores.data<float>()[b];
+  });
+  constexpr size_t kClasses = 5;
+  classes.resize(std::min(kClasses, classes.size()));
+  const DecisionSpace space(flow.head(), classes);
+  const std::vector<double> latent = to_doubles(z);
+  const DecisionPoint image = space.project(latent.data());
+  const DecisionPoint half = space.half_axes();
+  const auto name = [&](size_t i) { return names[static_cast<size_t>(classes[i])]; };
+  ClassFigure figure;
+  figure.csv = "what,along,beside\n";
+  Chart chart;
+  chart.title = fmt::format("Image {} among the means of its {} likeliest classes", indices[0],
+                            classes.size());
+  chart.x_title = fmt::format("along the line from {} to {}", name(0), name(1));
+  chart.y_title = "distance from that line";
+  chart.width = 640;
+  chart.height = 330;
+  // The ellipses look like circles, as the axes have different numbers of dimensions.
+  chart.y_per_x = half.beside / half.along;
+  chart.y_high = 1.25 * half.beside;
+  for (size_t i = 0; i < classes.size(); ++i)
+    chart.y_high = std::max(chart.y_high, 1.15 * space.mean(i).beside);
+  chart.y_high = std::max(chart.y_high, 1.15 * image.beside);
+  Series means{.name = "class means", .x = {}, .y = {}, .error = {}, .labels = {}, .line = false};
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const DecisionPoint mean = space.mean(i);
+    means.x.push_back(mean.along);
+    means.y.push_back(mean.beside);
+    means.labels.push_back(name(i));
+    fmt::format_to(std::back_inserter(figure.csv), "{},{:.9g},{:.9g}\n", csv_field(name(i)),
+                   mean.along, mean.beside);
+  }
+  fmt::format_to(std::back_inserter(figure.csv), "image,{:.9g},{:.9g}\n", image.along,
+                 image.beside);
+  chart.series.push_back(std::move(means));
+  chart.series.push_back({.name = "the image",
+                          .x = {image.along},
+                          .y = {image.beside},
+                          .error = {},
+                          .labels = {"image"},
+                          .line = false});
+  chart.series.push_back(ellipse(0.0, half, "90 % of " + name(0)));
+  chart.series.push_back(ellipse(space.mean(1).along, half, "90 % of " + name(1)));
+  figure.svg = chart.svg();
+  TextTable table({"", "along", "beside"});
+  for (size_t i = 0; i < classes.size(); ++i)
+    table.add({name(i), fmt::format("{:.2f}", space.mean(i).along),
+               fmt::format("{:.2f}", space.mean(i).beside)});
+  table.add({"the image", fmt::format("{:.2f}", image.along), fmt::format("{:.2f}", image.beside)});
+  figure.lines.push_back(table.text());
+  return figure;
+}
+
+ClassFigure dct_figure(const ExplainOptions& o, const LoadedModel& loaded) {
+  IbInn& flow = flow_of(loaded, o.checkpoint);
+  const DctInfluence influence(flow.head());
+  const int64_t side = influence.side();
+  ClassFigure figure;
+  figure.csv = "vertical,horizontal,influence\n";
+  MatrixChart chart;
+  chart.title = "How much each DCT component tells the classes apart";
+  chart.unit = "mean deviation of the class means";
+  chart.digits = 3;
+  for (int64_t k = 0; k < side; ++k) {
+    chart.rows.push_back(fmt::format("vertical {}", k));
+    chart.columns.push_back(fmt::format("horizontal {}", k));
+  }
+  for (int64_t kh = 0; kh < side; ++kh)
+    for (int64_t kw = 0; kw < side; ++kw) {
+      chart.values.push_back(influence.of(kh, kw));
+      fmt::format_to(std::back_inserter(figure.csv), "{},{},{:.9g}\n", kh, kw,
+                     influence.of(kh, kw));
+    }
+  figure.svg = chart.svg();
+  const TestImages from = open_test_images(o.data, o.checkpoint, loaded);
+  const ClassMatch match = match_classes(loaded, o.checkpoint, from.set->info(), false);
+  const std::vector<int64_t> indices = explained_indices(o, from);
+  std::vector<int32_t> labels;
+  for (const int64_t i : indices)
+    labels.push_back(static_cast<int32_t>(match.model_class(from.set->label(i))));
+  const Tensor z = encode(flow, network_images(*from.set, loaded.input, indices, from.transform));
+  TextTable table({fmt::format("components, of {}", side * side), "top-1 %, of them alone"});
+  for (int64_t kept = 1;; kept = std::min(2 * kept, side * side)) {
+    table.add(
+        {std::to_string(kept), fmt::format("{:.2f}", 100.0 * influence.accuracy(z, labels, kept))});
+    if (kept == side * side) break;
+  }
+  figure.lines.push_back(table.text());
+  return figure;
+}
+
+}  // namespace pal

@@ -1,0 +1,186 @@
+#include "experiments/explain/class_geometry.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "experiments/explain/doubles.h"
+#include "runtime/error.h"
+#include "runtime/parallel.h"
+
+namespace pal {
+namespace {
+
+constexpr double kShare = 0.9;
+
+double product(const std::vector<double>& a, const double* b) {
+  return std::inner_product(a.begin(), a.end(), b, 0.0);
+}
+
+/// The regularised lower incomplete gamma function P(a, x), by its series.
+double gamma_share(double a, double x) {
+  if (x <= 0.0) return 0.0;
+  double term = 1.0 / a, sum = term;
+  for (int k = 1; k < 10000 && term > sum * 1e-17; ++k) {
+    term *= x / (a + k);
+    sum += term;
+  }
+  return sum * std::exp(a * std::log(x) - x - std::lgamma(a));
+}
+
+}  // namespace
+
+std::vector<double> class_distances(const MixtureHead& head) {
+  const MixtureMeans means = head.means();
+  const int64_t classes = means.classes(), width = means.mean_size();
+  const std::vector<double> mean = to_doubles(means.mean);
+  std::vector<double> alpha, gram;
+  const int64_t rank = means.low_rank() ? means.alpha.size(1) : 0;
+  if (rank > 0) {
+    alpha = to_doubles(means.alpha);
+    const std::vector<double> prototypes = to_doubles(means.prototypes);
+    const int64_t rest = means.prototypes.size(1);
+    gram.resize(static_cast<size_t>(rank * rank));
+    parallel_for(rank, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        for (int64_t j = 0; j < rank; ++j)
+          gram[static_cast<size_t>(i * rank + j)] =
+              std::inner_product(prototypes.begin() + i * rest, prototypes.begin() + (i + 1) * rest,
+                                 prototypes.begin() + j * rest, 0.0);
+    });
+  }
+  std::vector<double> distances(static_cast<size_t>(classes * classes));
+  parallel_for(classes, 1, [&](int64_t begin, int64_t end) {
+    std::vector<double> difference(static_cast<size_t>(rank));
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t j = 0; j < classes; ++j) {
+        double squared = 0.0;
+        for (int64_t d = 0; d < width; ++d)
+          squared += std::pow(
+              mean[static_cast<size_t>(i * width + d)] - mean[static_cast<size_t>(j * width + d)],
+              2.0);
+        for (int64_t k = 0; k < rank; ++k)
+          difference[static_cast<size_t>(k)] =
+              alpha[static_cast<size_t>(i * rank + k)] - alpha[static_cast<size_t>(j * rank + k)];
+        for (int64_t k = 0; k < rank; ++k)
+          squared += difference[static_cast<size_t>(k)] *
+                     std::inner_product(difference.begin(), difference.end(),
+                                        gram.begin() + k * rank, 0.0);
+        distances[static_cast<size_t>(i * classes + j)] = std::sqrt(std::max(0.0, squared));
+      }
+  });
+  return distances;
+}
+
+double expected_confidence(double distance) { return 1.0 - expected_uncertainty(distance); }
+
+double expected_uncertainty(double distance) {
+  return 0.5 * std::erfc(distance / (2.0 * std::sqrt(2.0)));
+}
+
+double normal_radius(double share, int64_t dims) {
+  expect(share > 0.0 && share < 1.0 && dims >= 1, "normal_radius: share {} in {} dimensions", share,
+         dims);
+  double low = 0.0, high = 1.0;
+  const auto below = [&](double radius) {
+    return gamma_share(0.5 * static_cast<double>(dims), 0.5 * radius * radius) < share;
+  };
+  while (below(high)) high *= 2.0;
+  for (int i = 0; i < 200 && high - low > 1e-15 * high; ++i) {
+    const double middle = 0.5 * (low + high);
+    (below(middle) ? low : high) = middle;
+  }
+  return 0.5 * (low + high);
+}
+
+std::vector<int64_t> dendrogram_order(const std::vector<double>& distances, int64_t count) {
+  const auto n = static_cast<size_t>(count);
+  expect(distances.size() == n * n && n > 0, "dendrogram_order: {} distances of {} classes",
+         distances.size(), count);
+  std::vector<double> between = distances;  // of the clusters that are left, by a member's number
+  std::vector<std::vector<int64_t>> leaves(n);
+  for (size_t i = 0; i < n; ++i) leaves[i] = {static_cast<int64_t>(i)};
+  std::vector<size_t> left(n);
+  std::iota(left.begin(), left.end(), size_t{0});
+  while (left.size() > 1) {
+    size_t a = left[0], b = left[1];
+    for (size_t i = 0; i < left.size(); ++i)
+      for (size_t j = i + 1; j < left.size(); ++j)
+        if (between[left[i] * n + left[j]] < between[a * n + b]) {
+          a = left[i];
+          b = left[j];
+        }
+    const auto wa = static_cast<double>(leaves[a].size());
+    const auto wb = static_cast<double>(leaves[b].size());
+    for (const size_t c : left) {
+      const double mean = (wa * between[a * n + c] + wb * between[b * n + c]) / (wa + wb);
+      between[a * n + c] = between[c * n + a] = mean;
+    }
+    // The ends that meet are those that are more alike.
+    auto& x = leaves[a];
+    auto& y = leaves[b];
+    const auto gap = [&](int64_t i, int64_t j) {
+      return distances[static_cast<size_t>(i) * n + static_cast<size_t>(j)];
+    };
+    const bool turn_x = std::min(gap(x.front(), y.front()), gap(x.front(), y.back())) <
+                        std::min(gap(x.back(), y.front()), gap(x.back(), y.back()));
+    if (turn_x) std::ranges::reverse(x);
+    if (gap(x.back(), y.back()) < gap(x.back(), y.front())) std::ranges::reverse(y);
+    x.insert(x.end(), y.begin(), y.end());
+    std::erase(left, b);
+  }
+  return leaves[left[0]];
+}
+
+DecisionSpace::DecisionSpace(const MixtureHead& head, const std::vector<int64_t>& classes) {
+  expect(classes.size() >= 2, "decision: needs at least 2 classes, got {}", classes.size());
+  std::vector<std::vector<double>> means;
+  means.reserve(classes.size());
+  for (const int64_t y : classes) means.push_back(to_doubles(head.class_mean(y)));
+  const size_t dims = means[0].size();
+  // The line first, then what the others add to it.
+  std::vector<double> line(dims);
+  for (size_t d = 0; d < dims; ++d) line[d] = means[1][d] - means[0][d];
+  std::vector<std::vector<double>> directions = {line, means[0]};
+  directions.insert(directions.end(), means.begin() + 2, means.end());
+  for (std::vector<double>& direction : directions) {
+    const double length = std::sqrt(product(direction, direction.data()));
+    // Twice, as the first pass leaves rounding of the size of the whole.
+    for (int pass = 0; pass < 2; ++pass)
+      for (const auto& known : basis_) {
+        const double part = product(known, direction.data());
+        for (size_t d = 0; d < dims; ++d) direction[d] -= part * known[d];
+      }
+    const double rest = std::sqrt(product(direction, direction.data()));
+    expect(rest > 1e-9 * length && rest > 0.0,
+           "decision: the means of the chosen classes are linearly dependent");
+    for (double& value : direction) value /= rest;
+    basis_.push_back(direction);
+  }
+  for (const auto& mean : means) means_.push_back(coordinates_of(mean.data()));
+}
+
+std::vector<double> DecisionSpace::coordinates_of(const double* point) const {
+  std::vector<double> coordinates;
+  for (const auto& direction : basis_) coordinates.push_back(product(direction, point));
+  return coordinates;
+}
+
+DecisionPoint DecisionSpace::place(const std::vector<double>& coordinates) const {
+  DecisionPoint point{coordinates[0] - means_[0][0], 0.0};
+  for (size_t k = 1; k < coordinates.size(); ++k)
+    point.beside += std::pow(coordinates[k] - means_[0][k], 2.0);
+  point.beside = std::sqrt(point.beside);
+  return point;
+}
+
+DecisionPoint DecisionSpace::mean(size_t i) const { return place(means_[i]); }
+
+DecisionPoint DecisionSpace::project(const double* z) const { return place(coordinates_of(z)); }
+
+DecisionPoint DecisionSpace::half_axes() const {
+  return {normal_radius(kShare, 1), normal_radius(kShare, dims() - 1)};
+}
+
+}  // namespace pal

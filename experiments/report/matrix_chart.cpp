@@ -1,0 +1,80 @@
+#include "experiments/report/matrix_chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
+#include "experiments/report/svg_text.h"
+#include "runtime/error.h"
+
+namespace pal {
+namespace {
+
+/// From white to a dark blue, evenly in lightness (ColorBrewer's Blues of two).
+std::string shade(double share) {
+  const auto between = [share](int from, int to) {
+    return static_cast<int>(std::lround(from + share * (to - from)));
+  };
+  return fmt::format("#{:02x}{:02x}{:02x}", between(247, 8), between(251, 48), between(255, 107));
+}
+
+}  // namespace
+
+std::string MatrixChart::svg() const {
+  expect(!rows.empty() && !columns.empty() && values.size() == rows.size() * columns.size(),
+         "MatrixChart: {} values of {} x {}", values.size(), rows.size(), columns.size());
+  constexpr size_t kWithNumbers = 20;
+  const bool numbers = rows.size() <= kWithNumbers && columns.size() <= kWithNumbers;
+  const double cell = numbers ? 46.0 : std::max(3.0, 640.0 / static_cast<double>(rows.size()));
+  const double height = numbers ? 30.0 : cell;
+  size_t longest = 0;
+  for (const auto& names : {rows, columns})
+    for (const std::string& name : names) longest = std::max(longest, name.size());
+  const bool named = height >= 9.0;
+  const double margin = named ? 14.0 + 6.8 * static_cast<double>(longest) : 20.0;
+  const double top = 34.0 + margin;
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  for (const double v : values)
+    if (std::isfinite(v)) {
+      low = std::min(low, v);
+      high = std::max(high, v);
+    }
+  std::string text;
+  const auto out = std::back_inserter(text);
+  for (size_t r = 0; r < rows.size(); ++r)
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const double v = values[r * columns.size() + c];
+      if (!std::isfinite(v)) continue;
+      const double share = high > low ? (v - low) / (high - low) : 0.0;
+      const double x = margin + cell * static_cast<double>(c);
+      const double y = top + height * static_cast<double>(r);
+      fmt::format_to(out,
+                     R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"/>)", x,
+                     y, cell, height, shade(share));
+      if (numbers)
+        fmt::format_to(
+            out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle" fill="{}">{:.{}f}</text>)",
+            x + 0.5 * cell, y + 0.5 * height + 4.0, share > 0.5 ? "white" : "black", v, digits);
+      text += '\n';
+    }
+  for (size_t r = 0; named && r < rows.size(); ++r)
+    fmt::format_to(out, "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n",
+                   margin - 6.0, top + height * (static_cast<double>(r) + 0.5) + 4.0,
+                   svg_text(rows[r]));
+  for (size_t c = 0; named && c < columns.size(); ++c)
+    fmt::format_to(out, "<text transform=\"translate({:.1f} {:.1f}) rotate(-60)\">{}</text>\n",
+                   margin + cell * (static_cast<double>(c) + 0.5) + 4.0, top - 6.0,
+                   svg_text(columns[c]));
+  const double width = margin + cell * static_cast<double>(columns.size()) + 60.0;
+  const double whole = top + height * static_cast<double>(rows.size()) + 30.0;
+  fmt::format_to(out, "<text x=\"12\" y=\"20\" font-weight=\"bold\">{}</text>\n", svg_text(title));
+  fmt::format_to(out,
+                 "<text x=\"{:.1f}\" y=\"{:.1f}\">{}: {:.3g} (white) to {:.3g} (dark)</text>\n",
+                 margin, whole - 10.0, svg_text(unit), low, high);
+  return svg_picture(static_cast<int>(std::max(width, 580.0)), static_cast<int>(whole), text);
+}
+
+}  // namespace pal

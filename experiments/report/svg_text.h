@@ -1,0 +1,12 @@
+#pragma once
+#include <string>
+
+namespace pal {
+
+/// A text as SVG can hold it.
+std::string svg_text(const std::string& text);
+
+/// A whole picture of so many pixels on white, from what is drawn in it.
+std::string svg_picture(int width, int height, const std::string& content);
+
+}  // namespace pal

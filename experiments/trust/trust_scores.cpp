@@ -46,7 +46,7 @@ void add_trust_scores(Model& model, const InputSpec& input, const Tensor& images
   }
   if (!model.has_density()) return;
   const Tensor loss_x = losses.nll_joint.to(Device());
-  const std::vector<Image> pictures = to_pictures(images, input);
+  const std::vector<Image> pictures = to_pictures(images.to(Device()), input);
   std::vector<double> png(pictures.size());
   parallel_for(count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)

@@ -63,6 +63,38 @@ expect "bits/dim: $(bits evaluated.cpu) on the CPU, $(bits evaluated.cuda) on th
   awk -v a="$(bits evaluated.cpu)" -v b="$(bits evaluated.cuda)" \
   'BEGIN { d = a - b; exit !(a != "" && d < 1e-4 && d > -1e-4) }'
 
+# What is said of single pictures and why: the same numbers, in batches of 1, 7 and a short last one.
+trains --dataset synthetic:4:512:8 -b 16 --blocks 1,1 --strides 1,2 --widths 8,8 --max-steps 4 \
+  --recalibrate-bn 2 --validation 112 --threads 1 --device cpu -o trusted
+make_pictures pictures 2 4 8 8
+find pictures -name '*.JPEG' | LC_ALL=C sort | sed -n 1,8p >names
+for device in cpu cuda; do
+  succeeds pal-evaluate trusted --device $device --calibrate --calibration cal.$device.safetensors \
+    --ood inverted --json -q
+  for most in 1 7; do
+    "$programs/pal-classify" trusted - --device $device --calibration cal.cpu.safetensors --json -q \
+      -b $most <names >answers.$device.$most
+    expect_lines 8 answers.$device.$most "pal-classify on $device"
+  done
+  for figure in heatmap evidence; do
+    succeeds pal-explain $figure trusted --device $device -n 7 -o $figure.$device.png -q
+  done
+done
+# alike FILE FILE WHAT: the same texts, and numbers within 1e-4 (of ranks among 112 images: within one).
+alike() {
+  expect "$3: CPU and GPU differ" awk -v what="$3" '
+    function abs(v) { return v < 0 ? -v : v }
+    NR == FNR { line[FNR] = $0; next }
+    { n = split($0, a, /[,:{}\[\]"]+/); m = split(line[FNR], b, /[,:{}\[\]"]+/)
+      if (n != m) { print what ": " $0; exit 1 }
+      for (i = 1; i <= n; ++i)
+        if (a[i] != b[i] && (a[i] !~ /^-?[0-9.]+(e-?[0-9]+)?$/ ||
+                             abs(a[i] - b[i]) > (what ~ /answers/ ? 0.06 : 1e-3)))
+          { print what ": " a[i] " and " b[i]; exit 1 } }' "$1" "$2"
+}
+for most in 1 7; do alike answers.{cpu,cuda}.$most "answers in batches of $most"; done
+for figure in heatmap evidence; do alike $figure.{cpu,cuda}.csv $figure; done
+
 # A step that is not finite stops the run and names what broke; nothing is lost.
 run pal-train $short --device cuda --lr 1e30 -o broken
 expect_code 5 "a diverging run"

@@ -26,8 +26,8 @@ else
 fi
 
 cmake --preset emulated -DPALINDROME_TESTS=ON
-cmake --build --preset emulated --target test_emulator test_cuda pal-train pal-evaluate \
-  pal-sample pal-inspect
+cmake --build --preset emulated --target test_emulator test_cuda make_pictures pal-train pal-evaluate \
+  pal-sample pal-classify pal-explain pal-inspect
 ctest --preset emulated -L cuda -j "$(nproc)" "$@"
 
 tests/fuzz.sh 10

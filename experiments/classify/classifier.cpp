@@ -4,8 +4,10 @@
 #include <cmath>
 #include <filesystem>
 
+#include "experiments/explain/map_sheets.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/measures/metrics.h"
+#include "experiments/measures/sampling.h"
 #include "experiments/recipe/training_recipe.h"
 #include "kernels/image/image.h"
 #include "runtime/error.h"
@@ -68,6 +70,12 @@ Classifier::Classifier(const ClassifyOptions& options, Device device)
   find_calibration();
   check_transform(transform_);
   loaded_.model->to(device);
+  if (options_.heatmaps.empty()) return;
+  expect(loaded_.model->has_density(), "--heatmap: {}: {} only classifies; maps need a flow",
+         options_.checkpoint, loaded_.model->config().arch);
+  const IbInn& flow = flow_of(loaded_, options_.checkpoint);
+  positions_.emplace(flow.head().means(), flow.dims(), flow.head().spec().mean_dims);
+  make_folders(options_.heatmaps);
 }
 
 void Classifier::find_calibration() {
@@ -138,6 +146,7 @@ std::vector<Answer> Classifier::classify(const std::vector<std::string>& files) 
   TrustScores scores;
   add_trust_scores(*loaded_.model, loaded_.input, images, {}, scores);
   const double log_two = std::log(2.0);
+  std::vector<const Answer*> answered;
   for (size_t i = 0; i < readable.size(); ++i) {
     Answer& answer = answers[readable[i]];
     const auto row = scores.classes.row(static_cast<int64_t>(i));
@@ -149,6 +158,7 @@ std::vector<Answer> Classifier::classify(const std::vector<std::string>& files) 
       judge_scores(row, 0, 0.0, answer.posterior);
     }
     answer.entropy = entropy_of(answer.posterior);
+    answered.push_back(&answer);
     if (scores.log_density.empty()) continue;
     double log_std = 0.0;
     for (const float s : loaded_.input.std) log_std += std::log(static_cast<double>(s));
@@ -158,7 +168,25 @@ std::vector<Answer> Classifier::classify(const std::vector<std::string>& files) 
       answer.familiarity =
           calibration_->familiarity(scores.log_density[i], scores.excess[i], answer.posterior);
   }
+  if (positions_) draw_heatmaps(images.to(Device()), answered);
   return answers;
+}
+
+void Classifier::draw_heatmaps(const Tensor& images, const std::vector<const Answer*>& answers) {
+  IbInn& flow = flow_of(loaded_, options_.checkpoint);
+  const auto maps = position_maps(flow, *positions_, images, Share::contrast);
+  const std::vector<Image> pictures = to_pictures(images, loaded_.input);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    ExplainOptions options;
+    options.checkpoint = options_.checkpoint;
+    ExplainedImage image{++drawn_, answers[i]->file, answers[i]->predicted(), pictures[i], maps[i]};
+    const MapSheet made = heatmap_sheet(options, loaded_, {image});
+    // Numbered, as pictures of several folders may have one name.
+    const std::string name = fmt::format(
+        "{:06}-{}.png", drawn_,
+        one_line(std::filesystem::path(answers[i]->file).stem().string()).substr(0, 100));
+    write_png((std::filesystem::path(options_.heatmaps) / name).string(), sheet_image(made.sheet));
+  }
 }
 
 Verdict Classifier::verdict(const Answer& answer) const {

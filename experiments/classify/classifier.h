@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experiments/classify/classify_options.h"
+#include "experiments/explain/position_head.h"
 #include "experiments/trust/model_calibration.h"
 #include "layers/models/model_io.h"
 
@@ -49,12 +50,16 @@ class Classifier {
 
  private:
   void find_calibration();
+  /// Writes the maps of images [n, h, w, c] of these answers, as `file` has them.
+  void draw_heatmaps(const Tensor& images, const std::vector<const Answer*>& answers);
 
   const ClassifyOptions& options_;
   LoadedModel loaded_;
   std::vector<std::string> class_names_;
   std::optional<ModelCalibration> calibration_;
   TransformSpec transform_;
+  std::optional<PositionHead> positions_;  // for heatmaps
+  int64_t drawn_ = 0;
 };
 
 }  // namespace pal

@@ -21,6 +21,11 @@ void add_classify_options(OptionTable& table, ClassifyOptions& o) {
       .at_most(1);
   table.file("calibration", o.calibration, "What pal-evaluate --calibrate has learned")
       .shown_default("the one that belongs to the model");
+  table
+      .text("heatmap", o.heatmaps,
+            "Write maps of each picture's likeliest classes into this folder, as pal-explain "
+            "heatmap draws them")
+      .unit("DIR");
   table.group("Pictures");
   table.whole("batch-size", o.batch_size, "Pictures at once, at most")
       .letter('b')

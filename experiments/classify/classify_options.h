@@ -16,6 +16,7 @@ struct ClassifyOptions {
   double level = 0.95;              ///< of the set of classes
   double warn_below = 0.01;         ///< p-values of familiarity below this count as unfamiliar
   std::string calibration;          ///< file; empty: the one that belongs to the model
+  std::string heatmaps;             ///< folder for a sheet of maps of each picture; empty: none
   int64_t batch_size = 64;
   bool null_names = false;  ///< names on stdin end with a zero byte
   int64_t resize = 0;  ///< shorter side, pixels; 0: as the calibration or the training run had it

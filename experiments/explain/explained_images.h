@@ -5,6 +5,7 @@
 
 #include "experiments/explain/explain_options.h"
 #include "experiments/explain/heatmap.h"
+#include "experiments/explain/position_head.h"
 #include "layers/models/model_io.h"
 
 namespace pal {
@@ -17,6 +18,10 @@ struct ExplainedImage {
   Image picture;
   PositionMaps maps;
 };
+
+/// What the positions of images [n, h, w, c] say, through the network in batches.
+std::vector<PositionMaps> position_maps(IbInn& flow, const PositionHead& head, const Tensor& images,
+                                        Share share);
 
 /// The test images that the options name, through the network in batches. Throws usage for a model
 /// that is no flow or images that do not fit it.

@@ -6,8 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "experiments/explain/heatmap.h"
-#include "experiments/explain/position_head.h"
+#include "experiments/explain/explained_images.h"
 #include "runtime/error.h"
 #include "runtime/philox.h"
 
@@ -53,7 +52,7 @@ class Study {
            head_.classes());
     expect(cell_ * side_ == images_.size(1), "check: {} cells do not divide images of {} pixels",
            side_, images_.size(1));
-    const auto maps = maps_of(flow_, head_, Share::even);
+    const auto maps = position_maps(flow_, head_, images_, Share::even);
     for (size_t i = 0; i < maps.size(); ++i) {
       Subject subject{maps[i].order()[0], maps[i].order()[1], {}, {}};
       subject.evidence = maps[i].evidence(subject.a, subject.b);
@@ -83,7 +82,7 @@ class Study {
   /// Rank correlations of the maps with those of another model's head or network.
   Faithfulness::Control compare(const std::string& what, IbInn& other, bool shuffled) const {
     const PositionHead head(other.head().means(), other.dims(), other.head().spec().mean_dims);
-    const auto maps = maps_of(other, head, Share::even);
+    const auto maps = position_maps(other, head, images_, Share::even);
     std::vector<double> found;
     for (size_t i = 0; i < maps.size(); ++i) {
       int32_t a = subjects_[i].a, b = subjects_[i].b;
@@ -100,22 +99,6 @@ class Study {
 
  private:
   int64_t cells_of_image() const { return side_ * side_; }
-
-  std::vector<PositionMaps> maps_of(IbInn& flow, const PositionHead& head, Share share) const {
-    const Tensor z = encode(flow, images_);
-    const int64_t values = head.classes() * cells_of_image();
-    std::vector<PositionMaps> maps;
-    constexpr int64_t kAtOnce = 16;
-    for (int64_t first = 0; first < z.size(0); first += kAtOnce) {
-      const int64_t count = std::min(kAtOnce, z.size(0) - first);
-      const Tensor g = head.log_densities(z.slice_batch(first, count));
-      for (int64_t i = 0; i < count; ++i)
-        maps.emplace_back(
-            std::span<const double>(g.data<double>() + i * values, static_cast<size_t>(values)),
-            head.classes(), share);
-    }
-    return maps;
-  }
 
   /// Two other classes for an image: what a map is like whose means belong to them.
   std::pair<int32_t, int32_t> other_pair(int64_t image, int32_t a, int32_t b) const {

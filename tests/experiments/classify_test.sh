@@ -101,6 +101,11 @@ code=0
 expect_lines 1 out "a closed pipe"
 expect_not "a closed pipe: exit code" [ -e left ]
 
+# Maps of each picture.
+classifies run "$one" "$one" --json -q --heatmap maps
+expect_lines 2 out "--heatmap"
+expect_equal 2 "$(ls maps/*.png | wc -l)" "--heatmap: a sheet for each picture"
+
 # Other weights, other files, another view.
 succeeds pal-train pictures $net --threads 1 --validation 120 --max-steps 10 -o other --quiet
 refuses 3 "belongs to other weights" pal-classify other "$one" --calibration run/calibration/*
@@ -146,6 +151,8 @@ succeeds pal-train pictures -a resnet-small -b 16 --image-size 16 --blocks 1,1 -
   --widths 8,8 --threads 1 --validation 120 --max-steps 10 -o resnet --quiet
 succeeds pal-evaluate resnet --calibrate --json
 expect_not "a ResNet has no familiarity" grep -q '"unfamiliar"' out
+classifies resnet "$one" --json
+refuses 2 "only classifies; maps need a flow" pal-classify resnet "$one" --heatmap maps
 classifies resnet "$one" --json
 for key in '"bits_per_dim":null' '"familiarity":null' '"set":{"level":0.95'; do
   expect_text "$key" out "a ResNet"

@@ -31,7 +31,8 @@ CheckpointReport example() {
 
 TEST(EvaluationReport, HasTheKeysOfTheInterface) {
   CheckpointReport report = example();
-  report.ood.push_back(compare_densities("other", OodReference({1.0, 2.0, 3.0}), {1.5, 2.5}, {9.0}));
+  report.ood.push_back(
+      compare_densities("other", OodReference({1.0, 2.0, 3.0}), {1.5, 2.5}, {9.0}));
   const auto json = nlohmann::json::parse(to_json(report));
   for (const char* key : {"acc1", "acc5", "loss_x", "loss_y", "ce", "bits_per_dim", "ece"})
     EXPECT_TRUE(json.at(key).is_number()) << key;

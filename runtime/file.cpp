@@ -91,6 +91,10 @@ std::vector<uint8_t> read_file(const std::string& path, int64_t most) {
 }
 
 void write_atomic(const std::string& path, const std::function<void(const ByteSink&)>& produce) {
+  // A device or pipe would be replaced by a file of its name.
+  struct stat there {};
+  if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode))
+    fail(ErrorKind::environment, "{}: is no regular file; name one", path);
   const std::string temporary = path + kTemporaryMark + std::to_string(::getpid());
   try {
     Descriptor descriptor(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);

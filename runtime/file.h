@@ -16,7 +16,7 @@ using ByteSink = std::function<void(std::span<const uint8_t>)>;
 
 /// Writes a file so that, whatever happens, `path` holds either its old content or all of the new
 /// one: temporary file in the same folder, fsync, rename, fsync of the folder. `produce` is called
-/// once with the sink. On any failure the temporary file is removed and environment is thrown
+/// once with the sink. Throws environment for a device or pipe. On any failure the temporary file is removed and environment is thrown
 /// naming the path and the system's reason.
 void write_atomic(const std::string& path, const std::function<void(const ByteSink&)>& produce);
 /// Replaces the file by `content` in the same way, all of it or nothing.

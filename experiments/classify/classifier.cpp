@@ -84,7 +84,8 @@ void Classifier::find_calibration() {
                                ? calibration_path(options_.checkpoint, digest)
                                : options_.calibration;
   std::error_code ignored;
-  if (options_.calibration.empty() && !std::filesystem::exists(path, ignored)) {
+  // What may not be looked at is there: reading it then says why not.
+  if (options_.calibration.empty() && !std::filesystem::exists(path, ignored) && !ignored) {
     log_warning(
         "no calibration of this model ({}): probabilities are as the model says, sets and p-values "
         "are left out; pal-evaluate {} --calibrate makes one",
@@ -92,17 +93,25 @@ void Classifier::find_calibration() {
     return;
   }
   calibration_ = ModelCalibration::load(path, digest);
+  if (calibration_->has_density() != loaded_.model->has_density())
+    fail(ErrorKind::data, "{}: lacks, or has, the densities of a model that has, or lacks, them",
+         path);
   const Reading& reading = calibration_->reading();
   const bool other_size = options_.resize != 0 && options_.resize != reading.resize;
   const bool other_exif = options_.exif && !reading.exif;
   if (other_size || other_exif) {
     log_warning(
-        "{}: is of pictures read with --resize {}{}, so it says nothing about these: sets and "
-        "p-values are left out",
-        path, reading.resize, reading.exif ? " --exif" : "");
+        "{}: is of pictures read with --resize {}, {} --exif, so it says nothing about these: sets "
+        "and p-values are left out",
+        path, reading.resize, reading.exif ? "with" : "without");
     calibration_.reset();
     return;
   }
+  if (calibration_->has_density() && options_.warn_below < calibration_->least_p())
+    log_warning(
+        "--warn-below {}: no picture can count as unfamiliar, as p is at least {:.2g} with {} "
+        "held-out images",
+        options_.warn_below, calibration_->least_p(), calibration_->count());
   transform_.resize = reading.resize;
   transform_.exif = reading.exif;
 }
@@ -121,6 +130,8 @@ std::vector<Answer> Classifier::classify(const std::vector<std::string>& files) 
       const std::string name = one_line(answer.file);
       try {
         expect(!answer.file.empty(), "an empty name");
+        expect(answer.file.find('\0') == std::string::npos,
+               "{}: a zero byte in a name; --null is for lists whose names end with one", name);
         make_views(read_file(answer.file, most_file_bytes(transform_.limits)), name, transform_,
                    unused,
                    std::span(levels).subspan(static_cast<size_t>(i * values),

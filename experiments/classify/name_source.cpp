@@ -30,7 +30,8 @@ void add_pictures(const std::string& folder, std::vector<std::string>& names) {
     if (!name.starts_with('.') && has_picture_suffix(name) && walk->is_regular_file(ignored))
       found.push_back(walk->path().string());
   }
-  if (error) fail(ErrorKind::data, "{}: {}", one_line(folder), error.message());
+  if (error)
+    fail(ErrorKind::environment, "{}, or a folder in it: {}", one_line(folder), error.message());
   expect(!found.empty(), "{}: no .png, .jpg or .jpeg file in it", one_line(folder));
   std::ranges::sort(found);
   names.insert(names.end(), found.begin(), found.end());

@@ -15,7 +15,7 @@ class NameSource {
 };
 
 /// Names that are known: files as they are; of folders all pictures below, by name. Throws usage
-/// for a folder without pictures, data for one that cannot be listed.
+/// for a folder without pictures, environment for one that cannot be listed.
 class ListedNames : public NameSource {
  public:
   explicit ListedNames(const std::vector<std::string>& paths);

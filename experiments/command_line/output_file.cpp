@@ -2,9 +2,34 @@
 
 #include <filesystem>
 
+#include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 
 namespace pal {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_part_of_run(const fs::path& file) {
+  std::error_code ignored;
+  const std::string name = file.filename().string();
+  const bool kept = name == "config.toml" || name == "run.json" || name == "metrics.jsonl";
+  return kept && fs::exists(file, ignored) &&
+         fs::is_directory(file.parent_path() / "checkpoints", ignored);
+}
+
+bool is_checkpoint_file(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(file, ignored)) return false;
+  try {
+    load_metadata(file.string());
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace
 
 void check_output_file(const std::string& flag, const std::string& path) {
   if (path.empty()) return;
@@ -16,6 +41,9 @@ void check_output_file(const std::string& flag, const std::string& path) {
   if (!folder.empty() && !std::filesystem::is_directory(folder, ignored))
     fail(ErrorKind::environment, "{}: {}: there is no folder {}; make it first", flag, path,
          folder.string());
+  expect(!is_part_of_run(file) && !is_checkpoint_file(file),
+         "{}: {} is a checkpoint or a file of a run, which would be lost; name another file", flag,
+         path);
 }
 
 }  // namespace pal

@@ -4,7 +4,8 @@
 namespace pal {
 
 /// Refuses a file that cannot be written, as far as can be seen without writing it, before time is
-/// spent on what it will hold: a folder, or one whose folder is missing. An empty path is none.
+/// spent on what it will hold: a folder, or one whose folder is missing; and one that would cost a
+/// model: a checkpoint that is there, or a file that a run folder needs. An empty path is none.
 /// Throws usage or environment naming `flag`.
 void check_output_file(const std::string& flag, const std::string& path);
 

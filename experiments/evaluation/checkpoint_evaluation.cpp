@@ -260,8 +260,9 @@ void CheckpointEvaluation::find_calibration() {
   if (calibration_ || options_.ood.empty() || options_.recalibrate > 0 || options_.crops != 1)
     return;
   const std::string digest = model_digest(loaded_);
-  const std::string path = calibration_path(path_, digest);
-  if (!std::filesystem::exists(path, ignored)) return;
+  const std::string path =
+      options_.calibration.empty() ? calibration_path(path_, digest) : options_.calibration;
+  if (options_.calibration.empty() && !std::filesystem::exists(path, ignored) && !ignored) return;
   calibration_ = ModelCalibration::load(path, digest);
   log_info("familiarity by the calibration {}", path);
 }

@@ -1,7 +1,9 @@
 #include "experiments/evaluation/evaluate_options.h"
 
+#include <algorithm>
 #include <filesystem>
 
+#include "data/variants/variant_set.h"
 #include "experiments/command_line/output_file.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
@@ -81,7 +83,9 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
   table.toggle("calibrate", o.calibrate,
                "Fit a temperature, sets of classes and p-values of familiarity to the images that "
                "the run held out, keep them beside the model, and try them on these images");
-  table.file("calibration", o.calibration, "The file that --calibrate writes")
+  table
+      .file("calibration", o.calibration,
+            "The file that --calibrate writes, or that --ood looks for familiarity in")
       .shown_default("calibration/DIGEST.safetensors in the run folder");
   table.file("save-outputs", o.outputs, "Write one line per image to a CSV file");
   table
@@ -111,7 +115,14 @@ void finish_evaluate_options(EvaluateOptions& o) {
                                    {"--summary", o.summary}})
     expect(file.empty() || o.checkpoints.size() == 1, "{}: one checkpoint at a time, got {}", flag,
            o.checkpoints.size());
-  expect(o.calibration.empty() || o.calibrate, "--calibration: goes with --calibrate");
+  expect(o.calibration.empty() || o.calibrate || !o.ood.empty(),
+         "--calibration: goes with --calibrate, or with --ood");
+  for (size_t i = 0; i < o.ood.size(); ++i)
+    expect(std::find(o.ood.begin(), o.ood.begin() + static_cast<std::ptrdiff_t>(i), o.ood[i]) ==
+               o.ood.begin() + static_cast<std::ptrdiff_t>(i),
+           "--ood: {} is given twice", o.ood[i]);
+  expect(o.ood_folder.empty() || o.ood.empty() || !variant_of(o.ood[0]),
+         "--ood-folder: {} is made of the evaluated images", o.ood.empty() ? "" : o.ood[0]);
   expect(!o.calibrate || o.recalibrate == 0,
          "--calibrate: would be of other statistics than the checkpoint's; without "
          "--recalibrate-bn");
@@ -121,6 +132,12 @@ void finish_evaluate_options(EvaluateOptions& o) {
   check_output_file("--save-outputs", o.outputs);
   check_output_file("--save-latents", o.latents);
   check_output_file("--summary", o.summary);
+  std::vector<std::string> outputs;
+  for (const std::string& file : {o.calibration, o.outputs, o.latents, o.summary}) {
+    if (file.empty()) continue;
+    expect(std::ranges::find(outputs, file) == outputs.end(), "{}: two results for one file", file);
+    outputs.push_back(file);
+  }
   expect(o.ood_folder.empty() || o.ood.size() == 1, "--ood-folder: goes with one --ood");
   expect(o.latents.empty() || o.crops == 1,
          "--save-latents: a vector for each image, not for each of {} crops", o.crops);

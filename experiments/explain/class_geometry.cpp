@@ -70,6 +70,8 @@ std::vector<double> class_distances(const MixtureHead& head) {
         distances[static_cast<size_t>(i * classes + j)] = std::sqrt(std::max(0.0, squared));
       }
   });
+  if (!std::ranges::all_of(distances, [](double d) { return std::isfinite(d); }))
+    fail(ErrorKind::numerics, "a class mean is not finite; the model has diverged");
   return distances;
 }
 
@@ -153,6 +155,8 @@ DecisionSpace::DecisionSpace(const MixtureHead& head, const std::vector<int64_t>
         for (size_t d = 0; d < dims; ++d) direction[d] -= part * known[d];
       }
     const double rest = std::sqrt(product(direction, direction.data()));
+    if (!std::isfinite(rest))
+      fail(ErrorKind::numerics, "a class mean is not finite; the model has diverged");
     expect(rest > 1e-9 * length && rest > 0.0,
            "decision: the means of the chosen classes are linearly dependent");
     for (double& value : direction) value /= rest;

@@ -1,9 +1,11 @@
 #include "experiments/explain/explain_options.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "experiments/command_line/output_file.h"
 #include "runtime/error.h"
+#include "runtime/log.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -133,8 +135,12 @@ std::vector<int64_t> explained_indices(const ExplainOptions& o, const TestImages
   std::vector<int64_t> indices;
   for (const std::string& text : o.images)
     indices.push_back(named_image(*from.set, text, "--images"));
-  if (indices.empty()) indices = spread_over_classes(*from.set, o.count, from.indices);
-  return indices;
+  if (!indices.empty()) return indices;
+  const auto available =
+      from.indices.empty() ? from.set->info().count : static_cast<int64_t>(from.indices.size());
+  if (available < o.count)
+    log_info("{} has {} test images: all of them", from.set->info().name, available);
+  return spread_over_classes(*from.set, std::min(o.count, available), from.indices);
 }
 
 void finish_explain_options(ExplainOptions& o, const std::string& default_output) {
@@ -146,6 +152,9 @@ void finish_explain_options(ExplainOptions& o, const std::string& default_output
            "--images: expected numbers or names with commas between, got '{}'", o.images_text);
     first = comma + 1;
   }
+  for (size_t i = 0; i < o.classes.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      expect(o.classes[i] != o.classes[j], "--class: {} is given twice", o.classes[i]);
   if (o.output.empty()) o.output = default_output;
   const std::string suffix = std::filesystem::path(default_output).extension().string();
   expect(lower_case(std::filesystem::path(o.output).extension().string()) == suffix,

@@ -270,6 +270,9 @@ std::vector<int64_t> highest_first(const std::vector<double>& values) {
 
 double spearman(const std::vector<double>& a, const std::vector<double>& b) {
   expect(a.size() == b.size() && a.size() > 1, "spearman: lists of {} and {}", a.size(), b.size());
+  for (const auto* list : {&a, &b})
+    if (!std::ranges::all_of(*list, [](double v) { return std::isfinite(v); }))
+      fail(ErrorKind::numerics, "spearman: a value is not finite");
   const std::vector<double> x = ranks_of(a), y = ranks_of(b);
   const double mean = 0.5 * static_cast<double>(a.size() - 1);
   double xy = 0.0, xx = 0.0, yy = 0.0;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "experiments/explain/doubles.h"
+#include "kernels/arrays/reduce.h"
 #include "runtime/error.h"
 #include "runtime/parallel.h"
 
@@ -145,6 +146,8 @@ Tensor PositionHead::log_densities(const Tensor& z) const {
       }
     }
   });
+  if (!cpu::all_finite(out))
+    fail(ErrorKind::numerics, "a class mean is not finite; the model has diverged");
   return out;
 }
 

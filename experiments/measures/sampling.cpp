@@ -110,6 +110,8 @@ Tensor encode(IbInn& model, const Tensor& images) {
     const Variable batch(images.slice_batch(first, count).to(model.device(), Tag::data));
     z.slice_batch(first, count).copy_from(model.forward(batch, Phase::evaluate).y.value());
   }
+  if (!cpu::all_finite(z))
+    fail(ErrorKind::numerics, "a latent value is not finite; the model has diverged");
   return z;
 }
 

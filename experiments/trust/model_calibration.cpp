@@ -172,7 +172,7 @@ ModelCalibration ModelCalibration::load(const std::string& path, const std::stri
          "pal-evaluate --calibrate makes one for them",
          path, printable(entry("model")), digest);
   const std::vector<double> temperature = values_in(file, "temperature");
-  if (!(temperature[0] > 0.0) || !std::isfinite(temperature[0]))
+  if (temperature.size() != 1 || !(temperature[0] > 0.0) || !std::isfinite(temperature[0]))
     fail(ErrorKind::data, "{}: temperature: expected a number above 0, got {}", path,
          temperature[0]);
   Reading reading;
@@ -188,6 +188,17 @@ ModelCalibration ModelCalibration::load(const std::string& path, const std::stri
     loaded.density_ = scores_in(file, "log_density");
     loaded.excess_ = scores_in(file, "excess");
   }
+  const std::vector<double>& scores = loaded.label_scores_.sorted();
+  if (loaded.count() < kFewest || scores.front() < 0.0 || scores.back() > 1.0)
+    fail(ErrorKind::data,
+         "{}: label_scores: expected at least {} from 0 to 1, got {} from {} to {}", path, kFewest,
+         loaded.count(), scores.front(), scores.back());
+  // Other readers take the thresholds from the file.
+  const std::vector<double> thresholds = values_in(file, "set_thresholds");
+  for (size_t i = 0; i < std::size(kLevels); ++i)
+    if (thresholds.size() != std::size(kLevels) ||
+        thresholds[i] != std::min(1.0, loaded.label_scores_.threshold(kLevels[i])))
+      fail(ErrorKind::data, "{}: set_thresholds are not those of label_scores", path);
   for (const int64_t count :
        {loaded.entropy_.count(), loaded.density_ ? loaded.density_->count() : loaded.count(),
         loaded.excess_ ? loaded.excess_->count() : loaded.count()})

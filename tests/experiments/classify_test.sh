@@ -25,7 +25,7 @@ expect_text "without a calibration nothing is promised." out "answer for people"
 
 succeeds pal-evaluate run --calibrate
 expect_match "^calibrated  *held out" out "--calibrate"
-classifies run "$one" "$one" --json --level 90 -q
+classifies run "$one" "$one" --json --level 90 -q --warn-below 0.05
 expect_empty err "with a calibration"
 expect_equal 2 "$(lines_of)" "an answer for each name"
 for key in '"level":0.9' '"density":' '"complexity":' '"verdict":"'; do
@@ -95,6 +95,25 @@ expect_code 3 "a broken picture among others"
 expect_text "warning: bad.png: " err "a broken picture for people"
 expect_text "$one: " out "the picture beside it"
 
+printf '%s\0rest' "$one" >zero
+code=0
+"$programs/pal-classify" run - --json -q <zero >out 2>err || code=$?
+expect_equal 3 "$code" "a zero byte without -0"
+expect_text "a zero byte in a name" out "a zero byte without -0"
+
+# Nothing that is there is lost, and nothing is promised that cannot be kept.
+for file in run/checkpoints/best run/config.toml; do
+  refuses 2 "which would be lost; name another file" pal-evaluate run --calibrate --calibration $file
+  refuses 2 "which would be lost" pal-evaluate run --save-outputs $file
+done
+refuses 2 "two results for one file" pal-evaluate run --save-outputs same --save-latents same
+refuses 2 "is given twice" pal-evaluate run --ood noise --ood noise
+refuses 2 "is made of the evaluated images" pal-evaluate run --ood noise --ood-folder .
+mkfifo pipe
+refuses 4 "is no regular file" pal-evaluate run --save-outputs pipe
+classifies run "$one" --json
+expect_text "no picture can count as unfamiliar" err "few held-out images"
+
 # A reader that leaves.
 code=0
 ("$programs/pal-classify" run - --json -q -b 1 <names || echo $? >left) | head -n 1 >out
@@ -121,7 +140,7 @@ refuses 2 "IMAGE: none is given" pal-classify run
 refuses 2 "CHECKPOINT: none is given" pal-classify
 refuses 2 "stdin or the command line, not both" pal-classify run - "$one"
 refuses 2 "--null: goes with -" pal-classify run "$one" -0
-refuses 2 "--calibration: goes with --calibrate" pal-evaluate run --calibration file.safetensors
+refuses 2 "--calibration: goes with --calibrate, or with --ood" pal-evaluate run --calibration file.safetensors
 refuses 2 "without --recalibrate-bn" pal-evaluate run --calibrate --recalibrate-bn 4
 if [ "$(id -u)" != 0 ]; then
   chmod -w run/calibration

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "experiments/explain/color_map.h"
 #include "tests/support/numeric.h"
 
@@ -14,6 +16,7 @@ TEST(Spearman, RanksWithTies) {
   // Pearson's correlation of the mean ranks 1, 2.5, 2.5, 4, 5 and 2, 1, 3.5, 3.5, 5.
   EXPECT_NEAR(spearman({1, 2, 2, 4, 5}, {2, 1, 3, 3, 5}), 0.7631578947368421, 1e-12);
   EXPECT_EQ(spearman({1, 1, 1}, {1, 2, 3}), 0.0);
+  testing::expect_error(ErrorKind::numerics, "not finite", [] { spearman({1, NAN}, {1, 2}); });
   testing::expect_error(ErrorKind::usage, "lists of 2 and 3", [] { spearman({1, 2}, {1, 2, 3}); });
 }
 

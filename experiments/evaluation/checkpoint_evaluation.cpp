@@ -331,6 +331,7 @@ CheckpointReport CheckpointEvaluation::run() {
   report.split = part_;
   report.chose = chose_;
   report.classes = loaded_.model->config().classes;
+  report.beta = recipe_.beta;
   report.crops = options_.crops;
   log_info("{}: step {}, epoch {}; {} {} images of {}{}", path_, loaded_.progress.step,
            loaded_.progress.epoch,

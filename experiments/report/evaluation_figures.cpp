@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "experiments/measures/risk_coverage.h"
 #include "experiments/report/chart.h"
+#include "experiments/report/text_table.h"
 #include "experiments/trust/reliability.h"
 #include "runtime/file.h"
 
@@ -46,6 +49,95 @@ Series risk_series(const CheckpointReport& report) {
   return series;
 }
 
+std::string beta_text(double beta) {
+  return std::isinf(beta) ? std::string("inf") : fmt::format("{:g}", beta);
+}
+
+std::string table2_csv(const std::vector<CheckpointReport>& reports) {
+  std::string csv = "checkpoint,beta,loss_x,loss_y,ce,bits_per_dim,acc1,acc5\n";
+  for (const CheckpointReport& report : reports) {
+    const EvaluationSummary& s = report.noisy.summary;
+    const bool density = report.noisy.has_density;
+    const auto of_density = [&](double value) {
+      return density ? fmt::format("{}", value) : std::string();
+    };
+    csv += fmt::format("{},{},{},{},{},{},{},{}\n", csv_field(report.checkpoint),
+                       density ? beta_text(report.beta) : "", of_density(s.loss_x), s.loss_y, s.ce,
+                       of_density(s.bits_per_dim), s.acc1, s.acc5);
+  }
+  return csv;
+}
+
+std::string table6_csv(const std::vector<CheckpointReport>& reports) {
+  std::string csv =
+      "checkpoint,beta,ece,mce,ece_top_label,ece_adaptive,ece_classwise,nll,brier,aurc";
+  for (const double threshold : kConfidenceThresholds)
+    csv += fmt::format(",oce_{0},oce_{0}_error,oce_{0}_images", threshold);
+  csv += '\n';
+  for (const CheckpointReport& report : reports) {
+    const EvaluationResult& result = report.noisy;
+    const Reliability r = reliability_of(result);
+    csv += fmt::format("{},{},{},{},{},{},{},{},{},{}", csv_field(report.checkpoint),
+                       result.has_density ? beta_text(report.beta) : "", result.calibration.ece(),
+                       result.calibration.mce(), top_label_ece(result.images), r.adaptive_ece.value,
+                       r.classwise_ece.value, r.nll.value, r.brier.value, r.aurc.value);
+    for (const double threshold : kConfidenceThresholds) {
+      const Overconfidence oce = overconfidence(result.images, threshold);
+      csv += fmt::format(",{},{},{}", oce.value(), oce.standard_error(), oce.confident);
+    }
+    csv += '\n';
+  }
+  return csv;
+}
+
+/// Bits/dim against accuracy; empty without a density.
+std::string trade_off_svg(const std::vector<CheckpointReport>& reports) {
+  Series points{
+      .name = "flows by beta", .x = {}, .y = {}, .error = {}, .labels = {}, .line = false};
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  double worst = 1.0, best = 0.0;
+  for (const CheckpointReport& report : reports) {
+    const EvaluationSummary& s = report.noisy.summary;
+    if (report.noisy.has_density) {
+      low = std::min(low, s.bits_per_dim);
+      high = std::max(high, s.bits_per_dim);
+    }
+    if (report.noisy.has_density && report.beta == 0.0) continue;
+    worst = std::min(worst, s.acc1);
+    best = std::max(best, s.acc1);
+    if (!report.noisy.has_density) continue;
+    points.x.push_back(s.bits_per_dim);
+    points.y.push_back(100.0 * s.acc1);
+    points.labels.push_back(beta_text(report.beta));
+  }
+  if (low > high) return {};
+  const double room = std::max(0.05, 0.1 * (high - low));
+  Chart chart;
+  chart.title = "Density against accuracy";
+  chart.x_title = "bits/dim";
+  chart.y_title = "top-1, %";
+  chart.width = 640;
+  chart.series.push_back(std::move(points));
+  for (const CheckpointReport& report : reports) {
+    const EvaluationSummary& s = report.noisy.summary;
+    if (!report.noisy.has_density)
+      chart.series.push_back({.name = short_name(report.checkpoint) + " (no density)",
+                              .x = {low - room, high + room},
+                              .y = {100.0 * s.acc1, 100.0 * s.acc1},
+                              .error = {},
+                              .labels = {},
+                              .dashed = true});
+    else if (report.beta == 0.0)
+      chart.series.push_back({.name = "beta 0 (no classes)",
+                              .x = {s.bits_per_dim, s.bits_per_dim},
+                              .y = {100.0 * std::min(worst, best) - 1.0, 100.0 * best + 1.0},
+                              .error = {},
+                              .labels = {},
+                              .dashed = true});
+  }
+  return chart.svg();
+}
+
 }  // namespace
 
 void write_figures(const std::string& folder, const std::vector<CheckpointReport>& reports) {
@@ -78,6 +170,10 @@ void write_figures(const std::string& folder, const std::vector<CheckpointReport
                                 .error = {},
                                 .labels = {},
                                 .dashed = true});
+  write_atomic(file("table2.csv"), table2_csv(reports));
+  write_atomic(file("table6.csv"), table6_csv(reports));
+  if (const std::string svg = trade_off_svg(reports); !svg.empty())
+    write_atomic(file("fig2.svg"), svg);
   write_atomic(file("calibration.svg"), calibration.svg());
   write_atomic(file("risk.svg"), risk.svg());
 }

@@ -46,6 +46,7 @@ struct CheckpointReport {
   std::string split;  ///< train, val, test, all, or held-out (of the training images)
   ChoseCheckpoint chose = ChoseCheckpoint::no;
   int64_t classes = 0;  ///< of the model
+  double beta = 0.0;    ///< of the training loss; infinity: classes alone
   int64_t crops = 1;
   /// Messages about pictures that were left out, by the picture's index in the set.
   std::map<int64_t, std::string> bad_images;

@@ -43,10 +43,14 @@ for text in "inverted" "constant" "two-images-idx3-ubyte" "classwise ECE %" "AUR
   expect_text "$text" out "several --ood"
 done
 expect_not "no calibration, yet familiarity" grep -q familiarity out
-for file in calibration.svg risk.svg calibration_1.csv risk_1.csv; do
+for file in calibration.svg risk.svg calibration_1.csv risk_1.csv fig2.svg; do
   expect "--figures: no $file" [ -s plots/$file ]
 done
 expect_lines 65 plots/risk_1.csv "--figures"
+for table in table2 table6; do
+  expect_lines 2 plots/$table.csv "--figures"
+  expect_equal 1 "$(awk -F, '{ print NF }' plots/$table.csv | sort -u | wc -l)" "$table.csv: as many fields in each line"
+done
 head -c 100 two-images-idx3-ubyte >cut-images
 refuses_quietly 3 "--ood: cut-images" pal-evaluate "$model" --ood cut-images
 refuses_quietly 2 "goes with one --ood" pal-evaluate "$model" --ood digits --ood noise --ood-folder .

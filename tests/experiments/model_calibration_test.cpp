@@ -114,7 +114,8 @@ TEST(ModelCalibration, RefusesTooFewImagesAndOtherFiles) {
   for (const auto& [metadata, text] :
        std::vector<std::pair<std::map<std::string, std::string>, const char*>>{
            {{{"format", "palindrome-latents"}}, "expected a calibration"},
-           {{{"format", "palindrome-calibration"}, {"format_version", "2"}}, "format version \"2\""},
+           {{{"format", "palindrome-calibration"}, {"format_version", "2"}},
+            "format version \"2\""},
            {{{"format", "palindrome-calibration"}, {"format_version", "1"}}, "temperature"}}) {
     write_safetensors(path, metadata,
                       std::vector<std::pair<std::string, Tensor>>{{"entropy", Tensor::zeros({3})}});

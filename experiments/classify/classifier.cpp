@@ -1,7 +1,6 @@
 #include "experiments/classify/classifier.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 #include "experiments/explain/map_sheets.h"
@@ -80,19 +79,16 @@ Classifier::Classifier(const ClassifyOptions& options, Device device)
 
 void Classifier::find_calibration() {
   const std::string digest = model_digest(loaded_);
-  const std::string path = options_.calibration.empty()
-                               ? calibration_path(options_.checkpoint, digest)
-                               : options_.calibration;
-  std::error_code ignored;
-  // What may not be looked at is there: reading it then says why not.
-  if (options_.calibration.empty() && !std::filesystem::exists(path, ignored) && !ignored) {
+  const std::string usual = calibration_path(options_.checkpoint, digest);
+  calibration_ = ModelCalibration::find(usual, options_.calibration, digest);
+  if (!calibration_) {
     log_warning(
         "no calibration of this model ({}): probabilities are as the model says, sets and p-values "
         "are left out; pal-evaluate {} --calibrate makes one",
-        path, shell_word(options_.checkpoint));
+        usual, shell_word(options_.checkpoint));
     return;
   }
-  calibration_ = ModelCalibration::load(path, digest);
+  const std::string& path = options_.calibration.empty() ? usual : options_.calibration;
   if (calibration_->has_density() != loaded_.model->has_density())
     fail(ErrorKind::data, "{}: lacks, or has, the densities of a model that has, or lacks, them",
          path);
@@ -156,7 +152,6 @@ std::vector<Answer> Classifier::classify(const std::vector<std::string>& files) 
   PAL_BACKEND(images, normalize_images(levels, placements, normalization, images));
   TrustScores scores;
   add_trust_scores(*loaded_.model, loaded_.input, images, {}, scores);
-  const double log_two = std::log(2.0);
   std::vector<const Answer*> answered;
   for (size_t i = 0; i < readable.size(); ++i) {
     Answer& answer = answers[readable[i]];
@@ -171,10 +166,7 @@ std::vector<Answer> Classifier::classify(const std::vector<std::string>& files) 
     answer.entropy = entropy_of(answer.posterior);
     answered.push_back(&answer);
     if (scores.log_density.empty()) continue;
-    double log_std = 0.0;
-    for (const float s : loaded_.input.std) log_std += std::log(static_cast<double>(s));
-    log_std /= static_cast<double>(loaded_.input.std.size());
-    answer.bits_per_dim = (log_std + std::log(kLevels) - scores.log_density[i]) / log_two;
+    answer.bits_per_dim = bits_per_dim(scores.log_density[i], loaded_.input.std);
     if (calibration_)
       answer.familiarity =
           calibration_->familiarity(scores.log_density[i], scores.excess[i], answer.posterior);

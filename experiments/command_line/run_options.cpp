@@ -58,4 +58,11 @@ void set_precision(const RunOptions& options, ModelConfig& config) {
   if (!precision.empty()) config.compute = precision == "bf16" ? DType::bf16 : DType::f32;
 }
 
+LoadedModel load_for_run(const std::string& checkpoint, const RunOptions& options, Device device) {
+  LoadedModel loaded =
+      load_model(checkpoint, [&](ModelConfig& config) { set_precision(options, config); });
+  loaded.model->to(device);
+  return loaded;
+}
+
 }  // namespace pal

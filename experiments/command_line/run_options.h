@@ -4,6 +4,7 @@
 
 #include "experiments/command_line/compute_options.h"
 #include "layers/models/config.h"
+#include "layers/models/model_io.h"
 
 namespace pal {
 
@@ -35,6 +36,9 @@ void add_run_options(OptionTable& table, RunOptions& options);
 /// After parsing: sets threads, precision, memory limit and log level, and returns the device.
 /// Throws usage or environment for what this machine cannot do.
 Device apply_run_options(const RunOptions& options);
+
+/// The model of a checkpoint, with --precision if that is given, on the device.
+LoadedModel load_for_run(const std::string& checkpoint, const RunOptions& options, Device device);
 
 /// Puts the compute type that --precision asks for, if it is given, into a checkpoint's
 /// configuration.

@@ -195,15 +195,13 @@ TrustReport CheckpointEvaluation::calibrate() {
   own.indices = held_out.indices;
   own.class_of_label =
       match_classes(loaded_, path_, set.info(), options_.allow_other_classes).class_of_label;
-  own.bad_images = held_out.set.bad.get();
   TransformSpec transform = spec_.transform;
   transform.size = loaded_.model->config().image_size;
   // Images of their final size are seen whole.
   const bool as_is = set.in_memory() != nullptr;
   const Reading reading = {.resize = as_is ? transform.size : resize_of(transform),
                            .exif = !as_is && transform.exif};
-  calibration_ =
-      ModelCalibration::fit(trust_scores(*loaded_.model, loaded_.input, set, own), reading);
+  calibration_ = ModelCalibration::fit(scores_of(held_out.set, own), reading);
   const std::string digest = model_digest(loaded_);
   const std::string path =
       options_.calibration.empty() ? calibration_path(path_, digest) : options_.calibration;
@@ -212,10 +210,7 @@ TrustReport CheckpointEvaluation::calibrate() {
                             {"images", std::to_string(calibration_->count())}});
   log_info("calibration of {} held-out images of {}: {}; familiarity resolves p of {:.2g} and more",
            calibration_->count(), set.info().name, path, calibration_->least_p());
-  own = spec_;
-  own.bad_images = evaluated_->bad.get();
-  TrustReport report = try_calibration(
-      *calibration_, trust_scores(*loaded_.model, loaded_.input, *evaluated_->set, own));
+  TrustReport report = try_calibration(*calibration_, own_scores());
   report.file = path;
   return report;
 }
@@ -256,31 +251,25 @@ double CheckpointEvaluation::gaussian_bits() {
 }
 
 void CheckpointEvaluation::find_calibration() {
-  std::error_code ignored;
   if (calibration_ || options_.ood.empty() || options_.recalibrate > 0 || options_.crops != 1)
     return;
   const std::string digest = model_digest(loaded_);
-  const std::string path =
-      options_.calibration.empty() ? calibration_path(path_, digest) : options_.calibration;
-  if (options_.calibration.empty() && !std::filesystem::exists(path, ignored) && !ignored) return;
-  calibration_ = ModelCalibration::load(path, digest);
-  log_info("familiarity by the calibration {}", path);
+  const std::string usual = calibration_path(path_, digest);
+  calibration_ = ModelCalibration::find(usual, options_.calibration, digest);
+  if (calibration_)
+    log_info("familiarity by the calibration {}",
+             options_.calibration.empty() ? usual : options_.calibration);
 }
 
-std::vector<double> CheckpointEvaluation::familiarity(const OpenedSet& from,
-                                                      const EvaluationSpec& spec) {
+TrustScores CheckpointEvaluation::scores_of(const OpenedSet& from, const EvaluationSpec& spec) {
   EvaluationSpec own = spec;
   own.bad_images = from.bad.get();
-  const TrustScores scores = trust_scores(*loaded_.model, loaded_.input, *from.set, own);
-  std::vector<double> p;
-  for (int64_t i = 0; i < scores.classes.count(); ++i) {
-    const auto at = static_cast<size_t>(i);
-    p.push_back(calibration_
-                    ->familiarity(scores.log_density[at], scores.excess[at],
-                                  calibration_->posterior(scores.classes.row(i)))
-                    .p);
-  }
-  return p;
+  return trust_scores(*loaded_.model, loaded_.input, *from.set, own);
+}
+
+const TrustScores& CheckpointEvaluation::own_scores() {
+  if (!own_scores_) own_scores_ = scores_of(*evaluated_, spec_);
+  return *own_scores_;
 }
 
 std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult& clean) {
@@ -295,7 +284,7 @@ std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult
   const std::vector<double> own = log_densities(clean);
   // Unfamiliar images have small p-values.
   std::vector<double> own_p;
-  if (calibration_) own_p = familiarity(*evaluated_, spec_);
+  if (calibration_) own_p = familiarity_of(*calibration_, own_scores());
   std::vector<OodReport> reports;
   for (const std::string& name : options_.ood) {
     const OpenedSet& foreign = sets_.foreign(data_, name);
@@ -303,7 +292,9 @@ std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult
     if (variant_of(name)) spec.indices = spec_.indices;
     OodReport report = compare_densities(foreign.set->info().name, known, own,
                                          log_densities(evaluate(foreign, spec)));
-    if (calibration_) report.familiarity = rank_auc_below(familiarity(foreign, spec), own_p);
+    if (calibration_)
+      report.familiarity =
+          rank_auc_below(familiarity_of(*calibration_, scores_of(foreign, spec)), own_p);
     reports.push_back(std::move(report));
   }
   return reports;

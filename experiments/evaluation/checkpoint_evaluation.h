@@ -42,8 +42,10 @@ class CheckpointEvaluation {
   std::vector<OodReport> tell_foreign(const EvaluationResult& clean);
   /// The calibration that belongs to the model, if there is one and images are to be told by it.
   void find_calibration();
-  /// The p-values of familiarity of images that `spec` names.
-  std::vector<double> familiarity(const OpenedSet& from, const EvaluationSpec& spec);
+  /// Scores of images that `spec` names, noise-free.
+  TrustScores scores_of(const OpenedSet& from, const EvaluationSpec& spec);
+  /// Those of the evaluated images, made once.
+  const TrustScores& own_scores();
   void save_latents();
 
   bool has_density() const { return loaded_.model->has_density(); }
@@ -60,6 +62,7 @@ class CheckpointEvaluation {
   ClassMatch classes_;
   EvaluationSpec spec_;  // noise-free, of the images to evaluate
   std::optional<ModelCalibration> calibration_;
+  std::optional<TrustScores> own_scores_;
 };
 
 }  // namespace pal

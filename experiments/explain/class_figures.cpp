@@ -20,16 +20,6 @@
 namespace pal {
 namespace {
 
-std::vector<int64_t> chosen_classes(const ExplainOptions& o, const LoadedModel& loaded) {
-  std::vector<int64_t> classes;
-  for (const std::string& text : o.classes) classes.push_back(named_class(loaded, text, "--class"));
-  if (classes.empty()) {
-    classes.resize(static_cast<size_t>(loaded.model->config().classes));
-    std::iota(classes.begin(), classes.end(), int64_t{0});
-  }
-  return classes;
-}
-
 /// Half of an ellipse around (x, 0), above the line.
 Series ellipse(double x, const DecisionPoint& half, const std::string& name) {
   constexpr int kPoints = 61;
@@ -53,7 +43,7 @@ ClassFigure similarity_figure(const ExplainOptions& o, const LoadedModel& loaded
   const auto distance = [&](int64_t a, int64_t b) {
     return distances[static_cast<size_t>(a * all + b)];
   };
-  std::vector<int64_t> classes = chosen_classes(o, loaded);
+  std::vector<int64_t> classes = named_classes(loaded, o.classes, "--class");
   expect(classes.size() >= 2, "--class: similarity compares at least 2 classes, got {}",
          classes.size());
   if (o.by_dendrogram) {

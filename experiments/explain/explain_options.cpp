@@ -76,13 +76,17 @@ void add_evidence_options(OptionTable& table, ExplainOptions& o) {
 
 namespace {
 
-/// What the figures that are drawings share.
-void add_drawing(OptionTable& table, ExplainOptions& o, const char* file) {
+void add_svg_output(OptionTable& table, ExplainOptions& o, const char* file) {
   table.group("Output");
   table.text("output", o.output, "SVG file; the numbers stand beside it as CSV")
       .letter('o')
       .unit("FILE")
       .shown_default(file);
+}
+
+/// What the figures of images that are drawings share.
+void add_drawing(OptionTable& table, ExplainOptions& o, const char* file) {
+  add_svg_output(table, o, file);
   table.group("Test images");
   add_data_options(table, o.data);
   add_run_options(table, o.run);
@@ -111,11 +115,7 @@ void add_similarity_options(OptionTable& table, ExplainOptions& o) {
   table.whole("pairs", o.pairs, "Most alike and most unlike pairs that are named")
       .at_least(1)
       .at_most(1000);
-  table.group("Output");
-  table.text("output", o.output, "SVG file; the numbers stand beside it as CSV")
-      .letter('o')
-      .unit("FILE")
-      .shown_default("similarity.svg");
+  add_svg_output(table, o, "similarity.svg");
   add_run_options(table, o.run);
 }
 
@@ -145,13 +145,7 @@ std::vector<int64_t> explained_indices(const ExplainOptions& o, const TestImages
 
 void finish_explain_options(ExplainOptions& o, const std::string& default_output) {
   expect(!o.checkpoint.empty(), "CHECKPOINT: none is given; name a run folder or a checkpoint");
-  for (size_t first = 0; !o.images_text.empty() && first <= o.images_text.size();) {
-    const size_t comma = std::min(o.images_text.find(',', first), o.images_text.size());
-    o.images.push_back(o.images_text.substr(first, comma - first));
-    expect(!o.images.back().empty(),
-           "--images: expected numbers or names with commas between, got '{}'", o.images_text);
-    first = comma + 1;
-  }
+  if (!o.images_text.empty()) o.images = listed_images(o.images_text);
   for (size_t i = 0; i < o.classes.size(); ++i)
     for (size_t j = 0; j < i; ++j)
       expect(o.classes[i] != o.classes[j], "--class: {} is given twice", o.classes[i]);

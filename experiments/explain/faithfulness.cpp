@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "experiments/explain/explained_images.h"
+#include "experiments/trust/estimate.h"
 #include "runtime/error.h"
 #include "runtime/philox.h"
 
@@ -89,11 +90,8 @@ class Study {
       if (shuffled) std::tie(a, b) = other_pair(static_cast<int64_t>(i), a, b);
       found.push_back(spearman(subjects_[i].evidence, maps[i].evidence(a, b)));
     }
-    const auto n = static_cast<double>(found.size());
-    const double mean = std::accumulate(found.begin(), found.end(), 0.0) / n;
-    double square = 0.0;
-    for (const double value : found) square += (value - mean) * (value - mean);
-    return {what, mean, n > 1.0 ? std::sqrt(square / (n - 1.0) / n) : 0.0};
+    const Estimate mean = mean_of(found, [](double value) { return value; });
+    return {what, mean.value, mean.error};
   }
   IbInn& flow() const { return flow_; }
 

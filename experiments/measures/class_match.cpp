@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <numeric>
 #include <optional>
 
 #include "runtime/error.h"
@@ -75,6 +76,17 @@ int64_t named_class(const LoadedModel& loaded, const std::string& text, const st
                                      names.size() > kShown ? ", ..." : "")
                        : fmt::format("did you mean '{}'?", nearest),
        option);
+}
+
+std::vector<int64_t> named_classes(const LoadedModel& loaded, const std::vector<std::string>& texts,
+                                   const std::string& option) {
+  std::vector<int64_t> classes;
+  for (const std::string& text : texts) classes.push_back(named_class(loaded, text, option));
+  if (classes.empty()) {
+    classes.resize(static_cast<size_t>(loaded.model->config().classes));
+    std::iota(classes.begin(), classes.end(), int64_t{0});
+  }
+  return classes;
 }
 
 ClassMatch match_classes(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set,

@@ -29,6 +29,10 @@ std::vector<std::string> model_class_names(const InputSpec& input, int64_t class
 /// The model's class that a text means: a name or a number. Throws usage, beginning with `option`.
 int64_t named_class(const LoadedModel& loaded, const std::string& text, const std::string& option);
 
+/// Those of several texts; all classes for none.
+std::vector<int64_t> named_classes(const LoadedModel& loaded, const std::vector<std::string>& texts,
+                                   const std::string& option);
+
 /// Matches the classes of a set and of a model (of the file `path`) by name, whatever their order;
 /// the set may lack some. Where one of them knows only numbers, or with `allow_other` where a name
 /// of the set is not one of the model's, they are matched by position. Throws usage naming both

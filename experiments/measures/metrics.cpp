@@ -50,12 +50,16 @@ double log_density(double loss_x, int64_t classes, int64_t dims) {
            half_log_two_pi());
 }
 
-double bits_per_dim(double loss_x, int64_t classes, int64_t dims, std::span<const float> std) {
+double bits_per_dim(double log_density, std::span<const float> std) {
   expect(!std.empty(), "bits_per_dim: expected at least one deviation");
   double log_std = 0.0;
   for (const float s : std) log_std += std::log(static_cast<double>(s));
   log_std /= static_cast<double>(std.size());
-  return (log_std + std::log(kLevels) - log_density(loss_x, classes, dims)) / std::log(2.0);
+  return (log_std + std::log(kLevels) - log_density) / std::log(2.0);
+}
+
+double bits_per_dim(double loss_x, int64_t classes, int64_t dims, std::span<const float> std) {
+  return bits_per_dim(log_density(loss_x, classes, dims), std);
 }
 
 double bits_per_dim_paper(double loss_x) { return loss_x / std::log(2.0) + kPaperConstant; }

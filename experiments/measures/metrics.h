@@ -42,6 +42,9 @@ double log_density(double loss_x, int64_t classes, int64_t dims);
 /// network inputs (x - mean) / std.
 double bits_per_dim(double loss_x, int64_t classes, int64_t dims, std::span<const float> std);
 
+/// The same of a log-density ln q(x) / D.
+double bits_per_dim(double log_density, std::span<const float> std);
+
 /// L_X / ln 2 + 7.078: the constant of the published table of ImageNet results, which lies about
 /// 0.1 bit below the exact one (sections 2 and 10). For comparison with that table only.
 double bits_per_dim_paper(double loss_x);

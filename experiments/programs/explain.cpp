@@ -18,13 +18,6 @@ constexpr const char* kName = "pal-explain";
 using MakeSheet = MapSheet (*)(const ExplainOptions&, const LoadedModel&,
                                const std::vector<ExplainedImage>&);
 
-LoadedModel load_for(const ExplainOptions& o, Device device) {
-  LoadedModel loaded =
-      load_model(o.checkpoint, [&](ModelConfig& config) { set_precision(o.run, config); });
-  loaded.model->to(device);
-  return loaded;
-}
-
 std::string beside(const std::string& file, const char* suffix) {
   return std::filesystem::path(file).replace_extension(suffix).string();
 }
@@ -32,7 +25,7 @@ std::string beside(const std::string& file, const char* suffix) {
 int run_maps(ExplainOptions options, MakeSheet make) {
   const Device device = apply_run_options(options.run);
   options.checkpoint = checkpoint_of(options.checkpoint);
-  const LoadedModel loaded = load_for(options, device);
+  const LoadedModel loaded = load_for_run(options.checkpoint, options.run, device);
   const auto images = explain_images(options, loaded);
   const MapSheet made = make(options, loaded, images);
   const std::string csv = beside(options.output, ".csv");
@@ -46,7 +39,7 @@ int run_maps(ExplainOptions options, MakeSheet make) {
 int run_check(ExplainOptions options) {
   const Device device = apply_run_options(options.run);
   options.checkpoint = checkpoint_of(options.checkpoint);
-  const LoadedModel loaded = load_for(options, device);
+  const LoadedModel loaded = load_for_run(options.checkpoint, options.run, device);
   flow_of(loaded, options.checkpoint);
   const TestImages from = open_test_images(options.data, options.checkpoint, loaded);
   const Faithfulness found =
@@ -66,7 +59,7 @@ using MakeFigure = ClassFigure (*)(const ExplainOptions&, const LoadedModel&);
 int run_figure(ExplainOptions options, MakeFigure make) {
   const Device device = apply_run_options(options.run);
   options.checkpoint = checkpoint_of(options.checkpoint);
-  const LoadedModel loaded = load_for(options, device);
+  const LoadedModel loaded = load_for_run(options.checkpoint, options.run, device);
   const ClassFigure figure = make(options, loaded);
   const std::string csv = beside(options.output, ".csv");
   write_atomic(csv, figure.csv);

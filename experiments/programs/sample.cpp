@@ -14,9 +14,7 @@ constexpr const char* kName = "pal-sample";
 
 int run(SampleOptions options) {
   const Device device = apply_run_options(options.run);
-  const LoadedModel loaded = load_model(
-      options.checkpoint, [&](ModelConfig& config) { set_precision(options.run, config); });
-  loaded.model->to(device);
+  const LoadedModel loaded = load_for_run(options.checkpoint, options.run, device);
   std::vector<ClassSpread> spreads;
   if (options.kind == SampleKind::samples)
     spreads = sample_spreads(options, loaded, sampled_classes(options, loaded));

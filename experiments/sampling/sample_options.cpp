@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "experiments/command_line/output_file.h"
+#include "experiments/sampling/test_images.h"
 #include "runtime/error.h"
 #include "runtime/text.h"
 
@@ -11,19 +12,6 @@ namespace pal {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The parts of a list between commas.
-std::vector<std::string> parts_of(const std::string& list) {
-  std::vector<std::string> parts;
-  for (size_t first = 0; first <= list.size();) {
-    const size_t comma = std::min(list.find(',', first), list.size());
-    parts.push_back(list.substr(first, comma - first));
-    expect(!parts.back().empty(),
-           "--images: expected numbers or names with commas between, got '{}'", list);
-    first = comma + 1;
-  }
-  return parts;
-}
 
 /// That a PNG file can be written there, as far as can be seen without writing it.
 void check_output(const std::string& output) {
@@ -137,7 +125,7 @@ void add_sample_options(OptionTable& table, SampleOptions& o) {
 
 void finish_sample_options(SampleOptions& o) {
   expect(!o.checkpoint.empty(), "CHECKPOINT: none is given; name a run folder or a checkpoint");
-  if (!o.images_text.empty()) o.images = parts_of(o.images_text);
+  if (!o.images_text.empty()) o.images = listed_images(o.images_text);
   const bool lines = !o.interpolate.empty();
   expect(!lines || o.interpolate.size() == 2, "--interpolate: expected two images, got {}",
          o.interpolate.size());

@@ -64,13 +64,7 @@ std::string class_of_image(const Dataset& set, int64_t index) {
 }  // namespace
 
 std::vector<int64_t> sampled_classes(const SampleOptions& o, const LoadedModel& loaded) {
-  std::vector<int64_t> classes;
-  for (const std::string& text : o.classes) classes.push_back(named_class(loaded, text, "--class"));
-  if (classes.empty()) {
-    classes.resize(static_cast<size_t>(loaded.model->config().classes));
-    std::iota(classes.begin(), classes.end(), int64_t{0});
-  }
-  return classes;
+  return named_classes(loaded, o.classes, "--class");
 }
 
 std::vector<ClassSpread> sample_spreads(SampleOptions& o, const LoadedModel& loaded,

@@ -115,6 +115,18 @@ std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count,
   return indices;
 }
 
+std::vector<std::string> listed_images(const std::string& list) {
+  std::vector<std::string> parts;
+  for (size_t first = 0; first <= list.size();) {
+    const size_t comma = std::min(list.find(',', first), list.size());
+    parts.push_back(list.substr(first, comma - first));
+    expect(!parts.back().empty(),
+           "--images: expected numbers or names with commas between, got '{}'", list);
+    first = comma + 1;
+  }
+  return parts;
+}
+
 int64_t named_image(const Dataset& set, const std::string& text, const std::string& option) {
   const int64_t images = set.info().count;
   int64_t number = -1;

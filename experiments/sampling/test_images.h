@@ -37,6 +37,9 @@ std::vector<ClassSpread> training_spreads(const DataOptions& options, const std:
 std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count,
                                          std::vector<int64_t> among = {});
 
+/// The numbers and names of a list with commas between (--images). Throws usage for an empty one.
+std::vector<std::string> listed_images(const std::string& list);
+
 /// The image that a text means: its number, or its name (item_name) or the end of that from a slash
 /// or colon on, such as "triangles/003.jpg". Throws usage, beginning with `option`, if there is
 /// none or more than one.

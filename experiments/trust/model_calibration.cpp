@@ -207,6 +207,16 @@ ModelCalibration ModelCalibration::load(const std::string& path, const std::stri
   return loaded;
 }
 
+std::optional<ModelCalibration> ModelCalibration::find(const std::string& usual,
+                                                       const std::string& given,
+                                                       const std::string& digest) {
+  if (!given.empty()) return load(given, digest);
+  // What may not be looked at is there: reading it then says why not.
+  std::error_code error;
+  if (!std::filesystem::exists(usual, error) && !error) return std::nullopt;
+  return load(usual, digest);
+}
+
 std::string model_digest(const LoadedModel& loaded) {
   Digest digest;
   for (const Parameter* parameter : loaded.model->state().parameters)

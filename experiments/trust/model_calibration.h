@@ -62,6 +62,10 @@ class ModelCalibration {
   /// Throws data naming `path` for a file that is broken, of another kind or of other weights than
   /// those of `digest` (empty: any).
   static ModelCalibration load(const std::string& path, const std::string& digest);
+  /// That of the file `given`, or if that is empty of the file `usual`, if there is one. Throws as
+  /// `load`.
+  static std::optional<ModelCalibration> find(const std::string& usual, const std::string& given,
+                                              const std::string& digest);
 
  private:
   ModelCalibration(const Reading& reading, double temperature, ConformalScores label_scores,

@@ -28,6 +28,18 @@ std::vector<ImageResult> judged(const ScoredImages& images, double temperature) 
 
 }  // namespace
 
+std::vector<double> familiarity_of(const ModelCalibration& calibration, const TrustScores& scores) {
+  std::vector<double> p;
+  for (int64_t i = 0; i < scores.classes.count(); ++i) {
+    const auto at = static_cast<size_t>(i);
+    p.push_back(calibration
+                    .familiarity(scores.log_density[at], scores.excess[at],
+                                 calibration.posterior(scores.classes.row(i)))
+                    .p);
+  }
+  return p;
+}
+
 TrustReport try_calibration(const ModelCalibration& calibration, const TrustScores& scores) {
   const ScoredImages& images = scores.classes;
   expect(images.count() > 0, "try_calibration: no images");
@@ -48,8 +60,12 @@ TrustReport try_calibration(const ModelCalibration& calibration, const TrustScor
         {.level = level,
          .error = std::sqrt(level * (1.0 - level) *
                             (1.0 / static_cast<double>(report.held_out) + 1.0 / n))});
-  if (calibration.has_density())
-    for (const double p : {0.05, 0.01}) report.unfamiliar.push_back({.p = p});
+  if (calibration.has_density()) {
+    const std::vector<double> familiarity = familiarity_of(calibration, scores);
+    for (const double p : {0.05, 0.01})
+      report.unfamiliar.push_back(
+          {p, mean_of(familiarity, [p](double found) { return found <= p ? 1.0 : 0.0; }).value});
+  }
   for (int64_t i = 0; i < images.count(); ++i) {
     const auto at = static_cast<size_t>(i);
     const std::vector<double> q = calibration.posterior(images.row(i));
@@ -59,10 +75,6 @@ TrustReport try_calibration(const ModelCalibration& calibration, const TrustScor
       set.coverage +=
           std::ranges::find(classes, images.labels[at]) != classes.end() ? 1.0 / n : 0.0;
     }
-    if (!calibration.has_density()) continue;
-    const double p = calibration.familiarity(scores.log_density[at], scores.excess[at], q).p;
-    for (TrustReport::Unfamiliar& each : report.unfamiliar)
-      each.share += p <= each.p ? 1.0 / n : 0.0;
   }
   return report;
 }

@@ -30,6 +30,9 @@ struct TrustReport {
   std::vector<Unfamiliar> unfamiliar;  ///< none for a model without a density
 };
 
+/// The familiarity p-value of each image. Throws usage for a model without a density.
+std::vector<double> familiarity_of(const ModelCalibration& calibration, const TrustScores& scores);
+
 /// Tries a calibration on scores of images that it was not fitted to.
 TrustReport try_calibration(const ModelCalibration& calibration, const TrustScores& scores);
 

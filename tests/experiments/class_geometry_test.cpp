@@ -5,29 +5,17 @@
 #include <cmath>
 
 #include "experiments/report/matrix_chart.h"
-#include "tests/support/numeric.h"
+#include "tests/support/random_head.h"
 
 namespace pal {
 namespace {
 
-using testing::random_tensor;
-
-struct Head {
-  explicit Head(int64_t rank) : head({.classes = 5, .dims = 54, .mean_dims = 6, .rank = rank}) {
-    StateList state;
-    head.collect(state);
-    store.materialise(state.parameters, DType::f64, 3);
-    head.initialise(DType::f64);
-    for (Parameter* p : state.parameters)
-      p->value.copy_from(random_tensor(p->shape, DType::f64, static_cast<uint64_t>(p->shape[0])));
-  }
+struct Head : testing::RandomHead {
+  using RandomHead::RandomHead;
   std::vector<double> mean(int64_t y) const {
     const Tensor t = head.class_mean(y);
     return {t.data<double>(), t.data<double>() + t.numel()};
   }
-
-  MixtureHead head;
-  ParameterStore store;
 };
 
 double distance(const std::vector<double>& a, const std::vector<double>& b) {

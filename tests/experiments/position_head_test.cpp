@@ -6,33 +6,18 @@
 
 #include "experiments/explain/heatmap.h"
 #include "kernels/resample/dct.h"
-#include "layers/mixture_head.h"
-#include "tests/support/numeric.h"
+#include "tests/support/random_head.h"
 
 namespace pal {
 namespace {
 
-using testing::random_tensor;
-
 /// A head with random means of some rank (0: full), and latent vectors.
-struct Case {
-  Case(int64_t rank, int64_t channels = 6, int64_t side = 3, int64_t classes = 5)
-      : head({.classes = classes,
-              .dims = side * side * channels,
-              .mean_dims = channels,
-              .rank = rank}) {
-    StateList state;
-    head.collect(state);
-    store.materialise(state.parameters, DType::f64, 3);
-    head.initialise(DType::f64);
-    for (Parameter* p : state.parameters)
-      p->value.copy_from(random_tensor(p->shape, DType::f64, static_cast<uint64_t>(p->shape[0])));
-    z = random_tensor({4, side * side * channels}, DType::f64, 11);
+struct Case : testing::RandomHead {
+  explicit Case(int64_t rank) : RandomHead(rank) {
+    z = testing::random_tensor({4, head.spec().dims}, DType::f64, 11);
   }
   PositionHead positions() const { return {head.means(), head.spec().dims, head.spec().mean_dims}; }
 
-  MixtureHead head;
-  ParameterStore store;
   Tensor z;
 };
 

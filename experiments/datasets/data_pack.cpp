@@ -14,6 +14,7 @@
 #include "data/sources/image_folder.h"
 #include "experiments/datasets/jobs.h"
 #include "experiments/datasets/set_folder.h"
+#include "experiments/report/job_clock.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/text.h"

@@ -10,6 +10,7 @@
 
 #include "data/pictures/image_file.h"
 #include "experiments/datasets/jobs.h"
+#include "experiments/report/job_clock.h"
 #include "experiments/report/text_table.h"
 #include "runtime/error.h"
 #include "runtime/json.h"

@@ -6,7 +6,6 @@
 #include <exception>
 #include <functional>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -43,17 +42,5 @@ void run_jobs(int64_t count, int64_t workers, Job&& job, const std::function<voi
   }
   if (error) std::rethrow_exception(error);
 }
-
-/// Says how far counted work is.
-class JobClock {
- public:
-  /// A line of progress: "train: 1,200 of 6,000 pictures, 480/s, ETA 0:10".
-  std::string text(const std::string& what, int64_t done, int64_t count) const;
-  /// Seconds since the clock was made.
-  double seconds() const;
-
- private:
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-};
 
 }  // namespace pal

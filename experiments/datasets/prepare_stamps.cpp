@@ -10,6 +10,7 @@
 #include "experiments/datasets/set_folder.h"
 #include "experiments/datasets/source_split.h"
 #include "experiments/datasets/stamp_sources.h"
+#include "experiments/report/job_clock.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 

@@ -7,7 +7,9 @@
 #include <iterator>
 #include <numeric>
 
+#include "data/pictures/picture_sheet.h"
 #include "experiments/explain/class_geometry.h"
+#include "experiments/explain/color_map.h"
 #include "experiments/explain/dct_influence.h"
 #include "experiments/explain/doubles.h"
 #include "experiments/measures/class_match.h"
@@ -15,6 +17,7 @@
 #include "experiments/report/chart.h"
 #include "experiments/report/matrix_chart.h"
 #include "experiments/report/text_table.h"
+#include "kernels/resample/dct.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -23,7 +26,7 @@ namespace {
 /// Half of an ellipse around (x, 0), above the line.
 Series ellipse(double x, const DecisionPoint& half, const std::string& name) {
   constexpr int kPoints = 61;
-  Series series{.name = name, .x = {}, .y = {}, .error = {}, .labels = {}};
+  Series series{.name = name};
   for (int i = 0; i < kPoints; ++i) {
     const double angle = M_PI * i / (kPoints - 1);
     series.x.push_back(x + half.along * std::cos(angle));
@@ -32,9 +35,49 @@ Series ellipse(double x, const DecisionPoint& half, const std::string& name) {
   return series;
 }
 
+/// A picture in RGB in a thin frame with white around it.
+Image framed(const Image& picture) {
+  constexpr int64_t kWhite = 3, kEdge = kWhite + 1;
+  Image out{picture.width + 2 * kEdge, picture.height + 2 * kEdge, 3, {}, {}};
+  out.pixels.assign(static_cast<size_t>(3 * out.width * out.height), 255);
+  for (int64_t y = kWhite; y < out.height - kWhite; ++y)
+    for (int64_t x = kWhite; x < out.width - kWhite; ++x)
+      for (int64_t c = 0; c < 3; ++c) {
+        const int64_t i = y - kEdge, j = x - kEdge;
+        const bool inside = std::min(i, j) >= 0 && i < picture.height && j < picture.width;
+        out.pixels[static_cast<size_t>(3 * (y * out.width + x) + c)] =
+            inside ? picture.pixels[static_cast<size_t>(3 * (i * picture.width + j) + c)] : 140;
+      }
+  return out;
+}
+
+/// The orthonormal components of the DCT of N x N maps, one picture each.
+Image basis_picture(int64_t side) {
+  const std::vector<double> basis = dct_inverse_matrix(side, {DctMap::Flavour::orthonormal, 0.5});
+  constexpr int64_t kPixels = 42;
+  const ColorScale colors{-2.0 / static_cast<double>(side), 2.0 / static_cast<double>(side), true};
+  PictureSheet sheet;
+  sheet.headline = "DCT components, by horizontal and vertical frequency";
+  for (int64_t kh = 0; kh < side; ++kh) {
+    SheetRow row{fmt::format("{}", kh), {}, {}};
+    for (int64_t kw = 0; kw < side; ++kw) {
+      Image component{side, side, 3, {}, {}};
+      for (int64_t i = 0; i < side; ++i)
+        for (int64_t j = 0; j < side; ++j)
+          for (const uint8_t level : colors.color(basis[static_cast<size_t>(i * side + kh)] *
+                                                  basis[static_cast<size_t>(j * side + kw)]))
+            component.pixels.push_back(level);
+      row.pictures.push_back(framed(enlarged(component, std::max<int64_t>(1, kPixels / side))));
+      row.captions.push_back(kh == 0 ? std::to_string(kw) : "");
+    }
+    sheet.rows.push_back(std::move(row));
+  }
+  return sheet_image(sheet);
+}
+
 }  // namespace
 
-ClassFigure similarity_figure(const ExplainOptions& o, const LoadedModel& loaded) {
+Figure similarity_figure(const ExplainOptions& o, const LoadedModel& loaded) {
   const IbInn& flow = flow_of(loaded, o.checkpoint);
   const auto names = model_class_names(loaded.input, flow.config().classes);
   const auto all = static_cast<int64_t>(names.size());
@@ -55,7 +98,7 @@ ClassFigure similarity_figure(const ExplainOptions& o, const LoadedModel& loaded
       ordered.push_back(classes[static_cast<size_t>(i)]);
     classes = ordered;
   }
-  ClassFigure figure;
+  Figure figure;
   figure.csv = "class_a,class_b,distance,uncertainty\n";
   struct Pair {
     int64_t a, b;
@@ -95,7 +138,7 @@ ClassFigure similarity_figure(const ExplainOptions& o, const LoadedModel& loaded
   return figure;
 }
 
-ClassFigure decision_figure(const ExplainOptions& o, const LoadedModel& loaded) {
+Figure decision_figure(const ExplainOptions& o, const LoadedModel& loaded) {
   IbInn& flow = flow_of(loaded, o.checkpoint);
   const auto names = model_class_names(loaded.input, flow.config().classes);
   expect(names.size() >= 2, "decision: needs at least 2 classes, and {} has {}", o.checkpoint,
@@ -114,12 +157,12 @@ ClassFigure decision_figure(const ExplainOptions& o, const LoadedModel& loaded) 
   });
   constexpr size_t kClasses = 5;
   classes.resize(std::min(kClasses, classes.size()));
-  const DecisionSpace space(flow.head(), classes);
+  const DecisionSpace space(flow.head(), classes, o.affine);
   const std::vector<double> latent = to_doubles(z);
   const DecisionPoint image = space.project(latent.data());
   const DecisionPoint half = space.half_axes();
   const auto name = [&](size_t i) { return names[static_cast<size_t>(classes[i])]; };
-  ClassFigure figure;
+  Figure figure;
   figure.csv = "what,along,beside\n";
   Chart chart;
   chart.title = fmt::format("Image {} among the means of its {} likeliest classes", indices[0],
@@ -134,7 +177,7 @@ ClassFigure decision_figure(const ExplainOptions& o, const LoadedModel& loaded) 
   for (size_t i = 0; i < classes.size(); ++i)
     chart.y_high = std::max(chart.y_high, 1.15 * space.mean(i).beside);
   chart.y_high = std::max(chart.y_high, 1.15 * image.beside);
-  Series means{.name = "class means", .x = {}, .y = {}, .error = {}, .labels = {}, .line = false};
+  Series means{.name = "class means", .line = false};
   for (size_t i = 0; i < classes.size(); ++i) {
     const DecisionPoint mean = space.mean(i);
     means.x.push_back(mean.along);
@@ -149,7 +192,6 @@ ClassFigure decision_figure(const ExplainOptions& o, const LoadedModel& loaded) 
   chart.series.push_back({.name = "the image",
                           .x = {image.along},
                           .y = {image.beside},
-                          .error = {},
                           .labels = {"image"},
                           .line = false});
   chart.series.push_back(ellipse(0.0, half, "90 % of " + name(0)));
@@ -164,11 +206,11 @@ ClassFigure decision_figure(const ExplainOptions& o, const LoadedModel& loaded) 
   return figure;
 }
 
-ClassFigure dct_figure(const ExplainOptions& o, const LoadedModel& loaded) {
+Figure dct_figure(const ExplainOptions& o, const LoadedModel& loaded) {
   IbInn& flow = flow_of(loaded, o.checkpoint);
   const DctInfluence influence(flow.head());
   const int64_t side = influence.side();
-  ClassFigure figure;
+  Figure figure;
   figure.csv = "vertical,horizontal,influence\n";
   MatrixChart chart;
   chart.title = "How much each DCT component tells the classes apart";
@@ -185,6 +227,7 @@ ClassFigure dct_figure(const ExplainOptions& o, const LoadedModel& loaded) {
                      influence.of(kh, kw));
     }
   figure.svg = chart.svg();
+  figure.picture = basis_picture(side);
   const TestImages from = open_test_images(o.data, o.checkpoint, loaded);
   const ClassMatch match = match_classes(loaded, o.checkpoint, from.set->info(), false);
   const std::vector<int64_t> indices = explained_indices(o, from);

@@ -135,17 +135,22 @@ std::vector<int64_t> dendrogram_order(const std::vector<double>& distances, int6
   return leaves[left[0]];
 }
 
-DecisionSpace::DecisionSpace(const MixtureHead& head, const std::vector<int64_t>& classes) {
-  expect(classes.size() >= 2, "decision: needs at least 2 classes, got {}", classes.size());
+DecisionSpace::DecisionSpace(const MixtureHead& head, const std::vector<int64_t>& classes,
+                             bool affine) {
+  const size_t least = affine ? 3 : 2;
+  expect(classes.size() >= least, "decision: {}needs at least {} classes, got {}",
+         affine ? "the hull " : "", least, classes.size());
   std::vector<std::vector<double>> means;
   means.reserve(classes.size());
   for (const int64_t y : classes) means.push_back(to_doubles(head.class_mean(y)));
   const size_t dims = means[0].size();
   // The line first, then what the others add to it.
-  std::vector<double> line(dims);
-  for (size_t d = 0; d < dims; ++d) line[d] = means[1][d] - means[0][d];
-  std::vector<std::vector<double>> directions = {line, means[0]};
-  directions.insert(directions.end(), means.begin() + 2, means.end());
+  std::vector<std::vector<double>> directions;
+  for (size_t y = 1; y < means.size(); ++y) {
+    directions.push_back(means[y]);
+    for (size_t d = 0; d < dims; ++d) directions.back()[d] -= means[0][d];
+  }
+  if (!affine) directions.push_back(means[0]);
   for (std::vector<double>& direction : directions) {
     const double length = std::sqrt(product(direction, direction.data()));
     // Twice, as the first pass leaves rounding of the size of the whole.

@@ -27,20 +27,22 @@ std::vector<int64_t> dendrogram_order(const std::vector<double>& distances, int6
 /// A point beside two class means in the span of several (the paper's Fig. 3).
 struct DecisionPoint {
   double along = 0.0;   ///< from the first mean towards the second
-  double beside = 0.0;  ///< distance from that line within the span, at least 0
+  double beside = 0.0;  ///< distance from that line within the space, at least 0
 };
 
-/// The span of some class means, seen from the line through the first two.
+/// The span of some class means, or their affine hull, seen from the line through the first two.
 class DecisionSpace {
  public:
   /// `classes`: at least 2 and different. Throws usage if their means are linearly dependent.
-  DecisionSpace(const MixtureHead& head, const std::vector<int64_t>& classes);
+  /// `affine`: their hull, which has one dimension less and need not hold the origin; at least 3
+  /// classes then.
+  DecisionSpace(const MixtureHead& head, const std::vector<int64_t>& classes, bool affine = false);
 
-  /// Dimensions of the span.
+  /// Dimensions of the space.
   int64_t dims() const { return static_cast<int64_t>(basis_.size()); }
   /// Where the i-th of the classes lies.
   DecisionPoint mean(size_t i) const;
-  /// Where the projection of z (D values) onto the span lies.
+  /// Where the projection of z (D values) onto the space lies.
   DecisionPoint project(const double* z) const;
   /// Half axes of the ellipse around a mean that holds 90 % of the class along and beside the line.
   DecisionPoint half_axes() const;

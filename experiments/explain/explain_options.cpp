@@ -11,7 +11,8 @@
 namespace pal {
 namespace {
 
-void add_common(OptionTable& table, ExplainOptions& o) {
+/// `any_number`: as many images as there are may be asked for, as they pass in batches.
+void add_common(OptionTable& table, ExplainOptions& o, bool any_number = false) {
   table.positional("CHECKPOINT", o.checkpoint, "A run folder or a checkpoint of a flow");
   table.positional("DIR", o.data.folder,
                    "Folder with the data, for test images; else those the run was trained on");
@@ -21,10 +22,13 @@ void add_common(OptionTable& table, ExplainOptions& o) {
             "Test images: numbers, or names such as CLASS/003.jpg, with commas between")
       .unit("LIST")
       .shown_default("--count of them");
-  table.whole("count", o.count, "Test images, one of each class in turn")
-      .letter('n')
-      .at_least(1)
-      .at_most(1000);
+  Option& count = table.whole("count", o.count, "Test images, one of each class in turn")
+                      .letter('n')
+                      .at_least(1);
+  if (any_number)
+    count.word("all", 0);
+  else
+    count.at_most(1000);
 }
 
 void add_output(OptionTable& table, ExplainOptions& o, const char* file) {
@@ -122,6 +126,8 @@ void add_similarity_options(OptionTable& table, ExplainOptions& o) {
 void add_decision_options(OptionTable& table, ExplainOptions& o) {
   o.count = 1;
   add_common(table, o);
+  table.toggle("affine", o.affine,
+               "The hull of the means, one dimension less, in place of their span from the origin");
   add_drawing(table, o, "decision.svg");
 }
 
@@ -131,6 +137,51 @@ void add_dct_options(OptionTable& table, ExplainOptions& o) {
   add_drawing(table, o, "dct.svg");
 }
 
+void add_receptive_field_options(OptionTable& table, ExplainOptions& o) {
+  o.count = 100;
+  add_common(table, o);
+  table
+      .whole("channels", o.channels,
+             "Features at the centre that are differentiated, drawn at random where there are more")
+      .at_least(1)
+      .word("all", 0);
+  add_drawing(table, o, "receptive-field.svg");
+}
+
+void add_plane_options(OptionTable& table, ExplainOptions& o) {
+  o.count = 0;
+  add_common(table, o, true);
+  table.texts("class", o.classes, "A class in the plane, by number or name; at least 3")
+      .unit("CLASS")
+      .shown_default("all, or the first 10");
+  table.group("Fine-tuning");
+  table.choice<bool>("finetune", o.whole_network, {{"plane", false}, {"all", true}},
+                     "What learns on the training images: the plane and the places in it, with the "
+                     "classes' loss; or the whole network too, with its own loss");
+  table.number("epochs", o.epochs, "Passes over the training images of the classes").above(0.0);
+  table
+      .number(
+          "beta", o.beta,
+          "Of the loss under --finetune all: more tells classes apart better, and costs density")
+      .at_least(0.0)
+      .word("auto", -1.0)
+      .shown_default("as the model was trained");
+  table.number("lr", o.learning_rate, "Largest learning rate of the network, under --finetune all")
+      .at_least(0.0)
+      .word("auto", -1.0)
+      .shown_default("as the model was trained");
+  table.number("lr-mu", o.learning_rate_means, "Largest learning rate of the class means")
+      .at_least(0.0)
+      .word("auto", -1.0)
+      .shown_default("as the model was trained, or 0.2 for the plane alone");
+  table.whole("batch-size", o.batch_size, "Training images per step")
+      .letter('b')
+      .at_least(1)
+      .word("auto", 0)
+      .shown_default("as the model was trained");
+  add_drawing(table, o, "plane.svg");
+}
+
 std::vector<int64_t> explained_indices(const ExplainOptions& o, const TestImages& from) {
   std::vector<int64_t> indices;
   for (const std::string& text : o.images)
@@ -138,14 +189,19 @@ std::vector<int64_t> explained_indices(const ExplainOptions& o, const TestImages
   if (!indices.empty()) return indices;
   const auto available =
       from.indices.empty() ? from.set->info().count : static_cast<int64_t>(from.indices.size());
+  if (o.count == 0) return spread_over_classes(*from.set, available, from.indices);
   if (available < o.count)
     log_info("{} has {} test images: all of them", from.set->info().name, available);
   return spread_over_classes(*from.set, std::min(o.count, available), from.indices);
 }
 
-void finish_explain_options(ExplainOptions& o, const std::string& default_output) {
+void finish_explain_options(const OptionTable& table, ExplainOptions& o,
+                            const std::string& default_output) {
   expect(!o.checkpoint.empty(), "CHECKPOINT: none is given; name a run folder or a checkpoint");
-  if (!o.images_text.empty()) o.images = listed_images(o.images_text);
+  if (!o.images_text.empty()) {
+    expect(!table.find("count")->is_given(), "--images, -n: give one of them");
+    o.images = listed_images(o.images_text);
+  }
   for (size_t i = 0; i < o.classes.size(); ++i)
     for (size_t j = 0; j < i; ++j)
       expect(o.classes[i] != o.classes[j], "--class: {} is given twice", o.classes[i]);

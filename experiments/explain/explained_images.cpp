@@ -9,16 +9,12 @@
 #include "runtime/error.h"
 
 namespace pal {
-namespace {
 
-/// Images that pass through the network at once: as many values as some small batches have.
 int64_t images_at_once(const ModelConfig& config) {
   constexpr int64_t kValues = 3'000'000;
   return std::clamp<int64_t>(kValues / (config.image_size * config.image_size * config.channels), 1,
                              100);
 }
-
-}  // namespace
 
 std::vector<PositionMaps> position_maps(IbInn& flow, const PositionHead& head, const Tensor& images,
                                         Share share) {

@@ -19,6 +19,9 @@ struct ExplainedImage {
   PositionMaps maps;
 };
 
+/// Images that pass through a network at once: as many values as some small batches have.
+int64_t images_at_once(const ModelConfig& config);
+
 /// What the positions of images [n, h, w, c] say, through the network in batches.
 std::vector<PositionMaps> position_maps(IbInn& flow, const PositionHead& head, const Tensor& images,
                                         Share share);

@@ -5,6 +5,8 @@
 #include "experiments/explain/check_report.h"
 #include "experiments/explain/class_figures.h"
 #include "experiments/explain/map_sheets.h"
+#include "experiments/explain/plane_figure.h"
+#include "experiments/explain/receptive_field_figure.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -54,18 +56,29 @@ int run_check(ExplainOptions options) {
   return 0;
 }
 
-using MakeFigure = ClassFigure (*)(const ExplainOptions&, const LoadedModel&);
+/// The plane's own model stands beside its figure.
+Figure plane_beside(const ExplainOptions& options, const LoadedModel& loaded) {
+  return plane_figure(options, loaded, beside(options.output, ".safetensors"));
+}
+
+using MakeFigure = Figure (*)(const ExplainOptions&, const LoadedModel&);
 
 int run_figure(ExplainOptions options, MakeFigure make) {
   const Device device = apply_run_options(options.run);
   options.checkpoint = checkpoint_of(options.checkpoint);
   const LoadedModel loaded = load_for_run(options.checkpoint, options.run, device);
-  const ClassFigure figure = make(options, loaded);
+  const Figure figure = make(options, loaded);
   const std::string csv = beside(options.output, ".csv");
   write_atomic(csv, figure.csv);
   write_atomic(options.output, figure.svg);
+  std::string picture;
+  if (!figure.picture.pixels.empty()) {
+    const std::string png = beside(options.output, ".png");
+    write_png(png, figure.picture);
+    picture = fmt::format(", as a picture in {}", png);
+  }
   for (const std::string& line : figure.lines) print_result(line + "\n");
-  print_result(fmt::format("drawn in {}, numbers in {}", options.output, csv));
+  print_result(fmt::format("drawn in {}{}, numbers in {}", options.output, picture, csv));
   return 0;
 }
 
@@ -105,7 +118,11 @@ int main(int argc, char** argv) {
         {"decision", "An image among the means of its likeliest classes", add_decision_options,
          decision_figure, "decision.svg"},
         {"dct", "What the components of the DCT pooling tell of the classes", add_dct_options,
-         dct_figure, "dct.svg"}};
+         dct_figure, "dct.svg"},
+        {"receptive-field", "How far the features at the centre of the final map see",
+         add_receptive_field_options, receptive_field_figure, "receptive-field.svg"},
+        {"plane", "Classes in a plane of latent space, fine-tuned to lie there, with their cells",
+         add_plane_options, plane_beside, "plane.svg"}};
     std::vector<ExplainOptions> figure_options(std::size(kFigures));
     std::vector<const OptionTable*> figure_tables;
     for (size_t i = 0; i < std::size(kFigures); ++i) {
@@ -117,22 +134,22 @@ int main(int argc, char** argv) {
     if (command.answered) return 0;
     if (command.table == &table)
       fail(ErrorKind::usage,
-           "command line: expected heatmap, evidence, check, similarity, decision or dct; see "
-           "--help");
+           "command line: expected heatmap, evidence, check, similarity, decision, dct, "
+           "receptive-field or plane; see --help");
     for (size_t i = 0; i < std::size(kFigures); ++i)
       if (command.table == figure_tables[i]) {
-        finish_explain_options(figure_options[i], kFigures[i].output);
+        finish_explain_options(*figure_tables[i], figure_options[i], kFigures[i].output);
         return run_figure(figure_options[i], kFigures[i].make);
       }
     if (command.table == &heatmaps) {
-      finish_explain_options(heatmap, "heatmap.png");
+      finish_explain_options(heatmaps, heatmap, "heatmap.png");
       return run_maps(heatmap, heatmap_sheet);
     }
     if (command.table == &checks) {
-      finish_explain_options(check, "check.svg");
+      finish_explain_options(checks, check, "check.svg");
       return run_check(check);
     }
-    finish_explain_options(evidence, "evidence.png");
+    finish_explain_options(evidences, evidence, "evidence.png");
     return run_maps(evidence, evidence_sheet);
   });
 }

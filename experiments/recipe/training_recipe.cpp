@@ -58,6 +58,8 @@ TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& 
   recipe.smoothing = options.smoothing;
   recipe.validation = options.validation;
   recipe.loader = loader_options(options);
+  recipe.optimizer = optimizer_spec(options);
+  recipe.update = options.update;
   return recipe;
 }
 

@@ -15,6 +15,8 @@ struct TrainingRecipe {
   double smoothing = 0.05;  ///< of the labels
   double validation = 0.0;  ///< share or number of held-out images; see `split_validation`
   LoaderOptions loader;     ///< of training
+  OptimizerSpec optimizer;
+  UpdateOptions update;  ///< with the rates that its schedule multiplied
 };
 
 /// Options by the table that knows them, with the values that a checkpoint records.

@@ -47,6 +47,48 @@ double legend_width(const Chart& chart) {
   return longest == 0 ? 0.0 : 44.0 + 6.6 * static_cast<double>(longest);
 }
 
+/// How a series looks: its colour, and whether its points are hollow.
+struct Look {
+  std::string color;
+  bool hollow = false;
+  bool cross = false;
+};
+
+std::vector<Look> looks_of(const std::vector<Series>& all) {
+  std::vector<Look> looks;
+  size_t next = 0;
+  for (const Series& series : all) {
+    if (!series.color.empty()) {
+      looks.push_back({series.color, false, series.cross});
+      continue;
+    }
+    looks.push_back({kColors[next % kColors.size()], next / kColors.size() % 2 == 1, series.cross});
+    ++next;
+  }
+  return looks;
+}
+
+/// Powers of ten within a range of log10, and where these are few, twice and five times them.
+std::vector<double> decade_ticks(double low, double high) {
+  constexpr double kMany = 3.0;
+  std::vector<double> ticks;
+  for (double decade = std::floor(low); decade <= high; decade += 1.0)
+    for (const double digit : {1.0, 2.0, 5.0}) {
+      const double tick = decade + std::log10(digit);
+      if (tick >= low && tick <= high && (digit == 1.0 || high - low < kMany))
+        ticks.push_back(tick);
+    }
+  return ticks;
+}
+
+/// The values of a chart of decades as powers of ten.
+std::vector<Series> in_decades(std::vector<Series> all) {
+  for (Series& series : all)
+    for (double& y : series.y)
+      y = y > 0.0 ? std::log10(y) : std::numeric_limits<double>::quiet_NaN();
+  return all;
+}
+
 /// The picture while it is drawn.
 class Canvas {
  public:
@@ -103,12 +145,13 @@ void draw_axes(Canvas& canvas, const Chart& chart) {
     canvas.add(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{:g}</text>)", at, bottom + 16.0,
                tick);
   }
-  for (const double tick : axis_ticks(canvas.y().low, canvas.y().high)) {
+  for (const double tick : chart.y_log ? decade_ticks(canvas.y().low, canvas.y().high)
+                                       : axis_ticks(canvas.y().low, canvas.y().high)) {
     const double at = canvas.down(tick);
     canvas.add(R"(<line x1="{1:.1f}" x2="{2:.1f}" y1="{0:.1f}" y2="{0:.1f}" stroke="#ddd"/>)", at,
                left, right);
     canvas.add(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{:g}</text>)", left - 6.0, at + 4.0,
-               tick);
+               chart.y_log ? std::pow(10.0, tick) : tick);
   }
   canvas.add(
       R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="none" stroke="#444"/>)",
@@ -122,7 +165,20 @@ void draw_axes(Canvas& canvas, const Chart& chart) {
       0.5 * (top + bottom), svg_text(chart.y_title));
 }
 
-void draw_series(Canvas& canvas, const Series& series, const char* color) {
+void draw_point(Canvas& canvas, double x, double y, double radius, const Look& look) {
+  if (look.cross)
+    canvas.add(
+        R"(<path d="M{0:.2f} {1:.2f} h{2} M{3:.2f} {4:.2f} v{2}" stroke="{5}" stroke-width="2"/>)",
+        x - 2.0 * radius, y, 4.0 * radius, x, y - 2.0 * radius, look.color);
+  else if (look.hollow)
+    canvas.add(
+        R"(<circle cx="{:.2f}" cy="{:.2f}" r="{}" fill="white" stroke="{}" stroke-width="1.3"/>)",
+        x, y, radius, look.color);
+  else
+    canvas.add(R"(<circle cx="{:.2f}" cy="{:.2f}" r="{}" fill="{}"/>)", x, y, radius, look.color);
+}
+
+void draw_series(Canvas& canvas, const Series& series, const Look& look) {
   std::string path;
   bool pen_down = false;
   for (size_t i = 0; i < series.x.size(); ++i) {
@@ -135,20 +191,24 @@ void draw_series(Canvas& canvas, const Series& series, const char* color) {
     pen_down = true;
   }
   if (series.line)
-    canvas.add(R"(<path d="{}" fill="none" stroke="{}" stroke-width="1.8"{}/>)", path, color,
-               series.dashed ? R"( stroke-dasharray="6 4")" : "");
+    // A picture of its own, which cuts off what lies outside a range that was asked for.
+    canvas.add(
+        R"(<svg x="{0:.1f}" y="{1:.1f}" width="{2:.1f}" height="{3:.1f}" viewBox="{0:.1f} {1:.1f} {2:.1f} {3:.1f}"><path d="{4}" fill="none" stroke="{5}" stroke-width="1.8"{6}/></svg>)",
+        kMarginLeft, kMarginTop, canvas.width(), canvas.height(), path, look.color,
+        series.dashed ? R"( stroke-dasharray="6 4")" : "");
   // Points of long lines would hide the line.
   constexpr size_t kFewPoints = 40;
+  constexpr size_t kManyPoints = 200;
+  const double radius = series.x.size() > kManyPoints ? 2.0 : 2.8;
   for (size_t i = 0; i < series.x.size(); ++i) {
     if (!std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) continue;
     const double x = canvas.across(series.x[i]);
     if (!series.error.empty() && series.error[i] > 0.0)
       canvas.add(R"(<line x1="{0:.2f}" x2="{0:.2f}" y1="{1:.2f}" y2="{2:.2f}" stroke="{3}"/>)", x,
                  canvas.down(std::min(series.y[i] + series.error[i], canvas.y().high)),
-                 canvas.down(std::max(series.y[i] - series.error[i], canvas.y().low)), color);
-    if (!series.line || series.x.size() <= kFewPoints)
-      canvas.add(R"(<circle cx="{:.2f}" cy="{:.2f}" r="2.8" fill="{}"/>)", x,
-                 canvas.down(series.y[i]), color);
+                 canvas.down(std::max(series.y[i] - series.error[i], canvas.y().low)), look.color);
+    if (!series.line || (series.points && series.x.size() <= kFewPoints))
+      draw_point(canvas, x, canvas.down(series.y[i]), radius, look);
     if (!series.labels.empty())
       // Above and below in turn, so that close points can be told apart.
       canvas.add(R"(<text x="{:.2f}" y="{:.2f}">{}</text>)", x + 6.0,
@@ -157,21 +217,19 @@ void draw_series(Canvas& canvas, const Series& series, const char* color) {
 }
 
 /// Names beside lines of their colours, right of the plot.
-void draw_legend(Canvas& canvas, const Chart& chart) {
+void draw_legend(Canvas& canvas, const Chart& chart, const std::vector<Look>& looks) {
   const double left = kMarginLeft + canvas.width() + 10.0;
   double y = kMarginTop + 14.0;
   for (size_t i = 0; i < chart.series.size(); ++i) {
     const Series& series = chart.series[i];
     if (series.name.empty()) continue;
-    const char* const color = kColors[i % kColors.size()];
     if (series.line)
       canvas.add(
           R"(<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="1.8"{}/>)",
-          left, left + 24.0, y - 4.0, y - 4.0, color,
+          left, left + 24.0, y - 4.0, y - 4.0, looks[i].color,
           series.dashed ? R"( stroke-dasharray="6 4")" : "");
     else
-      canvas.add(R"(<circle cx="{:.1f}" cy="{:.1f}" r="2.8" fill="{}"/>)", left + 12.0, y - 4.0,
-                 color);
+      draw_point(canvas, left + 12.0, y - 4.0, 2.8, looks[i]);
     canvas.add(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", left + 30.0, y, svg_text(series.name));
     y += 17.0;
   }
@@ -193,7 +251,8 @@ std::vector<double> axis_ticks(double low, double high) {
 
 std::string Chart::svg() const {
   Range x, y;
-  for (const Series& s : series) {
+  const std::vector<Series> drawn = y_log ? in_decades(series) : series;
+  for (const Series& s : drawn) {
     expect(s.x.size() == s.y.size() && (s.error.empty() || s.error.size() == s.x.size()) &&
                (s.labels.empty() || s.labels.size() == s.x.size()),
            "Chart: '{}' has lists of different lengths", s.name);
@@ -210,9 +269,9 @@ std::string Chart::svg() const {
   y.settle(y_low, y_high);
   Canvas canvas(*this, x, y);
   draw_axes(canvas, *this);
-  for (size_t i = 0; i < series.size(); ++i)
-    draw_series(canvas, series[i], kColors[i % kColors.size()]);
-  draw_legend(canvas, *this);
+  const std::vector<Look> looks = looks_of(series);
+  for (size_t i = 0; i < series.size(); ++i) draw_series(canvas, drawn[i], looks[i]);
+  draw_legend(canvas, *this, looks);
   return svg_picture(width, height, canvas.take());
 }
 

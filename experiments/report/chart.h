@@ -7,21 +7,26 @@ namespace pal {
 /// One line or cloud of points of a chart.
 struct Series {
   std::string name;  ///< in the legend; empty: not there
-  std::vector<double> x, y;
-  std::vector<double> error;        ///< half length of a bar at each point; empty: none
-  std::vector<std::string> labels;  ///< beside each point; empty: none
-  bool line = true;                 ///< joined; else points alone
+  std::vector<double> x = {}, y = {};
+  std::vector<double> error = {};        ///< half length of a bar at each point; empty: none
+  std::vector<std::string> labels = {};  ///< beside each point; empty: none
+  bool line = true;                      ///< joined; else points alone
   bool dashed = false;
+  bool cross = false;      ///< points are crosses
+  bool points = true;      ///< of short lines are marked too
+  std::string color = {};  ///< as SVG has it; empty: the next of the palette
 };
 
 /// Lines and points over two axes, as an SVG picture. Colours are Okabe and Ito's, which people with
-/// any colour vision can tell apart.
+/// any colour vision can tell apart; after seven series they come again, with hollow points.
 struct Chart {
   std::string title, x_title, y_title;
   std::vector<Series> series;
   int width = 560, height = 380;  ///< pixels
   /// Range of an axis; equal: that of the values.
   double x_low = 0.0, x_high = 0.0, y_low = 0.0, y_high = 0.0;
+  /// Decades upwards: values that are not positive are left out, and the range is of log10 y.
+  bool y_log = false;
   /// Units of y that are as long as one of x; 0: whatever fills the picture.
   double y_per_x = 0.0;
 

@@ -11,7 +11,6 @@
 #include "experiments/command_line/run_data.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/measures/model_fit.h"
-#include "experiments/recipe/training_recipe.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -62,6 +61,26 @@ TestImages open_test_images(const DataOptions& options, const std::string& check
   if (!divided) images.indices = data.held_out(*images.set);
   expect_images_fit(loaded, checkpoint, images.set->info());
   images.transform = data.transform;
+  return images;
+}
+
+TrainingImages open_training_images(const DataOptions& options, const std::string& checkpoint,
+                                    const LoadedModel& loaded) {
+  const ModelData data(options, checkpoint, loaded);
+  TrainingImages images;
+  images.set = open_dataset(data.spec, Split::train);
+  expect_images_fit(loaded, checkpoint, images.set->info());
+  images.indices =
+      split_training(data.spec, images.set->info(), data.recipe.validation, data.recipe.loader.seed)
+          .train;
+  images.recipe = data.recipe;
+  LoaderOptions& loader = images.recipe.loader;
+  loader.mean = loaded.input.mean;
+  loader.std = loaded.input.std;
+  loader.device = loaded.model->device();
+  loader.transform.exif = data.transform.exif;
+  loader.transform.limits = data.transform.limits;
+  loader.workers = worker_count(options, loaded.model->device());
   return images;
 }
 

@@ -7,6 +7,7 @@
 #include "data/sets/dataset.h"
 #include "experiments/command_line/data_options.h"
 #include "experiments/measures/sampling.h"
+#include "experiments/recipe/training_recipe.h"
 #include "layers/models/model_io.h"
 
 // Which images of a set to show.
@@ -23,6 +24,18 @@ struct TestImages {
 /// open_dataset, and usage for images that do not fit the model.
 TestImages open_test_images(const DataOptions& options, const std::string& checkpoint,
                             const LoadedModel& loaded);
+
+/// Images that a model learned from, or of the same part of such a set, and how they were read.
+struct TrainingImages {
+  std::unique_ptr<Dataset> set;
+  std::vector<int64_t> indices;  ///< without those that chose its checkpoints
+  TrainingRecipe recipe;         ///< of its training; the loader is ready to use
+};
+
+/// The training images of the set that the options name, or that the model was trained on. Throws as
+/// open_test_images.
+TrainingImages open_training_images(const DataOptions& options, const std::string& checkpoint,
+                                    const LoadedModel& loaded);
 
 /// Where the latent vectors of training images of these classes lie, up to 500 images of each: of
 /// the set that the options name, or that the model was trained on. Throws as open_dataset, and

@@ -91,12 +91,18 @@ void ResNet::set_policies(const std::vector<BlockPolicy>& policies) {
   policies_ = policies.size() == 1 ? std::vector(blocks_.size(), policies[0]) : policies;
 }
 
-Variable ResNet::pooled(const Variable& x, Phase phase) {
+Variable ResNet::feature_map(const Variable& x, Phase phase) {
+  const TagScope tag(Tag::stream);
+  const DeviceScope device(x.value().device());
   Variable current = stem_->forward(x, {.phase = phase, .remade = Remade::nothing});
   if (config_.entry == EntryKind::entry) current = max_pool(current, kStemPool);
   for (size_t i = 0; i < blocks_.size(); ++i)
     current = blocks_[i].block->forward(current, phase, policies_[i]);
-  return cast(average_pool(current), dtype());
+  return current;
+}
+
+Variable ResNet::pooled(const Variable& x, Phase phase) {
+  return cast(average_pool(feature_map(x, phase)), dtype());
 }
 
 Variable ResNet::forward(const Variable& x, Phase phase) {

@@ -29,6 +29,9 @@ class ResNet : public Model {
 
   /// Logits [n, classes], in the dtype of the parameters, of normalised images [n, h, w, c].
   Variable forward(const Variable& x, Phase phase);
+  /// The final feature map [n, h', w', features] of normalised images, before the mean over its
+  /// pixels, in the dtype of the blocks.
+  Variable feature_map(const Variable& x, Phase phase);
 
   /// As Model says; the loss is the mean cross-entropy times loss.factor, whatever beta is.
   LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,

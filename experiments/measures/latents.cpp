@@ -1,10 +1,9 @@
 #include "experiments/measures/latents.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 #include <filesystem>
 
-#include "kernels/loss/softmax_math.h"
 #include "layers/checkpoint/safetensors.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -45,30 +44,30 @@ std::span<const uint8_t> bytes_of(const T* values, int64_t count) {
   return {reinterpret_cast<const uint8_t*>(values), static_cast<size_t>(count) * sizeof(T)};
 }
 
-/// ln q(y|x) of scores f32 [n, classes].
-std::vector<float> log_posteriors(const Tensor& scores) {
+/// Class scores f32 [n, classes] with the uniform log-prior.
+std::vector<float> prior_scores(const Tensor& scores) {
   const int64_t classes = scores.channels();
+  const double log_prior = -std::log(static_cast<double>(classes));
   std::vector<float> values;
-  std::vector<double> row(static_cast<size_t>(classes));
   for (int64_t i = 0; i < scores.size(0); ++i) {
-    const float* const from = scores.data<float>() + i * scores.pitch();
-    std::copy_n(from, classes, row.begin());
-    const double total = softmax_math::log_sum_exp(row.data(), classes);
-    for (const double score : row) values.push_back(static_cast<float>(score - total));
+    const float* const row = scores.data<float>() + i * scores.pitch();
+    for (int64_t y = 0; y < classes; ++y) values.push_back(static_cast<float>(row[y] + log_prior));
   }
   return values;
 }
 
-StoredTensor integers(const char* name, const std::vector<int32_t>& values) {
+/// One number per image.
+template <typename T>
+StoredTensor vector_tensor(const char* name, const char* dtype, const std::vector<T>& values) {
   const auto count = static_cast<int64_t>(values.size());
   return {name,
-          "I32",
+          dtype,
           {count},
-          count * static_cast<int64_t>(sizeof(int32_t)),
+          count * static_cast<int64_t>(sizeof(T)),
           [&values, count](const ByteSink& sink) { sink(bytes_of(values.data(), count)); }};
 }
 
-StoredTensor floats(const char* name, const Spool& spool, int64_t rows, int64_t columns) {
+StoredTensor matrix_tensor(const char* name, const Spool& spool, int64_t rows, int64_t columns) {
   return {name,
           "F32",
           {rows, columns},
@@ -85,35 +84,41 @@ int64_t write_latents(const std::string& path, IbInn& flow, const InputSpec& inp
          name_of(flow.dtype()));
   const auto batches = evaluation_batches(flow, input, set, spec);
   const Spool latents(path + ".tmp-pal-latents");
-  const Spool posteriors(path + ".tmp-pal-posteriors");
+  const Spool scores(path + ".tmp-pal-scores");
   std::vector<int32_t> labels;
   std::vector<int32_t> indices;
-  const auto pass = [&](const ByteSink& latent_sink, const ByteSink& posterior_sink) {
+  std::vector<double> log_dets;
+  const auto pass = [&](const ByteSink& latent_sink, const ByteSink& score_sink) {
     const NoGradGuard no_grad;
     for (int64_t step = 0; step < batches->steps(); ++step) {
       const Batch batch = batches->batch(0, step);
       expect(batch.views == 1, "write_latents: expected one view of each image, got {}",
              batch.views);
-      const Tensor z = flow.forward(Variable(batch.images), Phase::evaluate).y.value();
-      const std::vector<float> logs = log_posteriors(flow.head().scores(z).to(Device()));
+      const auto latent = flow.forward(Variable(batch.images), Phase::evaluate);
+      const Tensor z = latent.y.value();
+      const std::vector<float> batch_scores = prior_scores(flow.head().scores(z).to(Device()));
       const Tensor rows = z.to(Device()).dense();
       latent_sink(bytes_of(rows.data<float>(), rows.numel()));
-      posterior_sink(bytes_of(logs.data(), static_cast<int64_t>(logs.size())));
+      score_sink(bytes_of(batch_scores.data(), static_cast<int64_t>(batch_scores.size())));
+      const Tensor log_det = latent.log_det.value().to(Device());
+      log_dets.insert(log_dets.end(), log_det.data<double>(),
+                      log_det.data<double>() + log_det.numel());
       for (int64_t i = 0; i < batch.labels.numel(); ++i)
         labels.push_back(class_of(spec, batch.labels.data<int32_t>()[i]));
       for (const int64_t index : batch.indices) indices.push_back(static_cast<int32_t>(index));
     }
   };
   write_atomic(latents.path(), [&](const ByteSink& latent_sink) {
-    write_atomic(posteriors.path(),
-                 [&](const ByteSink& posterior_sink) { pass(latent_sink, posterior_sink); });
+    write_atomic(scores.path(), [&](const ByteSink& score_sink) { pass(latent_sink, score_sink); });
   });
   const auto count = static_cast<int64_t>(labels.size());
-  write_safetensors(path, metadata,
-                    std::vector<StoredTensor>{
-                        floats("latents", latents, count, flow.dims()), integers("labels", labels),
-                        integers("indices", indices),
-                        floats("log_posteriors", posteriors, count, flow.config().classes)});
+  write_safetensors(
+      path, metadata,
+      std::vector<StoredTensor>{matrix_tensor("latents", latents, count, flow.dims()),
+                                vector_tensor("labels", "I32", labels),
+                                vector_tensor("indices", "I32", indices),
+                                matrix_tensor("scores", scores, count, flow.config().classes),
+                                vector_tensor("log_det", "F64", log_dets)});
   return count;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "data/batches/memory_loader.h"
 #include "data/sets/synthetic.h"
@@ -292,20 +293,33 @@ TEST_F(Evaluation, WritesLatentVectors) {
   EXPECT_EQ(write_latents(path, model, tiny_input(), *data, spec, {{"class_names", "[]"}}), 11);
   const SafetensorsFile file = SafetensorsFile::read(path);
   EXPECT_EQ(file.names(),
-            (std::vector<std::string>{"latents", "labels", "indices", "log_posteriors"}));
+            (std::vector<std::string>{"latents", "labels", "indices", "scores", "log_det"}));
   EXPECT_EQ(file.metadata().at("class_names"), "[]");
   EXPECT_TRUE(file.verify_digest());
   const Tensor z = file.tensor("latents");
-  const Tensor logs = file.tensor("log_posteriors");
+  const Tensor scores = file.tensor("scores");
+  const Tensor log_det = file.tensor("log_det");
   ASSERT_EQ(z.shape(), Shape({11, 64}));
-  ASSERT_EQ(logs.shape(), Shape({11, 4}));
+  ASSERT_EQ(scores.shape(), Shape({11, 4}));
+  ASSERT_EQ(scores.dtype(), DType::f32);
+  ASSERT_EQ(log_det.shape(), Shape({11}));
+  ASSERT_EQ(log_det.dtype(), DType::f64);
   const EvaluationResult wanted = evaluate_model(model, tiny_input(), *data, spec);
   for (size_t i = 0; i < 11; ++i) {
     const ImageResult& image = wanted.images[i];
     EXPECT_EQ(file.tensor("indices").data<int32_t>()[i], image.index);
     EXPECT_EQ(file.tensor("labels").data<int32_t>()[i], image.label);
-    EXPECT_NEAR(logs.data<float>()[4 * i + static_cast<size_t>(image.label)], -image.cross_entropy,
-                1e-5);
+    // What a reader of the file makes of it, by the formulas of the book.
+    const float* const row = scores.data<float>() + 4 * i;
+    double total = 0.0;
+    for (size_t y = 0; y < 4; ++y) total += std::exp(static_cast<double>(row[y]));
+    total = std::log(total);
+    EXPECT_NEAR(row[image.label] - total, -image.cross_entropy, 1e-5);
+    double square = 0.0;
+    for (size_t d = 0; d < 64; ++d) square += std::pow(z.data<float>()[64 * i + d], 2.0);
+    const double log_density =
+        -square / 2.0 + total + log_det.data<double>()[i] - 32.0 * std::log(2.0 * std::numbers::pi);
+    EXPECT_NEAR(log_density / 64.0, image.log_density, 1e-6);
   }
   // The way back gives the images, in the order of the file.
   const Tensor pictures = model.inverse(z);

@@ -72,7 +72,7 @@ refuses 2 "has 4 classes" pal-evaluate run more --allow-other-classes
 evaluates run set --save-latents z.safetensors
 run pal-inspect --json z.safetensors
 expect_code 0 "the file of latent vectors"
-for text in '"names":["latents","labels","indices","log_posteriors"]' \
+for text in '"names":["latents","labels","indices","scores","log_det"]' \
   '"checkpoint":"best-ce.safetensors"' '"class_names":"[\"Würfel\",\"class 0\",\"red, round\"]"'; do
   expect_text "$text" out --save-latents
 done

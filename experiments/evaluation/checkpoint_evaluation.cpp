@@ -290,11 +290,13 @@ std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult
     const OpenedSet& foreign = sets_.foreign(data_, name);
     EvaluationSpec spec = unlabelled;
     if (variant_of(name)) spec.indices = spec_.indices;
-    OodReport report = compare_densities(foreign.set->info().name, known, own,
-                                         log_densities(evaluate(foreign, spec)));
-    if (calibration_)
-      report.familiarity =
-          rank_auc_below(familiarity_of(*calibration_, scores_of(foreign, spec)), own_p);
+    // Those scores hold the densities: no second pass.
+    std::optional<TrustScores> scores;
+    if (calibration_) scores = scores_of(foreign, spec);
+    OodReport report =
+        compare_densities(foreign.set->info().name, known, own,
+                          scores ? scores->log_density : log_densities(evaluate(foreign, spec)));
+    if (scores) report.familiarity = rank_auc_below(familiarity_of(*calibration_, *scores), own_p);
     reports.push_back(std::move(report));
   }
   return reports;

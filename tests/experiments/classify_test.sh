@@ -152,6 +152,15 @@ fi
 succeeds pal-evaluate run --ood inverted --ood noise
 expect_match "^outliers.*familiarity" out "--ood with a calibration"
 expect_text "familiarity by the calibration run/calibration/" err "--ood with a calibration"
+# The densities are the same whichever pass they come from.
+succeeds pal-evaluate run --ood inverted --ood noise --json
+grep -o '"tests":[^]]*' out >told
+expect_text '"auc_familiarity"' out "--ood with a calibration"
+mv run/calibration aside
+succeeds pal-evaluate run --ood inverted --ood noise --json
+mv aside run/calibration
+expect_not "familiarity without a calibration" grep -q '"auc_familiarity"' out
+expect_same told <(grep -o '"tests":[^]]*' out)
 
 # A part that chose the checkpoint and is evaluated: every second image is for either.
 make_pictures few 2 300 8 8

@@ -110,6 +110,8 @@ class Subnet::Layer {
       return row;
     }
     row.kind = fmt::format("conv {}x{}/{}", spec_.kernel, spec_.kernel, spec_.stride);
+    row.kernel = spec_.kernel;
+    row.stride = spec_.stride;
     row.multiply_adds = row.output[1] * row.output[2] * weight_->shape.numel();
     return row;
   }

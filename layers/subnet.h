@@ -87,6 +87,8 @@ struct LayerSummary {
   std::string name;
   std::string kind;
   Shape output;
+  int64_t kernel = 1;  ///< pixels, along either side; 1 but for convolutions
+  int64_t stride = 1;
   int64_t parameters = 0;
   int64_t multiply_adds = 0;  ///< of one sample
   int64_t kept_bytes = 0;     ///< activations of one sample that a stored tape keeps

@@ -31,7 +31,8 @@ void add_coupling(const CouplingBlock& block, const ModelConfig& config, BlockSu
       summary.multiply_adds += layer.multiply_adds;
   }
   const int64_t pixels = summary.output[1] * summary.output[2];
-  summary.multiply_adds += pixels * block.mixing().multiply_adds();
+  summary.mixing = pixels * block.mixing().multiply_adds();
+  summary.multiply_adds += summary.mixing;
   summary.dense_mixing = pixels * block.out_channels() * block.out_channels();
 }
 
@@ -57,6 +58,10 @@ ModelSummary summarize_model(const ModelConfig& config) {
     block.has_policy = true;
     block.input = shape;
     block.output = chain.block(i).output_shape(shape);
+    if (block.output.rank() == 4) {
+      const int64_t factor = block.input[1] / block.output[1];
+      block.window = {factor, factor, 0};
+    }
     StateList state;
     chain.block(i).collect(block.name + ".", state);
     block.parameters = count_parameters(state, ParameterGroup::network);
@@ -64,6 +69,7 @@ ModelSummary summarize_model(const ModelConfig& config) {
       add_coupling(*coupling, config, block);
     model.parameters_network += block.parameters;
     model.multiply_adds += block.multiply_adds;
+    model.multiply_adds_mixing += block.mixing;
     model.multiply_adds_dense_mixing += block.dense_mixing;
     shape = block.output;
     model.blocks.push_back(std::move(block));

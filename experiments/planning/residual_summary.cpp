@@ -46,10 +46,13 @@ ModelSummary summarize_resnet(const ModelConfig& config) {
   BlockSummary stem = begin("stem", "convolution", net.stem().output_shape(shape));
   add_subnet("stem", net.stem(), DType::f32, config.compute, stem);
   add_block(std::move(stem), model);
-  if (config.entry == EntryKind::entry)
-    add_block(begin("maxpool", kPool,
-                    {1, kStemPool.out_size(shape[1]), kStemPool.out_size(shape[2]), shape[3]}),
-              model);
+  if (config.entry == EntryKind::entry) {
+    BlockSummary pool =
+        begin("maxpool", kPool,
+              {1, kStemPool.out_size(shape[1]), kStemPool.out_size(shape[2]), shape[3]});
+    pool.window = kStemPool;
+    add_block(std::move(pool), model);
+  }
   for (const auto& [name, residual] : net.blocks()) {
     BlockSummary block =
         begin(name, config.subnet == SubnetKind::bottleneck ? "bottleneck" : "basic",

@@ -9,6 +9,9 @@
 #include "experiments/command_line/run_options.h"
 #include "experiments/planning/memory_plan.h"
 #include "experiments/planning/model_summary.h"
+#include "experiments/planning/network_levels.h"
+#include "experiments/report/network_tables.h"
+#include "experiments/report/published.h"
 #include "experiments/report/text_table.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/models/model_io.h"
@@ -35,6 +38,8 @@ struct Options {
   int64_t channels = 0;
   int64_t classes = 0;
   int64_t batch_size = 1;
+  std::string tables;      ///< folder for table1.csv and table5.csv; empty: none
+  bool published = false;  ///< the paper's figures beside ours
   bool json = false;
 };
 
@@ -52,6 +57,14 @@ void add_options(OptionTable& table, Options& o) {
       .unit("IMAGES")
       .at_least(1)
       .at_most(1'000'000);
+  table
+      .text("tables", o.tables,
+            "Write into this folder, as CSV, the paper's Tables 1 (table1.csv: levels with their "
+            "receptive fields) and 5 (table5.csv: parameters and multiply-adds)")
+      .unit("DIR");
+  table.toggle("published", o.published,
+               "The paper's figures of these tables as further columns; of ibinn-imagenet and "
+               "resnet50");
   add_json_option(table, o.json);
   table.group("Model fields");
   table.texts("set", o.settings, "Another value of any field of the configuration")
@@ -101,6 +114,12 @@ ModelConfig config_of(const OptionTable& table, const Options& o) {
   if (o.classes > 0) config.classes = o.classes;
   for (const auto& [key, value] : o.fields) set_field(config, key, value, "--" + key);
   table.check_effects(config.family == ModelFamily::flow);
+  expect(!o.published || published_network(config) != nullptr,
+         "--published: the paper has figures of ibinn-imagenet and resnet50 with the preset's "
+         "stages, not of this {}",
+         config.arch);
+  expect(!o.published || !o.json || !o.tables.empty(),
+         "--published: adds columns to tables, not to --json; add --tables DIR");
   return config;
 }
 
@@ -135,40 +154,12 @@ std::string layer_table(const ModelSummary& model) {
   return table.text();
 }
 
-/// A total of ours and published figures of the reference networks: the paper's (its Table 5), and
-/// a recount of the released code.
-struct Total {
-  const char* what;
-  int64_t ours;
-  const char* paper;
-  int64_t released;
-};
-
-std::vector<Total> totals(const ModelSummary& m) {
-  if (m.config.family == ModelFamily::resnet)
-    return {{"network parameters", m.parameters_network, "23.5 M", 23'508'032},
-            {"all parameters", m.parameters_total, "25.6 M", 25'557'032},
-            {"multiply-adds", m.multiply_adds, "4.07 G", 4'089'184'256}};
-  return {{"network parameters", m.parameters_network, "55.4 M", 55'412'304},
-          {"all parameters", m.parameters_total, "77.5 M", 77'486'672},
-          {"multiply-adds", m.multiply_adds, "", 6'916'661'248},
-          {"dense channel mixing", m.multiply_adds_dense_mixing, "", 2'227'212'288},
-          {"multiply-adds with dense mixing", m.multiply_adds + m.multiply_adds_dense_mixing,
-           "9.08 G", 6'916'661'248 + 2'227'212'288}};
-}
-
-std::string total_table(const ModelSummary& model) {
-  const std::string& arch = model.config.arch;
-  const bool with_published = arch == "ibinn-imagenet" || arch == "resnet50";
-  std::vector<std::string> header = {"totals for one image", arch};
-  if (with_published) header.insert(header.end(), {"paper", "released code"});
-  TextTable table(header);
-  for (const Total& total : totals(model)) {
-    std::vector<std::string> row = {total.what, grouped(total.ours)};
-    if (with_published) row.insert(row.end(), {total.paper, grouped(total.released)});
-    table.add(row);
-  }
-  return table.text();
+/// The network, and beside a flow the residual one that it is to be compared with.
+std::vector<ModelSummary> compared_networks(const ModelSummary& model) {
+  std::vector<ModelSummary> models = {model};
+  if (const auto other = residual_counterpart(model.config))
+    models.push_back(summarize_model(*other));
+  return models;
 }
 
 /// What --activation-memory of pal-train may be, but for a limit.
@@ -226,9 +217,11 @@ std::string to_json(const ModelSummary& model, int64_t batch) {
   Json json = {{"architecture", model.config.arch},
                {"configuration", parse_ordered_json(to_json(model.config))},
                {"parameters_network", model.parameters_network},
+               {"parameters_head", model.parameters_head()},
                {"parameters_total", model.parameters_total},
                {"multiply_adds", model.multiply_adds},
                {"multiply_adds_dense_mixing", model.multiply_adds_dense_mixing},
+               {"multiply_adds_with_dense_mixing", model.multiply_adds_with_dense_mixing()},
                {"batch", batch}};
   for (const TrainingState& state : kTrainingStates)
     json["state_bytes"][state.key] = state.spec.state_bytes(model.parameters_total);
@@ -237,6 +230,13 @@ std::string to_json(const ModelSummary& model, int64_t batch) {
     json["activation_bytes"][name_of(policy)] = memory.peak({policy});
   for (const char* request : kRequests)
     json["activation_bytes"][request] = plan_for(model, batch, request).peak_bytes;
+  for (const NetworkLevel& level : network_levels(model))
+    json["levels"].push_back(
+        {{"name", level.name},
+         {"size", level.size},
+         {"channels", level.channels},
+         {"blocks", level.blocks},
+         {"receptive_field", level.receptive_field ? Json(*level.receptive_field - 1) : Json()}});
   for (const BlockSummary& block : model.blocks)
     json["blocks"].push_back({{"name", block.name},
                               {"kind", block.kind},
@@ -257,12 +257,16 @@ int main(int argc, char** argv) {
     add_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;
     const ModelSummary model = summarize_model(config_of(table, options));
+    const std::vector<ModelSummary> models = compared_networks(model);
+    const NetworkTables tables(models, options.published);
+    if (!options.tables.empty()) tables.write(options.tables);
     if (options.json) {
       print_result(to_json(model, options.batch_size));
       return 0;
     }
     print_result(layer_table(model) + "\n");
-    print_result(total_table(model) + "\n");
+    print_result(tables.levels_text() + "\n");
+    print_result(tables.totals_text() + "\n");
     print_result(state_table(model) + "\n");
     print_result(memory_table(model, options.batch_size));
     return 0;

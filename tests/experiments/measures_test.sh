@@ -101,22 +101,37 @@ refuses_quietly 2 "CHECKPOINT" pal-evaluate
 
 # pal-info
 succeeds pal-info -a ibinn-imagenet --json
-for text in '"parameters_network":55412304,' '"parameters_total":77486672,' \
+for text in '"parameters_network":55412304,' '"parameters_head":22074368,' \
+  '"parameters_total":77486672,' '"receptive_field":538' \
   '"multiply_adds":6916661248,' '"multiply_adds_dense_mixing":2227212288,' \
   '"activation_bytes":{"store":'; do
   expect_text "$text" out ibinn-imagenet
 done
 succeeds pal-info -a ibinn-imagenet -b 4
-for text in 55,412,304 "9.08 G" "blocks.20 DCT pooling" "s_hi.5 conv 3x3/2" "batch 4"; do
+for text in 55,412,304 9,143,873,536 "blocks.20 DCT pooling" "s_hi.5 conv 3x3/2" "batch 4"; do
   expect_text "$text" out ibinn-imagenet
 done
+expect_not "the paper's figures unasked" grep -q "9.08 G" out
+succeeds pal-info -a ibinn-imagenet --published --tables paper/tables
+expect_text "9.08 G" out --published
+expect_text "stage 4,7,3072,3,538,538,7,2048,3,426,426" paper/tables/table1.csv --tables
+expect_text "parameters_total,77486672,77500000,25557032,25600000" paper/tables/table5.csv --tables
+succeeds pal-info -a ibinn-small --tables paper/tables --json
+expect_text "stage 3,4,192,4,425,4,128,4,214" paper/tables/table1.csv "--tables: beside resnet-small"
+succeeds pal-info -a ibinn-mnist --tables paper/tables
+expect_text "head,1,784,,all" paper/tables/table1.csv "--tables: nothing to compare with"
+expect_equal "table1.csv table5.csv" "$(ls paper/tables | xargs)" "what --tables leaves"
+refuses_quietly 2 "--published: the paper has figures of ibinn-imagenet and resnet50" \
+  pal-info -a ibinn-small --published
+refuses_quietly 2 "--published: adds columns to tables" pal-info -a resnet50 --published --json
+refuses_quietly 4 "images.csv" pal-info -a resnet50 --tables images.csv
 succeeds pal-info -a resnet50 --json
 for text in '"parameters_network":23508032,' '"parameters_total":25557032,' \
   '"multiply_adds":4089184256,' '"activation_bytes":{"store":'; do
   expect_text "$text" out resnet50
 done
 succeeds pal-info -a resnet50
-for text in 25,557,032 "4.07 G" "layer2.0 bottleneck" "branch.conv2 conv 3x3/2" recompute; do
+for text in 25,557,032 "layer2.0 bottleneck" "branch.conv2 conv 3x3/2" recompute; do
   expect_text "$text" out resnet50
 done
 # No memory for parameters is allocated.

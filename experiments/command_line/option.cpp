@@ -235,16 +235,25 @@ void Option::set(const std::string& text, Origin origin, const std::string& wher
   if (origin_ == Origin::standard) standard_ = this->text();
   try {
     // What a word stands for need not lie in the range of the numbers; older files write it out.
-    const bool word = std::ranges::any_of(words_, [&](const auto& known) {
-      return known.first == text || (origin < Origin::command && known.second == text);
-    });
+    const auto is_word = [&](const std::string& given) {
+      return std::ranges::any_of(words_, [&](const auto& known) {
+        return known.first == given || (origin < Origin::command && known.second == given);
+      });
+    };
+    const bool word = is_word(text);
     const bool one_number = kind_ == OptionKind::whole || kind_ == OptionKind::number;
     std::string value = number_of(text);
     if (!word) {
       if (one_number || kind_ == OptionKind::numbers) value = without_plus(text);
       if (one_number) check_number(value);
-      if (kind_ == OptionKind::numbers)
-        for (const std::string& part : parts_of(value)) check_number(part.empty() ? text : part);
+      if (kind_ == OptionKind::numbers) {
+        std::vector<std::string> parts = parts_of(value);
+        for (std::string& part : parts) {
+          if (!is_word(part)) check_number(part.empty() ? text : part);
+          part = number_of(part);
+        }
+        value = fmt::format("{}", fmt::join(parts, ","));
+      }
       if (kind_ == OptionKind::toggle) {
         const std::optional<bool> truth = parse_truth(text);
         if (!truth) fail(ErrorKind::usage, "expected {}, got '{}'", expectation(), text);

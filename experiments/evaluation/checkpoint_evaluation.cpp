@@ -11,6 +11,7 @@
 #include "experiments/measures/gaussian_baseline.h"
 #include "experiments/measures/latents.h"
 #include "experiments/measures/model_fit.h"
+#include "experiments/report/published.h"
 #include "kernels/resample/dct.h"
 #include "runtime/allocator.h"
 #include "runtime/error.h"
@@ -67,27 +68,28 @@ bool is_published_size(const ModelConfig& config) {
 }  // namespace
 
 CheckpointEvaluation::CheckpointEvaluation(const EvaluateOptions& options, Device device,
-                                           const std::string& path, EvaluatedSets& sets)
+                                           size_t which, EvaluatedSets& sets)
     : options_(options),
-      path_(path),
+      path_(options.checkpoints[which]),
       sets_(sets),
-      loaded_(load_model(path,
+      loaded_(load_model(path_,
                          [&](ModelConfig& config) {
                            set_precision(options.run, config);
                            config.dct_reported = options.dct_reported;
                          })),
-      recipe_(training_recipe(loaded_.checkpoint, path)) {
+      recipe_(training_recipe(loaded_.checkpoint, path_)),
+      beta_(beta_of(options, which, recipe_)) {
   loaded_.model->to(device);
   const ModelConfig& config = loaded_.model->config();
   DataOptions data = options.data;
-  take_run_data(data, path, recipe_.dataset);
+  take_run_data(data, path_, recipe_.dataset);
   data_ = dataset_spec(data, config, recipe_.dataset);
   data_.shard_classes = loaded_.input.class_names;
   evaluated_ = &sets_.evaluated(data_);
   check_fit();
   choose_images();
   spec_.batch_size = batch_size(options, config, device);
-  spec_.beta = recipe_.beta;
+  spec_.beta = beta_.value_or(recipe_.beta);
   spec_.smoothing = recipe_.smoothing;
   spec_.noise = false;
   spec_.seed = options.run.seed;
@@ -324,7 +326,8 @@ CheckpointReport CheckpointEvaluation::run() {
   report.split = part_;
   report.chose = chose_;
   report.classes = loaded_.model->config().classes;
-  report.beta = recipe_.beta;
+  report.beta = beta_;
+  if (options_.published) report.published = published_evaluation(has_density(), beta_);
   report.crops = options_.crops;
   log_info("{}: step {}, epoch {}; {} {} images of {}{}", path_, loaded_.progress.step,
            loaded_.progress.epoch,

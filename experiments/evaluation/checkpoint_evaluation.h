@@ -13,10 +13,10 @@ namespace pal {
 /// One checkpoint on its way through pal-evaluate: loaded once, then one method per measure.
 class CheckpointEvaluation {
  public:
-  /// Loads the model onto the device and opens the set it is evaluated on; keeps references to
+  /// Loads the model of options.checkpoints[which] onto the device and opens the set it is evaluated on; keeps references to
   /// `options` and `sets`. Throws usage if model, options and sets do not fit each other, data for
   /// a file that is none of ours or broken.
-  CheckpointEvaluation(const EvaluateOptions& options, Device device, const std::string& path,
+  CheckpointEvaluation(const EvaluateOptions& options, Device device, size_t which,
                        EvaluatedSets& sets);
 
   /// All that the options ask for.
@@ -55,6 +55,7 @@ class CheckpointEvaluation {
   EvaluatedSets& sets_;
   LoadedModel loaded_;
   TrainingRecipe recipe_;
+  std::optional<double> beta_;  // of the training loss, if it is known
   DatasetSpec data_;
   const OpenedSet* evaluated_ = nullptr;
   std::string part_;  // of the set that is evaluated

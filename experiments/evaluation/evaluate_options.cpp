@@ -1,11 +1,16 @@
 #include "experiments/evaluation/evaluate_options.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 
 #include "data/variants/variant_set.h"
 #include "experiments/command_line/output_file.h"
+#include "experiments/report/published.h"
 #include "layers/checkpoint/checkpoint.h"
+#include "layers/models/model_io.h"
 #include "runtime/error.h"
 #include "runtime/text.h"
 
@@ -30,6 +35,23 @@ void expect_files(const std::vector<std::string>& paths) {
          path,
          nearest.empty() ? "" : fmt::format("; did you mean {}?", (folder / nearest).string()));
   }
+}
+
+/// Refuses --published where no checkpoint has published figures.
+void expect_published(const EvaluateOptions& o) {
+  std::vector<std::string> found;
+  for (size_t i = 0; i < o.checkpoints.size(); ++i) {
+    const std::string& path = o.checkpoints[i];
+    const Checkpoint checkpoint = load_metadata(path);
+    const bool flow = checkpoint_config(checkpoint, path).family == ModelFamily::flow;
+    const auto beta = beta_of(o, i, training_recipe(checkpoint, path));
+    if (published_evaluation(flow, beta) != nullptr) return;
+    found.push_back(beta ? fmt::format("{}", *beta) : "unknown (--beta)");
+  }
+  fail(ErrorKind::usage,
+       "--published: the paper has figures of beta 0, 1, 2, 4, 8, 16, 32 and inf, and of a ResNet; "
+       "here beta is {}",
+       fmt::join(found, ", "));
 }
 
 }  // namespace
@@ -72,6 +94,12 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
       .unit("DIR");
   table.group("Model and results");
   table
+      .numbers("beta", o.betas, 0,
+               "What the checkpoints were trained with, one for each, where they do not record it "
+               "(pal-convert)")
+      .at_least(0)
+      .word("inf", std::numeric_limits<double>::infinity());
+  table
       .whole("recalibrate-bn", o.recalibrate,
              "Average batch-norm statistics over so many training batches first")
       .unit("BATCHES")
@@ -93,6 +121,10 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
             "Write into this folder, as CSV and SVG: calibration (the paper's Fig. 14, Table 6), "
             "risk against coverage, and bits/dim against accuracy (Fig. 2, Table 2)")
       .unit("DIR");
+  table.toggle("published", o.published,
+               "Beside checkpoints of a published beta, and ResNets, the paper's figures (ImageNet "
+               "at 224, ten crops) in tables, JSON and the CSV of --figures, there also bits_paper "
+               "= L_X / ln 2 + 7.078: for comparison with its Table 2 only");
   table.file("save-latents", o.latents,
              "Write latents, scores, log_det, labels and indices of the noise-free images to a "
              "safetensors file: enough for q(y|x) and ln q(x) in any language");
@@ -148,6 +180,19 @@ void finish_evaluate_options(EvaluateOptions& o) {
     // A broken one is better found before the first is evaluated.
     if (o.checkpoints.size() > 1) load_metadata(path);
   }
+  expect(o.betas.empty() || o.betas.size() == o.checkpoints.size(),
+         "--beta: expected one for each of {} checkpoints, got {}", o.checkpoints.size(),
+         o.betas.size());
+  if (o.published) expect_published(o);
+}
+
+std::optional<double> beta_of(const EvaluateOptions& options, size_t which,
+                              const TrainingRecipe& recipe) {
+  const std::vector<double>& given = options.betas;
+  if (!recipe.recorded) return given.empty() ? std::nullopt : std::optional(given[which]);
+  expect(given.empty() || given[which] == recipe.beta, "--beta: {} was trained with {}, not {}",
+         options.checkpoints[which], recipe.beta, given.empty() ? 0.0 : given[which]);
+  return recipe.beta;
 }
 
 }  // namespace pal

@@ -1,16 +1,19 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/run_options.h"
+#include "experiments/recipe/training_recipe.h"
 
 namespace pal {
 
 /// Everything pal-evaluate can be told.
 struct EvaluateOptions {
   std::vector<std::string> checkpoints;  ///< paths
+  std::vector<double> betas;             ///< of checkpoints that record none, one for each; or none
   DataOptions data;
   Split split = Split::test;
   int64_t batch_size = -1;       ///< images; -1: as suits the device
@@ -24,6 +27,7 @@ struct EvaluateOptions {
   bool allow_other_classes = false;
   std::string outputs;  ///< CSV file to write; empty: none
   std::string figures;  ///< folder for curves as CSV and SVG; empty: none
+  bool published = false;
   std::string latents;  ///< safetensors file to write; empty: none
   std::string summary;  ///< JSON file to write; empty: none
   bool dct_reported = false;
@@ -37,5 +41,10 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& options);
 /// checkpoints, and run folders for their checkpoints (`checkpoint_of`); checks what concerns
 /// several options. Throws usage naming the flag.
 void finish_evaluate_options(EvaluateOptions& options);
+
+/// What a checkpoint was trained with: as it records, or else as --beta says; none: unknown. Throws
+/// usage where both say something and differ.
+std::optional<double> beta_of(const EvaluateOptions& options, size_t which,
+                              const TrainingRecipe& recipe);
 
 }  // namespace pal

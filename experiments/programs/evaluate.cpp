@@ -27,8 +27,8 @@ int run(const EvaluateOptions& options) {
   const Device device = apply_run_options(options.run);
   EvaluatedSets sets(options);
   std::vector<CheckpointReport> reports;
-  for (const std::string& path : options.checkpoints)
-    reports.push_back(CheckpointEvaluation(options, device, path, sets).run());
+  for (size_t i = 0; i < options.checkpoints.size(); ++i)
+    reports.push_back(CheckpointEvaluation(options, device, i, sets).run());
   if (!options.figures.empty()) write_figures(options.figures, reports);
   if (!options.summary.empty()) merge_summary(options.summary, reports[0]);
   if (options.run.json)

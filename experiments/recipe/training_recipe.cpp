@@ -53,6 +53,7 @@ TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& 
   if (entry == checkpoint.metadata.end()) return recipe;
   const auto recorded = recorded_options(entry->second, path);
   const TrainOptions& options = recorded->options;
+  recipe.recorded = true;
   recipe.dataset = options.data.dataset;
   recipe.beta = options.beta;
   recipe.smoothing = options.smoothing;

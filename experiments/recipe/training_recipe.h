@@ -10,6 +10,7 @@ namespace pal {
 
 /// What a checkpoint records of the run that made it, as far as evaluation needs it.
 struct TrainingRecipe {
+  bool recorded = false;    ///< else all are defaults (a checkpoint of pal-convert)
   std::string dataset;      ///< a known set, kRecordedFolder, or empty
   double beta = 1.0;        ///< 0 to infinity
   double smoothing = 0.05;  ///< of the labels

@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <initializer_list>
 #include <limits>
+#include <optional>
+#include <utility>
 
+#include "experiments/measures/metrics.h"
 #include "experiments/measures/risk_coverage.h"
 #include "experiments/report/chart.h"
 #include "experiments/report/text_table.h"
@@ -49,21 +53,60 @@ Series risk_series(const CheckpointReport& report) {
   return series;
 }
 
-std::string beta_text(double beta) {
-  return std::isinf(beta) ? std::string("inf") : fmt::format("{:g}", beta);
+/// Of a flow; empty where it is unknown.
+std::string beta_text(const std::optional<double>& beta) {
+  return beta ? fmt::format("{:g}", *beta) : std::string();
 }
 
+bool any_published(const std::vector<CheckpointReport>& reports) {
+  return std::ranges::any_of(reports,
+                             [](const auto& report) { return report.published != nullptr; });
+}
+
+/// Fields of the paper's figures, each times a factor, with a comma before; empty where it has none.
+std::string published_fields(
+    const PublishedEvaluation* row,
+    std::initializer_list<std::pair<std::optional<double> PublishedEvaluation::*, double>>
+        figures) {
+  std::string fields;
+  for (const auto& [member, factor] : figures) {
+    const auto figure = row != nullptr ? row->*member : std::nullopt;
+    fields += figure ? fmt::format(",{:g}", *figure * factor) : ",";
+  }
+  return fields;
+}
+
+constexpr double kPercent = 0.01;
+
 std::string table2_csv(const std::vector<CheckpointReport>& reports) {
-  std::string csv = "checkpoint,beta,loss_x,loss_y,ce,bits_per_dim,acc1,acc5\n";
+  const bool published = any_published(reports);
+  std::string csv = "checkpoint,beta,loss_x,loss_y,ce,bits_per_dim,acc1,acc5";
+  if (published)
+    csv +=
+        ",oce_0.997,loss_x_released,bits_paper,loss_x_published,ce_published,"
+        "bits_per_dim_published,acc1_published,oce_published";
+  csv += '\n';
   for (const CheckpointReport& report : reports) {
     const EvaluationSummary& s = report.noisy.summary;
     const bool density = report.noisy.has_density;
     const auto of_density = [&](double value) {
       return density ? fmt::format("{}", value) : std::string();
     };
-    csv += fmt::format("{},{},{},{},{},{},{},{}\n", csv_field(report.checkpoint),
+    csv += fmt::format("{},{},{},{},{},{},{},{}", csv_field(report.checkpoint),
                        density ? beta_text(report.beta) : "", of_density(s.loss_x), s.loss_y, s.ce,
                        of_density(s.bits_per_dim), s.acc1, s.acc5);
+    if (published) {
+      const double released = released_loss_x(report);
+      using Row = PublishedEvaluation;
+      csv += fmt::format(",{},{},{}", overconfidence(report.noisy.images, kOceThreshold).value(),
+                         of_density(released), of_density(bits_per_dim_paper(released))) +
+             published_fields(report.published, {{&Row::loss_x, 1.0},
+                                                 {&Row::ce, 1.0},
+                                                 {&Row::bits_per_dim, 1.0},
+                                                 {&Row::acc1, kPercent},
+                                                 {&Row::oce, 1.0}});
+    }
+    csv += '\n';
   }
   return csv;
 }
@@ -73,6 +116,8 @@ std::string table6_csv(const std::vector<CheckpointReport>& reports) {
       "checkpoint,beta,ece,mce,ece_top_label,ece_adaptive,ece_classwise,nll,brier,aurc";
   for (const double threshold : kConfidenceThresholds)
     csv += fmt::format(",oce_{0},oce_{0}_error,oce_{0}_images", threshold);
+  const bool published = any_published(reports);
+  if (published) csv += ",ece_published,mce_published,oce_published";
   csv += '\n';
   for (const CheckpointReport& report : reports) {
     const EvaluationResult& result = report.noisy;
@@ -85,6 +130,10 @@ std::string table6_csv(const std::vector<CheckpointReport>& reports) {
       const Overconfidence oce = overconfidence(result.images, threshold);
       csv += fmt::format(",{},{},{}", oce.value(), oce.standard_error(), oce.confident);
     }
+    using Row = PublishedEvaluation;
+    if (published)
+      csv += published_fields(report.published,
+                              {{&Row::ece, kPercent}, {&Row::mce, kPercent}, {&Row::oce, 1.0}});
     csv += '\n';
   }
   return csv;

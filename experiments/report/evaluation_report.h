@@ -7,6 +7,7 @@
 
 #include "experiments/measures/evaluation.h"
 #include "experiments/measures/ood_score.h"
+#include "experiments/report/published.h"
 #include "experiments/trust/trust_report.h"
 
 namespace pal {
@@ -46,7 +47,8 @@ struct CheckpointReport {
   std::string split;  ///< train, val, test, all, or held-out (of the training images)
   ChoseCheckpoint chose = ChoseCheckpoint::no;
   int64_t classes = 0;  ///< of the model
-  double beta = 0.0;    ///< of the training loss; infinity: classes alone
+  /// Of the training loss; infinity: classes alone; none: unknown.
+  std::optional<double> beta;
   int64_t crops = 1;
   /// Messages about pictures that were left out, by the picture's index in the set.
   std::map<int64_t, std::string> bad_images;
@@ -54,6 +56,8 @@ struct CheckpointReport {
   EvaluationResult clean;  ///< without that noise, like the published evaluation
   /// L_X with the log-determinant that the published implementation reports, where that differs.
   std::optional<double> loss_x_released;
+  /// The paper's figures for this beta, if they are wanted; null: it has none.
+  const PublishedEvaluation* published = nullptr;
   /// Only for models of the published table of ImageNet results.
   std::optional<double> bits_paper;
   std::optional<double> bits_gaussian;
@@ -64,6 +68,11 @@ struct CheckpointReport {
 
 /// Thresholds at which overconfidence is reported.
 inline constexpr double kConfidenceThresholds[] = {0.997, 0.99, 0.95};
+/// The paper's among them.
+inline constexpr double kOceThreshold = kConfidenceThresholds[0];
+
+/// L_X of the noise-free images as the published code reports it: for the column bits_paper.
+double released_loss_x(const CheckpointReport& report);
 
 /// The reports as tables for people; shares in percent.
 std::string to_text(const std::vector<CheckpointReport>& reports);

@@ -37,9 +37,10 @@ const PublishedNetwork kNetworks[] = {{.arch = "ibinn-imagenet",
 
 }  // namespace
 
-const PublishedEvaluation* published_evaluation(bool has_density, double beta) {
+const PublishedEvaluation* published_evaluation(bool has_density, std::optional<double> beta) {
+  if (has_density && !beta) return nullptr;
   const auto* const found = std::ranges::find_if(kEvaluations, [&](const auto& row) {
-    return row.beta.has_value() == has_density && (!has_density || *row.beta == beta);
+    return has_density ? row.beta && *row.beta == *beta : !row.beta;
   });
   return found == std::end(kEvaluations) ? nullptr : found;
 }

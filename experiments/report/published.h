@@ -27,8 +27,8 @@ struct PublishedEvaluation {
 };
 
 /// The row of a flow of this beta, or of the network that only classifies; null if none was
-/// published.
-const PublishedEvaluation* published_evaluation(bool has_density, double beta);
+/// published, or beta is unknown.
+const PublishedEvaluation* published_evaluation(bool has_density, std::optional<double> beta);
 
 /// A network in its Tables 1, 4 and 5. None: the paper has no such number.
 struct PublishedNetwork {

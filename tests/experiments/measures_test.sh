@@ -51,6 +51,25 @@ for table in table2 table6; do
   expect_lines 2 plots/$table.csv "--figures"
   expect_equal 1 "$(awk -F, '{ print NF }' plots/$table.csv | sort -u | wc -l)" "$table.csv: as many fields in each line"
 done
+# The paper's figures beside ours: of beta 1, which this model has.
+expect_not "published figures unasked" grep -q published plots/table2.csv
+succeeds pal-evaluate "$model" --published --figures plots
+expect_text "published: of ImageNet at 224 x 224, ten crops" out --published
+expect_text "here of synthetic:4:256:8, one crop" out "--published: of which images"
+expect_match "bits_paper,loss_x_published,ce_published" plots/table2.csv "--published"
+expect_match ",-1.9,1.61,4.34,0.673,3.87$" plots/table2.csv "--published: beta 1"
+expect_match ",0.0016,0.0554,3.87$" plots/table6.csv "--published: beta 1"
+succeeds pal-evaluate "$model" --published --json --beta 1
+expect_text '"published":{"images":"ImageNet' out "--published --json"
+refuses_quietly 2 "--beta: $model was trained with 1, not 4" pal-evaluate "$model" --beta 4
+refuses_quietly 2 "--beta: $model was trained with 1, not inf" pal-evaluate "$model" "$model" --beta 1,inf
+refuses_quietly 2 "--beta: expected numbers of at least 0" pal-evaluate "$model" --beta -1
+refuses_quietly 2 "--beta: expected one for each of 1 checkpoints, got 2" pal-evaluate "$model" --beta 1,4
+succeeds pal-train --dataset synthetic:4:256:8 --blocks 1,1 --widths 8,8 -b 32 --beta 3 \
+  --max-steps 1 --recalibrate-bn 0 -o three --progress never -q
+refuses_quietly 2 "and of a ResNet; here beta is 3" pal-evaluate three --published
+succeeds pal-evaluate three run --published --figures plots
+expect_match ",,,,,$" plots/table2.csv "--published: beta 3 has no row"
 head -c 100 two-images-idx3-ubyte >cut-images
 refuses_quietly 3 "--ood: cut-images" pal-evaluate "$model" --ood cut-images
 refuses_quietly 2 "goes with one --ood" pal-evaluate "$model" --ood digits --ood noise --ood-folder .

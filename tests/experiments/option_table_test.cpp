@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "runtime/error.h"
 #include "runtime/json.h"
 #include "tests/experiments/example_table.h"
@@ -231,6 +233,18 @@ TEST(OptionTable, AnUnknownNameIsTheProgramsOwnFault) {
   EXPECT_EQ(example.table.find("learning-rate"), nullptr);
   EXPECT_EQ(testing::error_text(ErrorKind::failure, [&] { example.table.at("rate"); }),
             "option table: no option rate");
+}
+
+TEST(OptionTable, TakesWordsAmongNumbers) {
+  OptionTable table("pal-example", "");
+  std::vector<double> betas;
+  table.numbers("beta", betas, 0, "Betas").at_least(0).word("inf", HUGE_VAL).word("auto", -1);
+  table.at("beta").set("1,inf,auto,0", Origin::command, "--beta");
+  EXPECT_EQ(betas, (std::vector<double>{1.0, HUGE_VAL, -1.0, 0.0}));
+  table.at("beta").set("inf", Origin::command, "--beta");
+  EXPECT_EQ(betas, std::vector<double>{HUGE_VAL});
+  EXPECT_THROW(table.at("beta").set("1,-1", Origin::command, "--beta"), Error);
+  EXPECT_THROW(table.at("beta").set("1,infinite", Origin::command, "--beta"), Error);
 }
 
 }  // namespace

@@ -32,6 +32,15 @@ expect_match '^arch = "ibinn-imagenet"' begun/config.toml "the recipe of a conve
 expect_match '^mixing = "orthogonal"' begun/config.toml "the fields of a converted network"
 expect_text "new: the class means (3 classes" begun/log.txt "what is new"
 
+# It does not record its beta.
+make_pictures seven 7 4 40 32
+evaluates="pal-evaluate model.safetensors seven --allow-other-classes --threads 1 -q --figures plots"
+succeeds $evaluates
+expect_match "^model.safetensors,,[-0-9]" plots/table2.csv "a beta that is not known"
+refuses 2 "here beta is unknown (--beta)" $evaluates --published
+succeeds $evaluates --published --beta inf
+expect_match "^model.safetensors,inf,.*,27.68,1.08,47.01,0.7627,5.12$" plots/table2.csv --beta
+
 for i in 0 1 2 3 4 5 6; do echo "class $i"; done >names
 converts --json --class-names names --mean 0.5,0.5,0.5 --std=1,1,1 "$published" other.safetensors
 for answer in '"layout":"published IB-INN"' '"container":"pytorch-legacy"' '"parameters":159540' \

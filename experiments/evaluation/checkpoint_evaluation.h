@@ -13,9 +13,9 @@ namespace pal {
 /// One checkpoint on its way through pal-evaluate: loaded once, then one method per measure.
 class CheckpointEvaluation {
  public:
-  /// Loads the model of options.checkpoints[which] onto the device and opens the set it is evaluated on; keeps references to
-  /// `options` and `sets`. Throws usage if model, options and sets do not fit each other, data for
-  /// a file that is none of ours or broken.
+  /// Loads the model of options.checkpoints[which] onto the device and opens the set it is
+  /// evaluated on; keeps references to `options` and `sets`. Throws usage if model, options and
+  /// sets do not fit each other, data for a file that is none of ours or broken.
   CheckpointEvaluation(const EvaluateOptions& options, Device device, size_t which,
                        EvaluatedSets& sets);
 

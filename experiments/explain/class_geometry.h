@@ -7,8 +7,8 @@
 // Where the classes of a latent mixture lie (experiments/measures/README.md, 14). All in double.
 namespace pal {
 
-/// Distances ||mu_i - mu_j|| of all class means, [classes, classes]; low-rank means are never spelled
-/// out.
+/// Distances ||mu_i - mu_j|| of all class means, [classes, classes]; low-rank means are never
+/// spelled out.
 std::vector<double> class_distances(const MixtureHead& head);
 
 /// The confidence to expect of the likelier of two classes whose means are `distance` apart:

@@ -14,8 +14,8 @@ using PlanePoint = std::array<double, 2>;
 /// place of z in the plane, p alone decides the answer: the nearest mean.
 class ClassPlane {
  public:
-  /// The plane nearest to means [classes, dims], in the sense of least squares: through their
-  /// mean, along their two principal axes. Throws usage for fewer than 3 classes or means on a line,
+  /// The plane nearest to means [classes, dims], in the sense of least squares: through their mean,
+  /// along their two principal axes. Throws usage for fewer than 3 classes or means on a line,
   /// numerics for values that are not finite.
   ClassPlane(const std::vector<double>& means, int64_t classes);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 
 #include "experiments/command_line/output_file.h"
 #include "runtime/error.h"
@@ -165,6 +166,7 @@ void add_plane_options(OptionTable& table, ExplainOptions& o) {
           "Of the loss under --finetune all: more tells classes apart better, and costs density")
       .at_least(0.0)
       .word("auto", -1.0)
+      .word("inf", std::numeric_limits<double>::infinity())
       .shown_default("as the model was trained");
   table.number("lr", o.learning_rate, "Largest learning rate of the network, under --finetune all")
       .at_least(0.0)

@@ -47,9 +47,9 @@ void add_dct_options(OptionTable& table, ExplainOptions& options);
 void add_receptive_field_options(OptionTable& table, ExplainOptions& options);
 void add_plane_options(OptionTable& table, ExplainOptions& options);
 
-/// After parsing by `table`: reads the texts and checks what concerns several options and the output. Throws
-/// usage naming the flag, environment for an output whose folder is missing. The default output's
-/// suffix, .png or .svg, is the one that is wanted.
+/// After parsing by `table`: reads the texts and checks what concerns several options and the
+/// output. Throws usage naming the flag, environment for an output whose folder is missing. The
+/// default output's suffix, .png or .svg, is the one that is wanted.
 void finish_explain_options(const OptionTable& table, ExplainOptions& options,
                             const std::string& default_output);
 

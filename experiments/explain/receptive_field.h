@@ -40,8 +40,8 @@ struct CrossSection {
 };
 CrossSection cross_section(const ReceptiveField& field);
 
-/// Full width at half maximum of a cross-section, in pixels, linear between them; NaN if it does not
-/// fall to half on both sides, or is zero.
+/// Full width at half maximum of a cross-section, in pixels, linear between them; NaN if it does
+/// not fall to half on both sides, or is zero.
 double full_width_at_half_maximum(const CrossSection& section);
 
 }  // namespace pal

@@ -17,8 +17,8 @@ struct Series {
   std::string color = {};  ///< as SVG has it; empty: the next of the palette
 };
 
-/// Lines and points over two axes, as an SVG picture. Colours are Okabe and Ito's, which people with
-/// any colour vision can tell apart; after seven series they come again, with hollow points.
+/// Lines and points over two axes, as an SVG picture. Colours are Okabe and Ito's, which people
+/// with any colour vision can tell apart; after seven series they come again, with hollow points.
 struct Chart {
   std::string title, x_title, y_title;
   std::vector<Series> series;

@@ -63,7 +63,8 @@ bool any_published(const std::vector<CheckpointReport>& reports) {
                              [](const auto& report) { return report.published != nullptr; });
 }
 
-/// Fields of the paper's figures, each times a factor, with a comma before; empty where it has none.
+/// Fields of the paper's figures, each times a factor, with a comma before; empty where it has
+/// none.
 std::string published_fields(
     const PublishedEvaluation* row,
     std::initializer_list<std::pair<std::optional<double> PublishedEvaluation::*, double>>

@@ -11,9 +11,9 @@ namespace pal {
 /// of images that are answered), a line for each checkpoint, and calibration_N.csv and risk_N.csv
 /// of the N-th one, counted from 1. Also the paper's Table 2 and 6 as table2.csv (losses, bits/dim,
 /// accuracy) and table6.csv (calibration), a line for each checkpoint, with columns of the paper's
-/// figures if a report has them, and its Fig. 2 as fig2.svg: bits/dim
-/// against accuracy, flows as points named by their beta, one of beta 0 as a vertical line, a network
-/// that only classifies as a horizontal one. Throws environment.
+/// figures if a report has them, and its Fig. 2 as fig2.svg: bits/dim against accuracy, flows as
+/// points named by their beta, one of beta 0 as a vertical line, a network that only classifies as
+/// a horizontal one. Throws environment.
 void write_figures(const std::string& folder, const std::vector<CheckpointReport>& reports);
 
 }  // namespace pal

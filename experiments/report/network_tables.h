@@ -7,10 +7,10 @@
 namespace pal {
 
 /// The paper's Tables 1 and 5 of networks side by side, at most one of each family.
-/// - Levels: size, channels, blocks, and the maximal receptive field in pixels minus 1, as the paper
+/// - Levels: size, channels, blocks, the maximal receptive field in pixels minus 1, as the paper
 ///   counts it (an image's own is nothing, behind the head it is all).
-/// - Totals: parameters of the network, the head and both; multiply-adds of one image's forward pass,
-///   of dense channel mixing, and both.
+/// - Totals: parameters of the network, the head and both; multiply-adds of a forward pass of one
+///   image, of dense channel mixing, and both.
 class NetworkTables {
  public:
   /// Keeps a reference. `published`: with the paper's figures as further columns.

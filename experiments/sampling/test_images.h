@@ -32,8 +32,8 @@ struct TrainingImages {
   TrainingRecipe recipe;         ///< of its training; the loader is ready to use
 };
 
-/// The training images of the set that the options name, or that the model was trained on. Throws as
-/// open_test_images.
+/// The training images of the set that the options name, or that the model was trained on. Throws
+/// as open_test_images.
 TrainingImages open_training_images(const DataOptions& options, const std::string& checkpoint,
                                     const LoadedModel& loaded);
 

@@ -53,6 +53,32 @@ TEST(Chart, OneValueHasAnAxis) {
   EXPECT_NE(chart.svg().find("<circle"), std::string::npos);
 }
 
+TEST(Chart, DecadesLeaveOutWhatIsNotPositive) {
+  Chart chart;
+  chart.y_log = true;
+  chart.series.push_back({.name = "s", .x = {0, 1, 2, 3}, .y = {1e-4, 0.0, 10.0, -1.0}});
+  std::string svg = chart.svg();
+  for (const char* tick : {">0.0001<", ">0.01<", ">10<"})
+    EXPECT_NE(svg.find(tick), std::string::npos) << tick;
+  EXPECT_EQ(svg.find(">2<"), svg.rfind(">2<")) << "of the x axis alone";
+  // Within few decades also at 2 and 5.
+  chart.series[0].y = {3.0, 4.0, 10.0, 25.0};
+  svg = chart.svg();
+  for (const char* tick : {">5<", ">10<", ">20<"})
+    EXPECT_NE(svg.find(tick), std::string::npos) << tick;
+}
+
+TEST(Chart, MarksTellSeriesApart) {
+  Chart chart;
+  for (int i = 0; i < 8; ++i)
+    chart.series.push_back({.name = "s", .x = {0.0 + i}, .y = {1}, .line = false});
+  chart.series.push_back({.name = "c", .x = {1}, .y = {1}, .cross = true, .color = "#123456"});
+  const std::string svg = chart.svg();
+  // The eighth has the colour of the first, hollow.
+  EXPECT_NE(svg.find("fill=\"white\" stroke=\"#0072b2\""), std::string::npos);
+  EXPECT_NE(svg.find("stroke=\"#123456\" stroke-width=\"2\""), std::string::npos);
+}
+
 TEST(Chart, RefusesWhatItCannotDraw) {
   Chart chart;
   testing::expect_error(ErrorKind::usage, "no finite point", [&] { chart.svg(); });

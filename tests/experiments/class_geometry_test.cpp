@@ -72,6 +72,18 @@ TEST(DecisionSpace, KeepsDistancesInTheSpan) {
     EXPECT_NEAR(space.half_axes().beside, 2.7892, 1e-4);
   }
   const Head h(0);
+  // The hull of the means has one dimension less, and distances between means all the same.
+  const DecisionSpace hull(h.head, {3, 1, 0, 4, 2}, true);
+  EXPECT_EQ(hull.dims(), 4);
+  EXPECT_NEAR(hull.half_axes().beside, 2.5003, 1e-4);
+  EXPECT_NEAR(std::hypot(hull.mean(2).along, hull.mean(2).beside), distance(h.mean(3), h.mean(0)),
+              1e-9);
+  const std::vector<double> origin(h.mean(0).size());
+  EXPECT_LT(hull.project(origin.data()).beside,
+            DecisionSpace(h.head, {3, 1, 0, 4, 2}).project(origin.data()).beside);
+  testing::expect_error(ErrorKind::usage, "at least 3 classes", [&] {
+    DecisionSpace(h.head, {0, 1}, true);
+  });
   EXPECT_NEAR(DecisionSpace(h.head, {0, 1}).half_axes().beside, 1.6449, 1e-4);
   testing::expect_error(ErrorKind::usage, "at least 2 classes",
                         [&] { DecisionSpace(h.head, {0}); });

@@ -74,10 +74,38 @@ refuses 2 "one image at a time, got 3" pal-explain decision run -n 3
 refuses 2 "compares at least 2 classes" pal-explain similarity run --class 1
 refuses 2 "--order: expected" pal-explain similarity run --order alphabet
 
+# A plane: its model says the same as its picture, of all test images, by another program.
+for model in run colour; do
+  explains plane $model -o p.svg --epochs 0.5 -q
+  expect_match "^plane alone fine-tuned, " out "$model: plane"
+  expect_equal "image,name,label,along,up,predicted" "$(head -n 1 p.csv)" "$model: plane"
+  expect_match "^<svg xmlns" p.svg "$model: plane"
+  share=$(awk -F, 'NR > 1 && $3 == $6 { n++ } END { printf "%.10f", n / (NR - 1) }' p.csv)
+  succeeds pal-evaluate p.safetensors --json
+  expect_match "\"noise_free\":{\"images\":[0-9]*,\"acc1\":$(echo "$share" | sed 's/0*$//')" out "$model: cells of the plane"
+done
+explains plane run --finetune all --beta inf --epochs 0.5 --class 0 --class 2 --class 3 -o p.svg -q
+expect_match "^network and plane fine-tuned, " out "plane --finetune all"
+cp p.csv first
+explains plane run --finetune all --beta inf --epochs 0.5 --class 0 --class 2 --class 3 -o p.svg -q
+expect_same p.csv first
+refuses 2 "needs at least 3 classes, got 2" pal-explain plane run --class 0 --class 1
+refuses 2 "fill no batch of 5000" pal-explain plane run -b 5000
+refuses 2 "--images, -n: give one of them" pal-explain plane run -n 3 --images 1
+
 # What is refused.
 succeeds pal-train --dataset synthetic:4:256:8 -a resnet-small -b 16 --blocks 1,1 --strides 1,2 \
   --widths 8,8 --threads 1 --max-steps 4 -o resnet --quiet
-for command in heatmap evidence check similarity decision dct; do
+# Receptive fields, of a residual network too.
+for model in run colour resnet; do
+  explains receptive-field $model -n 4 --channels 3 -o f.svg -q
+  expect_match "^features  *3 of" out "$model: receptive-field"
+  expect_equal "row,column,sensitivity" "$(head -n 1 f.csv)" "$model: receptive-field"
+  expect_equal 89504e47 "$(head -c 4 f.png | od -An -tx1 | tr -d ' ')" "$model: a PNG"
+done
+refuses 2 "CHECKPOINT: none is given" pal-explain receptive-field
+explains receptive-field --help
+for command in heatmap evidence check similarity decision dct plane; do
   refuses 2 "only classifies" pal-explain $command resnet
   refuses 2 "CHECKPOINT: none is given" pal-explain $command
   refuses 3 "no such" pal-explain $command nowhere

@@ -47,7 +47,7 @@ void StateList::add_statistic(const std::string& name, Tensor& statistic) {
 }
 
 void ParameterStore::materialise(const std::vector<Parameter*>& parameters, DType dtype,
-                                 uint64_t seed) {
+                                 std::optional<uint64_t> seed) {
   parameters_ = parameters;
   const auto place = [](const Parameter* p) {
     return p->group == ParameterGroup::means ? 2 : (p->head ? 1 : 0);
@@ -67,8 +67,8 @@ void ParameterStore::materialise(const std::vector<Parameter*>& parameters, DTyp
   statistics_ = Tensor::zeros({0}, dtype, Tag::parameters, device_of_values());
   moving_.clear();
   make_views();
-  if (values_.device().meta) return;
-  for (const Parameter* p : parameters_) initialise(*p, seed);
+  if (values_.device().meta || !seed) return;
+  for (const Parameter* p : parameters_) initialise(*p, *seed);
 }
 
 void ParameterStore::make_views() {

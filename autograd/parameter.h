@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -73,8 +74,10 @@ class ParameterStore {
  public:
   /// Allocates the two flat buffers in `dtype` on the CPU (or the meta device of the scope) and
   /// gives the parameters their views and initial values. Random values depend on the seed and the
-  /// parameter's name only. Throws usage if two parameters have one name.
-  void materialise(const std::vector<Parameter*>& parameters, DType dtype, uint64_t seed);
+  /// parameter's name only; without a seed all are 0, to be loaded. Throws usage if two parameters
+  /// have one name.
+  void materialise(const std::vector<Parameter*>& parameters, DType dtype,
+                   std::optional<uint64_t> seed);
 
   /// Brings the running statistics among `buffers`, which have memory, into the third flat buffer:
   /// their tensors become views of it, with their values.

@@ -12,6 +12,7 @@
 #include "experiments/explain/color_map.h"
 #include "experiments/explain/dct_influence.h"
 #include "experiments/explain/doubles.h"
+#include "experiments/explain/explained_images.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/measures/sampling.h"
 #include "experiments/report/chart.h"
@@ -234,13 +235,20 @@ Figure dct_figure(const ExplainOptions& o, const LoadedModel& loaded) {
   std::vector<int32_t> labels;
   for (const int64_t i : indices)
     labels.push_back(static_cast<int32_t>(match.model_class(from.set->label(i))));
-  const Tensor z = encode(flow, network_images(*from.set, loaded.input, indices, from.transform));
+  std::vector<int64_t> kept;
+  for (int64_t k = 1; k < side * side; k *= 2) kept.push_back(k);
+  kept.push_back(side * side);
+  std::vector<int64_t> right(kept.size());
+  encode_in_parts(flow, loaded.input, from, indices, [&](int64_t first, const Tensor& z) {
+    const auto begin = labels.begin() + first;
+    const auto found = influence.count_right(z, {begin, begin + z.size(0)}, kept);
+    for (size_t k = 0; k < kept.size(); ++k) right[k] += found[k];
+  });
   TextTable table({fmt::format("components, of {}", side * side), "top-1 %, of them alone"});
-  for (int64_t kept = 1;; kept = std::min(2 * kept, side * side)) {
+  for (size_t k = 0; k < kept.size(); ++k)
     table.add(
-        {std::to_string(kept), fmt::format("{:.2f}", 100.0 * influence.accuracy(z, labels, kept))});
-    if (kept == side * side) break;
-  }
+        {std::to_string(kept[k]), fmt::format("{:.2f}", 100.0 * static_cast<double>(right[k]) /
+                                                            static_cast<double>(indices.size()))});
   figure.lines.push_back(table.text());
   return figure;
 }

@@ -29,48 +29,56 @@ double gamma_share(double a, double x) {
   return sum * std::exp(a * std::log(x) - x - std::lgamma(a));
 }
 
+/// Rows [count, length] minus their mean: what distances are made of, without what is common.
+std::vector<double> centred(std::vector<double> rows, int64_t count) {
+  const auto n = static_cast<size_t>(count);
+  const size_t length = rows.size() / n;
+  for (size_t d = 0; d < length; ++d) {
+    double mean = 0.0;
+    for (size_t i = 0; i < n; ++i) mean += rows[i * length + d] / static_cast<double>(count);
+    for (size_t i = 0; i < n; ++i) rows[i * length + d] -= mean;
+  }
+  return rows;
+}
+
+/// The dot products of all pairs of rows [count, length].
+std::vector<double> gram_of(const std::vector<double>& rows, int64_t count) {
+  const int64_t length = static_cast<int64_t>(rows.size()) / count;
+  std::vector<double> gram(static_cast<size_t>(count * count));
+  constexpr int64_t kRows = 16;
+  parallel_for((count + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * kRows, last = std::min(count, end * kRows);
+    dot_products(rows.data() + first * length, last - first, rows.data(), count, length,
+                 gram.data() + first * count);
+  });
+  return gram;
+}
+
 }  // namespace
 
 std::vector<double> class_distances(const MixtureHead& head) {
-  const MixtureMeans means = head.means();
-  const int64_t classes = means.classes(), width = means.mean_size();
-  const std::vector<double> mean = to_doubles(means.mean);
-  std::vector<double> alpha, gram;
-  const int64_t rank = means.low_rank() ? means.alpha.size(1) : 0;
+  const DoubleMeans means(head.means());
+  const int64_t classes = means.classes, rank = means.rank;
+  std::vector<double> squared = gram_of(centred(means.mean, classes), classes);
   if (rank > 0) {
-    alpha = to_doubles(means.alpha);
-    const std::vector<double> prototypes = to_doubles(means.prototypes);
-    const int64_t rest = means.prototypes.size(1);
-    gram.resize(static_cast<size_t>(rank * rank));
-    parallel_for(rank, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        for (int64_t j = 0; j < rank; ++j)
-          gram[static_cast<size_t>(i * rank + j)] =
-              std::inner_product(prototypes.begin() + i * rest, prototypes.begin() + (i + 1) * rest,
-                                 prototypes.begin() + j * rest, 0.0);
-    });
+    // alpha (P P^T) alpha^T, so that no mean is spelled out.
+    const std::vector<double> alpha = centred(means.alpha, classes);
+    const std::vector<double> gram = gram_of(means.prototypes, rank);
+    std::vector<double> products(static_cast<size_t>(classes * rank));
+    dot_products(alpha.data(), classes, gram.data(), rank, rank, products.data());
+    std::vector<double> rest(static_cast<size_t>(classes * classes));
+    dot_products(products.data(), classes, alpha.data(), classes, rank, rest.data());
+    for (size_t i = 0; i < squared.size(); ++i) squared[i] += rest[i];
   }
   std::vector<double> distances(static_cast<size_t>(classes * classes));
-  parallel_for(classes, 1, [&](int64_t begin, int64_t end) {
-    std::vector<double> difference(static_cast<size_t>(rank));
-    for (int64_t i = begin; i < end; ++i)
-      for (int64_t j = 0; j < classes; ++j) {
-        double squared = 0.0;
-        for (int64_t d = 0; d < width; ++d)
-          squared += std::pow(
-              mean[static_cast<size_t>(i * width + d)] - mean[static_cast<size_t>(j * width + d)],
-              2.0);
-        for (int64_t k = 0; k < rank; ++k)
-          difference[static_cast<size_t>(k)] =
-              alpha[static_cast<size_t>(i * rank + k)] - alpha[static_cast<size_t>(j * rank + k)];
-        for (int64_t k = 0; k < rank; ++k)
-          squared += difference[static_cast<size_t>(k)] *
-                     std::inner_product(difference.begin(), difference.end(),
-                                        gram.begin() + k * rank, 0.0);
-        distances[static_cast<size_t>(i * classes + j)] = std::sqrt(std::max(0.0, squared));
-      }
-  });
-  if (!std::ranges::all_of(distances, [](double d) { return std::isfinite(d); }))
+  const auto at = [&](int64_t i, int64_t j) {
+    return squared[static_cast<size_t>(i * classes + j)];
+  };
+  for (int64_t i = 0; i < classes; ++i)
+    for (int64_t j = 0; j < classes; ++j)
+      distances[static_cast<size_t>(i * classes + j)] =
+          std::sqrt(std::max(0.0, at(i, i) + at(j, j) - at(i, j) - at(j, i)));
+  if (!std::ranges::all_of(squared, [](double d) { return std::isfinite(d); }))
     fail(ErrorKind::numerics, "a class mean is not finite; the model has diverged");
   return distances;
 }

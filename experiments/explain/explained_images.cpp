@@ -16,6 +16,18 @@ int64_t images_at_once(const ModelConfig& config) {
                              100);
 }
 
+void encode_in_parts(IbInn& flow, const InputSpec& input, const TestImages& from,
+                     const std::vector<int64_t>& indices,
+                     const std::function<void(int64_t, const Tensor&)>& take) {
+  const auto count = static_cast<int64_t>(indices.size());
+  const int64_t most = images_at_once(flow.config());
+  for (int64_t first = 0; first < count; first += most) {
+    const auto begin = indices.begin() + first;
+    const std::vector<int64_t> part(begin, begin + std::min(most, count - first));
+    take(first, encode(flow, network_images(*from.set, input, part, from.transform)));
+  }
+}
+
 std::vector<PositionMaps> position_maps(IbInn& flow, const PositionHead& head, const Tensor& images,
                                         Share share) {
   // Maps of 1,000 classes are larger than the images.

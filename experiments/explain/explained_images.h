@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ struct ExplainedImage {
 
 /// Images that pass through a network at once: as many values as some small batches have.
 int64_t images_at_once(const ModelConfig& config);
+
+/// Hands the latent vectors [n, D] of some test images to `take`, batch after batch, with the place
+/// of each batch's first image in `indices`.
+void encode_in_parts(IbInn& flow, const InputSpec& input, const TestImages& from,
+                     const std::vector<int64_t>& indices,
+                     const std::function<void(int64_t, const Tensor&)>& take);
 
 /// What the positions of images [n, h, w, c] say, through the network in batches.
 std::vector<PositionMaps> position_maps(IbInn& flow, const PositionHead& head, const Tensor& images,

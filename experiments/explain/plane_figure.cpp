@@ -51,22 +51,11 @@ class PlaneTest {
   const TestImages& from() const { return from_; }
   int64_t count() const { return static_cast<int64_t>(indices_.size()); }
 
-  /// Hands the latent vectors [n, D] of all images to `take`, with the first one's number.
-  template <typename Take>
-  void encode_all(IbInn& flow, Take&& take) const {
-    const int64_t most = images_at_once(flow.config());
-    for (int64_t first = 0; first < count(); first += most) {
-      const int64_t n = std::min(most, count() - first);
-      const std::vector<int64_t> part(indices_.begin() + first, indices_.begin() + first + n);
-      take(first, encode(flow, network_images(*from_.set, loaded_.input, part, from_.transform)));
-    }
-  }
-
   /// The share of images whose best class, of those in the plane, is the right one by the flow's
   /// own means.
   double accuracy_of(IbInn& flow) const {
     int64_t right = 0;
-    encode_all(flow, [&](int64_t first, const Tensor& z) {
+    encode_in_parts(flow, loaded_.input, from_, indices_, [&](int64_t first, const Tensor& z) {
       const std::vector<double> scores =
           to_doubles(flow.head().scores(z.to(flow.device(), Tag::data)));
       const auto all = static_cast<int64_t>(scores.size()) / z.size(0);
@@ -82,7 +71,7 @@ class PlaneTest {
   /// Where the images lie.
   std::vector<Placed> place(IbInn& flow, const ClassPlane& plane) const {
     std::vector<Placed> placed;
-    encode_all(flow, [&](int64_t first, const Tensor& z) {
+    encode_in_parts(flow, loaded_.input, from_, indices_, [&](int64_t first, const Tensor& z) {
       const std::vector<double> values = to_doubles(z);
       for (int64_t i = 0; i < z.size(0); ++i)
         placed.push_back({indices_[static_cast<size_t>(first + i)],

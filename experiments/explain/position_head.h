@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/loss/mixture.h"
+#include "experiments/explain/doubles.h"
 
 namespace pal {
 
@@ -16,7 +16,7 @@ class PositionHead {
   /// if D is no such product of `channels` = C.
   PositionHead(const MixtureMeans& means, int64_t dims, int64_t channels);
 
-  int64_t classes() const { return classes_; }
+  int64_t classes() const { return means_.classes; }
   /// N: positions in a row.
   int64_t side() const { return side_; }
 
@@ -31,13 +31,14 @@ class PositionHead {
   void rotate(const double* rows, int64_t count, int64_t first, int64_t position,
               std::vector<double>& out) const;
   void prepare_constants();
+  /// Writes a position of the rotated latent vectors of images, [count, C], against all classes to
+  /// its place in [count, classes, N, N].
+  void place(const double* own, int64_t count, int64_t position, double* values) const;
 
-  int64_t classes_, dims_, channels_, side_, rank_;
-  std::vector<double> basis_;       // [N, N]: sample, frequency
-  std::vector<double> mean_;        // [classes, C] in the order of z; [classes, D] at full rank
-  std::vector<double> alpha_;       // [classes, rank]
-  std::vector<double> prototypes_;  // [rank, D - C]
-  std::vector<double> constants_;   // [N N, classes]: ||T mu_y||^2 at a position, low rank only
+  DoubleMeans means_;
+  int64_t dims_, channels_, side_;
+  std::vector<double> basis_;      // [N, N]: sample, frequency
+  std::vector<double> constants_;  // [N N, classes]: ||T mu_y||^2 at a position, low rank only
 };
 
 }  // namespace pal

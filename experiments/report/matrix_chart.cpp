@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <iterator>
 #include <limits>
@@ -14,11 +15,16 @@ namespace pal {
 namespace {
 
 /// From white to a dark blue, evenly in lightness (ColorBrewer's Blues of two).
-std::string shade(double share) {
+std::array<uint8_t, 3> shade(double share) {
   const auto between = [share](int from, int to) {
-    return static_cast<int>(std::lround(from + share * (to - from)));
+    return static_cast<uint8_t>(std::lround(from + share * (to - from)));
   };
-  return fmt::format("#{:02x}{:02x}{:02x}", between(247, 8), between(251, 48), between(255, 107));
+  return {between(247, 8), between(251, 48), between(255, 107)};
+}
+
+std::string shade_text(double share) {
+  const auto [red, green, blue] = shade(share);
+  return fmt::format("#{:02x}{:02x}{:02x}", red, green, blue);
 }
 
 }  // namespace
@@ -28,7 +34,7 @@ std::string MatrixChart::svg() const {
          "MatrixChart: {} values of {} x {}", values.size(), rows.size(), columns.size());
   constexpr size_t kWithNumbers = 20;
   const bool numbers = rows.size() <= kWithNumbers && columns.size() <= kWithNumbers;
-  const double cell = numbers ? 46.0 : std::max(3.0, 640.0 / static_cast<double>(rows.size()));
+  const double cell = numbers ? 46.0 : std::max(1.0, 900.0 / static_cast<double>(rows.size()));
   const double height = numbers ? 30.0 : cell;
   size_t longest = 0;
   for (const auto& names : {rows, columns})
@@ -44,16 +50,33 @@ std::string MatrixChart::svg() const {
     }
   std::string text;
   const auto out = std::back_inserter(text);
-  for (size_t r = 0; r < rows.size(); ++r)
+  const auto share_of = [&](double v) { return high > low ? (v - low) / (high - low) : 0.0; };
+  constexpr size_t kMostShapes = 10000;
+  if (values.size() > kMostShapes) {
+    // A picture of one pixel for each cell, as so many shapes are more than viewers can bear.
+    Image cells{static_cast<int64_t>(columns.size()), static_cast<int64_t>(rows.size()), 3, {}, {}};
+    for (const double v : values) {
+      const auto color =
+          std::isfinite(v) ? shade(share_of(v)) : std::array<uint8_t, 3>{255, 255, 255};
+      cells.pixels.insert(cells.pixels.end(), color.begin(), color.end());
+    }
+    fmt::format_to(out,
+                   R"(<image x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" )"
+                   R"(preserveAspectRatio="none" style="image-rendering:pixelated" href="{}"/>)",
+                   margin, top, cell * static_cast<double>(columns.size()),
+                   height * static_cast<double>(rows.size()), data_address(cells));
+    text += '\n';
+  }
+  for (size_t r = 0; r < rows.size() && values.size() <= kMostShapes; ++r)
     for (size_t c = 0; c < columns.size(); ++c) {
       const double v = values[r * columns.size() + c];
       if (!std::isfinite(v)) continue;
-      const double share = high > low ? (v - low) / (high - low) : 0.0;
+      const double share = share_of(v);
       const double x = margin + cell * static_cast<double>(c);
       const double y = top + height * static_cast<double>(r);
       fmt::format_to(out,
                      R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"/>)", x,
-                     y, cell, height, shade(share));
+                     y, cell, height, shade_text(share));
       if (numbers)
         fmt::format_to(
             out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle" fill="{}">{:.{}f}</text>)",

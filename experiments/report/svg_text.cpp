@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "runtime/text.h"
 
 namespace pal {
@@ -19,6 +21,21 @@ std::string svg_text(const std::string& text) {
       safe += c;
   }
   return safe;
+}
+
+std::string data_address(const Image& picture) {
+  constexpr const char* kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const std::vector<uint8_t> bytes = encode_png(picture, 6);
+  std::string text = "data:image/png;base64,";
+  // Base64: three bytes are four digits, the last group filled up with '='.
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t group = 0;
+    for (size_t k = 0; k < 3; ++k) group = group << 8U | (k < count ? bytes[i + k] : 0U);
+    for (size_t k = 0; k < 4; ++k) text += k <= count ? kDigits[group >> (18 - 6 * k) & 63U] : '=';
+  }
+  return text;
 }
 
 std::string svg_picture(int width, int height, const std::string& content) {

@@ -6,9 +6,9 @@
 
 namespace pal {
 
-void Model::materialise(uint64_t seed, DType dtype) {
+void Model::materialise(std::optional<uint64_t> seed, DType dtype) {
   store_.materialise(state_.parameters, dtype, seed);
-  initialise(seed, dtype);
+  initialise(seed.value_or(0), dtype);
   store_.gather_statistics(state_.buffers);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "autograd/invertible.h"
@@ -23,9 +24,9 @@ class Model {
 
   /// Parameters and buffers by name, for checkpoints. Before materialise() they have no memory.
   const StateList& state() const { return state_; }
-  /// Gives the parameters and buffers their memory and draws their values from `seed`. dtype f64
-  /// serves gradient checks.
-  void materialise(uint64_t seed, DType dtype = DType::f32);
+  /// Gives the parameters and buffers their memory and draws their values from `seed`; without one
+  /// parameters are not drawn, as they are to be loaded. dtype f64 serves gradient checks.
+  void materialise(std::optional<uint64_t> seed, DType dtype = DType::f32);
   /// Gives everything a shape, but no memory: on the meta device of `device`, to count what steps
   /// there would allocate.
   void materialise_meta(Device device);

@@ -155,7 +155,7 @@ LoadedModel load_model(const std::string& path, const std::function<void(ModelCo
   loaded.progress = checkpoint_progress(loaded.checkpoint);
   loaded.model = build_model(config);
   check_parameters(loaded.checkpoint, path, *loaded.model);
-  loaded.model->materialise(0);
+  loaded.model->materialise(std::nullopt);
   load_state(loaded.checkpoint, path, *loaded.model);
   loaded.checkpoint.tensors.clear();
   return loaded;

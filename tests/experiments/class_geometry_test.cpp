@@ -54,6 +54,18 @@ TEST(DendrogramOrder, PutsAlikeClassesSideBySide) {
   EXPECT_EQ(dendrogram_order({0.0}, 1), (std::vector<int64_t>{0}));
 }
 
+TEST(MatrixChart, OfManyCellsIsAPicture) {
+  MatrixChart chart;
+  chart.title = "many";
+  for (int i = 0; i < 120; ++i) chart.rows.push_back(std::to_string(i));
+  chart.columns = chart.rows;
+  for (int i = 0; i < 120 * 120; ++i) chart.values.push_back(i % 7 == 0 ? NAN : i);
+  const std::string svg = chart.svg();
+  EXPECT_NE(svg.find("href=\"data:image/png;base64,iVBORw0KGgo"), std::string::npos);
+  EXPECT_LT(svg.size(), 100000U);
+  EXPECT_EQ(svg.find("nan"), std::string::npos);
+}
+
 TEST(DecisionSpace, KeepsDistancesInTheSpan) {
   for (const int64_t rank : {0, 4}) {
     const Head h(rank);

@@ -10,6 +10,7 @@
 #include "bench/support/memory_report.h"
 #include "bench/support/resident_memory.h"
 #include "experiments/command_line/compute_options.h"
+#include "experiments/command_line/data_options.h"
 #include "experiments/command_line/program.h"
 #include "layers/models/model_io.h"
 #include "runtime/error.h"
@@ -76,9 +77,13 @@ class Worker {
             {"configuration", Json::parse(pal::to_json(options.model))}};
   }
 
-  /// The weights as they are now, their configuration and the batch.
+  /// The weights as they are now, their configuration and the batch: a checkpoint for any program.
   Answer write(const Json& command) {
-    pal::Checkpoint checkpoint = pal::to_checkpoint(stepper_->model(), {}, {});
+    const pal::Model& model = stepper_->model();
+    pal::InputSpec input = pal::input_spec({}, {}, model.config().channels);
+    for (int64_t y = 0; y < model.config().classes; ++y)
+      input.class_names.push_back(std::to_string(y));
+    pal::Checkpoint checkpoint = pal::to_checkpoint(model, input, {});
     for (auto& [name, tensor] : checkpoint.tensors) tensor = tensor.to(pal::Device());
     checkpoint.tensors.emplace_back("bench.images", stepper_->images().to(pal::Device()));
     checkpoint.tensors.emplace_back("bench.labels", stepper_->labels());

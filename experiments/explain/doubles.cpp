@@ -51,8 +51,12 @@ void add_rows(const double* a, const double* b, int64_t rows_b, int64_t length, 
 }  // namespace
 
 std::vector<double> to_doubles(const Tensor& t) {
-  const Tensor values = t.to(Device()).to(DType::f64).dense();
-  return {values.data<double>(), values.data<double>() + values.numel()};
+  const Tensor values = t.to(Device()).dense();
+  // Without a copy in double beside the result: prototypes are large.
+  if (values.dtype() == DType::f32)
+    return {values.data<float>(), values.data<float>() + values.numel()};
+  const Tensor wide = values.to(DType::f64);
+  return {wide.data<double>(), wide.data<double>() + wide.numel()};
 }
 
 DoubleMeans::DoubleMeans(const MixtureMeans& means)

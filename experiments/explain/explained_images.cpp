@@ -11,7 +11,7 @@
 namespace pal {
 
 int64_t images_at_once(const ModelConfig& config) {
-  constexpr int64_t kValues = 3'000'000;
+  constexpr int64_t kValues = 1'250'000;
   return std::clamp<int64_t>(kValues / (config.image_size * config.image_size * config.channels), 1,
                              100);
 }

@@ -20,7 +20,7 @@ struct ExplainedImage {
   PositionMaps maps;
 };
 
-/// Images that pass through a network at once: as many values as some small batches have.
+/// Images that pass through a network at once: 8 of 224 x 224, at most 100.
 int64_t images_at_once(const ModelConfig& config);
 
 /// Hands the latent vectors [n, D] of some test images to `take`, batch after batch, with the place

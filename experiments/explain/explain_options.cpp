@@ -175,7 +175,7 @@ void add_plane_options(OptionTable& table, ExplainOptions& o) {
   table.number("lr-mu", o.learning_rate_means, "Largest learning rate of the class means")
       .at_least(0.0)
       .word("auto", -1.0)
-      .shown_default("as the model was trained, or 0.2 for the plane alone");
+      .shown_default("0.2 for the plane alone; under all thrice the rate of training");
   table.whole("batch-size", o.batch_size, "Training images per step")
       .letter('b')
       .at_least(1)

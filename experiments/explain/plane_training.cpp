@@ -17,6 +17,8 @@ namespace {
 
 constexpr int64_t kStatisticsBatches = 50;
 constexpr double kRateOfMeansAlone = 0.2;
+/// Means have to move far, from where they are told apart in many dimensions.
+constexpr double kFasterMeans = 3.0;
 
 /// Makes the values of doubles those of a tensor of any floating type on any device.
 void copy_doubles(const std::vector<double>& values, const Tensor& to) {
@@ -132,6 +134,7 @@ PlaneModel train_in_plane(const LoadedModel& loaded, const std::string& checkpoi
     optimized.kind = images.recipe.optimizer.kind;
     update = images.recipe.update;
     update.skip_outliers = 0.0;
+    update.learning_rate_means *= kFasterMeans;
   }
   if (spec.learning_rate) update.learning_rate = *spec.learning_rate;
   if (spec.learning_rate_means) update.learning_rate_means = *spec.learning_rate_means;

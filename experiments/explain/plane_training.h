@@ -19,8 +19,8 @@ struct PlaneSpec {
   double epochs = 1.0;           ///< over the training images of these classes
   /// Of the whole network's loss; none: as the model was trained.
   std::optional<double> beta;
-  /// The largest, of the network and of the means; none: as the model was trained, or 0.2 for means
-  /// alone. They rise over a twentieth of the steps and fall to 0 along half a cosine.
+  /// The largest, of the network and of the means; none: as the model was trained, with thrice the
+  /// rate of means, or 0.2 for means alone. They rise over a twentieth of the steps and fall to 0 along half a cosine.
   std::optional<double> learning_rate;
   std::optional<double> learning_rate_means;
   int64_t batch_size = 0;  ///< 0: as the model was trained

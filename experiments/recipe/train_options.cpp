@@ -30,6 +30,15 @@ void with_dashes(const std::function<void()>& check) {
   }
 }
 
+UpdateOptions update_options(const TrainOptions& o) {
+  UpdateOptions update = o.update;
+  update.learning_rate_means = o.lr_means >= 0.0 ? o.lr_means : update.learning_rate;
+  update.beta1 = o.betas[0];
+  update.beta2 = o.betas[1];
+  update.average_decay = o.ema;
+  return update;
+}
+
 OptimizerSpec optimizer_spec(const TrainOptions& options) {
   return {options.optimizer, options.ema > 0.0};
 }

@@ -96,6 +96,9 @@ struct TrainOptions {
   std::string config_file;
 };
 
+/// The numbers of an update, of all the options that say something of it.
+UpdateOptions update_options(const TrainOptions& options);
+
 /// What the optimizer keeps.
 OptimizerSpec optimizer_spec(const TrainOptions& options);
 

@@ -433,10 +433,7 @@ void add_train_options(OptionTable& table, TrainOptions& options) {
 void finish_train_options(OptionTable& table, TrainOptions& o) {
   table.apply_architecture(o.arch);
   settle_rates(table, o);
-  o.update.learning_rate_means = o.lr_means >= 0.0 ? o.lr_means : o.update.learning_rate;
-  o.update.beta1 = o.betas[0];
-  o.update.beta2 = o.betas[1];
-  o.update.average_decay = o.ema;
+  o.update = update_options(o);
   table.check_effects(preset(o.arch).family == ModelFamily::flow);
   // The images' size is not known yet; the loader checks it.
   TransformSpec transform = loader_options(o).transform;

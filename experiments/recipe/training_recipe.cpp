@@ -60,7 +60,7 @@ TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& 
   recipe.validation = options.validation;
   recipe.loader = loader_options(options);
   recipe.optimizer = optimizer_spec(options);
-  recipe.update = options.update;
+  recipe.update = update_options(options);
   return recipe;
 }
 

@@ -54,6 +54,10 @@ ImageSet load_folder(const std::string& folder, Split split) {
 
 }  // namespace
 
+bool is_of_fixed_size(const std::string& name) {
+  return name == "fashion-mnist" || name == "digits" || name.starts_with("synthetic:");
+}
+
 ImageSet load_dataset(const std::string& name, Split split, const std::string& folder) {
   if (name == "fashion-mnist") return load_fashion(split, folder);
   if (name == "digits") return load_digits(split, folder);

@@ -22,4 +22,7 @@ namespace pal {
 /// package, if files are missing; usage for a malformed name or split.
 ImageSet load_dataset(const std::string& name, Split split, const std::string& folder = {});
 
+/// Whether a name is one of these sets but a folder's: their images have one size.
+bool is_of_fixed_size(const std::string& name);
+
 }  // namespace pal

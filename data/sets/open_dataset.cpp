@@ -22,10 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool in_memory(const std::string& name) {
-  return name == "fashion-mnist" || name == "digits" || name.rfind("synthetic:", 0) == 0;
-}
-
 /// Sets of class folders that are made (prepared) from Debian packages.
 bool is_prepared(const std::string& name) { return name == "stamps" || name == "clipart"; }
 
@@ -102,14 +98,14 @@ std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split,
 std::unique_ptr<Dataset> open_dataset(const DatasetSpec& spec, Split split) {
   const std::string place = place_of(spec);
   const std::string folder = spec.name.empty() ? std::string() : spec.folder;
-  if (in_memory(place)) return memory_dataset(load_dataset(place, split, folder));
+  if (is_of_fixed_size(place)) return memory_dataset(load_dataset(place, split, folder));
   const SetLayout layout = layout_of_set(spec);
   if (layout.kind == LayoutKind::idx) return memory_dataset(load_dataset(place, split));
   return open_encoded(spec, split, layout);
 }
 
 DatasetParts parts_of(const DatasetSpec& spec) {
-  if (in_memory(place_of(spec))) return {.train = true, .test = true};
+  if (is_of_fixed_size(place_of(spec))) return {.train = true, .test = true};
   const SetLayout layout = layout_of_set(spec);
   return {.train = layout.has(Split::train),
           .validation = layout.has(Split::validation),
@@ -117,13 +113,13 @@ DatasetParts parts_of(const DatasetSpec& spec) {
 }
 
 Split part_taken(const DatasetSpec& spec, Split wanted) {
-  if (in_memory(place_of(spec))) return wanted;
+  if (is_of_fixed_size(place_of(spec))) return wanted;
   const SetLayout layout = layout_of_set(spec);
   return layout.kind == LayoutKind::idx ? wanted : part_taken(layout, wanted);
 }
 
 bool is_encoded(const DatasetSpec& spec) {
-  return !in_memory(place_of(spec)) && layout_of_set(spec).kind != LayoutKind::idx;
+  return !is_of_fixed_size(place_of(spec)) && layout_of_set(spec).kind != LayoutKind::idx;
 }
 
 ValidationSplit split_training(const DatasetSpec& spec, const DatasetInfo& info, double amount,
@@ -134,7 +130,7 @@ ValidationSplit split_training(const DatasetSpec& spec, const DatasetInfo& info,
 
 std::string recorded_name(const DatasetSpec& spec) {
   const std::string& name = name_of(spec);
-  return in_memory(name) || is_prepared(name) ? name : kRecordedFolder;
+  return is_of_fixed_size(name) || is_prepared(name) ? name : kRecordedFolder;
 }
 
 }  // namespace pal

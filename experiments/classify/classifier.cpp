@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/sets/known_sets.h"
 #include "experiments/explain/map_sheets.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/measures/metrics.h"
@@ -31,9 +32,7 @@ TransformSpec reading_of(const ClassifyOptions& o, const LoadedModel& loaded) {
   transform.size = config.image_size;
   transform.channels = config.channels;
   transform.limits.max_pixels = o.max_pixels;
-  const bool fixed_size = recipe.dataset == "fashion-mnist" || recipe.dataset == "digits" ||
-                          recipe.dataset.starts_with("synthetic:");
-  if (o.resize == 0 && fixed_size) transform.resize = config.image_size;
+  if (o.resize == 0 && is_of_fixed_size(recipe.dataset)) transform.resize = config.image_size;
   return transform;
 }
 

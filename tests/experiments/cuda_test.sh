@@ -79,6 +79,9 @@ for device in cpu cuda; do
   for figure in heatmap evidence; do
     succeeds pal-explain $figure trusted --device $device -n 7 -o $figure.$device.png -q
   done
+  succeeds pal-explain receptive-field trusted --device $device -n 3 --channels 4 -q \
+    -o receptive-field.$device.svg
+  succeeds pal-explain plane trusted --device $device -n 40 --epochs 0.2 -q -o plane.$device.svg
 done
 # alike FILE FILE WHAT: the same texts, and numbers within 1e-4 (of ranks among 112 images: within one).
 alike() {
@@ -93,7 +96,7 @@ alike() {
           { print what ": " a[i] " and " b[i]; exit 1 } }' "$1" "$2"
 }
 for most in 1 7; do alike answers.{cpu,cuda}.$most "answers in batches of $most"; done
-for figure in heatmap evidence; do alike $figure.{cpu,cuda}.csv $figure; done
+for figure in heatmap evidence receptive-field plane; do alike $figure.{cpu,cuda}.csv $figure; done
 
 # A step that is not finite stops the run and names what broke; nothing is lost.
 run pal-train $short --device cuda --lr 1e30 -o broken

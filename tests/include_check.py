@@ -42,7 +42,7 @@ ROOMS = {
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets", "variants"],
     "experiments": ["command_line", "measures", "trust", "planning", "report", "inspect", "recipe",
-                    "training", "evaluation", "sampling", "explain", "classify", "datasets",
+                    "training", "evaluation", "sampling", "explain", "classify", "pages", "datasets",
                     "programs"],
     "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
 }

@@ -139,6 +139,14 @@ void CheckpointEvaluation::choose_images() {
         "these numbers are not those of new images",
         evaluated_->set->info().name, path_);
   }
+  if (options_.most_images == 0) return;
+  std::vector<int64_t> all = spec_.indices;
+  if (all.empty()) all = all_images(evaluated_->set->info());
+  const auto count = static_cast<int64_t>(all.size());
+  if (count <= options_.most_images) return;
+  spec_.indices.clear();
+  for (int64_t i = 0; i < options_.most_images; ++i)
+    spec_.indices.push_back(all[static_cast<size_t>(i * count / options_.most_images)]);
 }
 
 DatasetSpec CheckpointEvaluation::training_data() const {

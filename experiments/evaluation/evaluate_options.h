@@ -16,6 +16,7 @@ struct EvaluateOptions {
   std::vector<double> betas;             ///< of checkpoints that record none, one for each; or none
   DataOptions data;
   Split split = Split::test;
+  int64_t most_images = 0;       ///< that are evaluated, evenly spread; 0: all. Set by programs
   int64_t batch_size = -1;       ///< images; -1: as suits the device
   int64_t crops = 1;             ///< views of each encoded picture: 1 or 10
   std::vector<std::string> ood;  ///< other data sets: names, folders, IDX files, variants

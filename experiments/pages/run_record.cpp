@@ -56,16 +56,22 @@ std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& points) {
 void read_curves(const std::string& path, RunRecord& run) {
   std::ifstream file(path);
   std::vector<CurvePoint> steps;
+  double epochs_per_step = 0.0;
   for (std::string line; std::getline(file, line);) {
     // The last line of a killed run may be torn.
     const auto row = parse_json(line);
     if (!row.is_object()) continue;
     const auto kind = row.find("kind");
     if (kind == row.end()) continue;
-    if (*kind == "train")
+    if (*kind == "train") {
       steps.push_back(point_of(row, "loss_y"));
-    else if (*kind == "val")
+      if (const double step = value_of(row, "step"); step > 0.0)
+        epochs_per_step = steps.back().epoch / step;
+    } else if (*kind == "val" && !row.contains("weights") && !row.contains("model")) {
+      // Of the weights that train; rows of averages and of the end have such an entry.
       run.validation.push_back(point_of(row, "ce"));
+      run.validation.back().epoch = epochs_per_step * value_of(row, "step");
+    }
   }
   run.training = thinned(steps);
 }

@@ -190,42 +190,47 @@ std::string trade_off_svg(const std::vector<CheckpointReport>& reports) {
 
 }  // namespace
 
+std::string calibration_svg(const std::vector<CheckpointReport>& reports) {
+  Chart chart;
+  chart.title = "Calibration, one class against all others";
+  chart.x_title = "confidence q(class | image)";
+  chart.y_title = "how often it is right";
+  chart.width = 640;
+  chart.x_high = chart.y_high = 1.0;
+  for (const CheckpointReport& report : reports) {
+    Series line = calibration_series(report);
+    if (!line.x.empty()) chart.series.push_back(std::move(line));
+  }
+  chart.series.push_back({.name = "perfect", .x = {0.0, 1.0}, .y = {0.0, 1.0}, .dashed = true});
+  return chart.svg();
+}
+
+std::string risk_svg(const std::vector<CheckpointReport>& reports) {
+  Chart chart;
+  chart.title = "Answering only where the confidence is high";
+  chart.x_title = "share of images that are answered";
+  chart.y_title = "error rate among them";
+  chart.width = 640;
+  chart.x_high = 1.0;
+  for (const CheckpointReport& report : reports) chart.series.push_back(risk_series(report));
+  return chart.svg();
+}
+
 void write_figures(const std::string& folder, const std::vector<CheckpointReport>& reports) {
   make_folders(folder);
   const auto file = [&](const std::string& name) {
     return (std::filesystem::path(folder) / name).string();
   };
-  Chart calibration;
-  calibration.title = "Calibration, one class against all others";
-  calibration.x_title = "confidence q(class | image)";
-  calibration.y_title = "how often it is right";
-  calibration.width = 640;
-  calibration.x_high = calibration.y_high = 1.0;
-  Chart risk;
-  risk.title = "Answering only where the confidence is high";
-  risk.x_title = "share of images that are answered";
-  risk.y_title = "error rate among them";
-  risk.width = 640;
-  risk.x_high = 1.0;
   for (size_t i = 0; i < reports.size(); ++i) {
-    Series line = calibration_series(reports[i]);
-    if (!line.x.empty()) calibration.series.push_back(std::move(line));
-    risk.series.push_back(risk_series(reports[i]));
     write_atomic(file(fmt::format("calibration_{}.csv", i + 1)), calibration_csv(reports[i].noisy));
     write_atomic(file(fmt::format("risk_{}.csv", i + 1)), risk_csv(reports[i].noisy));
   }
-  calibration.series.push_back({.name = "perfect",
-                                .x = {0.0, 1.0},
-                                .y = {0.0, 1.0},
-                                .error = {},
-                                .labels = {},
-                                .dashed = true});
   write_atomic(file("table2.csv"), table2_csv(reports));
   write_atomic(file("table6.csv"), table6_csv(reports));
   if (const std::string svg = trade_off_svg(reports); !svg.empty())
     write_atomic(file("fig2.svg"), svg);
-  write_atomic(file("calibration.svg"), calibration.svg());
-  write_atomic(file("risk.svg"), risk.svg());
+  write_atomic(file("calibration.svg"), calibration_svg(reports));
+  write_atomic(file("risk.svg"), risk_svg(reports));
 }
 
 }  // namespace pal

@@ -6,6 +6,13 @@
 
 namespace pal {
 
+/// How often answers are right at their confidence, one versus all (the paper's Fig. 14), a line for
+/// each checkpoint.
+std::string calibration_svg(const std::vector<CheckpointReport>& reports);
+
+/// The error rate against the share of images that are answered.
+std::string risk_svg(const std::vector<CheckpointReport>& reports);
+
 /// Writes the curves of evaluations into a folder, which is made if it is not there:
 /// calibration.svg (one versus all, the paper's Fig. 14) and risk.svg (error rate against the share
 /// of images that are answered), a line for each checkpoint, and calibration_N.csv and risk_N.csv

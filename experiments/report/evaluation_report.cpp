@@ -286,6 +286,7 @@ OodReport compare_densities(const std::string& set, const OodReference& referenc
   report.set = set;
   report.images = static_cast<int64_t>(foreign.size());
   report.reference = static_cast<int64_t>(reference.scores().size());
+  report.log_densities = foreign;
   for (const OodTest test : {OodTest::one_tailed, OodTest::typicality, OodTest::quantile}) {
     const std::vector<double> positives = reference.unfamiliarity(test, foreign);
     const std::vector<double> negatives = reference.unfamiliarity(test, clean);

@@ -24,6 +24,7 @@ struct OodReport {
     double error = 0.0;              ///< standard error of against_clean (DeLong)
   };
   std::vector<Row> rows;
+  std::vector<double> log_densities;  ///< noise-free ln q(x)/D of its images
   /// By the p-values of familiarity, against the evaluated images; none without a calibration.
   std::optional<double> familiarity;
 

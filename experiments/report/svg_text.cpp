@@ -3,10 +3,28 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "runtime/text.h"
 
 namespace pal {
+namespace {
+
+/// Three bytes are four digits; the last group is filled up with '='.
+std::string base64(std::span<const uint8_t> bytes) {
+  constexpr const char* kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t group = 0;
+    for (size_t k = 0; k < 3; ++k) group = group << 8U | (k < count ? bytes[i + k] : 0U);
+    for (size_t k = 0; k < 4; ++k) text += k <= count ? kDigits[group >> (18 - 6 * k) & 63U] : '=';
+  }
+  return text;
+}
+
+}  // namespace
 
 std::string svg_text(const std::string& text) {
   std::string safe;
@@ -24,18 +42,13 @@ std::string svg_text(const std::string& text) {
 }
 
 std::string data_address(const Image& picture) {
-  constexpr const char* kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const std::vector<uint8_t> bytes = encode_png(picture, 6);
-  std::string text = "data:image/png;base64,";
-  // Base64: three bytes are four digits, the last group filled up with '='.
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) group = group << 8U | (k < count ? bytes[i + k] : 0U);
-    for (size_t k = 0; k < 4; ++k) text += k <= count ? kDigits[group >> (18 - 6 * k) & 63U] : '=';
-  }
-  return text;
+  return "data:image/png;base64," + base64(bytes);
+}
+
+std::string data_address(const std::string& svg) {
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(svg.data());
+  return "data:image/svg+xml;base64," + base64({bytes, svg.size()});
 }
 
 std::string svg_picture(int width, int height, const std::string& content) {

@@ -13,5 +13,7 @@ std::string svg_picture(int width, int height, const std::string& content);
 
 /// A picture as a data: address, which SVG and HTML can hold.
 std::string data_address(const Image& picture);
+/// The same of an SVG document.
+std::string data_address(const std::string& svg);
 
 }  // namespace pal

@@ -1,0 +1,280 @@
+#include "experiments/pages/answer_sections.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "experiments/measures/calibration.h"
+#include "experiments/report/chart.h"
+#include "experiments/report/evaluation_figures.h"
+#include "experiments/report/matrix_chart.h"
+#include "experiments/report/text_table.h"
+#include "experiments/trust/reliability.h"
+#include "runtime/json.h"
+
+namespace pal {
+namespace {
+
+/// With so many classes a matrix is still read.
+constexpr size_t kMatrixClasses = 30;
+constexpr size_t kWorstPairs = 12;
+
+std::string percent(double share, int digits = 2) {
+  return fmt::format("{:.{}f}", 100.0 * share, digits);
+}
+
+std::string with_error(const Estimate& estimate, double factor, int digits) {
+  return fmt::format("{:.{}f} \u00b1 {:.{}f}", factor * estimate.value, digits,
+                     factor * estimate.error, digits);
+}
+
+/// Shares of scores in equal parts of a range, as a line that steps.
+Series histogram(const std::string& name, const std::vector<double>& values, double low,
+                 double high) {
+  constexpr int kParts = 60;
+  std::vector<double> counts(kParts);
+  for (const double value : values) {
+    const double place = (value - low) / (high - low) * kParts;
+    if (place < 0.0 || place >= kParts) continue;
+    counts[static_cast<size_t>(place)] += 100.0 / static_cast<double>(values.size());
+  }
+  Series series{.name = name};
+  for (int k = 0; k < kParts; ++k)
+    for (const int edge : {k, k + 1}) {
+      series.x.push_back(low + (high - low) * edge / kParts);
+      series.y.push_back(counts[static_cast<size_t>(k)]);
+    }
+  return series;
+}
+
+double quantile(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(place);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  const double part = place - static_cast<double>(below);
+  return (1.0 - part) * sorted[below] + part * sorted[above];
+}
+
+/// Log-densities as the drawing has them: ln q(x)/D, the evaluated images and the foreign sets.
+std::string density_svg(const CheckpointReport& report) {
+  std::vector<double> own;
+  for (const ImageResult& image : report.clean.images) own.push_back(image.log_density);
+  std::ranges::sort(own);
+  double low = quantile(own, 0.002), high = quantile(own, 0.998);
+  for (const OodReport& foreign : report.ood) {
+    std::vector<double> sorted = foreign.log_densities;
+    std::ranges::sort(sorted);
+    low = std::min(low, quantile(sorted, 0.02));
+    high = std::max(high, quantile(sorted, 0.98));
+  }
+  if (!(high > low)) high = low + 1.0;
+  Chart chart;
+  chart.title = "How likely images are";
+  chart.x_title = "log-density per value, nats (right: likelier)";
+  chart.y_title = "% of the images";
+  chart.width = 760;
+  chart.y_low = 0.0;
+  chart.series.push_back(histogram(report.dataset, own, low, high));
+  for (const OodReport& foreign : report.ood)
+    chart.series.push_back(histogram(foreign.set, foreign.log_densities, low, high));
+  double top = 0.0;
+  for (const Series& series : chart.series)
+    top = std::max(top, *std::ranges::max_element(series.y));
+  chart.y_high = 1.06 * top;
+  for (const double share : {0.05, 0.95}) {
+    const double at = quantile(own, share);
+    chart.series.push_back({.name = share < 0.5 ? "middle 90 %" : "",
+                            .x = {at, at},
+                            .y = {0.0, chart.y_high},
+                            .dashed = true,
+                            .points = false,
+                            .color = "#555"});
+  }
+  return chart.svg();
+}
+
+/// A number of an object of summary.json as percent.
+std::string percent_at(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number() ? percent(found->get<double>(), 1)
+                                                     : std::string();
+}
+
+/// What pal-evaluate --ood found, of the page's own evaluation or of summary.json.
+HtmlTable foreign_table(const CheckpointReport& report, const RunRecord& run) {
+  HtmlTable table;
+  table.header = {"foreign set", "by density alone, AUC %", "by familiarity, AUC %"};
+  table.caption =
+      "How well foreign images are told from its own: 50 is guessing, 100 is without error; below "
+      "50 "
+      "the foreign ones look more familiar";
+  for (const OodReport& foreign : report.ood)
+    table.rows.push_back(
+        {foreign.set, percent(foreign.row(OodTest::quantile).against_clean, 1),
+         foreign.familiarity ? percent(*foreign.familiarity, 1) : std::string("-")});
+  const auto kept = run.summary->find("ood");
+  if (!table.rows.empty() || kept == run.summary->end() || !kept->is_array()) return table;
+  for (const auto& foreign : *kept) {
+    if (!foreign.is_object() || !foreign.contains("set") || !foreign["set"].is_string()) continue;
+    std::string density;
+    if (const auto tests = foreign.find("tests"); tests != foreign.end() && tests->is_array())
+      for (const auto& test : *tests)
+        if (test.is_object() && test.value("test", "") == name_of(OodTest::quantile))
+          density = percent_at(test, "auc");
+    table.rows.push_back(
+        {foreign["set"].get<std::string>(), density, percent_at(foreign, "auc_familiarity")});
+  }
+  return table;
+}
+
+}  // namespace
+
+Estimate accuracy_of(const std::vector<ImageResult>& results) {
+  return mean_of(results, [](const ImageResult& r) { return r.rank == 0 ? 1.0 : 0.0; });
+}
+
+std::vector<Confusion> confusions(const std::vector<ImageResult>& results) {
+  std::map<int32_t, int64_t> images;
+  std::map<std::pair<int32_t, int32_t>, int64_t> counts;
+  for (const ImageResult& r : results) {
+    ++images[r.label];
+    if (r.predicted != r.label) ++counts[{r.label, r.predicted}];
+  }
+  std::vector<Confusion> pairs;
+  for (const auto& [pair, count] : counts)
+    pairs.push_back({pair.first, pair.second, count,
+                     static_cast<double>(count) / static_cast<double>(images[pair.first])});
+  std::ranges::stable_sort(
+      pairs, [](const Confusion& a, const Confusion& b) { return a.images > b.images; });
+  return pairs;
+}
+
+HtmlSection numbers_section(const CheckpointReport& report) {
+  const auto& images = report.noisy.images;
+  const Reliability r = reliability_of(report.noisy);
+  HtmlTable table;
+  table.header = {"measure", "value", "better", "what it is"};
+  table.words_last = true;
+  const auto add = [&](const char* measure, const std::string& value, const char* better,
+                       const char* what) {
+    table.rows.push_back({measure, value, better, what});
+  };
+  add("top-1 accuracy, %", with_error(accuracy_of(images), 100.0, 2), "high",
+      "how often its first answer is right");
+  if (report.classes > 5)
+    add("top-5 accuracy, %",
+        with_error(mean_of(images, [](const ImageResult& i) { return i.rank < 5 ? 1.0 : 0.0; }),
+                   100.0, 2),
+        "high", "how often the right class is among its first five");
+  add("cross-entropy, nats", with_error(r.nll, 1.0, 4), "low",
+      "surprise at the right class: 0 is certainty");
+  add("Brier score", with_error(r.brier, 1.0, 4), "low", "squared error of all probabilities");
+  add("calibration error, %", with_error(r.adaptive_ece, 100.0, 2), "low",
+      "how far confidence and hit rate are apart, 15 equal parts");
+  add("area under risk-coverage, %", with_error(r.aurc, 100.0, 2), "low",
+      "mean error rate if the least sure answers are left out");
+  if (report.noisy.has_density) {
+    // bits/dim differs from L_X by a factor and a constant.
+    const Estimate bits =
+        mean_of(images, [](const ImageResult& i) { return -i.log_density / std::log(2.0); });
+    add("bits per dimension", with_error({report.noisy.summary.bits_per_dim, bits.error}, 1.0, 4),
+        "low", "bits that one stored value of a new image costs");
+    if (report.bits_gaussian)
+      add("the same of independent Gaussians", fmt::format("{:.4f}", *report.bits_gaussian), "",
+          "what a model without any structure needs");
+  }
+  return {
+      "numbers", "Numbers",
+      fmt::format("On {} images of {} ({}) that it did not learn from{}; \u00b1 is one standard "
+                  "error, so differences below twice that mean little.",
+                  grouped(static_cast<int64_t>(images.size())), report.dataset, report.split,
+                  remark_of(report.chose)),
+      table.html()};
+}
+
+HtmlSection calibration_section(const CheckpointReport& report, const RunRecord& run) {
+  std::string body = html_drawing(
+      calibration_svg({report}), "Curve of how often an answer is right against its confidence",
+      "On the dashed line a confidence of 80 % is right 80 times in 100. Below it the model is too "
+      "sure, above it too modest.");
+  body += html_drawing(risk_svg({report}),
+                       "Curve of the error rate against the share of images that are answered",
+                       "If only the surest answers are given, fewer are wrong.");
+  const auto trust = run.summary->find("trust");
+  if (trust != run.summary->end() && trust->is_object() && trust->contains("sets") &&
+      (*trust)["sets"].is_array()) {
+    HtmlTable table;
+    table.header = {"set of classes that shall hold the right one, %", "did, %", "classes in it"};
+    table.caption = "Learned from held-out images (pal-evaluate --calibrate), tried on these.";
+    for (const auto& set : (*trust)["sets"])
+      if (set.is_object())
+        table.rows.push_back(
+            {percent_at(set, "level"),
+             percent_at(set, "coverage") + " \u00b1 " + percent_at(set, "standard_error"),
+             fmt::format("{:.2f}", set.value("mean_size", 0.0))});
+    body += table.html();
+  } else {
+    body += html_paragraph(
+        "This run has no calibration: pal-evaluate RUN --calibrate --summary RUN/summary.json "
+        "learns one from the images held out, and then sets of classes with a promised hit rate "
+        "and "
+        "p-values of familiarity stand here.");
+  }
+  return {"calibration", "Can its confidence be believed?",
+          "A good curve lies on the dashed line: then a probability means what it says.", body};
+}
+
+HtmlSection confusion_section(const CheckpointReport& report,
+                              const std::vector<std::string>& names) {
+  const auto& images = report.noisy.images;
+  const auto pairs = confusions(images);
+  std::string body;
+  if (names.size() <= kMatrixClasses) {
+    std::vector<double> counts(names.size() * names.size()), of_label(names.size());
+    for (const ImageResult& r : images) {
+      counts[static_cast<size_t>(r.label) * names.size() + static_cast<size_t>(r.predicted)] += 1.0;
+      of_label[static_cast<size_t>(r.label)] += 1.0;
+    }
+    MatrixChart chart;
+    chart.title = "Row: what it is. Column: what the model says. In % of the row";
+    chart.unit = "% of the images of a class";
+    chart.digits = 1;
+    chart.rows = chart.columns = names;
+    for (size_t y = 0; y < names.size(); ++y)
+      for (size_t k = 0; k < names.size(); ++k)
+        chart.values.push_back(
+            of_label[y] > 0.0 ? 100.0 * counts[y * names.size() + k] / of_label[y] : std::nan(""));
+    body += html_drawing(chart.svg(), "Matrix of true classes against predicted ones");
+  }
+  HtmlTable table;
+  table.header = {"an image of", "taken for", "images", "% of its class"};
+  table.left = 2;
+  for (size_t i = 0; i < std::min(kWorstPairs, pairs.size()); ++i)
+    table.rows.push_back({names[static_cast<size_t>(pairs[i].label)],
+                          names[static_cast<size_t>(pairs[i].predicted)], grouped(pairs[i].images),
+                          percent(pairs[i].share, 1)});
+  body += pairs.empty() ? html_paragraph("No image was taken for another class.") : table.html();
+  return {
+      "confusion", "Which classes does it confuse?",
+      "A perfect model has everything on the diagonal; dark cells beside it are classes that it "
+      "cannot tell apart.",
+      body};
+}
+
+HtmlSection density_section(const CheckpointReport& report, const RunRecord& run) {
+  std::string body = html_drawing(density_svg(report), "Histogram of the log-densities of images",
+                                  "Nine in ten of its own images lie between the dashed lines. "
+                                  "What lies outside, on either side, "
+                                  "is unusual: too simple pictures are often too likely.");
+  const HtmlTable foreign = foreign_table(report, run);
+  body +=
+      foreign.rows.empty()
+          ? html_paragraph("No foreign images were looked at: --ood digits --ood vflip adds some.")
+          : foreign.html();
+  return {"density", "Does it know what it has not seen?",
+          "A good model gives foreign images densities that its own images hardly have.", body};
+}
+
+}  // namespace pal

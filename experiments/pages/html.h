@@ -1,0 +1,51 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "data/pictures/image_file.h"
+
+// A page in one file: no script, nothing from elsewhere, light and dark, for screens of any width
+// and for paper.
+namespace pal {
+
+/// A text as HTML can hold it, also between quotes.
+std::string html_text(const std::string& text);
+
+/// A picture with what it shows in words (for those who cannot see it) and a caption; empty: none.
+std::string html_picture(const Image& picture, const std::string& alt,
+                         const std::string& caption = {});
+/// The same of an SVG document.
+std::string html_drawing(const std::string& svg, const std::string& alt,
+                         const std::string& caption = {});
+
+/// A table of texts. The first `left` columns and the last if `words_last` stand flush left; the
+/// others flush right, as numbers do.
+struct HtmlTable {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+  size_t left = 1;
+  bool words_last = false;
+  std::string caption;
+
+  std::string html() const;
+};
+
+/// A paragraph of plain text.
+std::string html_paragraph(const std::string& text);
+/// Lines of text with the columns that they have.
+std::string html_lines(const std::string& text);
+/// A list of plain texts; empty for none.
+std::string html_list(const std::vector<std::string>& texts);
+
+/// A part of a page. `lead` says in one sentence what it shows and how to tell good from bad.
+struct HtmlSection {
+  std::string id;  ///< for links to it
+  std::string title, lead;
+  std::string body;  ///< HTML
+};
+
+/// The whole document: a title, a line below it, and the sections with a list of them.
+std::string html_page(const std::string& title, const std::string& subtitle,
+                      const std::vector<HtmlSection>& sections);
+
+}  // namespace pal

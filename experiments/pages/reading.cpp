@@ -1,0 +1,96 @@
+#include "experiments/pages/reading.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "experiments/measures/calibration.h"
+#include "experiments/pages/answer_sections.h"
+#include "experiments/report/text_table.h"
+#include "experiments/trust/reliability.h"
+
+namespace pal {
+namespace {
+
+/// "91 of 100": a share as people say it.
+std::string of_hundred(double share) { return fmt::format("{:.0f} of 100", 100.0 * share); }
+
+std::string accuracy_sentence(const CheckpointReport& report) {
+  const Estimate accuracy = accuracy_of(report.noisy.images);
+  const double guessing = 1.0 / static_cast<double>(std::max<int64_t>(1, report.classes));
+  std::string text =
+      fmt::format("It names {} images of {} right ({:.2f} \u00b1 {:.2f} %); guessing would get {}.",
+                  of_hundred(accuracy.value), report.dataset, 100.0 * accuracy.value,
+                  100.0 * accuracy.error, of_hundred(guessing));
+  if (accuracy.value - guessing < 2.0 * accuracy.error) text += " It has learned no classes.";
+  return text;
+}
+
+std::string confusion_sentence(const CheckpointReport& report,
+                               const std::vector<std::string>& names) {
+  const auto pairs = confusions(report.noisy.images);
+  if (pairs.empty()) return "It confuses no classes.";
+  const Confusion& worst = pairs.front();
+  return fmt::format("Its commonest mistake is to take {} for {}: {:.0f} % of {}.",
+                     names[static_cast<size_t>(worst.label)],
+                     names[static_cast<size_t>(worst.predicted)], 100.0 * worst.share,
+                     names[static_cast<size_t>(worst.label)]);
+}
+
+std::string confidence_sentence(const CheckpointReport& report) {
+  const Reliability r = reliability_of(report.noisy);
+  const double confidence = report.noisy.summary.confidence;
+  const double accuracy = report.noisy.summary.acc1;
+  const char* const verdict = r.adaptive_ece.value < 0.02   ? "can be taken at their word"
+                              : r.adaptive_ece.value < 0.05 ? "are roughly right"
+                                                            : "cannot be taken at their word";
+  return fmt::format(
+      "Its probabilities {}: they say {:.1f} % on average and are right in {:.1f} %; in fifteen "
+      "groups "
+      "they are off by {:.1f} \u00b1 {:.1f} points.",
+      verdict, 100.0 * confidence, 100.0 * accuracy, 100.0 * r.adaptive_ece.value,
+      100.0 * r.adaptive_ece.error);
+}
+
+std::string density_sentence(const CheckpointReport& report) {
+  const double bits = report.noisy.summary.bits_per_dim;
+  std::string text = fmt::format(
+      "It also says how likely an image is: {:.2f} bits for each stored value, where storing it "
+      "takes 8",
+      bits);
+  if (report.bits_gaussian)
+    text += fmt::format(" and independent Gaussians {:.2f}", *report.bits_gaussian);
+  return text + (bits < 8.0 ? "." : "; so it has learned nothing of what images look like.");
+}
+
+}  // namespace
+
+std::vector<std::string> plain_reading(const RunRecord& run, const CheckpointReport& report,
+                                       const std::vector<std::string>& names) {
+  std::vector<std::string> sentences;
+  if (run.beta == 0.0) {
+    sentences.emplace_back(
+        "It was trained at beta 0, for the likelihood of images alone: its classes mean nothing.");
+  } else {
+    sentences.push_back(accuracy_sentence(report));
+    sentences.push_back(confusion_sentence(report, names));
+    sentences.push_back(confidence_sentence(report));
+  }
+  if (report.noisy.has_density)
+    sentences.push_back(density_sentence(report));
+  else
+    sentences.emplace_back(
+        "It only classifies: it cannot say how likely an image is, explain an answer exactly or "
+        "draw images.");
+  if (report.chose != ChoseCheckpoint::no)
+    sentences.emplace_back(
+        "These images chose the checkpoint, so the numbers are somewhat better than of new ones.");
+  if (!run.complete() && !run.training.empty())
+    sentences.push_back(fmt::format(
+        "Its training was stopped at {:.1f} of {:g} epochs; the page shows it as it was then.",
+        run.training.back().epoch, run.epochs));
+  return sentences;
+}
+
+}  // namespace pal

@@ -1,0 +1,19 @@
+#pragma once
+#include <vector>
+
+#include "experiments/pages/html.h"
+#include "experiments/pages/run_record.h"
+
+namespace pal {
+
+/// Runs by what they are called on a page: their beta where that tells them apart, else their name.
+std::vector<std::string> run_labels(const std::vector<RunRecord>& runs);
+
+/// How training went: losses, accuracy and bits/dim of the images that choose checkpoints. Of more
+/// than 8 runs, those of the least seed. Without curves a sentence says why.
+HtmlSection curves_section(const std::vector<RunRecord>& runs);
+
+/// Runs side by side, by what pal-evaluate --summary found of each.
+HtmlSection comparison_section(const std::vector<RunRecord>& runs);
+
+}  // namespace pal

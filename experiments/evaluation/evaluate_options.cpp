@@ -37,6 +37,17 @@ void expect_files(const std::vector<std::string>& paths) {
   }
 }
 
+/// Refuses a --beta that a checkpoint contradicts, or that is a ResNet's, before any is evaluated.
+void expect_betas(const EvaluateOptions& o) {
+  for (size_t i = 0; i < o.checkpoints.size(); ++i) {
+    const std::string& path = o.checkpoints[i];
+    const Checkpoint checkpoint = load_metadata(path);
+    beta_of(o, i, training_recipe(checkpoint, path));
+    const bool flow = checkpoint_config(checkpoint, path).family == ModelFamily::flow;
+    expect(flow || o.checkpoints.size() > 1, "--beta: {} only classifies and has none", path);
+  }
+}
+
 /// Refuses --published where no checkpoint has published figures.
 void expect_published(const EvaluateOptions& o) {
   std::vector<std::string> found;
@@ -183,6 +194,7 @@ void finish_evaluate_options(EvaluateOptions& o) {
   expect(o.betas.empty() || o.betas.size() == o.checkpoints.size(),
          "--beta: expected one for each of {} checkpoints, got {}", o.checkpoints.size(),
          o.betas.size());
+  if (!o.betas.empty()) expect_betas(o);
   if (o.published) expect_published(o);
 }
 

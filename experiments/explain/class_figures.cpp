@@ -58,7 +58,7 @@ Image basis_picture(int64_t side) {
   constexpr int64_t kPixels = 42;
   const ColorScale colors{-2.0 / static_cast<double>(side), 2.0 / static_cast<double>(side), true};
   PictureSheet sheet;
-  sheet.headline = "DCT components, by horizontal and vertical frequency";
+  sheet.headline = "DCT components by frequency; red: above 0, blue: below";
   for (int64_t kh = 0; kh < side; ++kh) {
     SheetRow row{fmt::format("{}", kh), {}, {}};
     for (int64_t kw = 0; kw < side; ++kw) {

@@ -75,6 +75,9 @@ void DctInfluence::add_frequency(std::vector<double> rows) {
     for (auto row = rows.begin(); row != rows.end(); row += channels_)
       norms.push_back(std::inner_product(row, row + channels_, row, 0.0));
   }
+  const auto finite = [](double value) { return std::isfinite(value); };
+  if (!std::ranges::all_of(variances, finite) || !std::ranges::all_of(norms, finite))
+    fail(ErrorKind::numerics, "a class mean is not finite; the model has diverged");
   double sum = 0.0;
   for (const double variance : variances) sum += std::sqrt(std::max(0.0, variance));
   influence_.push_back(sum / static_cast<double>(channels_));

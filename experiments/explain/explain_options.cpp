@@ -198,21 +198,33 @@ std::vector<int64_t> explained_indices(const ExplainOptions& o, const TestImages
 }
 
 void finish_explain_options(const OptionTable& table, ExplainOptions& o,
-                            const std::string& default_output) {
+                            const ExplainOutputs& outputs) {
   expect(!o.checkpoint.empty(), "CHECKPOINT: none is given; name a run folder or a checkpoint");
   if (!o.images_text.empty()) {
     expect(!table.find("count")->is_given(), "--images, -n: give one of them");
     o.images = listed_images(o.images_text);
+    for (size_t i = 0; i < o.images.size(); ++i)
+      for (size_t j = 0; j < i; ++j)
+        expect(o.images[i] != o.images[j], "--images: {} is given twice", o.images[i]);
   }
   for (size_t i = 0; i < o.classes.size(); ++i)
     for (size_t j = 0; j < i; ++j)
       expect(o.classes[i] != o.classes[j], "--class: {} is given twice", o.classes[i]);
-  if (o.output.empty()) o.output = default_output;
-  const std::string suffix = std::filesystem::path(default_output).extension().string();
-  expect(lower_case(std::filesystem::path(o.output).extension().string()) == suffix,
+  if (const Option* const finetune = table.find("finetune"); finetune != nullptr)
+    for (const char* name : {"beta", "lr"})
+      expect(o.whole_network || !table.find(name)->is_given(),
+             "--{}: says something of the network, which learns under --finetune all alone", name);
+  expect(!o.run.json || outputs.answers_json,
+         "--json: has no effect here; the numbers stand in the CSV file beside the picture");
+  if (o.output.empty()) o.output = outputs.usual;
+  const std::filesystem::path output(o.output);
+  const std::string suffix = std::filesystem::path(outputs.usual).extension().string();
+  expect(!output.has_filename() || lower_case(output.extension().string()) == suffix,
          "-o: {}: written as {}; name the file {}", o.output, suffix.substr(1),
-         std::filesystem::path(o.output).replace_extension(suffix).string());
+         std::filesystem::path(output).replace_extension(suffix).string());
   check_output_file("-o", o.output);
+  for (const std::string& beside : outputs.beside)
+    check_output_file("-o", std::filesystem::path(output).replace_extension(beside).string());
   settle_data(o.data);
 }
 

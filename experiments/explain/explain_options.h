@@ -47,11 +47,17 @@ void add_dct_options(OptionTable& table, ExplainOptions& options);
 void add_receptive_field_options(OptionTable& table, ExplainOptions& options);
 void add_plane_options(OptionTable& table, ExplainOptions& options);
 
+/// What a subcommand writes beside its output, and whether it answers in JSON.
+struct ExplainOutputs {
+  std::string usual;                ///< the default output; its suffix is the one that is wanted
+  std::vector<std::string> beside;  ///< suffixes of the files beside it
+  bool answers_json = false;
+};
+
 /// After parsing by `table`: reads the texts and checks what concerns several options and the
-/// output. Throws usage naming the flag, environment for an output whose folder is missing. The
-/// default output's suffix, .png or .svg, is the one that is wanted.
+/// outputs. Throws usage naming the flag, environment for an output whose folder is missing.
 void finish_explain_options(const OptionTable& table, ExplainOptions& options,
-                            const std::string& default_output);
+                            const ExplainOutputs& outputs);
 
 /// The test images that the options name, or `count` of them.
 std::vector<int64_t> explained_indices(const ExplainOptions& options, const TestImages& from);

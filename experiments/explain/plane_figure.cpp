@@ -18,6 +18,7 @@
 #include "experiments/report/run_log.h"
 #include "experiments/report/text_table.h"
 #include "runtime/error.h"
+#include "runtime/log.h"
 
 namespace pal {
 namespace {
@@ -46,6 +47,9 @@ class PlaneTest {
       labels_.push_back(static_cast<int32_t>(found - classes_.begin()));
     }
     expect(!indices_.empty(), "plane: none of the test images is of these classes");
+    if (const size_t named = o.images.size(); named > indices_.size())
+      log_info("--images: {} of {} are of other classes and left out", named - indices_.size(),
+               named);
   }
 
   const TestImages& from() const { return from_; }
@@ -209,9 +213,10 @@ Figure plane_figure(const ExplainOptions& o, const LoadedModel& loaded,
                    csv_field(test.from().set->item_name(p.image)),
                    csv_field(names[static_cast<size_t>(p.label)]), p.at[0], p.at[1],
                    csv_field(names[static_cast<size_t>(made.plane.nearest(p.at))]));
-  figure.svg = draw(made.plane, placed, names,
-                    fmt::format("{} classes in a plane: {:.1f} % of {} test images", names.size(),
-                                100.0 * after, grouped(test.count())));
+  std::string title = fmt::format("{} classes in a plane: {:.1f} % of {} test images right",
+                                  names.size(), 100.0 * after, grouped(test.count()));
+  if (placed.size() > kDrawn) title += fmt::format(", {} drawn", grouped(kDrawn));
+  figure.svg = draw(made.plane, placed, names, title);
   TextTable table({fmt::format("of {} test images", grouped(test.count())), "top-1 %"});
   const auto percent = [](double share) { return fmt::format("{:.2f}", 100.0 * share); };
   table.add({"class means as they were", percent(before)});

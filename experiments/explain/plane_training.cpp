@@ -8,9 +8,11 @@
 #include "experiments/explain/doubles.h"
 #include "experiments/measures/batch_norm_average.h"
 #include "experiments/measures/class_match.h"
+#include "experiments/trust/model_calibration.h"
 #include "layers/models/transfer.h"
 #include "layers/training/train_step.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -123,7 +125,9 @@ PlaneModel train_in_plane(const LoadedModel& loaded, const std::string& checkpoi
   ClassBatches batches(loaded, checkpoint, images, spec);
   auto model = flow_of_classes(loaded, checkpoint, spec.classes, input);
   const ClassPlane start = move_into_plane(*model);
-  PlaneModel made{std::move(model), input, start, start, 0};
+  PlaneModel made{std::move(model), input, start, start, 0, spec.whole_network, 0.0};
+  made.beta = spec.whole_network ? spec.beta.value_or(images.recipe.beta)
+                                 : std::numeric_limits<double>::infinity();
   made.steps =
       std::max<int64_t>(1, std::llround(spec.epochs * static_cast<double>(batches.all().steps())));
   // Means alone: SGD, as Adam moves every dimension alike, also those that tell nothing.
@@ -140,26 +144,33 @@ PlaneModel train_in_plane(const LoadedModel& loaded, const std::string& checkpoi
   if (spec.learning_rate_means) update.learning_rate_means = *spec.learning_rate_means;
   Optimizer optimizer(made.model->parameters(), optimized);
   TrainStep step(*made.model, optimizer, false);
+  StepResult loss;
   for (int64_t k = 0; k < made.steps; ++k) {
     const Batch batch = batches.at(k);
     StepInput in;
     in.images = batch.images;
     in.labels = batch.labels;
     in.smoothing = images.recipe.smoothing;
-    in.loss.beta = spec.whole_network ? spec.beta.value_or(images.recipe.beta)
-                                      : std::numeric_limits<double>::infinity();
+    in.loss.beta = made.beta;
     in.head_only = !spec.whole_network;
     in.update = update;
     const double factor = rate_factor(k, made.steps);
     in.update.learning_rate *= factor;
     in.update.learning_rate_means *= factor;
-    step.run(in);
-    const StepResult result = step.take();
-    if (result.halted())
-      fail(ErrorKind::numerics, "the loss is not finite at step {} of {}; try a smaller --lr",
-           k + 1, made.steps);
-    made.plane = move_into_plane(*made.model);
-    if (spec.progress) spec.progress(k + 1, made.steps, result.loss);
+    const std::string advice =
+        spec.whole_network ? "try a smaller --lr or --lr-mu" : "try a smaller --lr-mu";
+    try {
+      step.run(in);
+      loss = step.take();
+      made.plane = move_into_plane(*made.model);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::numerics) throw;
+      fail(ErrorKind::numerics, "step {} of {}: {}; {}", k + 1, made.steps, error.what(), advice);
+    }
+    if (loss.halted())
+      fail(ErrorKind::numerics, "step {} of {}: the loss is not finite; {}", k + 1, made.steps,
+           advice);
+    if (spec.progress) spec.progress(k + 1, made.steps, loss.loss);
   }
   if (spec.whole_network)
     reaverage_batch_norm(*made.model, batches.all(),
@@ -169,8 +180,18 @@ PlaneModel train_in_plane(const LoadedModel& loaded, const std::string& checkpoi
 
 Checkpoint plane_checkpoint(const PlaneModel& made, const LoadedModel& from) {
   std::map<std::string, std::string> extra;
-  for (const char* key : {"recipe", "data_fingerprint"})
-    if (const std::string text = from.checkpoint.entry(key); !text.empty()) extra[key] = text;
+  extra["finetuned"] = json_text(nlohmann::json{{"plane", made.whole_network ? "network" : "means"},
+                                                {"steps", made.steps},
+                                                {"beta", fmt::format("{:g}", made.beta)},
+                                                {"from", model_digest(from)}});
+  if (const std::string print = from.checkpoint.entry("data_fingerprint"); !print.empty())
+    extra["data_fingerprint"] = print;
+  if (const std::string recipe = from.checkpoint.entry("recipe"); !recipe.empty()) {
+    // The density is as before where the means alone have learned.
+    const auto recorded = recorded_options(recipe, "recipe");
+    if (made.whole_network) recorded->options.beta = made.beta;
+    extra["recipe"] = recipe_json(recorded->table, recorded->options);
+  }
   Checkpoint checkpoint = to_checkpoint(*made.model, made.input, from.progress, {}, extra);
   const ClassPlane& plane = made.plane;
   std::vector<double> axes = plane.axes()[0];
@@ -182,6 +203,15 @@ Checkpoint plane_checkpoint(const PlaneModel& made, const LoadedModel& from) {
   checkpoint.tensors.emplace_back("plane.axes", f32_of(axes, {2, plane.dims()}));
   checkpoint.tensors.emplace_back("plane.places", f32_of(places, {plane.classes(), 2}));
   return checkpoint;
+}
+
+bool is_plane_checkpoint(const std::string& path) {
+  try {
+    const auto json = parse_json(load_metadata(path).entry("finetuned"));
+    return json.is_object() && json.contains("plane");
+  } catch (const Error&) {
+    return false;  // absent, or no checkpoint
+  }
 }
 
 }  // namespace pal

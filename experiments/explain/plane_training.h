@@ -36,6 +36,8 @@ struct PlaneModel {
   ClassPlane start;  ///< nearest to the means before
   ClassPlane plane;  ///< of the model's means
   int64_t steps = 0;
+  bool whole_network = false;  ///< else the means alone have learned
+  double beta = 0.0;           ///< of the loss that they learned with
 };
 
 /// A copy of a flow with these classes alone, full-rank means moved into the plane nearest to them,
@@ -47,7 +49,11 @@ PlaneModel train_in_plane(const LoadedModel& loaded, const std::string& checkpoi
                           const TrainingImages& images, const PlaneSpec& spec);
 
 /// The model as a checkpoint that programs can load, with its plane: plane.origin [D], plane.axes
-/// [2, D] and plane.places [classes, 2], f32.
+/// [2, D] and plane.places [classes, 2], f32. Its recipe has the beta that it learned with, and
+/// `finetuned` says (JSON) what learned, for how many steps, and the digest of what it was made of.
 Checkpoint plane_checkpoint(const PlaneModel& made, const LoadedModel& from);
+
+/// Whether a file is such a checkpoint.
+bool is_plane_checkpoint(const std::string& path);
 
 }  // namespace pal

@@ -30,14 +30,14 @@ Image field_picture(const ReceptiveField& field) {
     decades.push_back(s > 0.0 && peak > 0.0 ? std::max(-kDecades, std::log10(s / peak))
                                             : -kDecades);
   const ColorScale colors{-kDecades, 0.0, false};
-  constexpr int64_t kPixels = 140;
+  constexpr int64_t kPixels = 196;
   const int64_t scale = std::max<int64_t>(1, kPixels / field.side);
   Image map{field.side, field.side, 3, {}, {}};
   for (const double value : decades)
     for (const uint8_t level : colors.color(value)) map.pixels.push_back(level);
   PictureSheet sheet;
-  sheet.headline = "Sensitivity to each pixel";
-  SheetRow row{"", {"field", "0: the most"}, {enlarged(map, scale)}};
+  sheet.headline = "Which pixels the centre depends on";
+  SheetRow row{"", {"the image", "0 is the most"}, {enlarged(map, scale)}};
   row.pictures.push_back(color_bar(colors, "log10", row.pictures[0].width, row.pictures[0].height));
   sheet.rows.push_back(std::move(row));
   return sheet_image(sheet);
@@ -73,7 +73,7 @@ Figure receptive_field_figure(const ExplainOptions& o, const LoadedModel& loaded
   Chart chart;
   chart.title = fmt::format("Effective receptive field: {} wide at half its maximum", width_text);
   chart.x_title = "pixels from the maximum";
-  chart.y_title = "sensitivity of the features at the centre";
+  chart.y_title = "sensitivity (by powers of ten)";
   chart.y_log = true;
   chart.width = 720;
   chart.series.push_back(

@@ -202,7 +202,7 @@ HtmlSection calibration_section(const CheckpointReport& report, const RunRecord&
   body += html_drawing(risk_svg({report}),
                        "Curve of the error rate against the share of images that are answered",
                        "If only the surest answers are given, fewer are wrong.");
-  const auto trust = run.summary->find("trust");
+  const auto trust = run.summary->find("calibrated");
   if (trust != run.summary->end() && trust->is_object() && trust->contains("sets") &&
       (*trust)["sets"].is_array()) {
     HtmlTable table;

@@ -1,11 +1,13 @@
 #include <filesystem>
 
+#include "experiments/command_line/output_file.h"
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/explain/check_report.h"
 #include "experiments/explain/class_figures.h"
 #include "experiments/explain/map_sheets.h"
 #include "experiments/explain/plane_figure.h"
+#include "experiments/explain/plane_training.h"
 #include "experiments/explain/receptive_field_figure.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
@@ -58,7 +60,10 @@ int run_check(ExplainOptions options) {
 
 /// The plane's own model stands beside its figure.
 Figure plane_beside(const ExplainOptions& options, const LoadedModel& loaded) {
-  return plane_figure(options, loaded, beside(options.output, ".safetensors"));
+  const std::string model = beside(options.output, ".safetensors");
+  // That of an earlier call may be replaced, other models not.
+  if (!is_plane_checkpoint(model)) check_output_file("-o", model);
+  return plane_figure(options, loaded, model);
 }
 
 using MakeFigure = Figure (*)(const ExplainOptions&, const LoadedModel&);
@@ -110,19 +115,34 @@ int main(int argc, char** argv) {
       const char* description;
       void (*add_options)(OptionTable&, ExplainOptions&);
       MakeFigure make;
-      const char* output;
+      ExplainOutputs outputs;
     };
-    constexpr Figure kFigures[] = {
-        {"similarity", "How alike classes are: distances and the uncertainty to expect",
-         add_similarity_options, similarity_figure, "similarity.svg"},
-        {"decision", "An image among the means of its likeliest classes", add_decision_options,
-         decision_figure, "decision.svg"},
-        {"dct", "What the components of the DCT pooling tell of the classes", add_dct_options,
-         dct_figure, "dct.svg"},
-        {"receptive-field", "How far the features at the centre of the final map see",
-         add_receptive_field_options, receptive_field_figure, "receptive-field.svg"},
-        {"plane", "Classes in a plane of latent space, fine-tuned to lie there, with their cells",
-         add_plane_options, plane_beside, "plane.svg"}};
+    const Figure kFigures[] = {
+        {"similarity",
+         "How alike classes are: distances and the uncertainty to expect",
+         add_similarity_options,
+         similarity_figure,
+         {"similarity.svg", {".csv"}}},
+        {"decision",
+         "An image among the means of its likeliest classes",
+         add_decision_options,
+         decision_figure,
+         {"decision.svg", {".csv"}}},
+        {"dct",
+         "What the components of the DCT pooling tell of the classes",
+         add_dct_options,
+         dct_figure,
+         {"dct.svg", {".csv", ".png"}}},
+        {"receptive-field",
+         "How far the features at the centre of the final map see",
+         add_receptive_field_options,
+         receptive_field_figure,
+         {"receptive-field.svg", {".csv", ".png"}}},
+        {"plane",
+         "Classes in a plane of latent space, fine-tuned to lie there, with their cells",
+         add_plane_options,
+         plane_beside,
+         {"plane.svg", {".csv"}}}};
     std::vector<ExplainOptions> figure_options(std::size(kFigures));
     std::vector<const OptionTable*> figure_tables;
     for (size_t i = 0; i < std::size(kFigures); ++i) {
@@ -138,18 +158,18 @@ int main(int argc, char** argv) {
            "receptive-field or plane; see --help");
     for (size_t i = 0; i < std::size(kFigures); ++i)
       if (command.table == figure_tables[i]) {
-        finish_explain_options(*figure_tables[i], figure_options[i], kFigures[i].output);
+        finish_explain_options(*figure_tables[i], figure_options[i], kFigures[i].outputs);
         return run_figure(figure_options[i], kFigures[i].make);
       }
     if (command.table == &heatmaps) {
-      finish_explain_options(heatmaps, heatmap, "heatmap.png");
+      finish_explain_options(heatmaps, heatmap, {"heatmap.png", {".csv"}});
       return run_maps(heatmap, heatmap_sheet);
     }
     if (command.table == &checks) {
-      finish_explain_options(checks, check, "check.svg");
+      finish_explain_options(checks, check, {"check.svg", {".csv"}, true});
       return run_check(check);
     }
-    finish_explain_options(evidences, evidence, "evidence.png");
+    finish_explain_options(evidences, evidence, {"evidence.png", {".csv"}});
     return run_maps(evidence, evidence_sheet);
   });
 }

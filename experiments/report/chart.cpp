@@ -209,11 +209,19 @@ void draw_series(Canvas& canvas, const Series& series, const Look& look) {
                  canvas.down(std::max(series.y[i] - series.error[i], canvas.y().low)), look.color);
     if (!series.line || (series.points && series.x.size() <= kFewPoints))
       draw_point(canvas, x, canvas.down(series.y[i]), radius, look);
-    if (!series.labels.empty())
-      // Above and below in turn, so that close points can be told apart.
-      canvas.add(R"(<text x="{:.2f}" y="{:.2f}">{}</text>)", x + 6.0,
-                 canvas.down(series.y[i]) + (i % 2 == 0 ? -5.0 : 13.0), svg_text(series.labels[i]));
   }
+}
+
+/// Texts beside points, over all that is drawn, on a thin ground of their own.
+void draw_labels(Canvas& canvas, const Series& series) {
+  for (size_t i = 0; i < series.labels.size(); ++i)
+    if (std::isfinite(series.x[i]) && std::isfinite(series.y[i]))
+      // Above and below in turn, so that close points can be told apart; but on the axis above.
+      canvas.add(
+          R"(<text x="{:.2f}" y="{:.2f}" stroke="white" stroke-width="3" paint-order="stroke">{}</text>)",
+          canvas.across(series.x[i]) + 6.0,
+          canvas.down(series.y[i]) + (i % 2 == 0 || series.y[i] <= canvas.y().low ? -5.0 : 13.0),
+          svg_text(series.labels[i]));
 }
 
 /// Names beside lines of their colours, right of the plot.
@@ -271,6 +279,7 @@ std::string Chart::svg() const {
   draw_axes(canvas, *this);
   const std::vector<Look> looks = looks_of(series);
   for (size_t i = 0; i < series.size(); ++i) draw_series(canvas, drawn[i], looks[i]);
+  for (const Series& each : drawn) draw_labels(canvas, each);
   draw_legend(canvas, *this, looks);
   return svg_picture(width, height, canvas.take());
 }

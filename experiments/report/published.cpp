@@ -50,7 +50,9 @@ const PublishedNetwork* published_network(const ModelConfig& config) {
   if (found == std::end(kNetworks)) return nullptr;
   const ModelConfig wanted = preset(config.arch);
   const bool same = config.entry == wanted.entry && config.blocks == wanted.blocks &&
-                    config.strides == wanted.strides;
+                    config.strides == wanted.strides && config.widths == wanted.widths &&
+                    config.entry_width == wanted.entry_width && config.subnet == wanted.subnet &&
+                    config.classes == wanted.classes && config.image_size == wanted.image_size;
   return same ? found : nullptr;
 }
 

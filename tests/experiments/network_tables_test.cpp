@@ -81,8 +81,9 @@ TEST(PublishedNetwork, HasTheStagesOfThePreset) {
   EXPECT_EQ(published_network(preset("ibinn-small")), nullptr);
   ModelConfig config = preset("ibinn-imagenet");
   apply_paper_flavour(config);
-  config.image_size = 96;
   EXPECT_NE(published_network(config), nullptr);
+  config.image_size = 96;
+  EXPECT_EQ(published_network(config), nullptr);
   config.blocks = {1, 1, 1, 1};
   EXPECT_EQ(published_network(config), nullptr);
 }

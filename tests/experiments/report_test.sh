@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Usage: report_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
+# pal-report: pages without a gap, of any run; what is refused.
+source "$(dirname "$0")/harness.sh" "$@"
+address_space=
+reports() { succeeds pal-report "$@" --threads 1 -q; }
+# sound FILE WHAT: a page that is whole.
+sound() {
+  expect "$2: $(python3 "$source_folder/tests/experiments/page_check.py" "$1" | head -n 3)" \
+    python3 "$source_folder/tests/experiments/page_check.py" "$1"
+}
+
+succeeds pal-train $tiny --threads 1 --max-steps 20 -o run --quiet
+succeeds pal-train $tiny --validation 112 --threads 1 --max-steps 20 -o calibrated --quiet
+succeeds pal-evaluate calibrated --calibrate --ood inverted --summary calibrated/summary.json -q
+cp -r run half
+sed -i 's/"complete": true/"complete": false/' half/summary.json
+succeeds pal-train $tiny --beta 0 --threads 1 --max-steps 20 -o density --quiet
+succeeds pal-train --dataset synthetic:4:512:8 -a resnet-small -b 16 --blocks 1,1 --strides 1,2 \
+  --widths 8,8 --threads 1 --max-steps 20 -o resnet --quiet
+succeeds pal-train --dataset synthetic:2:512:8 -b 16 --blocks 1,1 --strides 1,2 --widths 8,8 \
+  --threads 1 --max-steps 20 --recalibrate-bn 4 -o two --quiet
+# More classes than a matrix can show.
+succeeds pal-train --dataset synthetic:40:512:16 -b 16 --blocks 1,1,1 --strides 1,2,2 \
+  --widths 8,8,8 --threads 1 --max-steps 4 --recalibrate-bn 4 -o many --quiet
+for run in run calibrated half density resnet two many; do
+  reports $run --card
+  expect_match "^report in $run/report.html, model card" out "$run"
+  sound $run/report.html "$run"
+  expect_text "model-index:" $run/README.md "$run: card"
+done
+has() { expect "$1: no section $2" grep -q "<section id=\"$2\">" $1/report.html; }
+has_not() { expect "$1: a section $2" test "$(grep -c "<section id=\"$2\">" $1/report.html)" = 0; }
+for section in summary numbers curves calibration confusion density samples evidence decision \
+  similarity; do
+  has run $section
+done
+expect_text "This run has no calibration" run/report.html "a run without calibration"
+expect_text "Learned from held-out images" calibrated/report.html "a calibrated run"
+expect_text ">inverted<" calibrated/report.html "foreign sets of the summary"
+expect_text "was stopped at" half/report.html "a run stopped half-way"
+expect_text "its classes mean nothing" density/report.html "beta 0"
+has_not density confusion
+has density samples
+expect_text "It only classifies" resnet/report.html "a ResNet"
+has_not resnet density
+has resnet calibration
+
+# The same bytes again, and names that HTML would take for its own.
+cp run/report.html first.html
+reports run
+expect_same run/report.html first.html
+cp -r run '<b>&amp;"'
+reports '<b>&amp;"' -o odd.html
+sound odd.html "a run with an odd name"
+reports run --ood inverted --ood noise -n 40 -o foreign.html
+expect_text ">noise<" foreign.html "--ood"
+sound foreign.html "--ood"
+# A checkpoint alone.
+reports run/checkpoints/final.safetensors -o alone.html
+expect_text "No curves" alone.html "a checkpoint alone"
+sound alone.html "a checkpoint alone"
+# Several runs.
+reports run calibrated density resnet -o several.html
+expect_text "4 runs" several.html "several runs"
+sound several.html "several runs"
+
+refuses 2 "RUN: none is given" pal-report
+refuses 3 "absent: no such run folder" pal-report absent
+mkdir empty
+refuses 3 "empty: not a run folder" pal-report empty
+refuses 2 "name the file x.html" pal-report run -o x.pdf
+refuses 4 "absent" pal-report run -o absent/x.html
+refuses 2 "--card: goes with one run" pal-report run density --card -o x.html
+refuses 2 "--ood: goes with one run" pal-report run density --ood noise -o x.html
+echo broken >broken.safetensors
+refuses 3 "broken.safetensors" pal-report broken.safetensors
+succeeds pal-report --help
+
+finish_test "pages without a gap"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "data/pictures/text_image.h"
 #include "runtime/error.h"
@@ -29,16 +30,16 @@ struct Layout {
   int64_t tile_height = 0;
   int64_t channels = 1;
   int64_t text_scale = 1;
-  int64_t left = 0;          ///< of the first picture of every row
-  int64_t apart = 0;         ///< columns before the wide gap; 0: there is none
-  std::vector<int64_t> top;  ///< of the pictures of each row
+  int64_t left = 0;            ///< of the first picture of every row
+  std::vector<int64_t> apart;  ///< columns that stand behind a wide gap
+  std::vector<int64_t> top;    ///< of the pictures of each row
   int64_t width = 0;
   int64_t height = 0;
 
   /// Left edge of the pictures of a column.
   int64_t left_of(int64_t column) const {
-    const int64_t gap = apart > 0 && column >= apart ? kApart : 0;
-    return left + column * (tile_width + kGap) + gap;
+    const auto gaps = std::ranges::count_if(apart, [&](int64_t first) { return first <= column; });
+    return left + column * (tile_width + kGap) + gaps * kApart;
   }
 };
 
@@ -70,6 +71,20 @@ bool has_captions(const SheetRow& row) {
   return std::ranges::any_of(row.captions, [](const std::string& text) { return !text.empty(); });
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+/// Lines under the pictures of a row: those of its longest note.
+int64_t note_lines(const SheetRow& row) {
+  size_t lines = 0;
+  for (const std::string& note : row.notes) lines = std::max(lines, lines_of(note).size());
+  return static_cast<int64_t>(lines);
+}
+
 Layout layout_of(const PictureSheet& sheet) {
   expect(sheet.scale >= 1, "sheet_image: expected a scale of at least 1, got {}", sheet.scale);
   Layout layout;
@@ -86,10 +101,13 @@ Layout layout_of(const PictureSheet& sheet) {
     }
     layout.top.push_back(y);
     y += layout.tile_height + kGap;
+    const int64_t notes = sheet.labels ? note_lines(row) : 0;
+    if (notes > 0) y += notes * line + kMargin;
   }
   layout.left = margin + (titles == 0 ? 0 : titles * layout.text_scale + kMargin);
   const int64_t columns = columns_of(sheet);
-  layout.apart = sheet.apart < columns ? sheet.apart : 0;
+  for (const int64_t first : sheet.apart)
+    if (first > 0 && first < columns) layout.apart.push_back(first);
   layout.width = layout.left_of(columns) - kGap + margin;
   if (sheet.labels)
     layout.width =
@@ -137,13 +155,26 @@ void draw_title(Image& image, const std::string& title, const Layout& layout, in
        top + (layout.tile_height - text_height() * layout.text_scale) / 2, text, layout);
 }
 
+/// A text in the middle of the column that a picture has, cut to its width.
+void draw_in_column(Image& image, size_t column, int64_t y, const std::string& whole,
+                    const Layout& layout) {
+  const std::string text = shortened(whole, layout.tile_width / layout.text_scale);
+  draw(image,
+       layout.left_of(static_cast<int64_t>(column)) +
+           (layout.tile_width - text_width(text) * layout.text_scale) / 2,
+       y, text, layout);
+}
+
 void draw_captions(Image& image, const SheetRow& row, const Layout& layout, int64_t top) {
-  for (size_t i = 0; i < row.captions.size(); ++i) {
-    const std::string text = shortened(row.captions[i], layout.tile_width / layout.text_scale);
-    draw(image,
-         layout.left_of(static_cast<int64_t>(i)) +
-             (layout.tile_width - text_width(text) * layout.text_scale) / 2,
-         top - kTextGap - text_height() * layout.text_scale, text, layout);
+  const int64_t line = text_height() * layout.text_scale;
+  for (size_t i = 0; i < row.captions.size(); ++i)
+    draw_in_column(image, i, top - kTextGap - line, row.captions[i], layout);
+  for (size_t i = 0; i < row.notes.size(); ++i) {
+    int64_t y = top + layout.tile_height + kGap;
+    for (const std::string& text : lines_of(row.notes[i])) {
+      draw_in_column(image, i, y, text, layout);
+      y += line;
+    }
   }
 }
 

@@ -11,6 +11,8 @@ struct SheetRow {
   std::string title;                  ///< stands left of the pictures
   std::vector<std::string> captions;  ///< each stands over its picture; may be fewer, or none
   std::vector<Image> pictures;
+  /// Each stands under its picture; may be fewer, or none. Line feeds part its lines.
+  std::vector<std::string> notes = {};
 };
 
 /// Rows of equally sized pictures on white, with dark text.
@@ -19,8 +21,8 @@ struct PictureSheet {
   std::vector<SheetRow> rows;
   int64_t scale = 1;   ///< pixels in a row that each pixel of a picture becomes, and in a column
   bool labels = true;  ///< whether texts are drawn; without them there is no margin either
-  /// Columns of each row that stand apart from the others, before them; 0: none.
-  int64_t apart = 0;
+  /// Columns that a wide gap parts from those before them, rising.
+  std::vector<int64_t> apart = {};
 };
 
 /// Pixels of the largest sheet.
@@ -30,8 +32,8 @@ inline constexpr int64_t kMostSheetPixels = int64_t{1} << 30;
 /// for 32, 1 from 96 on.
 int64_t sheet_scale(int64_t pixels);
 
-/// The sheet as one image, RGB if any picture is. Titles and captions too long for their place end
-/// in "...". Throws usage for no pictures, unequal sizes, a scale below 1 or a sheet of more than
+/// The sheet as one image, RGB if any picture is. Texts too long for their place end in
+/// "...". Throws usage for no pictures, unequal sizes, a scale below 1 or a sheet of more than
 /// kMostSheetPixels.
 Image sheet_image(const PictureSheet& sheet);
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "experiments/measures/class_match.h"
-#include "experiments/measures/metrics.h"
+#include "experiments/measures/picture_scores.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -30,33 +30,12 @@ std::vector<int64_t> matched_classes(const std::vector<std::string>& names,
   return matched;
 }
 
-/// 8-bit pictures as a model reads them.
-Tensor normalised(const std::vector<Image>& pictures, const InputSpec& input) {
-  const Image& first = pictures.front();
-  const Tensor images = Tensor::empty(
-      {static_cast<int64_t>(pictures.size()), first.height, first.width, first.channels},
-      DType::f32, Tag::data);
-  float* to = images.data<float>();
-  for (const Image& picture : pictures)
-    for (size_t k = 0; k < picture.pixels.size(); ++k) {
-      const size_t c = k % static_cast<size_t>(picture.channels);
-      const float level = static_cast<float>(picture.pixels[k]) / static_cast<float>(kLevels);
-      *to++ = (level - input.mean[c]) / input.std[c];
-    }
-  return images;
-}
-
 /// The best class of each picture, by the judge's numbers.
 std::vector<int64_t> best_classes(LoadedModel& judge, const std::vector<Image>& pictures) {
-  Model& model = *judge.model;
-  const Tensor images = normalised(pictures, judge.input);
-  const int64_t classes = model.config().classes;
-  const Tensor targets = Tensor::zeros({images.size(0), classes}, DType::f32, Tag::data);
-  const LossResult result = model.evaluate(images.to(model.device(), Tag::data),
-                                           targets.to(model.device(), Tag::data), LossSpec());
-  const Tensor scores = result.scores.to(Device());
+  const int64_t classes = judge.model->config().classes;
+  const Tensor scores = picture_scores(*judge.model, judge.input, pictures);
   std::vector<int64_t> best;
-  for (int64_t i = 0; i < images.size(0); ++i) {
+  for (int64_t i = 0; i < scores.size(0); ++i) {
     const float* row = scores.data<float>() + i * classes;
     best.push_back(std::max_element(row, row + classes) - row);
   }

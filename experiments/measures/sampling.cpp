@@ -91,6 +91,24 @@ Tensor interpolate_latents(const Tensor& z, int64_t steps) {
   return line;
 }
 
+Tensor morph_latents(const Tensor& z, const Tensor& from, const Tensor& to,
+                     const std::vector<double>& steps) {
+  expect(z.rank() == 2 && from.shape() == to.shape() && from.shape() == Shape({z.size(1)}),
+         "morph_latents: expected [n, d] and two of [d], got {}, {} and {}", z.shape().str(),
+         from.shape().str(), to.shape().str());
+  const Tensor start = z.dense();
+  const int64_t dims = z.size(1);
+  const auto count = static_cast<int64_t>(steps.size());
+  Tensor line = Tensor::empty({z.size(0) * count, dims}, DType::f32, Tag::data);
+  for (int64_t i = 0; i < z.size(0) * count; ++i) {
+    const auto t = static_cast<float>(steps[static_cast<size_t>(i % count)]);
+    const float* const at = start.data<float>() + i / count * dims;
+    for (int64_t d = 0; d < dims; ++d)
+      line.data<float>()[i * dims + d] = at[d] + t * (to.data<float>()[d] - from.data<float>()[d]);
+  }
+  return line;
+}
+
 Tensor network_images(const Dataset& set, const InputSpec& input,
                       const std::vector<int64_t>& indices, const TransformSpec& transform) {
   LoaderOptions options;

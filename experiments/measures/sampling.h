@@ -33,6 +33,12 @@ Tensor class_latents(const ClassSpread& spread, int64_t y, int64_t first, int64_
 /// (1 - t) z_a + t z_b for `steps` values of t from 0 to 1; z [2, D] holds the two ends.
 Tensor interpolate_latents(const Tensor& z, int64_t steps);
 
+/// z + t (to - from) for each t of `steps`: latent vectors z [n, D] moved by the difference of two
+/// class means [D] (as Kingma and Dhariwal 2018, "Glow", change faces), so that each keeps where it lies
+/// about its class. f32 [n * steps, D], all steps of the first vector before those of the second.
+Tensor morph_latents(const Tensor& z, const Tensor& from, const Tensor& to,
+                     const std::vector<double>& steps);
+
 /// Some images of a set as the network reads them, noise-free: f32 [n, h, w, c]. `transform` says
 /// how encoded pictures are decoded.
 Tensor network_images(const Dataset& set, const InputSpec& input,

@@ -62,8 +62,8 @@ JudgeReport ask_judge(const SampleOptions& o, const LoadedModel& loaded,
     log_warning("--judge: is the model itself, which takes its samples for what it meant by them");
   LoadedModel judge = load_model(path);
   judge.model->to(device);
-  const SampleRequest request{sampled_classes(o, loaded), o.judged, o.temperature, o.run.seed,
-                              spreads};
+  const SampleRequest request{sampled_classes(o, loaded), o.judged, o.temperatures.front(),
+                              o.run.seed, spreads};
   const auto verdicts =
       judge_samples(flow_of(loaded, o.checkpoint), loaded.input, judge, path, request);
   const RealImages real = judge_real_images(o, loaded, judge);
@@ -101,8 +101,8 @@ JudgeReport ask_judge(const SampleOptions& o, const LoadedModel& loaded,
                  {"as_asked", share(all.as_asked, all.samples)},
                  {"test_images_right", share(right, images)},
                  {"classes", std::move(rows)}};
-  report.text = fmt::format("what {} takes samples for, temperature {}:\n{}", path, o.temperature,
-                            table.text());
+  report.text = fmt::format("what {} takes samples for, temperature {}:\n{}", path,
+                            o.temperatures.front(), table.text());
   return report;
 }
 

@@ -3,65 +3,18 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
-#include <numeric>
+#include <iterator>
 
-#include "experiments/command_line/program.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/measures/sampling.h"
+#include "experiments/sampling/morph_sheet.h"
+#include "experiments/sampling/sheet_parts.h"
 #include "experiments/sampling/test_images.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
 #include "runtime/text.h"
 
 namespace pal {
-namespace {
-
-/// Longer lists are cut to their beginning on stdout.
-constexpr size_t kMostListed = 12;
-
-std::string listed(const std::string& what, std::vector<std::string> texts) {
-  const size_t all = texts.size();
-  const bool cut = all > kMostListed;
-  if (cut) texts.resize(kMostListed - 2);
-  const std::string list = one_line(fmt::format("{}", fmt::join(texts, ", ")));
-  return fmt::format("{}: {}{}", what, list, cut ? fmt::format(", ... ({} in all)", all) : "");
-}
-
-std::string class_name(const std::vector<std::string>& names, int64_t y) {
-  const auto place = static_cast<size_t>(y);
-  return place < names.size() ? names[place] : std::to_string(y);
-}
-
-/// "7 coat": a number and what it stands for.
-std::string numbered(int64_t number, const std::string& name) {
-  const std::string text = std::to_string(number);
-  return name == text ? text : text + " " + name;
-}
-
-/// The magnification of a sheet of so many pictures, checked before they are made.
-int64_t scale_for(const SampleOptions& o, const LoadedModel& loaded, int64_t pictures) {
-  const int64_t side = loaded.model->config().image_size;
-  const int64_t most = kMostSheetPixels / (pictures * side * side);  // of scale squared
-  int64_t scale = o.scale == 0 ? sheet_scale(side) : o.scale;
-  while (o.scale == 0 && scale > 1 && scale * scale > most) --scale;
-  expect(scale * scale <= most, "-n: {} pictures of {}x{} pixels are too many for one sheet{}",
-         pictures, side * scale, side * scale, scale > 1 ? "; lower --scale or -n" : "");
-  return scale;
-}
-
-PictureSheet empty_sheet(const SampleOptions& o, const LoadedModel& loaded, int64_t pictures) {
-  PictureSheet sheet;
-  sheet.scale = scale_for(o, loaded, pictures);
-  sheet.labels = o.labels;
-  return sheet;
-}
-
-std::string class_of_image(const Dataset& set, int64_t index) {
-  return class_name(set.info().class_names, set.label(index));
-}
-
-}  // namespace
 
 std::vector<int64_t> sampled_classes(const SampleOptions& o, const LoadedModel& loaded) {
   return named_classes(loaded, o.classes, "--class");
@@ -82,7 +35,8 @@ std::vector<ClassSpread> sample_spreads(SampleOptions& o, const LoadedModel& loa
   } catch (const Error& error) {
     const bool named = !o.data.folder.empty() || !o.data.dataset.empty();
     if (!open || named || error.kind() == ErrorKind::numerics) throw;
-    log_info("samples are drawn around class means, without the training images: {}", error.what());
+    log_info("the class means of the model are taken, without the training images: {}",
+             error.what());
   }
   o.around = SampleCentre::means;
   std::vector<ClassSpread> spreads;
@@ -97,14 +51,8 @@ void add_real_images(const SampleOptions& o, const LoadedModel& loaded,
                      const std::vector<int64_t>& classes, PictureSheet& sheet) {
   const TestImages from = open_test_images(o.data, o.checkpoint, loaded);
   const ClassMatch match = match_classes(loaded, o.checkpoint, from.set->info(), false);
-  std::vector<int64_t> among = from.indices;
-  if (among.empty()) among = all_images(from.set->info());
   for (size_t row = 0; row < classes.size(); ++row) {
-    std::vector<int64_t> indices;
-    for (const int64_t i : among) {
-      if (static_cast<int64_t>(indices.size()) == o.real) break;
-      if (match.model_class(from.set->label(i)) == classes[row]) indices.push_back(i);
-    }
+    const std::vector<int64_t> indices = first_of_class(from, match, classes[row], o.real);
     expect(static_cast<int64_t>(indices.size()) == o.real,
            "--real: {} has {} test images of class '{}', got {}", from.set->info().name,
            indices.size(), sheet.rows[row].title, o.real);
@@ -113,37 +61,67 @@ void add_real_images(const SampleOptions& o, const LoadedModel& loaded,
     auto& pictures = sheet.rows[row].pictures;
     pictures.insert(pictures.begin(), real.begin(), real.end());
   }
-  sheet.apart = o.real;
-  sheet.rows.front().captions = {"real"};
-  sheet.rows.front().captions.resize(static_cast<size_t>(o.real));
-  sheet.rows.front().captions.emplace_back("samples");
+  for (int64_t& first : sheet.apart) first += o.real;
+  sheet.apart.insert(sheet.apart.begin(), o.real);
+  std::vector<std::string> captions = {"real"};
+  captions.resize(static_cast<size_t>(o.real));
+  std::vector<std::string>& others = sheet.rows.front().captions;
+  if (others.empty()) others = {"samples"};
+  captions.insert(captions.end(), others.begin(), others.end());
+  others = std::move(captions);
+}
+
+/// Says at the top of each temperature's block of columns which it is, and sets the blocks apart.
+void name_temperatures(const SampleOptions& o, PictureSheet& sheet) {
+  std::vector<std::string> captions(o.temperatures.size() * static_cast<size_t>(o.count));
+  for (size_t i = 0; i < o.temperatures.size(); ++i) {
+    const int64_t first = static_cast<int64_t>(i) * o.count;
+    captions[static_cast<size_t>(first)] = fmt::format("T = {}", o.temperatures[i]);
+    if (i > 0) sheet.apart.push_back(first);
+  }
+  sheet.rows.front().captions = std::move(captions);
 }
 
 SampleSheet samples(const SampleOptions& o, const LoadedModel& loaded, IbInn& flow,
                     const std::vector<ClassSpread>& spreads) {
   const std::vector<int64_t> classes = sampled_classes(o, loaded);
   SampleSheet made;
-  made.pictures = o.count * static_cast<int64_t>(classes.size());
+  const bool several = o.temperatures.size() > 1;
+  const int64_t columns = o.count * static_cast<int64_t>(o.temperatures.size());
+  made.pictures = columns * static_cast<int64_t>(classes.size());
   expect(made.pictures <= kMostSamples,
          "-n: {} pictures are more than {}; name classes with --class", made.pictures,
          kMostSamples);
-  made.sheet = empty_sheet(o, loaded, (o.count + o.real) * static_cast<int64_t>(classes.size()));
+  made.sheet = empty_sheet(o, loaded, (columns + o.real) * static_cast<int64_t>(classes.size()));
   made.sheet.headline =
-      fmt::format("Samples{}, temperature {}",
-                  o.around == SampleCentre::images ? " around training images" : "", o.temperature);
+      fmt::format("Samples{}{}", o.around == SampleCentre::images ? " around training images" : "",
+                  several ? " at temperature T, from the same noise in every block"
+                          : fmt::format(", temperature {}", o.temperatures.front()));
   std::vector<std::string> rows;
   for (size_t i = 0; i < classes.size(); ++i) {
     const int64_t y = classes[i];
-    const Tensor z = class_latents(spreads[i], y, 0, o.count, o.temperature, o.run.seed);
     const std::string name = class_name(loaded.input.class_names, y);
-    made.sheet.rows.push_back({name, {}, to_pictures(decode(flow, z), loaded.input)});
+    SheetRow row{name, {}, {}};
+    for (const double temperature : o.temperatures) {
+      const Tensor z = class_latents(spreads[i], y, 0, o.count, temperature, o.run.seed);
+      std::ranges::move(to_pictures(decode(flow, z), loaded.input),
+                        std::back_inserter(row.pictures));
+    }
+    made.sheet.rows.push_back(std::move(row));
     rows.push_back(numbered(y, name));
   }
+  if (several) name_temperatures(o, made.sheet);
   if (o.real > 0) add_real_images(o, loaded, classes, made.sheet);
   made.json = {{"classes", classes},
-               {"around", o.around == SampleCentre::images ? "images" : "means"},
-               {"temperature", o.temperature}};
+               {"around", o.around == SampleCentre::images ? "images" : "means"}};
+  if (several)
+    made.json["temperatures"] = o.temperatures;
+  else
+    made.json["temperature"] = o.temperatures.front();
   made.lines = {listed("rows", rows)};
+  if (several)
+    made.lines.push_back(fmt::format("columns: {} samples at each of the temperatures {}", o.count,
+                                     fmt::join(o.temperatures, ", ")));
   return made;
 }
 
@@ -218,6 +196,7 @@ SampleSheet make_sample_sheet(const SampleOptions& o, const LoadedModel& loaded,
   IbInn& flow = flow_of(loaded, o.checkpoint);
   SampleSheet made = o.kind == SampleKind::samples           ? samples(o, loaded, flow, spreads)
                      : o.kind == SampleKind::reconstructions ? reconstructions(o, loaded, flow)
+                     : o.kind == SampleKind::morph           ? morph_sheet(o, loaded, flow, spreads)
                                                              : interpolation(o, loaded, flow);
   std::vector<std::string> titles;
   for (const SheetRow& row : made.sheet.rows) titles.push_back(row.title);

@@ -9,7 +9,6 @@
 #include <set>
 
 #include "experiments/command_line/run_data.h"
-#include "experiments/measures/class_match.h"
 #include "experiments/measures/model_fit.h"
 #include "runtime/error.h"
 
@@ -110,6 +109,18 @@ std::vector<ClassSpread> training_spreads(const DataOptions& options, const std:
                                       network_images(*set, loaded.input, indices, data.transform)));
   }
   return spreads;
+}
+
+std::vector<int64_t> first_of_class(const TestImages& from, const ClassMatch& match, int64_t y,
+                                    int64_t count) {
+  std::vector<int64_t> among = from.indices;
+  if (among.empty()) among = all_images(from.set->info());
+  std::vector<int64_t> indices;
+  for (const int64_t i : among) {
+    if (static_cast<int64_t>(indices.size()) == count) break;
+    if (match.model_class(from.set->label(i)) == y) indices.push_back(i);
+  }
+  return indices;
 }
 
 std::vector<int64_t> spread_over_classes(const Dataset& set, int64_t count,

@@ -6,6 +6,7 @@
 
 #include "data/sets/dataset.h"
 #include "experiments/command_line/data_options.h"
+#include "experiments/measures/class_match.h"
 #include "experiments/measures/sampling.h"
 #include "experiments/recipe/training_recipe.h"
 #include "layers/models/model_io.h"
@@ -43,6 +44,11 @@ TrainingImages open_training_images(const DataOptions& options, const std::strin
 std::vector<ClassSpread> training_spreads(const DataOptions& options, const std::string& checkpoint,
                                           const LoadedModel& loaded,
                                           const std::vector<int64_t>& classes);
+
+/// The first `count` images that may be shown whose class is the model's class y; fewer if there
+/// are no more.
+std::vector<int64_t> first_of_class(const TestImages& from, const ClassMatch& match, int64_t y,
+                                    int64_t count);
 
 /// The first image of each class in turn, then the second of each and so on, until there are
 /// `count`; classes that have no more are passed over. Of the images `among`; empty: of all. Throws

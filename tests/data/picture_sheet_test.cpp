@@ -53,7 +53,7 @@ TEST(PictureSheet, SetsColumnsApart) {
   const Image a = picture(2, 1, 1, {1, 2});
   PictureSheet sheet = bare({{"", {}, {a, a, a}}, {"", {}, {a}}});
   const int64_t plain = sheet_image(sheet).width;
-  sheet.apart = 1;
+  sheet.apart = {1};
   const Image image = sheet_image(sheet);
   const int64_t gap = image.width - plain;
   EXPECT_GT(gap, 10);
@@ -61,8 +61,14 @@ TEST(PictureSheet, SetsColumnsApart) {
   EXPECT_EQ(inked(image, 2, 0, 4 + gap, 1), 0);
   EXPECT_EQ(inked(image, 4 + gap, 0, 6 + gap, 1), 2);
   EXPECT_EQ(inked(image, 8 + gap, 0, 10 + gap, 1), 2);
+  sheet.apart = {1, 2};
+  const Image three = sheet_image(sheet);
+  EXPECT_EQ(three.width, plain + 2 * gap);
+  EXPECT_EQ(inked(three, 4 + gap, 0, 6 + gap, 1), 2);
+  EXPECT_EQ(inked(three, 6 + gap, 0, 8 + 2 * gap, 1), 0);
+  EXPECT_EQ(inked(three, 8 + 2 * gap, 0, 10 + 2 * gap, 1), 2);
   // Nothing to set apart.
-  sheet.apart = 3;
+  sheet.apart = {3};
   EXPECT_EQ(sheet_image(sheet).width, plain);
 }
 
@@ -108,6 +114,25 @@ TEST(PictureSheet, NamesRowsAndPictures) {
   const Image headed = sheet_image(sheet);
   EXPECT_EQ(headed.width, text_width(sheet.headline) + 16);
   EXPECT_EQ(headed.height, image.height + text_height() + 4 + 8);
+}
+
+TEST(PictureSheet, WritesNotesUnderPictures) {
+  const Image white = picture(30, 20, 1, Bytes(600, 255));
+  PictureSheet sheet;
+  sheet.rows = {{"", {}, {white, white}, {"a\nb", "c"}}, {"", {}, {white}}};
+  const Image image = sheet_image(sheet);
+  const int64_t under = 8 + 20 + 2;
+  const int64_t line = text_height();
+  EXPECT_EQ(image.width, 8 + 62 + 8);
+  EXPECT_EQ(image.height, under + 2 * line + 8 + 20 + 8);
+  EXPECT_EQ(inked(image, 0, 0, 78, under), 0);
+  EXPECT_GT(inked(image, 8, under, 38, under + line), 0);             // "a"
+  EXPECT_GT(inked(image, 8, under + line, 38, under + 2 * line), 0);  // "b"
+  EXPECT_GT(inked(image, 40, under, 70, under + line), 0);            // "c"
+  EXPECT_EQ(inked(image, 38, under + line, 78, image.height), 0);     // no second line
+  EXPECT_EQ(inked(image, 0, under + 2 * line, 78, image.height), 0);
+  sheet.labels = false;
+  EXPECT_EQ(sheet_image(sheet).height, 42);
 }
 
 TEST(PictureSheet, CutsTitlesAndCaptions) {

@@ -63,6 +63,38 @@ succeeds pal-sample "$model" -o line.png --interpolate 0 63 -n 6 --labels false 
 expect_match "^row: from 0 stripes [0-3] to 63 stripes [0-3]$" out --interpolate
 expect_size 58 8 line.png
 
+# Images of one class moved to another: 3 x 2 pictures of 8 pixels, 2 between, the original 24 apart.
+succeeds pal-sample "$model" -o morph.png --morph "stripes 1" 3 -n 2 --steps 2 --labels false --scale 1
+expect_match "^image [0-9]*: stripes 1: t 0 stripes [0-3] [0-9.]* %, t 1 stripes [0-3] [0-9.]* %$" out --morph
+expect_match "^at t = 1 the model takes [0-2] of 2 for stripes 3$" out --morph
+expect_match "^4 pictures in morph.png$" out --morph
+expect_size 52 18 morph.png
+succeeds pal-sample "$model" -o morph.png --morph 1 3 --json
+expect_match '^{"classes":\[1,3\],"around":"images","t":\[0.0,0.25,0.5,0.75,1.0\],"test_images":\[[0-9]*\],' out --morph
+expect_match '"original":{"answer":"stripes [0-3]","probability":[0-9.]*,"probability_from":[-0-9.e]*,' out --morph
+expect_match '"images":5,"output":"morph.png","rows":\["image [0-9]*: stripes 1"\]}$' out --morph
+succeeds pal-sample "$model" -o morph2.png --morph "stripes 1" "stripes 3" --json --threads 1
+expect_same morph.png morph2.png
+succeeds pal-sample "$model" -o means.png --morph 1 3 --around means --json
+expect_text '"around":"means"' out "--morph between the model's means"
+expect_not "--morph --around: equal pictures" cmp -s morph.png means.png
+succeeds pal-sample "$model" -o far.png --morph 0 1 --images 0,63 --steps 4 --reach 1.5 --json
+expect_text '"t":[0.0,0.5,1.0,1.5],"test_images":[0,63],' out "--morph of named images"
+expect_match "warning.*--morph: image 63 is of class 'stripes [1-3]', not 'stripes 0'" err "another class"
+
+# Several temperatures: the blocks are what each of them gives alone, 24 apart.
+for t in 0.5 1; do succeeds pal-sample "$model" -o t$t.png -n 2 --temperature $t; done
+succeeds pal-sample "$model" -o both.png -n 2 --temperature 0.5,1 --json
+expect_text '"around":"images","temperatures":[0.5,1.0],"images":16,' out "two temperatures"
+succeeds pal-sample "$model" -o again.png -n 2 --temperature 0.5 1.0
+expect_text "columns: 2 samples at each of the temperatures 0.5, 1" out "two temperatures"
+expect_same both.png again.png
+succeeds pal-sample "$model" -o both.png -n 2 --temperature 0.5,1 --labels false --scale 1 --real 1
+expect_size $((5 * 10 - 2 + 2 * 24)) 38 both.png
+succeeds pal-sample "$model" -o given.png -n 2 --temperature 0.7
+succeeds pal-sample "$model" -o none.png -n 2
+expect_same given.png none.png
+
 # Pictures of a folder, whose classes have names of all sorts.
 make_pictures set 3 16 20 16
 for part in train val; do
@@ -99,6 +131,28 @@ refuses_quietly 2 "64 test images, got 65" pal-sample "$model" --reconstruct 65
 refuses_quietly 2 "names 2 images, but --reconstruct wants 3" \
   pal-sample "$model" --images 1,2 --reconstruct 3
 refuses_quietly 2 "with commas between" pal-sample "$model" --images 1,,2
+refuses_quietly 2 "--temperature: names 0.5 twice" pal-sample "$model" --temperature 0.5,1,0.5
+refuses_quietly 2 "--temperature" pal-sample "$model" --temperature 0.5,-1
+refuses_quietly 2 "--temperature: goes with samples" pal-sample "$model" --temperature 1 --reconstruct 2
+refuses_quietly 2 "--temperature: goes with samples" pal-sample "$model" --temperature 1 --morph 0 1
+refuses_quietly 2 "looks at samples of one temperature" \
+  pal-sample "$model" --temperature 0.5,1 --judge "$model"
+refuses_quietly 2 "--morph" pal-sample "$model" --morph 0
+refuses_quietly 2 "--morph: expected two classes, once" pal-sample "$model" --morph 0 1 --morph 1 2
+refuses_quietly 2 "--morph: from class 'stripes 2' to itself" pal-sample "$model" --morph 2 "stripes 2"
+refuses_quietly 2 "--morph: the model has classes 0 to 3, got 4" pal-sample "$model" --morph 0 4
+refuses_quietly 2 "did you mean 'stripes 2'?" pal-sample "$model" --morph "strpes 2" 1
+refuses_quietly 2 "--morph names its two classes itself" pal-sample "$model" --morph 0 1 --class 2
+refuses_quietly 2 "--morph: does not go with" pal-sample "$model" --morph 0 1 --reconstruct 2
+refuses_quietly 2 "--morph: does not go with" pal-sample "$model" --morph 0 1 --interpolate 0 1
+refuses_quietly 2 "--real: goes with samples" pal-sample "$model" --morph 0 1 --real 2
+refuses_quietly 2 "--judge: looks at samples" pal-sample "$model" --morph 0 1 --judge "$model"
+refuses_quietly 2 "names 2 images, but -n wants 3" pal-sample "$model" --morph 0 1 --images 1,2 -n 3
+refuses_quietly 2 "--morph: synthetic:4:256:8 has" pal-sample "$model" --morph 0 1 -n 64
+refuses_quietly 2 "--steps: goes with --morph" pal-sample "$model" --steps 3 --interpolate 0 1
+refuses_quietly 2 "--reach: goes with --morph" pal-sample "$model" --reach 2
+refuses_quietly 2 "--steps: expected" pal-sample "$model" --morph 0 1 --steps 1
+refuses_quietly 2 "--reach: expected" pal-sample "$model" --morph 0 1 --reach 0
 refuses_quietly 2 "not test images" pal-sample "$model" --class 1 --reconstruct 3
 refuses_quietly 2 "set: samples around means need no data" pal-sample "$model" set --around means
 refuses_quietly 2 "--scale: expected a whole number from 1 to 16, or auto" pal-sample "$model" --scale 17
@@ -147,6 +201,7 @@ refuses_quietly 2 "--real: goes with samples" pal-sample run --real 2 --reconstr
 refuses_quietly 2 "--judge: looks at samples" pal-sample run --judge judge --reconstruct 2
 refuses_quietly 2 "--around: says where samples are drawn" pal-sample run --around images --reconstruct 2
 refuses_quietly 3 "nobody: no such" pal-sample run --judge nobody
+refuses_quietly 2 "only classifies" pal-sample judge --morph 0 1
 refuses_quietly 2 "test images of class" pal-sample run --real 999
 
 finish_test "pal-sample behaves"

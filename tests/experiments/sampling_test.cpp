@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "data/sets/synthetic.h"
+#include "experiments/measures/picture_scores.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -115,6 +116,81 @@ TEST_F(Sampling, RefusesWhatIsNotFinite) {
     FAIL() << "expected an error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::numerics);
+  }
+}
+
+TEST(MorphLatents, MovesByTheDifferenceOfTheMeans) {
+  // By hand: z + t (to - from), steps within vectors.
+  const auto row = [](std::vector<float> values) {
+    const Tensor tensor = Tensor::zeros({static_cast<int64_t>(values.size())});
+    std::ranges::copy(values, tensor.data<float>());
+    return tensor;
+  };
+  const Tensor z = Tensor::zeros({2, 3});
+  const float starts[] = {1.0F, -2.0F, 0.5F, 10.0F, 20.0F, 30.0F};
+  std::copy(std::begin(starts), std::end(starts), z.data<float>());
+  const Tensor from = row({1.0F, 0.0F, -1.0F});
+  const Tensor to = row({3.0F, -4.0F, -1.0F});
+  const Tensor line = morph_latents(z, from, to, {0.0, 0.25, 1.0, 1.5});
+  ASSERT_EQ(line.shape(), Shape({8, 3}));
+  const std::vector<float> wanted = {1.0F,  -2.0F, 0.5F,  1.5F,  -3.0F, 0.5F,  3.0F,  -6.0F,
+                                     0.5F,  4.0F,  -8.0F, 0.5F,  10.0F, 20.0F, 30.0F, 10.5F,
+                                     19.0F, 30.0F, 12.0F, 16.0F, 30.0F, 13.0F, 14.0F, 30.0F};
+  EXPECT_EQ(std::vector<float>(line.data<float>(), line.data<float>() + 24), wanted);
+  EXPECT_THROW(morph_latents(z, from, row({1.0F}), {0.0}), Error);
+  EXPECT_THROW(morph_latents(row({1.0F}), row({1.0F}), row({1.0F}), {0.0}), Error);
+}
+
+TEST_F(Sampling, MorphsFromTheReconstructionToTheOtherClass) {
+  const Tensor images = network_images(*memory_dataset(tiny_set(3)), tiny_input(), {0, 2});
+  const Tensor z = encode(model, images);
+  const Tensor a = model_spread(model, 1).mean;
+  const Tensor b = model_spread(model, 3).mean;
+  const Tensor line = morph_latents(z, a, b, {0.0, 1.0});
+  const int64_t dims = model.dims();
+  double between = 0.0;  // the means' squared distance
+  for (int64_t d = 0; d < dims; ++d) {
+    const float step = b.data<float>()[d] - a.data<float>()[d];
+    between += static_cast<double>(step) * static_cast<double>(step);
+    for (int64_t i = 0; i < 2; ++i) {
+      const float* const rows = line.data<float>() + 2 * i * dims;
+      EXPECT_EQ(rows[d], z.data<float>()[i * dims + d]);
+      EXPECT_EQ(rows[dims + d], z.data<float>()[i * dims + d] + step);
+    }
+  }
+  // t = 0 is the image, rebuilt.
+  EXPECT_EQ(
+      relative_error(decode(model, line).slice_batch(0, 1), decode(model, z.slice_batch(0, 1))),
+      0.0);
+  // l_b - l_a rises by t ||mu_b - mu_a||^2; scores are float sums over 192 dimensions.
+  const Tensor scores = model.head().scores(line);
+  for (int64_t i = 0; i < 2; ++i) {
+    const auto lead = [&](int64_t row) {
+      const float* const l = scores.data<float>() + row * 4;
+      return static_cast<double>(l[3]) - static_cast<double>(l[1]);
+    };
+    EXPECT_NEAR(lead(2 * i + 1) - lead(2 * i), between, 1e-4 * (between + 1.0));
+  }
+}
+
+TEST_F(Sampling, AsksTheModelAboutPictures) {
+  std::vector<Image> pictures;
+  for (int64_t y = 0; y < 4; ++y) {
+    // More than one batch of 100.
+    const Tensor z = class_latents(model_spread(model, y), y, 0, 30, 0.0, 1);
+    const auto some = to_pictures(decode(model, z), tiny_input());
+    pictures.insert(pictures.end(), some.begin(), some.end());
+  }
+  const auto answers = picture_answers(model, tiny_input(), pictures);
+  ASSERT_EQ(answers.size(), 120U);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    EXPECT_EQ(answers[i].y, static_cast<int64_t>(i / 30));
+    double sum = 0.0;
+    for (const double q : answers[i].probabilities) {
+      sum += q;
+      EXPECT_LE(q, answers[i].probabilities[i / 30]);
+    }
+    EXPECT_NEAR(sum, 1.0, 1e-12);
   }
 }
 

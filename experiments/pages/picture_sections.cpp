@@ -19,6 +19,7 @@ constexpr size_t kExamples = 4;
 /// Classes whose samples are shown.
 constexpr size_t kSampledClasses = 10;
 constexpr int64_t kSamplesEach = 8;
+constexpr double kSampleTemperature = 0.7;
 
 ExplainOptions explain_options(const PicturedRun& run, const std::vector<int64_t>& images) {
   ExplainOptions options;
@@ -77,6 +78,7 @@ HtmlSection samples_section(const PicturedRun& run) {
   options.data = run.data;
   options.run = run.run;
   options.count = kSamplesEach;
+  options.temperatures = {kSampleTemperature};
   options.real = 3;
   const auto names = model_class_names(run.loaded.input, run.loaded.model->config().classes);
   for (size_t y = 0; y < std::min(kSampledClasses, names.size()); ++y)
@@ -85,8 +87,9 @@ HtmlSection samples_section(const PicturedRun& run) {
   const auto spreads = sample_spreads(options, run.loaded, classes);
   const SampleSheet made = make_sample_sheet(options, run.loaded, spreads);
   return {"samples", "What it imagines",
-          "Right: pictures drawn from each class at temperature 0.7, which should look like the "
-          "real ones on the left.",
+          fmt::format("Right: pictures drawn from each class at temperature {}, which should look "
+                      "like the real ones on the left.",
+                      kSampleTemperature),
           html_picture(sheet_image(made.sheet), "Sheet of samples of classes beside real images")};
 }
 

@@ -9,7 +9,7 @@
 namespace pal {
 namespace {
 
-constexpr int64_t kAtOnce = 100;
+constexpr int64_t kPicturesAtOnce = 100;
 
 /// 8-bit pictures as a model reads them.
 Tensor normalised(std::span<const Image> pictures, const InputSpec& input) {
@@ -33,8 +33,8 @@ Tensor picture_scores(Model& model, const InputSpec& input, const std::vector<Im
   const int64_t classes = model.config().classes;
   const auto count = static_cast<int64_t>(pictures.size());
   Tensor scores = Tensor::empty({count, classes}, DType::f32, Tag::data);
-  for (int64_t first = 0; first < count; first += kAtOnce) {
-    const int64_t some = std::min(kAtOnce, count - first);
+  for (int64_t first = 0; first < count; first += kPicturesAtOnce) {
+    const int64_t some = std::min(kPicturesAtOnce, count - first);
     const Tensor images = normalised(
         std::span(pictures).subspan(static_cast<size_t>(first), static_cast<size_t>(some)), input);
     const Tensor targets = Tensor::zeros({some, classes}, DType::f32, Tag::data);

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/text.h"
+
 namespace pal {
 namespace {
 
@@ -113,6 +115,16 @@ int usable_processors(const std::string& root) {
   const double quota = cgroup_processors(root);
   if (quota == 0.0) return processors;
   return std::max(1, std::min(processors, static_cast<int>(std::floor(quota + 1e-9))));
+}
+
+std::string processor_name(const std::string& root) {
+  std::ifstream file(root + "/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const size_t colon = line.find(':');
+    if (line.starts_with("model name") && colon != std::string::npos)
+      return std::string(trimmed(std::string_view(line).substr(colon + 1)));
+  }
+  return {};
 }
 
 }  // namespace pal

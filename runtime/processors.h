@@ -15,4 +15,7 @@ double cgroup_processors(const std::string& root = "");
 /// by whomever, in steps of about 0.01; below 0: not known.
 double used_processor_seconds(const std::string& root = "");
 
+/// What the first processor is called, such as "AMD EPYC 9R14"; empty: not known.
+std::string processor_name(const std::string& root = "");
+
 }  // namespace pal

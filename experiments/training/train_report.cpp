@@ -10,6 +10,7 @@
 #include "runtime/json.h"
 #include "runtime/log.h"
 #include "runtime/parallel.h"
+#include "runtime/processors.h"
 #include "runtime/profiler.h"
 
 namespace pal {
@@ -30,6 +31,7 @@ void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std:
                                 {"version", version()},
                                 {"command", command},
                                 {"device", describe_device(setup.device)},
+                                {"processor", processor_name()},
                                 {"library", describe_libraries(setup.device)},
                                 {"precision", setup.options.compute.precision},
                                 {"threads", thread_count()},

@@ -33,6 +33,13 @@ TEST(Processors, WithoutGroupsTheMaskAloneCounts) {
   EXPECT_GE(usable_processors(), 1);
 }
 
+TEST(Processors, TheFirstHasAName) {
+  const Root root;
+  EXPECT_EQ(processor_name(root.path()), "");
+  root.write("proc/cpuinfo", "processor\t: 0\nmodel name\t: A 9: fast  \nmodel name\t: B\n");
+  EXPECT_EQ(processor_name(root.path()), "A 9: fast");
+}
+
 TEST(Processors, UsedSecondsAreThoseOfTheMask) {
   const Root root;
   EXPECT_LT(used_processor_seconds(root.path()), 0.0);

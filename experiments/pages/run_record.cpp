@@ -91,6 +91,23 @@ void read_recipe(const std::string& path, RunRecord& run) {
   run.dataset = recorded->options.data.dataset;
 }
 
+/// Where the run was made; a run.json that is missing or torn says nothing.
+void read_machine(const std::string& path, RunRecord& run) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return;
+  const nlohmann::json file(parse_json_file(path));
+  if (!file.is_object()) return;
+  const auto text = [&](const char* key) {
+    const auto found = file.find(key);
+    return found != file.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  run.device = text("device");
+  run.processor = text("processor");
+  run.precision = text("precision");
+  const auto threads = file.find("threads");
+  if (threads != file.end() && threads->is_number_integer()) run.threads = threads->get<int64_t>();
+}
+
 }  // namespace
 
 bool RunRecord::complete() const {
@@ -128,6 +145,7 @@ RunRecord read_run(const std::string& path) {
     fail(ErrorKind::data, "{}: not a run folder: it has neither metrics.jsonl nor checkpoints",
          path);
   read_curves(path + "/metrics.jsonl", run);
+  read_machine(path + "/run.json", run);
   const std::string file = path + "/summary.json";
   if (fs::exists(file, ignored)) {
     *summary = nlohmann::json(parse_json_file(file));

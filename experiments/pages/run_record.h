@@ -26,8 +26,11 @@ struct RunRecord {
   bool flow = true;            ///< has a density; else a network that only classifies
   std::optional<double> beta;  ///< of a flow's training loss, if it is recorded
   uint64_t seed = 0;
-  double epochs = 0.0;               ///< that the run was to take
-  std::string arch, dataset;         ///< as recorded; may be empty
+  double epochs = 0.0;        ///< that the run was to take
+  std::string arch, dataset;  ///< as recorded; may be empty
+  /// Where the run's last process computed, as run.json has it; may be empty.
+  std::string device, processor, precision;
+  int64_t threads = 0;               ///< of it; 0: not known
   std::vector<CurvePoint> training;  ///< means of at most 200 equal parts
   std::vector<CurvePoint> validation;
   /// The file summary.json, an object; empty where there is none. What pal-evaluate --summary

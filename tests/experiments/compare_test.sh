@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Usage: compare_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
+# pal-compare: runs beside each other; what the script of the sweep refuses.
+source "$(dirname "$0")/harness.sh" "$@"
+
+for beta in 0 4 inf; do
+  succeeds pal-train $tiny --threads 1 --beta $beta --epochs 0.4 -o "beta_$beta" --quiet
+done
+succeeds pal-train $tiny -a resnet-small --threads 1 --epochs 0.4 -o net --quiet
+for run in beta_4 net; do succeeds pal-evaluate $run --summary $run/summary.json --quiet; done
+succeeds pal-explain dct beta_4 -o beta_4/dct.svg --quiet
+succeeds pal-explain similarity beta_4 -o beta_4/similarity.svg --quiet
+succeeds pal-explain receptive-field net -n 4 -o net/receptive-field.svg --quiet
+
+succeeds pal-compare net beta_inf beta_4 beta_0 -o all
+expect_match "^beta_4  *4  *0  *0.4 " out "the table"
+expect_match "^beta_inf  .*not evaluated" out "a run without results"
+expect_match "orderings do not hold, " out "orderings"
+expect_match "^undecided: Fig. 12: component (0, 0)" out "of a figure, one seed"
+expect_equal "product,expected,measured,verdict" "$(head -n 1 all/orderings.csv)" "orderings.csv"
+expect_lines 5 all/runs.csv "runs.csv"
+expect_match "^name,network,beta,seed,epochs,complete," all/runs.csv "runs.csv"
+expect_text '"beta": "inf"' all/runs.json "runs.json"
+expect_text '"processor": "' beta_0/run.json "the processor is recorded"
+# Runs that cannot be compared, and a run of a machine that is not known.
+sed -i '/"processor"/d' beta_0/run.json
+cp -r beta_4 again
+succeeds pal-compare beta_4 again beta_0 --processor "A 9" -o named
+expect_text "not compared: again: another run of beta 4 has seed 0 too" out "twice the same"
+expect_text ',A 9,' named/runs.csv "--processor"
+
+refuses 2 "RUN: none is given" pal-compare
+refuses 3 "nowhere: no such run folder" pal-compare beta_4 nowhere
+echo "vertical,horizontal,influence" >beta_4/dct.csv
+refuses 3 "beta_4/dct.csv: not what pal-explain writes" pal-compare beta_4
+
+# The script: options alone, for it trains on Fashion-MNIST.
+program=sweep
+sweep() {
+  code=0
+  bash "$source_folder/experiments/sweep_fashion_mnist.sh" "$@" >out 2>err || code=$?
+}
+sweep --help
+expect_code 0 "sweep --help"
+expect_text "--train-only" out "sweep --help"
+for arguments in "--epochs x" "--seeds 0" "--seeds" "--fast" "a b"; do
+  # shellcheck disable=SC2086
+  sweep $arguments
+  expect_refusal 2 "see --help" "sweep $arguments"
+done
+finish_test "pal-compare"

@@ -58,19 +58,26 @@ std::string text_of(const GroupMean& mean, const NumberFormat& format) {
 
 std::string text_of(const Points& points, const NumberFormat& format) {
   std::vector<std::string> parts;
+  std::vector<int64_t> seeds;
   int64_t single = 0, own = 0;
   for (const Points::Point& point : points.list) {
     parts.push_back(fmt::format("{}: {}", point.name, text_of(point.mean, format)));
+    seeds.push_back(point.mean.runs);
     if (point.mean.runs > 1) continue;
     ++single;
     own += point.mean.error ? 1 : 0;
   }
   std::string text = fmt::format("{}", fmt::join(parts, ", "));
+  if (!seeds.empty()) {
+    const auto [least, most] = std::ranges::minmax(seeds);
+    text += most == 1       ? std::string("; one seed")
+            : least == most ? fmt::format("; {} seeds", most)
+                            : fmt::format("; {} to {} seeds", least, most);
+  }
   if (single > 0)
-    text += fmt::format("; one seed{}{}", single == std::ssize(points.list) ? "" : " of some betas",
-                        own == single ? " (errors within the run)"
-                        : own == 0    ? " (no standard error)"
-                                      : " (errors within the run, or none)");
+    text += own == single ? " (errors within the run)"
+            : own == 0    ? " (no standard error)"
+                          : " (errors within the run, or none)";
   if (!points.missing.empty() && !points.list.empty())
     text += fmt::format("; not measured: {}", fmt::join(points.missing, ", "));
   return text;

@@ -166,18 +166,18 @@ class Judge {
     const Measure one = auc_of("digits", kOneTailed), typical = auc_of("digits", kTypicality),
                   quantile = auc_of("digits", kQuantile);
     list_.push_back(beyond_threshold(
-        "Fig. 8", "digits get a high likelihood: one-tailed AUC below 50 % (finite beta)",
+        "OoD sets", "digits get a high likelihood: one-tailed AUC below 50 % (finite beta)",
         points_of(densities_, one), Direction::falls, 0.5, kAuc));
     list_.push_back(beyond_threshold(
-        "Fig. 8", "digits: the quantile test's AUC is higher than the one-tailed one",
+        "OoD sets", "digits: the quantile test's AUC is higher than the one-tailed one",
         points_of(densities_, difference(quantile, one)), Direction::rises, 0.0, kAuc));
     list_.push_back(beyond_threshold(
-        "Fig. 8", "digits: the typicality test's AUC is higher than the one-tailed one",
+        "OoD sets", "digits: the typicality test's AUC is higher than the one-tailed one",
         points_of(densities_, difference(typical, one)), Direction::rises, 0.0, kAuc));
     const Measure apart = difference(quantile, typical);
     const Points points = points_of(densities_, apart);
     Ordering close = beyond_threshold(
-        "Fig. 8",
+        "OoD sets",
         fmt::format("digits: quantile and typicality test within {:g} % of each other (difference)",
                     100.0 * kAucClose),
         points, Direction::falls, kAucClose, kAuc);
@@ -186,7 +186,8 @@ class Judge {
                 beyond_threshold({}, {}, points, Direction::rises, -kAucClose, kAuc).verdict});
     list_.push_back(std::move(close));
     list_.push_back(beyond_threshold(
-        "(ours)", "familiarity tells the sets better than the quantile test (mean gain in AUC)",
+        "OoD sets, ours",
+        "familiarity tells the sets better than the quantile test (mean gain in AUC)",
         points_of(densities_, familiarity_gain), Direction::rises, 0.0, kAuc));
   }
 

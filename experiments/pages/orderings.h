@@ -6,8 +6,8 @@
 #include "experiments/pages/beta_groups.h"
 #include "experiments/pages/ordering_tests.h"
 
-// The orderings that the paper's tables and figures show over beta (its Tables 2 and 6, Figs. 8, 12,
-// 13, 15, 16), looked for among our own runs: experiments/README.md, "Orderings of the paper".
+// The orderings that the paper's tables and figures show over beta (its Tables 2 and 6, Figs. 12, 13,
+// 15, 16, foreign sets), looked for among our own runs: experiments/README.md, "Orderings of the paper".
 namespace pal {
 
 /// All orderings, in the order of the paper's products. Errors are those over seeds; a beta with a

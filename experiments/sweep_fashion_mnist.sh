@@ -112,6 +112,7 @@ make() {
   shift
   [ ! -e "$product" ] || return 0
   echo "sweep: $product"
+  mkdir -p "$(dirname "$product")"
   run "$@" >"${product%.*}.txt.new" || status=$?
   if [ "$status" != 0 ]; then
     rm -f "${product%.*}.txt.new"

@@ -8,6 +8,7 @@
 #include "experiments/pages/sweep_table.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/log.h"
 
 namespace {
 
@@ -35,6 +36,7 @@ void add_options(OptionTable& table, Options& o) {
 
 int run(const Options& options) {
   expect(!options.runs.empty(), "RUN: none is given; name run folders");
+  set_log_level(LogLevel::quiet);  // which checkpoint stands for each run
   std::vector<RunRecord> runs;
   for (const std::string& path : options.runs) {
     runs.push_back(read_run(path));
@@ -64,7 +66,7 @@ int main(int argc, char** argv) {
     OptionTable table(
         kName,
         "Runs beside each other, and which orderings of the paper hold among them.\n\n"
-        "  pal-compare runs/* -o sweep");
+        "  pal-compare runs/*_seed_* -o sweep");
     Options options;
     add_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;

@@ -71,7 +71,7 @@ class Judge {
   }
 
   void table2() {
-    const Measure bits = number_at("/bits_per_dim"), ce = number_at("/ce", "/nll/error");
+    const Measure bits = number_at("/bits_per_dim"), ce = number_at("/ce", "/nll/standard_error");
     list_.push_back(course("Table 2", "accuracy rises with beta (above 0)",
                            points_of(classifiers_, accuracy_of), Direction::rises, Steps::ends,
                            kPercent));

@@ -167,6 +167,16 @@ TEST(Orderings, OneSeedIsJudgedByTheErrorWithinTheRun) {
   EXPECT_TRUE(contains(bits.measured, "; one seed (no standard error)")) << bits.measured;
 }
 
+TEST(Orderings, CrossEntropyHasTheErrorThatEvaluationsWrite) {
+  const auto results = [](double ce) {
+    return nlohmann::json{{"ce", ce}, {"nll", {{"value", ce}, {"standard_error", 0.004}}}};
+  };
+  std::vector<RunRecord> runs = {run_of(1.0, 0, results(0.40)), run_of(4.0, 0, results(0.38))};
+  EXPECT_EQ(verdict_of(runs, "CE falls"), Verdict::holds) << "0.02 is 3.5 errors of 0.0057";
+  runs[1] = run_of(4.0, 0, results(0.39));
+  EXPECT_EQ(verdict_of(runs, "CE falls"), Verdict::undecided);
+}
+
 TEST(Orderings, BitsRiseStrictly) {
   const std::string words = "worsens strictly";
   std::vector<RunRecord> runs;

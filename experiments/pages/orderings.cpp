@@ -194,7 +194,7 @@ class Judge {
   void figure12() {
     const NumberFormat digits{1.0, 3, ""};
     list_.push_back(beyond_threshold(
-        "Fig. 12", "component (0, 0) is the largest (ratio to the next; here at small beta alone)",
+        "Fig. 12", "component (0, 0) is the largest (ratio to the next)",
         points_of(classifiers_, of_dct(&DctNumbers::first)), Direction::rises, 1.0, digits));
     const Measure across = of_dct(&DctNumbers::across), upwards = of_dct(&DctNumbers::upwards);
     const Points ratios = points_of(classifiers_, across);

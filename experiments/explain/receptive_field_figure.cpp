@@ -30,8 +30,8 @@ Image field_picture(const ReceptiveField& field) {
     decades.push_back(s > 0.0 && peak > 0.0 ? std::max(-kDecades, std::log10(s / peak))
                                             : -kDecades);
   const ColorScale colors{-kDecades, 0.0, false};
-  constexpr int64_t kPixels = 196;
-  const int64_t scale = std::max<int64_t>(1, kPixels / field.side);
+  constexpr int64_t kFieldPixels = 196;
+  const int64_t scale = std::max<int64_t>(1, kFieldPixels / field.side);
   Image map{field.side, field.side, 3, {}, {}};
   for (const double value : decades)
     for (const uint8_t level : colors.color(value)) map.pixels.push_back(level);

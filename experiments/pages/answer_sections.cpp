@@ -131,7 +131,7 @@ HtmlTable foreign_table(const CheckpointReport& report, const RunRecord& run) {
 
 }  // namespace
 
-Estimate accuracy_of(const std::vector<ImageResult>& results) {
+Estimate mean_accuracy(const std::vector<ImageResult>& results) {
   return mean_of(results, [](const ImageResult& r) { return r.rank == 0 ? 1.0 : 0.0; });
 }
 
@@ -161,7 +161,7 @@ HtmlSection numbers_section(const CheckpointReport& report) {
                        const char* what) {
     table.rows.push_back({measure, value, better, what});
   };
-  add("top-1 accuracy, %", with_error(accuracy_of(images), 100.0, 2), "high",
+  add("top-1 accuracy, %", with_error(mean_accuracy(images), 100.0, 2), "high",
       "how often its first answer is right");
   if (report.classes > 5)
     add("top-5 accuracy, %",

@@ -18,7 +18,7 @@ struct Confusion {
 std::vector<Confusion> confusions(const std::vector<ImageResult>& results);
 
 /// Accuracy with its standard error, of results.
-Estimate accuracy_of(const std::vector<ImageResult>& results);
+Estimate mean_accuracy(const std::vector<ImageResult>& results);
 
 /// The numbers of an evaluation with their standard errors.
 HtmlSection numbers_section(const CheckpointReport& report);

@@ -17,7 +17,7 @@ namespace {
 std::string of_hundred(double share) { return fmt::format("{:.0f} of 100", 100.0 * share); }
 
 std::string accuracy_sentence(const CheckpointReport& report) {
-  const Estimate accuracy = accuracy_of(report.noisy.images);
+  const Estimate accuracy = mean_accuracy(report.noisy.images);
   const double guessing = 1.0 / static_cast<double>(std::max<int64_t>(1, report.classes));
   std::string text =
       fmt::format("It names {} images of {} right ({:.2f} \u00b1 {:.2f} %); guessing would get {}.",

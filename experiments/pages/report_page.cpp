@@ -8,6 +8,7 @@
 #include "experiments/pages/picture_sections.h"
 #include "experiments/pages/reading.h"
 #include "experiments/pages/run_sections.h"
+#include "experiments/pages/sweep_section.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
@@ -67,7 +68,10 @@ ReportPage page_of_one(const ReportOptions& o, const RunRecord& run, Device devi
 }
 
 ReportPage page_of_several(const std::vector<RunRecord>& runs) {
-  const std::vector<HtmlSection> sections = {comparison_section(runs), curves_section(runs)};
+  std::vector<HtmlSection> sections;
+  if (auto sweep = sweep_section(runs)) sections.push_back(std::move(*sweep));
+  sections.push_back(comparison_section(runs));
+  sections.push_back(curves_section(runs));
   return {html_page(fmt::format("{} runs", runs.size()), "side by side", sections), {}};
 }
 

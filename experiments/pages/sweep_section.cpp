@@ -1,0 +1,122 @@
+#include "experiments/pages/sweep_section.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "experiments/pages/orderings.h"
+#include "experiments/report/chart.h"
+
+namespace pal {
+namespace {
+
+/// With fewer betas there is no order to speak of.
+constexpr size_t kFewestBetas = 3;
+
+std::string mean_text(const std::optional<GroupMean>& mean, double factor, int digits) {
+  if (!mean) return "-";
+  std::string text = fmt::format("{:.{}f}", factor * mean->mean, digits);
+  if (mean->error) text += fmt::format(" \u00b1 {:.{}f}", factor * *mean->error, digits);
+  return text;
+}
+
+bool without_classes(const BetaGroup& group) { return group.flow && group.beta == 0.0; }
+
+HtmlTable table_of_groups(const Sweep& sweep) {
+  HtmlTable table;
+  table.header = {"network",
+                  "runs",
+                  "top-1 %",
+                  "CE, nats",
+                  "bits/dim",
+                  "top-label ECE, %",
+                  "digits by density, AUC %"};
+  table.caption = "Means over seeds; \u00b1 is their standard error.";
+  for (const BetaGroup& group : sweep.all()) {
+    const auto of_classes = [&](const char* pointer, double factor, int digits) {
+      return without_classes(group) ? std::string("-")
+                                    : mean_text(group.mean(pointer), factor, digits);
+    };
+    table.rows.push_back(
+        {group.name(), std::to_string(group.runs.size()), of_classes("/acc1", 100.0, 2),
+         of_classes("/ce", 1.0, 4), mean_text(group.mean("/bits_per_dim"), 1.0, 3),
+         of_classes("/ece_top_label", 100.0, 2), mean_text(group.mean("/ood_auc"), 100.0, 1)});
+  }
+  return table;
+}
+
+/// Bits/dim against accuracy, a point for each beta; empty where there are no two points.
+std::string trade_off(const Sweep& sweep) {
+  Chart chart;
+  chart.title = "What beta trades: density against accuracy";
+  chart.x_title = "bits per dimension (left: better density)";
+  chart.y_title = "right answers, %";
+  chart.width = 720;
+  Series points{.name = "flows by beta"};
+  for (const BetaGroup& group : sweep.flows) {
+    const auto bits = group.mean("/bits_per_dim"), accuracy = group.mean("/acc1");
+    if (!bits || !accuracy || without_classes(group)) continue;
+    points.x.push_back(bits->mean);
+    points.y.push_back(100.0 * accuracy->mean);
+    points.error.push_back(100.0 * accuracy->error.value_or(0.0));
+    points.labels.push_back(group.name());
+  }
+  if (points.x.size() < 2) return {};
+  const auto [least, most] = std::ranges::minmax(points.x);
+  chart.series.push_back(points);
+  if (sweep.feed_forward)
+    if (const auto accuracy = sweep.feed_forward->mean("/acc1"))
+      chart.series.push_back({.name = "feed-forward net",
+                              .x = {least, most},
+                              .y = {100.0 * accuracy->mean, 100.0 * accuracy->mean},
+                              .dashed = true,
+                              .points = false});
+  return chart.svg();
+}
+
+HtmlTable table_of_orderings(const std::vector<Ordering>& all) {
+  HtmlTable table;
+  table.header = {"verdict", "of the paper", "expected", "measured here"};
+  table.left = 4;
+  for (const auto verdict : {Ordering::Verdict::does_not_hold, Ordering::Verdict::holds,
+                             Ordering::Verdict::undecided, Ordering::Verdict::not_measured})
+    for (const Ordering& each : all)
+      if (each.verdict == verdict)
+        table.rows.push_back({name_of(verdict), each.product, each.expected, each.measured});
+  table.caption =
+      "Undecided: the difference is below two standard errors, or rests on a single seed.";
+  return table;
+}
+
+}  // namespace
+
+std::optional<HtmlSection> sweep_section(const std::vector<RunRecord>& runs) {
+  const Sweep sweep = sweep_of(runs);
+  if (sweep.flows.size() < kFewestBetas) return std::nullopt;
+  const std::vector<Ordering> found = orderings(sweep);
+  std::vector<std::string> broken;
+  for (const Ordering& each : found)
+    if (each.verdict == Ordering::Verdict::does_not_hold)
+      broken.push_back(
+          fmt::format("{}: {} does not hold: {}", each.product, each.expected, each.measured));
+  std::string body = html_paragraph(fmt::format(
+      "Of {} orderings, {} hold, {} do not hold, {} are undecided and {} were not measured.{}",
+      found.size(), count_of(found, Ordering::Verdict::holds),
+      count_of(found, Ordering::Verdict::does_not_hold),
+      count_of(found, Ordering::Verdict::undecided),
+      count_of(found, Ordering::Verdict::not_measured),
+      broken.empty() ? "" : " Those that do not hold:"));
+  body += html_list(broken);
+  if (const std::string svg = trade_off(sweep); !svg.empty())
+    body += html_drawing(svg, "Accuracy against bits per dimension, a point for each beta",
+                         "Up is more accurate, left is a better density: no beta has both.");
+  body += table_of_groups(sweep).html() + table_of_orderings(found).html();
+  if (!sweep.left_out.empty()) body += html_paragraph("Runs that are not compared:");
+  body += html_list(sweep.left_out);
+  return HtmlSection{"orderings", "Does the paper hold here?",
+                     "What the paper found over beta, looked for among these runs: a small network "
+                     "and small images may well behave otherwise.",
+                     body};
+}
+
+}  // namespace pal

@@ -1,0 +1,15 @@
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "experiments/pages/html.h"
+#include "experiments/pages/run_record.h"
+
+namespace pal {
+
+/// Which orderings of the paper hold among runs of several betas, those that do not hold first, with
+/// means over seeds and the trade-off between density and accuracy (the paper's Fig. 2). None for
+/// runs of fewer than three betas.
+std::optional<HtmlSection> sweep_section(const std::vector<RunRecord>& runs);
+
+}  // namespace pal

@@ -212,16 +212,22 @@ void draw_series(Canvas& canvas, const Series& series, const Look& look) {
   }
 }
 
-/// Texts beside points, over all that is drawn, on a thin ground of their own.
+/// Texts beside points, over all that is drawn, on a thin ground of their own; left of points near
+/// the right edge.
 void draw_labels(Canvas& canvas, const Series& series) {
-  for (size_t i = 0; i < series.labels.size(); ++i)
-    if (std::isfinite(series.x[i]) && std::isfinite(series.y[i]))
-      // Above and below in turn, so that close points can be told apart; but on the axis above.
-      canvas.add(
-          R"(<text x="{:.2f}" y="{:.2f}" stroke="white" stroke-width="3" paint-order="stroke">{}</text>)",
-          canvas.across(series.x[i]) + 6.0,
-          canvas.down(series.y[i]) + (i % 2 == 0 || series.y[i] <= canvas.y().low ? -5.0 : 13.0),
-          svg_text(series.labels[i]));
+  constexpr double kCharacter = 6.6;
+  for (size_t i = 0; i < series.labels.size(); ++i) {
+    if (!std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) continue;
+    const double x = canvas.across(series.x[i]);
+    const double width = kCharacter * static_cast<double>(series.labels[i].size());
+    const bool left = x + width > kMarginLeft + canvas.width();
+    // Above and below in turn, so that close points can be told apart; above on the axis.
+    const bool above = i % 2 == 0 || series.y[i] <= canvas.y().low;
+    canvas.add(
+        R"(<text x="{:.2f}" y="{:.2f}" text-anchor="{}" stroke="white" stroke-width="3" paint-order="stroke">{}</text>)",
+        left ? x - 6.0 : x + 6.0, canvas.down(series.y[i]) + (above ? -5.0 : 13.0),
+        left ? "end" : "start", svg_text(series.labels[i]));
+  }
 }
 
 /// Names beside lines of their colours, right of the plot.

@@ -20,6 +20,13 @@ std::string mean_text(const std::optional<GroupMean>& mean, double factor, int d
   return text;
 }
 
+/// A text for terminals as a page has it.
+std::string typeset(std::string text) {
+  for (size_t at = text.find("+-"); at != std::string::npos; at = text.find("+-", at))
+    text.replace(at, 2, "\u00b1");
+  return text;
+}
+
 bool without_classes(const BetaGroup& group) { return group.flow && group.beta == 0.0; }
 
 HtmlTable table_of_groups(const Sweep& sweep) {
@@ -82,7 +89,8 @@ HtmlTable table_of_orderings(const std::vector<Ordering>& all) {
                              Ordering::Verdict::undecided, Ordering::Verdict::not_measured})
     for (const Ordering& each : all)
       if (each.verdict == verdict)
-        table.rows.push_back({name_of(verdict), each.product, each.expected, each.measured});
+        table.rows.push_back(
+            {name_of(verdict), each.product, each.expected, typeset(each.measured)});
   table.caption =
       "Undecided: the difference is below two standard errors, or rests on a single seed.";
   return table;
@@ -97,8 +105,8 @@ std::optional<HtmlSection> sweep_section(const std::vector<RunRecord>& runs) {
   std::vector<std::string> broken;
   for (const Ordering& each : found)
     if (each.verdict == Ordering::Verdict::does_not_hold)
-      broken.push_back(
-          fmt::format("{}: {} does not hold: {}", each.product, each.expected, each.measured));
+      broken.push_back(fmt::format("{}: \u201c{}\u201d does not hold: {}", each.product,
+                                   each.expected, typeset(each.measured)));
   std::string body = html_paragraph(fmt::format(
       "Of {} orderings, {} hold, {} do not hold, {} are undecided and {} were not measured.{}",
       found.size(), count_of(found, Ordering::Verdict::holds),

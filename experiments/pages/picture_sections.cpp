@@ -10,6 +10,8 @@
 #include "experiments/explain/map_sheets.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/sampling/sample_sheets.h"
+#include "experiments/sampling/test_images.h"
+#include "runtime/error.h"
 
 namespace pal {
 namespace {
@@ -19,6 +21,7 @@ constexpr size_t kExamples = 4;
 /// Classes whose samples are shown.
 constexpr size_t kSampledClasses = 10;
 constexpr int64_t kSamplesEach = 8;
+constexpr int64_t kRealImages = 3;
 constexpr double kSampleTemperature = 0.7;
 
 ExplainOptions explain_options(const PicturedRun& run, const std::vector<int64_t>& images) {
@@ -52,6 +55,31 @@ std::string maps_of(const PicturedRun& run, const std::vector<int64_t>& images, 
                         : "Red places speak for its wrong answer, blue ones for the right class.");
 }
 
+/// Test images of each sampled class that stand beside its samples: as many as all of them have.
+int64_t real_images(const PicturedRun& run, size_t classes) {
+  const TestImages from = open_test_images(run.data, run.checkpoint, run.loaded);
+  const ClassMatch match = match_classes(run.loaded, run.checkpoint, from.set->info(), false);
+  std::vector<int64_t> counts(classes);
+  const std::vector<int64_t> all =
+      from.indices.empty() ? all_images(from.set->info()) : from.indices;
+  for (const int64_t i : all)
+    if (const auto y = static_cast<size_t>(match.model_class(from.set->label(i))); y < classes)
+      ++counts[y];
+  return std::min(kRealImages, *std::ranges::min_element(counts));
+}
+
+/// Where samples are drawn: where training images lie, if they are to be had and enough.
+std::vector<ClassSpread> spreads_of(SampleOptions& options, const PicturedRun& run,
+                                    const std::vector<int64_t>& classes) {
+  try {
+    return sample_spreads(options, run.loaded, classes);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::numerics) throw;
+    options.around = SampleCentre::means;
+    return sample_spreads(options, run.loaded, classes);
+  }
+}
+
 }  // namespace
 
 Examples examples_of(const std::vector<ImageResult>& results, size_t each) {
@@ -79,12 +107,12 @@ HtmlSection samples_section(const PicturedRun& run) {
   options.run = run.run;
   options.count = kSamplesEach;
   options.temperatures = {kSampleTemperature};
-  options.real = 3;
   const auto names = model_class_names(run.loaded.input, run.loaded.model->config().classes);
   for (size_t y = 0; y < std::min(kSampledClasses, names.size()); ++y)
     options.classes.push_back(std::to_string(y));
+  options.real = real_images(run, options.classes.size());
   const auto classes = sampled_classes(options, run.loaded);
-  const auto spreads = sample_spreads(options, run.loaded, classes);
+  const auto spreads = spreads_of(options, run, classes);
   const SampleSheet made = make_sample_sheet(options, run.loaded, spreads);
   return {"samples", "What it imagines",
           fmt::format("Right: pictures drawn from each class at temperature {}, which should look "

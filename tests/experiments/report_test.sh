@@ -23,7 +23,11 @@ succeeds pal-train --dataset synthetic:2:512:8 -b 16 --blocks 1,1 --strides 1,2 
 # More classes than a matrix can show.
 succeeds pal-train --dataset synthetic:40:512:16 -b 16 --blocks 1,1,1 --strides 1,2,2 \
   --widths 8,8,8 --threads 1 --max-steps 4 --recalibrate-bn 4 -o many --quiet
-for run in run calibrated half density resnet two many; do
+# As many as ImageNet has, with a test image of some of them alone.
+succeeds pal-train --dataset synthetic:1000:2000:32:3 -a ibinn-small -b 50 --blocks 1,1,1,1,1 \
+  --strides 1,2,2,2,2 --widths 8,8,8,8,8 --rank 0 --threads 1 --max-steps 2 --recalibrate-bn 1 \
+  --validation 50 -o thousand --quiet
+for run in run calibrated half density resnet two many thousand; do
   reports $run --card
   expect_match "^report in $run/report.html, model card" out "$run"
   sound $run/report.html "$run"

@@ -258,8 +258,10 @@ HtmlSection confusion_section(const CheckpointReport& report,
   body += pairs.empty() ? html_paragraph("No image was taken for another class.") : table.html();
   return {
       "confusion", "Which classes does it confuse?",
-      "A perfect model has everything on the diagonal; dark cells beside it are classes that it "
-      "cannot tell apart.",
+      names.size() <= kMatrixClasses
+          ? "A perfect model has everything on the diagonal; dark cells beside it are classes that "
+            "it cannot tell apart."
+          : "The pairs of classes that it takes for each other most; a perfect model has none.",
       body};
 }
 

@@ -143,8 +143,10 @@ HtmlSection decision_section(const PicturedRun& run) {
         right ? "A right answer: how near the image lies to its classes." : "A wrong answer.");
   }
   return {"decision", "How close was it?",
-          "Inside the circle of a class lie nine in ten of its images; an image between two "
-          "circles could be either, one far from all is unlike anything learned.",
+          "Each half circle reaches as far from its class as nine in ten of the class's images do, "
+          "along "
+          "the line and away from it; an image between two could be either, one far from all is "
+          "unlike what was learned.",
           body};
 }
 

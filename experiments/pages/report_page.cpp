@@ -18,7 +18,11 @@ namespace {
 
 std::string subtitle_of(const RunRecord& run, const CheckpointReport& report) {
   std::string text = run.arch;
-  if (run.flow && run.beta) text += fmt::format(", beta {:g}", *run.beta);
+  if (run.flow && run.beta)
+    text += fmt::format(
+        ", beta {:g} (0: trained for the likelihood of images alone; high: "
+        "for naming them alone)",
+        *run.beta);
   return fmt::format("{}, {} classes, evaluated on {}", text, report.classes, report.dataset);
 }
 

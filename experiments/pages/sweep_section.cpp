@@ -92,7 +92,9 @@ HtmlTable table_of_orderings(const std::vector<Ordering>& all) {
         table.rows.push_back(
             {name_of(verdict), each.product, each.expected, typeset(each.measured)});
   table.caption =
-      "Undecided: the difference is below two standard errors, or rests on a single seed.";
+      "Undecided: the difference is below two standard errors (over seeds; of a single seed, of "
+      "its "
+      "own images), or no error is known.";
   return table;
 }
 

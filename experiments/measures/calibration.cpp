@@ -34,15 +34,14 @@ double mean_gap(const Sums& differences, double n) {
   return n == 0.0 ? 0.0 : sum / n;
 }
 
-/// The value at a share of a sorted list, between two of them in proportion.
-double quantile(const std::vector<double>& sorted, double share) {
+}  // namespace
+
+double sorted_quantile(const std::vector<double>& sorted, double share) {
   const double place = share * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<size_t>(place);
   if (below + 1 >= sorted.size()) return sorted.back();
   return sorted[below] + (place - static_cast<double>(below)) * (sorted[below + 1] - sorted[below]);
 }
-
-}  // namespace
 
 double CalibrationBin::rate() const {
   return entries == 0 ? 0.0 : static_cast<double>(positives) / static_cast<double>(entries);
@@ -120,7 +119,8 @@ double adaptive_ece(const std::vector<ImageResult>& results) {
   std::ranges::sort(sorted);
   std::array<double, kEqualBins> upper{};
   for (size_t i = 0; i < kEqualBins; ++i)
-    upper[i] = quantile(sorted, static_cast<double>(i + 1) / static_cast<double>(kEqualBins));
+    upper[i] =
+        sorted_quantile(sorted, static_cast<double>(i + 1) / static_cast<double>(kEqualBins));
   std::array<double, kEqualBins> difference{};
   for (const ImageResult& r : results) {
     const auto bin =

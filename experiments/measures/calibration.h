@@ -9,6 +9,9 @@
 // All in [0, 1] but the overconfidence, which is a ratio.
 namespace pal {
 
+/// The value at a share, 0 to 1, of an ascending list, between two of them in proportion.
+double sorted_quantile(const std::vector<double>& sorted, double share);
+
 /// One bin of confidences, [low, high).
 struct CalibrationBin {
   double low = 0.0;

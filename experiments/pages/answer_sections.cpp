@@ -49,25 +49,17 @@ Series histogram(const std::string& name, const std::vector<double>& values, dou
   return series;
 }
 
-double quantile(const std::vector<double>& sorted, double share) {
-  const double place = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(place);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  const double part = place - static_cast<double>(below);
-  return (1.0 - part) * sorted[below] + part * sorted[above];
-}
-
 /// Log-densities as the drawing has them: ln q(x)/D, the evaluated images and the foreign sets.
 std::string density_svg(const CheckpointReport& report) {
   std::vector<double> own;
   for (const ImageResult& image : report.clean.images) own.push_back(image.log_density);
   std::ranges::sort(own);
-  double low = quantile(own, 0.002), high = quantile(own, 0.998);
+  double low = sorted_quantile(own, 0.002), high = sorted_quantile(own, 0.998);
   for (const OodReport& foreign : report.ood) {
     std::vector<double> sorted = foreign.log_densities;
     std::ranges::sort(sorted);
-    low = std::min(low, quantile(sorted, 0.02));
-    high = std::max(high, quantile(sorted, 0.98));
+    low = std::min(low, sorted_quantile(sorted, 0.02));
+    high = std::max(high, sorted_quantile(sorted, 0.98));
   }
   if (!(high > low)) high = low + 1.0;
   Chart chart;
@@ -84,7 +76,7 @@ std::string density_svg(const CheckpointReport& report) {
     top = std::max(top, *std::ranges::max_element(series.y));
   chart.y_high = 1.06 * top;
   for (const double share : {0.05, 0.95}) {
-    const double at = quantile(own, share);
+    const double at = sorted_quantile(own, share);
     chart.series.push_back({.name = share < 0.5 ? "middle 90 %" : "",
                             .x = {at, at},
                             .y = {0.0, chart.y_high},

@@ -6,7 +6,6 @@
 #include <iterator>
 
 #include "experiments/report/svg_text.h"
-#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -41,14 +40,8 @@ std::string figure_of(const std::string& address, const std::string& alt,
 
 std::string html_text(const std::string& text) {
   std::string safe;
-  for (const char c : one_line(text)) {
-    if (c == '&')
-      safe += "&amp;";
-    else if (c == '<')
-      safe += "&lt;";
-    else if (c == '>')
-      safe += "&gt;";
-    else if (c == '"')
+  for (const char c : svg_text(text)) {
+    if (c == '"')
       safe += "&quot;";
     else
       safe += c;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "experiments/pages/run_measures.h"
 #include "experiments/report/chart.h"
 #include "experiments/report/text_table.h"
 #include "runtime/json.h"
@@ -67,10 +68,9 @@ std::string figure(const RunRecord& run, const char* pointer, double factor, int
 }
 
 std::string accuracy_text(const RunRecord& run) {
-  const auto accuracy = run.number("/acc1"), images = run.number("/images");
-  if (!accuracy || !images || !knows_classes(run)) return "-";
-  return fmt::format("{:.2f} \u00b1 {:.2f}", 100.0 * *accuracy,
-                     100.0 * std::sqrt(*accuracy * (1.0 - *accuracy) / *images));
+  const auto accuracy = accuracy_of(run);
+  if (!accuracy || !knows_classes(run)) return "-";
+  return fmt::format("{:.2f} \u00b1 {:.2f}", 100.0 * accuracy->value, 100.0 * *accuracy->error);
 }
 
 }  // namespace

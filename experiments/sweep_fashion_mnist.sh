@@ -198,12 +198,7 @@ for ((seed = 0; seed < seeds; ++seed)); do
     make "$run/decision.svg" pal-explain decision "$run" -o "$run/decision.svg" --quiet
     make "$run/heatmap.png" pal-explain heatmap "$run" -o "$run/heatmap.png" --quiet
     make "$run/evidence.png" pal-explain evidence "$run" -o "$run/evidence.png" --quiet
-    case $network in
-      beta_0.25) ;;
-      *)
-        make "$run/plane.svg" pal-explain plane "$run" --finetune all -o "$run/plane.svg" --quiet
-        ;;
-    esac
+    make "$run/plane.svg" pal-explain plane "$run" --finetune all -o "$run/plane.svg" --quiet
   done
 done
 if [ ${#runs[@]} = 0 ]; then

@@ -130,7 +130,8 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
   table
       .text("figures", o.figures,
             "Write into this folder, as CSV and SVG: calibration (the paper's Fig. 14, Table 6), "
-            "risk against coverage, and bits/dim against accuracy (Fig. 2, Table 2)")
+            "risk against coverage, bits/dim against accuracy (Fig. 2, Table 2), and how likely "
+            "the images are beside those of --ood (Fig. 8)")
       .unit("DIR");
   table.toggle("published", o.published,
                "Beside checkpoints of a published beta, and ResNets, the paper's figures (ImageNet "

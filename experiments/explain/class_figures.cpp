@@ -36,6 +36,25 @@ Series ellipse(double x, const DecisionPoint& half, const std::string& name) {
   return series;
 }
 
+/// In which of the ellipses around the two likeliest classes an image lies.
+std::string place_text(const DecisionSpace& space, const DecisionPoint& image,
+                       const std::string& first, const std::string& second) {
+  const DecisionPoint half = space.half_axes();
+  const auto is_within = [&](size_t i) {
+    return std::hypot((image.along - space.mean(i).along) / half.along,
+                      image.beside / half.beside) <= 1.0;
+  };
+  const bool in_first = is_within(0), in_second = is_within(1);
+  if (in_first && in_second)
+    return fmt::format("The image lies where {} and {} overlap: it could be either.", first,
+                       second);
+  if (in_first || in_second)
+    return fmt::format("The image lies where nine in ten images of {} do, and outside of {}.",
+                       in_first ? first : second, in_first ? second : first);
+  return fmt::format("The image lies outside of both {} and {}: it is an unusual one of either.",
+                     first, second);
+}
+
 /// A picture in RGB in a thin frame with white around it.
 Image framed(const Image& picture) {
   constexpr int64_t kWhite = 3, kEdge = kWhite + 1;
@@ -204,6 +223,7 @@ Figure decision_figure(const ExplainOptions& o, const LoadedModel& loaded) {
                fmt::format("{:.2f}", space.mean(i).beside)});
   table.add({"the image", fmt::format("{:.2f}", image.along), fmt::format("{:.2f}", image.beside)});
   figure.lines.push_back(table.text());
+  figure.lines.push_back(place_text(space, image, name(0), name(1)));
   return figure;
 }
 

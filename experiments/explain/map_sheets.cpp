@@ -28,7 +28,7 @@ int64_t side_of(const PositionMaps& maps) {
 }
 
 std::string row_title(const ExplainedImage& image, const std::vector<std::string>& names) {
-  return fmt::format("{}: {}", image.index, names[static_cast<size_t>(image.label)]);
+  return fmt::format("image {}, labelled {}", image.index, names[static_cast<size_t>(image.label)]);
 }
 
 void add_csv(std::string& csv, const ExplainedImage& image, const std::string& what,
@@ -59,8 +59,9 @@ MapSheet heatmap_sheet(const ExplainOptions& o, const LoadedModel& loaded,
   std::vector<int32_t> chosen;
   for (const std::string& text : o.classes)
     chosen.push_back(static_cast<int32_t>(named_class(loaded, text, "--class")));
-  MapSheet made =
-      empty_sheet("Where the answer comes from: maps sum over positions to ln q(class | image)");
+  MapSheet made = empty_sheet(
+      "Where the answer comes from: red places speak for a class, blue ones against it; a map sums "
+      "to ln q(class | image)");
   for (const ExplainedImage& image : images) {
     std::vector<int32_t> classes = chosen;
     if (classes.empty())
@@ -76,12 +77,14 @@ MapSheet heatmap_sheet(const ExplainOptions& o, const LoadedModel& loaded,
     add_csv(made.csv, image, "saliency", image.maps.saliency());
     std::vector<std::vector<double>> maps;
     for (const int32_t y : classes) maps.push_back(image.maps.posterior(y));
-    const ColorScale colors = scale_of(maps, false);
+    const ColorScale colors = scale_of(maps, true);
+    row.notes = {"", fmt::format("sum {:.1f}", sum_of(image.maps.saliency()))};
     for (size_t i = 0; i < classes.size(); ++i) {
       const auto y = static_cast<size_t>(classes[i]);
       row.pictures.push_back(overlay(image.picture, maps[i], side, colors, scale));
       row.captions.push_back(
           fmt::format("{} {:.1f} %", names[y], 100.0 * std::exp(image.maps.log_posterior()[y])));
+      row.notes.push_back(fmt::format("sum {:.3g}", sum_of(maps[i])));
       add_csv(made.csv, image, names[y], maps[i]);
     }
     row.captions.emplace_back("nats");

@@ -15,7 +15,7 @@ struct MapSheet {
 };
 
 /// Each image beside its saliency and the posterior maps of its three likeliest classes (or of
-/// `classes`), in one range of colours (the paper's Fig. 5 and 17).
+/// `classes`), in one symmetric range of colours (the paper's Fig. 5 and 17), with their sums.
 MapSheet heatmap_sheet(const ExplainOptions& options, const LoadedModel& loaded,
                        const std::vector<ExplainedImage>& images);
 

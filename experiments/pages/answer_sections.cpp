@@ -6,8 +6,8 @@
 #include <cmath>
 #include <map>
 
-#include "experiments/measures/calibration.h"
-#include "experiments/report/chart.h"
+#include "experiments/pages/foreign_results.h"
+#include "experiments/report/density_figure.h"
 #include "experiments/report/evaluation_figures.h"
 #include "experiments/report/matrix_chart.h"
 #include "experiments/report/text_table.h"
@@ -30,63 +30,6 @@ std::string with_error(const Estimate& estimate, double factor, int digits) {
                      factor * estimate.error, digits);
 }
 
-/// Shares of scores in equal parts of a range, as a line that steps.
-Series histogram(const std::string& name, const std::vector<double>& values, double low,
-                 double high) {
-  constexpr int kParts = 60;
-  std::vector<double> counts(kParts);
-  for (const double value : values) {
-    const double place = (value - low) / (high - low) * kParts;
-    if (place < 0.0 || place >= kParts) continue;
-    counts[static_cast<size_t>(place)] += 100.0 / static_cast<double>(values.size());
-  }
-  Series series{.name = name};
-  for (int k = 0; k < kParts; ++k)
-    for (const int edge : {k, k + 1}) {
-      series.x.push_back(low + (high - low) * edge / kParts);
-      series.y.push_back(counts[static_cast<size_t>(k)]);
-    }
-  return series;
-}
-
-/// Log-densities as the drawing has them: ln q(x)/D, the evaluated images and the foreign sets.
-std::string density_svg(const CheckpointReport& report) {
-  std::vector<double> own;
-  for (const ImageResult& image : report.clean.images) own.push_back(image.log_density);
-  std::ranges::sort(own);
-  double low = sorted_quantile(own, 0.002), high = sorted_quantile(own, 0.998);
-  for (const OodReport& foreign : report.ood) {
-    std::vector<double> sorted = foreign.log_densities;
-    std::ranges::sort(sorted);
-    low = std::min(low, sorted_quantile(sorted, 0.02));
-    high = std::max(high, sorted_quantile(sorted, 0.98));
-  }
-  if (!(high > low)) high = low + 1.0;
-  Chart chart;
-  chart.title = "How likely images are";
-  chart.x_title = "log-density per value, nats (right: likelier)";
-  chart.y_title = "% of the images";
-  chart.width = 760;
-  chart.y_low = 0.0;
-  chart.series.push_back(histogram(report.dataset, own, low, high));
-  for (const OodReport& foreign : report.ood)
-    chart.series.push_back(histogram(foreign.set, foreign.log_densities, low, high));
-  double top = 0.0;
-  for (const Series& series : chart.series)
-    top = std::max(top, *std::ranges::max_element(series.y));
-  chart.y_high = 1.06 * top;
-  for (const double share : {0.05, 0.95}) {
-    const double at = sorted_quantile(own, share);
-    chart.series.push_back({.name = share < 0.5 ? "middle 90 %" : "",
-                            .x = {at, at},
-                            .y = {0.0, chart.y_high},
-                            .dashed = true,
-                            .points = false,
-                            .color = "#555"});
-  }
-  return chart.svg();
-}
-
 /// A number of an object of summary.json as percent.
 std::string percent_at(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
@@ -94,30 +37,18 @@ std::string percent_at(const nlohmann::json& object, const char* key) {
                                                      : std::string();
 }
 
-/// What pal-evaluate --ood found, of the page's own evaluation or of summary.json.
-HtmlTable foreign_table(const CheckpointReport& report, const RunRecord& run) {
+HtmlTable foreign_table(const std::vector<ForeignResult>& results) {
   HtmlTable table;
   table.header = {"foreign set", "by density alone, AUC %", "by familiarity, AUC %"};
   table.caption =
-      "How well foreign images are told from its own: 50 is guessing, 100 is without error; below "
-      "50 "
-      "the foreign ones look more familiar";
-  for (const OodReport& foreign : report.ood)
-    table.rows.push_back(
-        {foreign.set, percent(foreign.row(OodTest::quantile).against_clean, 1),
-         foreign.familiarity ? percent(*foreign.familiarity, 1) : std::string("-")});
-  const auto kept = run.summary->find("ood");
-  if (!table.rows.empty() || kept == run.summary->end() || !kept->is_array()) return table;
-  for (const auto& foreign : *kept) {
-    if (!foreign.is_object() || !foreign.contains("set") || !foreign["set"].is_string()) continue;
-    std::string density;
-    if (const auto tests = foreign.find("tests"); tests != foreign.end() && tests->is_array())
-      for (const auto& test : *tests)
-        if (test.is_object() && test.value("test", "") == name_of(OodTest::quantile))
-          density = percent_at(test, "auc");
-    table.rows.push_back(
-        {foreign["set"].get<std::string>(), density, percent_at(foreign, "auc_familiarity")});
-  }
+      "AUC: of pairs of a foreign image and one of its own, how many are told right: 50 is "
+      "guessing, 100 is without error, and below 50 the foreign images look more familiar than its "
+      "own. hflip and vflip are its own images mirrored sideways and upside down.";
+  const auto text = [](const std::optional<double>& auc) {
+    return auc ? percent(*auc, 1) : std::string("-");
+  };
+  for (const ForeignResult& foreign : results)
+    table.rows.push_back({foreign.set, text(foreign.density), text(foreign.familiarity)});
   return table;
 }
 
@@ -168,11 +99,8 @@ HtmlSection numbers_section(const CheckpointReport& report) {
   add("area under risk-coverage, %", with_error(r.aurc, 100.0, 2), "low",
       "mean error rate if the least sure answers are left out");
   if (report.noisy.has_density) {
-    // bits/dim differs from L_X by a factor and a constant.
-    const Estimate bits =
-        mean_of(images, [](const ImageResult& i) { return -i.log_density / std::log(2.0); });
-    add("bits per dimension", with_error({report.noisy.summary.bits_per_dim, bits.error}, 1.0, 4),
-        "low", "bits that one stored value of a new image costs");
+    add("bits per dimension", with_error(bits_per_dim_of(report.noisy), 1.0, 4), "low",
+        "bits that one stored value of a new image costs");
     if (report.bits_gaussian)
       add("the same of independent Gaussians", fmt::format("{:.4f}", *report.bits_gaussian), "",
           "what a model without any structure needs");
@@ -262,7 +190,7 @@ HtmlSection density_section(const CheckpointReport& report, const RunRecord& run
                                   "Nine in ten of its own images lie between the dashed lines. "
                                   "What lies outside, on either side, "
                                   "is unusual: too simple pictures are often too likely.");
-  const HtmlTable foreign = foreign_table(report, run);
+  const HtmlTable foreign = foreign_table(foreign_results(report, run));
   body +=
       foreign.rows.empty()
           ? html_paragraph("No foreign images were looked at: --ood digits --ood vflip adds some.")

@@ -21,10 +21,12 @@ a { color: inherit; } ul { padding-left: 1.2rem; } li { margin: 0.25rem 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.92rem; margin: 0.6rem 0; }
 caption { caption-side: bottom; text-align: left; padding-top: 0.3rem; font-size: 0.9rem; }
 th, td { padding: 0.22rem 0.7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th.text, td.text { text-align: left; white-space: normal; } th { font-weight: 600; }
+th.text, td.text { text-align: left; } .long { white-space: normal; } th { font-weight: 600; }
+.grid { display: flex; flex-wrap: wrap; gap: 0 1rem; } .grid figure { flex: 1 1 17rem; max-width: 19rem; }
 figure { margin: 0.9rem 0; } figure img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
-pre { overflow-x: auto; font-size: 0.85rem; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85rem; }
 figcaption { font-size: 0.9rem; }
+@media (max-width: 40rem) { body { padding: 0.5rem 0.7rem 3rem; } table { font-size: 0.82rem; } th, td { padding: 0.2rem 0.4rem; } }
 @media print { body { max-width: none; font-size: 11pt; } nav { display: none; } figure, tr { break-inside: avoid; } h2 { break-after: avoid; } }
 )css";
 
@@ -63,16 +65,25 @@ std::string HtmlTable::html() const {
   const auto out = std::back_inserter(text);
   if (!caption.empty()) fmt::format_to(out, "<caption>{}</caption>\n", html_text(caption));
   const auto add = [&](const std::vector<std::string>& row, const char* cell) {
+    constexpr size_t kLine = 22;  // longer texts may take several
     text += "<tr>";
-    for (size_t i = 0; i < row.size(); ++i)
+    for (size_t i = 0; i < row.size(); ++i) {
+      const bool words = i < left || (words_last && i + 1 == row.size());
       fmt::format_to(out, "<{0}{1}>{2}</{0}>", cell,
-                     i < left || (words_last && i + 1 == row.size()) ? " class=\"text\"" : "",
+                     !words                   ? ""
+                     : row[i].size() <= kLine ? " class=\"text\""
+                                              : " class=\"text long\"",
                      html_text(row[i]));
+    }
     text += "</tr>\n";
   };
   if (!header.empty()) add(header, "th");
   for (const auto& row : rows) add(row, "td");
   return text + "</table></div>\n";
+}
+
+std::string html_grid(const std::string& figures) {
+  return "<div class=\"grid\">" + figures + "</div>\n";
 }
 
 std::string html_paragraph(const std::string& text) {

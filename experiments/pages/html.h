@@ -18,6 +18,9 @@ std::string html_picture(const Image& picture, const std::string& alt,
 std::string html_drawing(const std::string& svg, const std::string& alt,
                          const std::string& caption = {});
 
+/// Pictures or drawings (HTML) beside each other, as many as the width holds.
+std::string html_grid(const std::string& figures);
+
 /// A table of texts. The first `left` columns and the last if `words_last` stand flush left; the
 /// others flush right, as numbers do.
 struct HtmlTable {
@@ -32,7 +35,7 @@ struct HtmlTable {
 
 /// A paragraph of plain text.
 std::string html_paragraph(const std::string& text);
-/// Lines of text with the columns that they have.
+/// Lines of text as a terminal has them, such as commands.
 std::string html_lines(const std::string& text);
 /// A list of plain texts; empty for none.
 std::string html_list(const std::vector<std::string>& texts);

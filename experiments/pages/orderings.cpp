@@ -71,7 +71,8 @@ class Judge {
   }
 
   void table2() {
-    const Measure bits = number_at("/bits_per_dim"), ce = number_at("/ce", "/nll/standard_error");
+    const Measure bits = number_at("/bits_per_dim", "/bits_per_dim_standard_error"),
+                  ce = number_at("/ce", "/nll/standard_error");
     list_.push_back(course("Table 2", "accuracy rises with beta (above 0)",
                            points_of(classifiers_, accuracy_of), Direction::rises, Steps::ends,
                            kPercent));
@@ -108,18 +109,11 @@ class Judge {
                          groups, measure, direction, kRankCorrelation));
   }
 
-  /// The paper's threshold, unless too few images of some group are so confident: then the highest
-  /// of which all have enough.
-  double oce_threshold() const {
-    std::vector<BetaGroup> groups = classifiers_;
-    if (sweep_.feed_forward) groups.push_back(*sweep_.feed_forward);
-    for (const double threshold : kConfidenceThresholds)
-      if (points_of(groups, overconfidence_at(threshold)).missing.empty()) return threshold;
-    return kOceThreshold;
-  }
-
   void table6() {
-    const double threshold = oce_threshold();
+    std::vector<const RunRecord*> runs;
+    for (const BetaGroup& group : sweep_.all())
+      runs.insert(runs.end(), group.runs.begin(), group.runs.end());
+    const double threshold = common_oce_threshold(runs);
     const Measure oce = overconfidence_at(threshold);
     const NumberFormat digits{1.0, 2, ""};
     const std::string name =
@@ -135,9 +129,12 @@ class Judge {
     std::vector<BetaGroup> groups = classifiers_;
     if (sweep_.feed_forward) groups.push_back(*sweep_.feed_forward);
     const Points points = points_of(groups, number_at("/ece"));
-    Ordering ordering{"Table 6",
-                      fmt::format("ECE is flat: the largest at most {} times the smallest", kFlat),
-                      text_of(points, kPercent)};
+    Ordering ordering{
+        "Table 6",
+        fmt::format(
+            "ECE is flat (one class against all others): the largest at most {} times the smallest",
+            kFlat),
+        text_of(points, kPercent)};
     if (points.list.size() > 1) {
       const auto by_mean = [](const Points::Point& a, const Points::Point& b) {
         return a.mean.mean < b.mean.mean;

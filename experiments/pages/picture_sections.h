@@ -9,14 +9,24 @@
 
 namespace pal {
 
-/// What the sections with pictures need of a run.
-struct PicturedRun {
+/// A model and the images to show it.
+struct ShownModel {
   const LoadedModel& loaded;
-  const CheckpointReport& report;
   std::string checkpoint;
   DataOptions data;
   RunOptions run;
 };
+
+/// What the sections with pictures need of a run.
+struct PicturedRun : ShownModel {
+  const CheckpointReport& report;
+};
+
+/// Temperature at which samples are drawn.
+inline constexpr double kSampleTemperature = 0.7;
+/// Samples of up to 10 classes, so many each, where training images lie if these are to be had;
+/// beside up to `real` test images of each class.
+Image samples_picture(const ShownModel& model, int64_t each, int64_t real);
 
 /// Some images that the model is sure of and right about, one of each of several classes, and those
 /// that it is surest of and wrong: by their places in the set.

@@ -1,12 +1,14 @@
 #include "experiments/pages/reading.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "experiments/measures/calibration.h"
 #include "experiments/pages/answer_sections.h"
+#include "experiments/pages/foreign_results.h"
 #include "experiments/report/text_table.h"
 #include "experiments/trust/reliability.h"
 
@@ -64,6 +66,52 @@ std::string density_sentence(const CheckpointReport& report) {
   return text + (bits < 8.0 ? "." : "; so it has learned nothing of what images look like.");
 }
 
+/// Foreign sets by how well they are told from the model's own images.
+std::string foreign_sentence(const std::vector<ForeignResult>& results) {
+  struct Level {
+    double from;  // AUC
+    const char* words;
+  };
+  constexpr Level kLevels[] = {{0.95, "almost always"},
+                               {0.75, "mostly"},
+                               {0.6, "somewhat better than by guessing"},
+                               {-1.0, "no better than by guessing"}};
+  std::vector<std::string> parts;
+  double below = 2.0;
+  for (const Level& level : kLevels) {
+    std::vector<std::string> sets;
+    for (const ForeignResult& result : results)
+      if (const auto auc = result.best(); auc && *auc >= level.from && *auc < below)
+        sets.push_back(result.set);
+    if (!sets.empty()) parts.push_back(fmt::format("{} {}", level.words, fmt::join(sets, ", ")));
+    below = level.from;
+  }
+  if (parts.empty()) return {};
+  return fmt::format("Of images unlike its own it notices: {}.", fmt::join(parts, "; "));
+}
+
+/// Accuracy late in training, of the images learned from and of those held out.
+std::string learning_sentence(const RunRecord& run) {
+  if (run.training.empty() || run.validation.empty()) return {};
+  constexpr double kLate = 0.9;  // of the epochs so far
+  constexpr double kSmallGap = 0.03, kLargeGap = 0.1;
+  double sum = 0.0, count = 0.0;
+  for (const CurvePoint& point : run.training)
+    if (point.epoch >= kLate * run.training.back().epoch) {
+      sum += point.accuracy;
+      count += 1.0;
+    }
+  const double learned = sum / count, held_out = run.validation.back().accuracy;
+  const double gap = learned - held_out;
+  return fmt::format(
+      "Late in training it was right about {:.1f} % of the images that it learned from and {:.1f} "
+      "% of those held out: it has learned {} by heart.",
+      100.0 * learned, 100.0 * held_out,
+      gap < kSmallGap   ? "hardly anything"
+      : gap < kLargeGap ? "some"
+                        : "much");
+}
+
 }  // namespace
 
 std::vector<std::string> plain_reading(const RunRecord& run, const CheckpointReport& report,
@@ -76,13 +124,16 @@ std::vector<std::string> plain_reading(const RunRecord& run, const CheckpointRep
     sentences.push_back(accuracy_sentence(report));
     sentences.push_back(confusion_sentence(report, names));
     sentences.push_back(confidence_sentence(report));
+    sentences.push_back(learning_sentence(run));
   }
-  if (report.noisy.has_density)
+  if (report.noisy.has_density) {
     sentences.push_back(density_sentence(report));
-  else
+    sentences.push_back(foreign_sentence(foreign_results(report, run)));
+  } else {
     sentences.emplace_back(
         "It only classifies: it cannot say how likely an image is, explain an answer exactly or "
         "draw images.");
+  }
   if (report.chose != ChoseCheckpoint::no)
     sentences.emplace_back(
         "These images chose the checkpoint, so the numbers are somewhat better than of new ones.");
@@ -90,6 +141,7 @@ std::vector<std::string> plain_reading(const RunRecord& run, const CheckpointRep
     sentences.push_back(fmt::format(
         "Its training was stopped at {:.1f} of {:g} epochs; the page shows it as it was then.",
         run.training.back().epoch, run.epochs));
+  std::erase(sentences, std::string());
   return sentences;
 }
 

@@ -36,6 +36,8 @@ void finish_report_options(ReportOptions& o) {
   expect(!o.runs.empty(), "RUN: none is given; name a run folder or a checkpoint");
   const bool alone = o.runs.size() == 1;
   expect(alone || o.ood.empty(), "--ood: goes with one run; {} are given", o.runs.size());
+  expect(alone || o.images == ReportOptions().images,
+         "-n: goes with one run; several show what pal-evaluate --summary measured of them");
   expect(alone || !o.card, "--card: goes with one run; {} are given", o.runs.size());
   if (o.output.empty()) {
     std::error_code ignored;

@@ -1,9 +1,12 @@
 #include "experiments/pages/run_measures.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "experiments/pages/run_figures.h"
+#include "experiments/report/evaluation_report.h"
 
 namespace pal {
 namespace {
@@ -57,6 +60,16 @@ Measure overconfidence_at(double threshold) {
     }
     return reading;
   };
+}
+
+double common_oce_threshold(const std::vector<const RunRecord*>& runs) {
+  const auto is_enough = [&](double threshold) {
+    const Measure oce = overconfidence_at(threshold);
+    return std::ranges::all_of(
+        runs, [&](const RunRecord* run) { return run->beta == 0.0 || oce(*run).has_value(); });
+  };
+  const auto* const found = std::ranges::find_if(kConfidenceThresholds, is_enough);
+  return found == std::end(kConfidenceThresholds) ? kOceThreshold : *found;
 }
 
 Measure auc_of(const std::string& set, const std::string& test) {

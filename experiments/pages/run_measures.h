@@ -19,6 +19,9 @@ std::optional<RunNumber> accuracy_of(const RunRecord& run);
 /// Its error is that of a share with one error and one right answer more, so that no errors among
 /// few images are not taken for certainty.
 Measure overconfidence_at(double threshold);
+/// The threshold at which networks can be compared: the paper's, or if too few images of some run
+/// that classifies are so confident, the highest at which all have enough.
+double common_oce_threshold(const std::vector<const RunRecord*>& runs);
 
 inline constexpr const char* kOneTailed = "one-tailed";
 inline constexpr const char* kTypicality = "typicality";

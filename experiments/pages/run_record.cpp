@@ -67,10 +67,13 @@ void read_curves(const std::string& path, RunRecord& run) {
       steps.push_back(point_of(row, "loss_y"));
       if (const double step = value_of(row, "step"); step > 0.0)
         epochs_per_step = steps.back().epoch / step;
-    } else if (*kind == "val" && !row.contains("weights") && !row.contains("model")) {
-      // Of the weights that train; rows of averages and of the end have such an entry.
-      run.validation.push_back(point_of(row, "ce"));
-      run.validation.back().epoch = epochs_per_step * value_of(row, "step");
+    } else if (*kind == "val" && !row.contains("weights") && row.value("model", "") != "ema") {
+      // Of the weights that train, also at the end; an average of them has rows of its own.
+      CurvePoint point = point_of(row, "ce");
+      point.epoch = epochs_per_step * value_of(row, "step");
+      if (!run.validation.empty() && run.validation.back().epoch == point.epoch)
+        run.validation.pop_back();
+      run.validation.push_back(point);
     }
   }
   run.training = thinned(steps);
@@ -104,8 +107,13 @@ void read_machine(const std::string& path, RunRecord& run) {
   run.device = text("device");
   run.processor = text("processor");
   run.precision = text("precision");
+  run.version = text("version");
   const auto threads = file.find("threads");
   if (threads != file.end() && threads->is_number_integer()) run.threads = threads->get<int64_t>();
+  const auto commands = file.find("commands");
+  if (commands == file.end() || !commands->is_array()) return;
+  for (const auto& command : *commands)
+    if (command.is_string()) run.commands.push_back(command.get<std::string>());
 }
 
 }  // namespace

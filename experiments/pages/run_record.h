@@ -29,9 +29,10 @@ struct RunRecord {
   double epochs = 0.0;        ///< that the run was to take
   std::string arch, dataset;  ///< as recorded; may be empty
   /// Where the run's last process computed, as run.json has it; may be empty.
-  std::string device, processor, precision;
-  int64_t threads = 0;               ///< of it; 0: not known
-  std::vector<CurvePoint> training;  ///< means of at most 200 equal parts
+  std::string device, processor, precision, version;
+  int64_t threads = 0;                ///< of it; 0: not known
+  std::vector<std::string> commands;  ///< that began it and went on with it, as recorded
+  std::vector<CurvePoint> training;   ///< means of at most 200 equal parts
   std::vector<CurvePoint> validation;
   /// The file summary.json, an object; empty where there is none. What pal-evaluate --summary
   /// found stands there under the keys of its --json.

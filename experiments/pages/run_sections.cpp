@@ -14,7 +14,7 @@
 namespace pal {
 namespace {
 
-/// Lines that one chart can hold.
+/// Runs that one chart can hold.
 constexpr size_t kMostLines = 8;
 
 std::string beta_label(const RunRecord& run) {
@@ -22,20 +22,10 @@ std::string beta_label(const RunRecord& run) {
   return run.beta ? fmt::format("beta {:g}", *run.beta) : std::string();
 }
 
-/// The runs whose curves are drawn.
-std::vector<size_t> drawn_runs(const std::vector<RunRecord>& runs) {
-  std::vector<size_t> chosen;
-  const bool few = runs.size() <= kMostLines;
-  const auto least = std::ranges::min_element(runs, {}, &RunRecord::seed);
-  for (size_t i = 0; i < runs.size() && chosen.size() < kMostLines; ++i)
-    if (few || runs[i].seed == least->seed) chosen.push_back(i);
-  return chosen;
-}
-
 /// A line of a number over the epochs; points without it are left out.
-Series line_of(const std::string& name, const std::vector<CurvePoint>& points,
+Series line_of(const std::string& name, size_t place, const std::vector<CurvePoint>& points,
                double CurvePoint::*member, double factor = 1.0) {
-  Series series{.name = name};
+  Series series{.name = name, .place = static_cast<int>(place)};
   for (const CurvePoint& point : points) {
     if (!std::isfinite(point.*member)) continue;
     series.x.push_back(point.epoch);
@@ -95,24 +85,39 @@ std::vector<std::string> run_labels(const std::vector<RunRecord>& runs) {
   return labels;
 }
 
+std::vector<size_t> shown_runs(const std::vector<RunRecord>& runs) {
+  std::vector<size_t> chosen;
+  const bool few = runs.size() <= kMostLines;
+  const auto least = std::ranges::min_element(runs, {}, &RunRecord::seed);
+  for (size_t i = 0; i < runs.size() && chosen.size() < kMostLines; ++i)
+    if (few || runs[i].seed == least->seed) chosen.push_back(i);
+  return chosen;
+}
+
 HtmlSection curves_section(const std::vector<RunRecord>& runs) {
   const auto labels = run_labels(runs);
   const bool alone = runs.size() == 1;
   std::vector<Series> accuracy, bits, entropy, rate;
-  for (const size_t i : drawn_runs(runs)) {
+  size_t next = 0;
+  for (const size_t i : shown_runs(runs)) {
     const RunRecord& run = runs[i];
     const std::string name = alone ? "held-out images" : labels[i];
+    // A colour for each run, in all charts alike; of one run alone the first is for training.
+    constexpr size_t kTraining = 0;
+    const size_t place = alone ? kTraining + 1 : next++;
     if (knows_classes(run)) {
       if (alone)
-        accuracy.push_back(line_of("training", run.training, &CurvePoint::accuracy, 100.0));
-      accuracy.push_back(line_of(name, run.validation, &CurvePoint::accuracy, 100.0));
-      entropy.push_back(line_of(name, run.validation, &CurvePoint::cross_entropy));
+        accuracy.push_back(
+            line_of("training", kTraining, run.training, &CurvePoint::accuracy, 100.0));
+      accuracy.push_back(line_of(name, place, run.validation, &CurvePoint::accuracy, 100.0));
+      entropy.push_back(line_of(name, place, run.validation, &CurvePoint::cross_entropy));
     }
     if (run.flow) {
-      if (alone) bits.push_back(line_of("training", run.training, &CurvePoint::bits_per_dim));
-      bits.push_back(line_of(name, run.validation, &CurvePoint::bits_per_dim));
+      if (alone)
+        bits.push_back(line_of("training", kTraining, run.training, &CurvePoint::bits_per_dim));
+      bits.push_back(line_of(name, place, run.validation, &CurvePoint::bits_per_dim));
     }
-    if (alone) rate.push_back(line_of("", run.training, &CurvePoint::learning_rate));
+    if (alone) rate.push_back(line_of("", kTraining, run.training, &CurvePoint::learning_rate));
   }
   std::string body;
   const auto add = [&](const std::string& svg, const char* alt) {
@@ -129,7 +134,8 @@ HtmlSection curves_section(const std::vector<RunRecord>& runs) {
         "No curves: a checkpoint alone was given, or the run has not validated yet.");
   return {"curves", "How training went",
           "Accuracy should rise and bits per dimension fall, on held-out images as on those it "
-          "learns from; a gap that opens between the two means learning by heart.",
+          "learns from; a gap that opens between the two means learning by heart. The numbers "
+          "elsewhere are of test images, which are others again.",
           body};
 }
 
@@ -137,7 +143,6 @@ HtmlSection comparison_section(const std::vector<RunRecord>& runs) {
   const auto labels = run_labels(runs);
   HtmlTable table;
   table.header = {"run",
-                  "network",
                   "seed",
                   "top-1 %",
                   "CE, nats",
@@ -145,25 +150,30 @@ HtmlSection comparison_section(const std::vector<RunRecord>& runs) {
                   "calibration error, %",
                   "overconfidence",
                   "digits, AUC %"};
-  table.left = 2;
+  std::vector<const RunRecord*> compared;
+  for (const RunRecord& run : runs)
+    if (run.evaluated()) compared.push_back(&run);
+  const double threshold = common_oce_threshold(compared);
+  const Measure overconfidence = overconfidence_at(threshold);
   size_t missing = 0;
   for (size_t i = 0; i < runs.size(); ++i) {
     const RunRecord& run = runs[i];
+    const auto oce = overconfidence(run);
     if (!run.evaluated()) ++missing;
     const char* const entropy = "/ce";
-    table.rows.push_back({labels[i], run.arch, std::to_string(run.seed), accuracy_text(run),
+    table.rows.push_back({labels[i], std::to_string(run.seed), accuracy_text(run),
                           knows_classes(run) ? figure(run, entropy, 1.0, 4) : "-",
                           figure(run, "/bits_per_dim", 1.0, 4),
-                          knows_classes(run) ? figure(run, "/ece_top_label", 100.0, 2) : "-",
-                          knows_classes(run) ? figure(run, "/oce/0/value", 1.0, 2) : "-",
+                          knows_classes(run) ? figure(run, "/ece_adaptive/value", 100.0, 2) : "-",
+                          knows_classes(run) && oce ? fmt::format("{:.2f}", oce->value) : "-",
                           figure(run, "/ood_auc", 100.0, 1)});
   }
-  table.caption =
+  table.caption = fmt::format(
       "Of the images that pal-evaluate --summary measured. Overconfidence: error rate of answers "
       "of "
-      "more than 99.7 % confidence over the 0.3 % that is allowed. Digits: how well handwritten "
-      "digits "
-      "are told from its own images by their density alone.";
+      "more than {:g} % confidence over the {:g} % that is allowed. Digits: how well handwritten "
+      "digits are told from its own images by their density alone.",
+      100.0 * threshold, 100.0 * (1.0 - threshold));
   std::string body = table.html();
   if (missing > 0)
     body +=

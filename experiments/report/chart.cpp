@@ -62,8 +62,9 @@ std::vector<Look> looks_of(const std::vector<Series>& all) {
       looks.push_back({series.color, false, series.cross});
       continue;
     }
-    looks.push_back({kColors[next % kColors.size()], next / kColors.size() % 2 == 1, series.cross});
-    ++next;
+    const size_t place = series.place < 0 ? next++ : static_cast<size_t>(series.place);
+    looks.push_back(
+        {kColors[place % kColors.size()], place / kColors.size() % 2 == 1, series.cross});
   }
   return looks;
 }
@@ -212,22 +213,53 @@ void draw_series(Canvas& canvas, const Series& series, const Look& look) {
   }
 }
 
-/// Texts beside points, over all that is drawn, on a thin ground of their own; left of points near
-/// the right edge.
-void draw_labels(Canvas& canvas, const Series& series) {
-  constexpr double kCharacter = 6.6;
-  for (size_t i = 0; i < series.labels.size(); ++i) {
-    if (!std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) continue;
-    const double x = canvas.across(series.x[i]);
-    const double width = kCharacter * static_cast<double>(series.labels[i].size());
-    const bool left = x + width > kMarginLeft + canvas.width();
-    // Above and below in turn, so that close points can be told apart; above on the axis.
-    const bool above = i % 2 == 0 || series.y[i] <= canvas.y().low;
-    canvas.add(
-        R"(<text x="{:.2f}" y="{:.2f}" text-anchor="{}" stroke="white" stroke-width="3" paint-order="stroke">{}</text>)",
-        left ? x - 6.0 : x + 6.0, canvas.down(series.y[i]) + (above ? -5.0 : 13.0),
-        left ? "end" : "start", svg_text(series.labels[i]));
+/// Where a label stands, in pixels.
+struct LabelBox {
+  double left, right, top, bottom;
+
+  bool meets(const LabelBox& other) const {
+    return left < other.right && other.left < right && top < other.bottom && other.top < bottom;
   }
+};
+
+/// Texts beside points, over all that is drawn, on a thin ground of their own: of the places right
+/// and left of a point, above and below it, the first that lies in the plot and on no other label.
+void draw_labels(Canvas& canvas, const std::vector<Series>& all) {
+  constexpr double kCharacter = 6.6, kHeight = 12.0, kBeside = 6.0;
+  struct Place {
+    bool left;
+    double down;  // of the baseline from the point
+  };
+  constexpr Place kPlaces[] = {{false, -5.0}, {false, 13.0}, {true, -5.0},   {true, 13.0},
+                               {false, 4.0},  {true, 4.0},   {false, -18.0}, {false, 26.0},
+                               {true, -18.0}, {true, 26.0}};
+  const double edge = kMarginLeft + canvas.width(), bottom = kMarginTop + canvas.height();
+  std::vector<LabelBox> taken;
+  for (const Series& series : all)
+    for (size_t i = 0; i < series.labels.size(); ++i) {
+      if (!std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) continue;
+      const double x = canvas.across(series.x[i]), y = canvas.down(series.y[i]);
+      const double width = kCharacter * static_cast<double>(series.labels[i].size());
+      const auto box_at = [&](const Place& place) {
+        const double start = place.left ? x - kBeside - width : x + kBeside;
+        const double baseline = y + place.down;
+        return LabelBox{start, start + width, baseline - kHeight + 2.0, baseline + 2.0};
+      };
+      const auto is_free = [&](const Place& place) {
+        const LabelBox box = box_at(place);
+        return box.left >= kMarginLeft && box.right <= edge && box.top >= kMarginTop &&
+               box.bottom <= bottom &&
+               std::ranges::none_of(taken, [&](const LabelBox& one) { return box.meets(one); });
+      };
+      const auto* place = std::ranges::find_if(kPlaces, is_free);
+      if (place == std::end(kPlaces)) place = std::begin(kPlaces);
+      taken.push_back(box_at(*place));
+      // The ground is a text of its own: not every viewer knows in which order to paint one text.
+      for (const char* const look : {R"( stroke="white" stroke-width="3")", ""})
+        canvas.add(R"(<text x="{:.2f}" y="{:.2f}" text-anchor="{}"{}>{}</text>)",
+                   place->left ? x - kBeside : x + kBeside, y + place->down,
+                   place->left ? "end" : "start", look, svg_text(series.labels[i]));
+    }
 }
 
 /// Names beside lines of their colours, right of the plot.
@@ -285,7 +317,7 @@ std::string Chart::svg() const {
   draw_axes(canvas, *this);
   const std::vector<Look> looks = looks_of(series);
   for (size_t i = 0; i < series.size(); ++i) draw_series(canvas, drawn[i], looks[i]);
-  for (const Series& each : drawn) draw_labels(canvas, each);
+  draw_labels(canvas, drawn);
   draw_legend(canvas, *this, looks);
   return svg_picture(width, height, canvas.take());
 }

@@ -14,7 +14,8 @@ struct Series {
   bool dashed = false;
   bool cross = false;      ///< points are crosses
   bool points = true;      ///< of short lines are marked too
-  std::string color = {};  ///< as SVG has it; empty: the next of the palette
+  std::string color = {};  ///< as SVG has it; empty: one of the palette
+  int place = -1;          ///< of that colour, from 0; negative: the next one
 };
 
 /// Lines and points over two axes, as an SVG picture. Colours are Okabe and Ito's, which people

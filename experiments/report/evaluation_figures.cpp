@@ -13,6 +13,7 @@
 #include "experiments/measures/metrics.h"
 #include "experiments/measures/risk_coverage.h"
 #include "experiments/report/chart.h"
+#include "experiments/report/density_figure.h"
 #include "experiments/report/text_table.h"
 #include "experiments/trust/reliability.h"
 #include "runtime/file.h"
@@ -224,6 +225,8 @@ void write_figures(const std::string& folder, const std::vector<CheckpointReport
   for (size_t i = 0; i < reports.size(); ++i) {
     write_atomic(file(fmt::format("calibration_{}.csv", i + 1)), calibration_csv(reports[i].noisy));
     write_atomic(file(fmt::format("risk_{}.csv", i + 1)), risk_csv(reports[i].noisy));
+    if (reports[i].noisy.has_density)
+      write_atomic(file(fmt::format("density_{}.svg", i + 1)), density_svg(reports[i]));
   }
   write_atomic(file("table2.csv"), table2_csv(reports));
   write_atomic(file("table6.csv"), table6_csv(reports));

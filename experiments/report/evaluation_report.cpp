@@ -213,12 +213,19 @@ Json trust_json(const TrustReport& t) {
 Json summary_json(const EvaluationResult& result) {
   const EvaluationSummary& s = result.summary;
   const auto density = [&](double value) { return result.has_density ? Json(value) : Json(); };
-  return {{"images", s.images},   {"acc1", s.acc1},
-          {"acc5", s.acc5},       {"loss_x", density(s.loss_x)},
-          {"loss_y", s.loss_y},   {"loss_class", density(s.loss_class)},
-          {"ce", s.ce},           {"bits_per_dim", density(s.bits_per_dim)},
-          {"entropy", s.entropy}, {"confidence", s.confidence},
-          {"loss", result.loss},  {"images_per_s", result.images_per_s}};
+  return {{"images", s.images},
+          {"acc1", s.acc1},
+          {"acc5", s.acc5},
+          {"loss_x", density(s.loss_x)},
+          {"loss_y", s.loss_y},
+          {"loss_class", density(s.loss_class)},
+          {"ce", s.ce},
+          {"bits_per_dim", density(s.bits_per_dim)},
+          {"bits_per_dim_standard_error", density(bits_per_dim_of(result).error)},
+          {"entropy", s.entropy},
+          {"confidence", s.confidence},
+          {"loss", result.loss},
+          {"images_per_s", result.images_per_s}};
 }
 
 Json calibration_json(const EvaluationResult& result) {

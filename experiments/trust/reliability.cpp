@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <iterator>
 
 #include "experiments/measures/jackknife.h"
@@ -20,6 +21,13 @@ Reliability reliability_of(const EvaluationResult& result) {
   if (!images.empty()) r.aurc = {aurc(images), jackknife_error(images, aurc)};
   r.error_auc = error_auc(images);
   return r;
+}
+
+Estimate bits_per_dim_of(const EvaluationResult& result) {
+  // It differs from L_X by a factor and a constant.
+  const Estimate bits =
+      mean_of(result.images, [](const ImageResult& i) { return -i.log_density / std::log(2.0); });
+  return {result.summary.bits_per_dim, bits.error};
 }
 
 std::string calibration_csv(const EvaluationResult& result) {

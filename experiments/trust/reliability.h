@@ -18,6 +18,9 @@ struct Reliability {
 };
 Reliability reliability_of(const EvaluationResult& result);
 
+/// Bits per dimension with the standard error over images; the result must be of a flow.
+Estimate bits_per_dim_of(const EvaluationResult& result);
+
 /// The one-versus-all calibration curve as CSV: low, high, middle, entries, positives, rate,
 /// rate_error; and the risk-coverage curve: coverage, risk.
 std::string calibration_csv(const EvaluationResult& result);

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <set>
+#include <string>
 
 #include "tests/support/numeric.h"
 
@@ -77,6 +79,35 @@ TEST(Chart, MarksTellSeriesApart) {
   // The eighth has the colour of the first, hollow.
   EXPECT_NE(svg.find("fill=\"white\" stroke=\"#0072b2\""), std::string::npos);
   EXPECT_NE(svg.find("stroke=\"#123456\" stroke-width=\"2\""), std::string::npos);
+}
+
+TEST(Chart, LabelsLieOnNoOther) {
+  Chart chart;
+  chart.series.push_back({.name = "", .x = {0, 10}, .y = {0, 10}, .line = false});
+  const std::vector<double> place(5, 5.0);
+  chart.series.push_back({.name = "",
+                          .x = place,
+                          .y = place,
+                          .labels = {"one", "two", "three", "four", "five"},
+                          .line = false});
+  const std::string svg = chart.svg();
+  std::set<std::string> places;
+  for (const char* const label : {">one<", ">two<", ">three<", ">four<", ">five<"}) {
+    const size_t at = svg.rfind(label);
+    ASSERT_NE(at, std::string::npos) << label;
+    const size_t start = svg.rfind("<text", at);
+    const std::string before = svg.substr(start, at - start);
+    places.insert(before.substr(0, before.find(" fill")));
+  }
+  EXPECT_EQ(places.size(), 5U) << "five places of one point's labels";
+}
+
+TEST(Chart, ColoursMayBeChosenByTheirPlace) {
+  Chart chart;
+  chart.series.push_back({.name = "second", .x = {0, 1}, .y = {0, 1}, .place = 1});
+  chart.series.push_back({.name = "next", .x = {0, 1}, .y = {1, 0}});
+  const std::string svg = chart.svg();
+  EXPECT_LT(svg.find("#d55e00"), svg.find("#0072b2"));
 }
 
 TEST(Chart, RefusesWhatItCannotDraw) {

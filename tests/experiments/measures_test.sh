@@ -43,7 +43,7 @@ for text in "inverted" "constant" "two-images-idx3-ubyte" "classwise ECE %" "AUR
   expect_text "$text" out "several --ood"
 done
 expect_not "no calibration, yet familiarity" grep -q familiarity out
-for file in calibration.svg risk.svg calibration_1.csv risk_1.csv fig2.svg; do
+for file in calibration.svg risk.svg calibration_1.csv risk_1.csv density_1.svg fig2.svg; do
   expect "--figures: no $file" [ -s plots/$file ]
 done
 expect_lines 65 plots/risk_1.csv "--figures"
@@ -75,7 +75,7 @@ refuses_quietly 3 "--ood: cut-images" pal-evaluate "$model" --ood cut-images
 refuses_quietly 2 "goes with one --ood" pal-evaluate "$model" --ood digits --ood noise --ood-folder .
 succeeds pal-evaluate "$model" --json -q
 expect_empty err -q
-for key in acc1 acc5 loss_x loss_y ce bits_per_dim ece images; do
+for key in acc1 acc5 loss_x loss_y ce bits_per_dim bits_per_dim_standard_error ece images; do
   expect "--json: no number $key" is_number "$(value "$key")"
 done
 acc1=$(value acc1)

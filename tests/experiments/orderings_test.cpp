@@ -1,130 +1,18 @@
 #include "experiments/pages/orderings.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
-#include <nlohmann/json.hpp>
 
 #include "experiments/pages/run_figures.h"
 #include "experiments/pages/run_measures.h"
-#include "experiments/pages/sweep_table.h"
-#include "runtime/error.h"
-#include "runtime/json.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/experiments/sweep_runs.h"
 
 namespace pal {
 namespace {
 
+using namespace testing;
 using Verdict = Ordering::Verdict;
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-/// A complete, evaluated run. A beta below 0: a network that only classifies.
-RunRecord run_of(double beta, uint64_t seed, nlohmann::json results = nlohmann::json::object()) {
-  RunRecord run;
-  run.flow = beta >= 0.0;
-  if (run.flow) run.beta = beta;
-  run.arch = run.flow ? "ibinn-mnist" : "resnet-small";
-  run.name = fmt::format("{}_seed_{}", run.flow ? fmt::format("beta_{}", beta) : "resnet", seed);
-  run.seed = seed;
-  run.epochs = 4.0;
-  run.dataset = "fashion-mnist";
-  const nlohmann::json usual = {
-      {"complete", true}, {"chose_checkpoint", false}, {"images", 10000}, {"acc1", 0.5}};
-  for (const auto& [key, value] : usual.items())
-    if (!results.contains(key)) results[key] = value;
-  run.summary = std::make_shared<const nlohmann::json>(std::move(results));
-  return run;
-}
-
-/// Runs of seeds 0, 1, ... that differ in one number of summary.json.
-void add_runs(std::vector<RunRecord>& runs, double beta, const std::string& key,
-              const std::vector<double>& values) {
-  for (size_t seed = 0; seed < values.size(); ++seed)
-    runs.push_back(run_of(beta, seed, {{key, values[seed]}}));
-}
-
-/// The only ordering that expects a text with these words.
-Ordering ordering_of(const std::vector<RunRecord>& runs, const std::string& words) {
-  std::vector<Ordering> found;
-  for (const Ordering& ordering : orderings(runs))
-    if (ordering.expected.find(words) != std::string::npos) found.push_back(ordering);
-  EXPECT_EQ(found.size(), 1U) << words;
-  return found.at(0);
-}
-
-Verdict verdict_of(const std::vector<RunRecord>& runs, const std::string& words) {
-  return ordering_of(runs, words).verdict;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-// Groups.
-
-TEST(BetaGroups, HaveMeansAndStandardErrorsOverSeeds) {
-  std::vector<RunRecord> runs;
-  add_runs(runs, 4.0, "ce", {0.5, 0.7, 0.6});
-  add_runs(runs, 0.25, "ce", {0.8});
-  runs.push_back(run_of(4.0, 3));
-  runs.push_back(run_of(-1.0, 0, {{"ce", "nan"}}));
-  const Sweep sweep = sweep_of(runs);
-  ASSERT_EQ(sweep.flows.size(), 2U);
-  EXPECT_EQ(sweep.flows[0].name(), "beta 0.25");
-  EXPECT_EQ(sweep.feed_forward->name(), "resnet-small");
-  const GroupMean many = *sweep.flows[1].mean("/ce");
-  EXPECT_EQ(sweep.flows[1].runs.size(), 4U);
-  EXPECT_EQ(many.runs, 3);
-  EXPECT_NEAR(many.mean, 0.6, 1e-15);
-  EXPECT_NEAR(*many.error, 0.1 / std::sqrt(3.0), 1e-15);
-  const GroupMean one = *sweep.flows[0].mean("/ce");
-  EXPECT_EQ(one.runs, 1);
-  EXPECT_FALSE(one.error.has_value());
-  EXPECT_FALSE(sweep.feed_forward->mean("/ce").has_value()) << "no number";
-  EXPECT_FALSE(sweep.flows[0].mean("/no/such/thing").has_value());
-  EXPECT_EQ(sweep.all().size(), 3U);
-  EXPECT_EQ(sweep.flows_from(0.25, 0.25).size(), 1U);
-}
-
-TEST(BetaGroups, LeaveOutWhatCannotBeCompared) {
-  std::vector<RunRecord> runs;
-  for (const double beta : {1.0, kInfinity, 0.0}) runs.push_back(run_of(beta, 0));
-  runs.push_back(run_of(1.0, 0));
-  runs.push_back(run_of(1.0, 1, {{"complete", false}}));
-  runs.push_back(run_of(1.0, 2, {{"chose_checkpoint", true}}));
-  runs.push_back(run_of(1.0, 3));
-  runs.back().epochs = 40.0;
-  runs.push_back(run_of(1.0, 4));
-  runs.back().arch = "ibinn-small";
-  runs.push_back(run_of(-1.0, 0));
-  runs.back().epochs = 40.0;
-  runs.push_back(run_of(1.0, 5));
-  runs.back().beta.reset();
-  const Sweep sweep = sweep_of(runs);
-  ASSERT_EQ(sweep.flows.size(), 3U);
-  EXPECT_EQ(sweep.flows[0].beta, 0.0);
-  EXPECT_EQ(sweep.flows[2].beta, kInfinity);
-  EXPECT_EQ(sweep.flows[1].runs, std::vector<const RunRecord*>{&runs[0]});
-  EXPECT_FALSE(sweep.feed_forward.has_value()) << "of other epochs";
-  EXPECT_EQ(sweep.left_out.size(), 7U);
-  EXPECT_TRUE(sweep_of({}).flows.empty());
-  EXPECT_EQ(sweep_of({run_of(-1.0, 0)}).feed_forward.has_value(), true);
-}
-
-TEST(BetaGroups, NotEvaluatedRunsBelongToTheirGroup) {
-  RunRecord run = run_of(1.0, 0);
-  run.summary =
-      std::make_shared<const nlohmann::json>(nlohmann::json{{"complete", true}, {"step", 9}});
-  const std::vector<RunRecord> runs = {run};
-  EXPECT_EQ(sweep_of(runs).flows.size(), 1U);
-  for (const Ordering& ordering : orderings(runs))
-    EXPECT_EQ(ordering.verdict, Verdict::not_measured) << ordering.expected;
-}
-
-// Courses over beta.
 
 TEST(Orderings, AccuracyRises) {
   const std::string words = "accuracy rises with beta";
@@ -282,25 +170,6 @@ TEST(Orderings, EceIsFlat) {
   EXPECT_EQ(verdict_of(runs, "ECE is flat"), Verdict::does_not_hold);
 }
 
-// Outliers.
-
-nlohmann::json foreign(const std::string& set, double one, double typical, double quantile,
-                       double familiarity) {
-  const auto test = [](const char* name, double auc) {
-    return nlohmann::json{{"test", name}, {"auc", auc}, {"auc_standard_error", 0.002}};
-  };
-  return {
-      {"set", set},
-      {"tests", {test("one-tailed", one), test("typicality", typical), test("quantile", quantile)}},
-      {"auc_familiarity", familiarity}};
-}
-
-RunRecord ood_run(double beta, uint64_t seed, const nlohmann::json& first,
-                  const nlohmann::json& second) {
-  nlohmann::json results = {{"ood", nlohmann::json::array({first, second})}};
-  return run_of(beta, seed, results);
-}
-
 TEST(Orderings, DigitsAndOtherSets) {
   std::vector<RunRecord> runs = {ood_run(1.0, 0, foreign("digits", 0.1, 0.95, 0.97, 0.98),
                                          foreign("low-contrast", 0.5, 0.5, 0.47, 0.98)),
@@ -336,158 +205,6 @@ TEST(Orderings, CloseTestsOnEitherSide) {
   EXPECT_EQ(verdict_of(runs, "within 10 % of each other"), Verdict::undecided);
 }
 
-// Figures.
-
-/// A run in a folder of its own.
-RunRecord run_in(const testing::TemporaryFolder& folder, double beta, uint64_t seed = 0) {
-  RunRecord run = run_of(beta, seed, {{"noise_free", {{"acc1", 0.8}}}});
-  run.path = folder.path();
-  return run;
-}
-
-/// influence(k, l) of a map of 2 x 2.
-std::string dct_csv(double first, double across, double upwards, double both) {
-  return fmt::format("vertical,horizontal,influence\n0,0,{}\n0,1,{}\n1,0,{}\n1,1,{}\n", first,
-                     across, upwards, both);
-}
-
-TEST(Orderings, ComponentsOfThePooling) {
-  const testing::TemporaryFolder folder, other;
-  folder.write("dct.csv", dct_csv(4.0, 1.0, 2.0, 1.0));
-  const std::vector<RunRecord> alone = {run_in(folder, 1.0)};
-  const DctNumbers numbers = *dct_numbers(alone[0]);
-  EXPECT_EQ(numbers.side, 2);
-  EXPECT_DOUBLE_EQ(numbers.first, 2.0);
-  EXPECT_DOUBLE_EQ(numbers.across, 2.0 / 6.0);
-  EXPECT_DOUBLE_EQ(numbers.upwards, 3.0 / 5.0);
-  EXPECT_EQ(verdict_of(alone, "component (0, 0)"), Verdict::undecided) << "one seed";
-  other.write("dct.csv", dct_csv(4.4, 1.0, 2.0, 1.0));
-  std::vector<RunRecord> runs = {run_in(folder, 1.0), run_in(other, 1.0, 1)};
-  EXPECT_EQ(verdict_of(runs, "component (0, 0)"), Verdict::holds);
-  EXPECT_EQ(verdict_of(runs, "odd horizontal"), Verdict::holds);
-  folder.write("dct.csv", dct_csv(4.0, 9.0, 1.0, 9.0));
-  other.write("dct.csv", dct_csv(4.0, 9.1, 1.0, 9.0));
-  EXPECT_EQ(verdict_of(runs, "component (0, 0)"), Verdict::does_not_hold);
-  EXPECT_EQ(verdict_of(runs, "odd horizontal"), Verdict::does_not_hold);
-  // Small, but no smaller than the vertical ratio.
-  folder.write("dct.csv", dct_csv(4.0, 2.0, 1.0, 1.0));
-  other.write("dct.csv", dct_csv(4.1, 2.0, 1.0, 1.0));
-  EXPECT_EQ(verdict_of(runs, "odd horizontal"), Verdict::does_not_hold);
-}
-
-/// A field of some pixels in a row that falls to nothing `width` / 2 pixels from its centre, linearly
-/// along the middle row and column.
-std::string field_csv(int side, double width) {
-  std::string csv = "row,column,sensitivity\n";
-  for (int i = 0; i < side; ++i)
-    for (int j = 0; j < side; ++j) {
-      const double far = std::abs(i - side / 2) + std::abs(j - side / 2);
-      csv += fmt::format("{},{},{}\n", i, j, std::max(0.0, 1.0 - far / width));
-    }
-  return csv;
-}
-
-TEST(Orderings, WidthsOfReceptiveFields) {
-  const testing::TemporaryFolder folders[4];
-  // A triangle is as wide at half its height as its half base.
-  const double width[4] = {3.0, 3.2, 5.0, 5.2};
-  std::vector<RunRecord> runs;
-  for (int i = 0; i < 4; ++i) {
-    folders[i].write("receptive-field.csv", field_csv(16, width[i]));
-    runs.push_back(run_in(folders[i], i < 2 ? 1.0 : kInfinity, static_cast<uint64_t>(i % 2)));
-    EXPECT_NEAR(field_numbers(runs.back())->width, width[i], 1e-12);
-  }
-  EXPECT_EQ(verdict_of(runs, "FWHM grows"), Verdict::holds);
-  EXPECT_EQ(verdict_of(runs, "strides of the final map"), Verdict::not_measured) << "no dct.csv";
-  std::string map = "vertical,horizontal,influence\n";
-  for (int k = 0; k < 8; ++k)
-    for (int l = 0; l < 8; ++l) map += fmt::format("{},{},1\n", k, l);
-  for (const auto& folder : folders) folder.write("dct.csv", map);
-  // 3.1 pixels of strides of 2.
-  EXPECT_EQ(verdict_of(runs, "strides of the final map"), Verdict::holds);
-  folders[0].write("receptive-field.csv", field_csv(16, 40.0));
-  EXPECT_FALSE(field_numbers(runs[0])->bounded);
-  EXPECT_EQ(field_numbers(runs[0])->width, 16.0);
-  const Ordering wide = ordering_of(runs, "FWHM grows");
-  EXPECT_EQ(wide.verdict, Verdict::undecided);
-  EXPECT_TRUE(contains(wide.measured, "counted as its side: beta 1")) << wide.measured;
-}
-
-std::string plane_csv(int right, int wrong) {
-  std::string csv = "image,name,label,along,up,predicted\n";
-  for (int i = 0; i < right; ++i) csv += "1,\"a, \"\"b\"\"\",coat,0,0,coat\n";
-  for (int i = 0; i < wrong; ++i) csv += "1,x,coat,0,0,bag\n";
-  return csv;
-}
-
-TEST(Orderings, PlanesKeepMostOfTheAccuracy) {
-  const testing::TemporaryFolder folder;
-  const std::vector<RunRecord> runs = {run_in(folder, 1.0)};
-  EXPECT_EQ(verdict_of(runs, "in a plane"), Verdict::not_measured);
-  folder.write("plane.csv", plane_csv(790, 210));
-  EXPECT_NEAR(plane_accuracy(runs[0])->value, 0.79, 1e-12);
-  EXPECT_EQ(verdict_of(runs, "in a plane"), Verdict::holds) << "of 0.8";
-  folder.write("plane.csv", plane_csv(730, 270));
-  EXPECT_EQ(verdict_of(runs, "in a plane"), Verdict::undecided) << "0.72 would be 90 %";
-  folder.write("plane.csv", plane_csv(600, 400));
-  EXPECT_EQ(verdict_of(runs, "in a plane"), Verdict::does_not_hold);
-}
-
-/// Distances between the classes that count; those of clothes among each other first.
-std::string similarity_csv(double clothes, double across) {
-  const std::vector<std::string> names = {"T-shirt/top", "Pullover", "dress",   "coat",
-                                          "shirt",       "sandal",   "sneaker", "ankle boot",
-                                          "bag",         "trouser"};
-  std::string csv = "class_a,class_b,distance,uncertainty\n";
-  for (size_t a = 0; a < names.size(); ++a)
-    for (size_t b = a + 1; b < names.size(); ++b)
-      csv += fmt::format("{},{},{},0.1\n", names[a], names[b],
-                         b < 5            ? clothes
-                         : a < 5 && b < 9 ? across
-                                          : 77.0);
-  return csv;
-}
-
-TEST(Orderings, AlikeClassesAreNear) {
-  const testing::TemporaryFolder folder, other;
-  std::vector<RunRecord> runs = {run_in(folder, 1.0), run_in(other, 1.0, 1)};
-  folder.write("similarity.csv", similarity_csv(3.0, 6.0));
-  EXPECT_DOUBLE_EQ(clothes_ratio(runs[0])->value, 0.5);
-  const Ordering one = ordering_of(runs, "alike classes");
-  EXPECT_EQ(one.verdict, Verdict::undecided);
-  EXPECT_TRUE(contains(one.measured, "one seed")) << one.measured;
-  other.write("similarity.csv", similarity_csv(3.2, 6.0));
-  EXPECT_EQ(verdict_of(runs, "alike classes"), Verdict::holds);
-  folder.write("similarity.csv", similarity_csv(9.0, 6.0));
-  other.write("similarity.csv", similarity_csv(9.2, 6.0));
-  EXPECT_EQ(verdict_of(runs, "alike classes"), Verdict::does_not_hold);
-  // Other classes.
-  for (const auto* each : {&folder, &other})
-    each->write("similarity.csv", std::string("class_a,class_b,distance,uncertainty\na,b,1,0.1\n"));
-  EXPECT_EQ(verdict_of(runs, "alike classes"), Verdict::not_measured);
-}
-
-TEST(Orderings, BrokenFilesAreNamed) {
-  const testing::TemporaryFolder folder;
-  const std::vector<RunRecord> runs = {run_in(folder, 1.0)};
-  for (const char* text :
-       {"", "a,b,c\n1,2,3\n", "vertical,horizontal,influence\n",
-        "vertical,horizontal,influence\n0,0,1\n0,1\n", "vertical,horizontal,influence\n0,0,x\n",
-        "vertical,horizontal,influence\n0,0,1\n0,1,1\n",
-        "vertical,horizontal,influence\n0,0,1\n1,0,1\n0,1,1\n1,1,1\n"}) {
-    folder.write("dct.csv", std::string(text));
-    try {
-      orderings(runs);
-      ADD_FAILURE() << text;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::data);
-      EXPECT_TRUE(contains(error.what(), "dct.csv")) << error.what();
-    }
-  }
-}
-
-// Texts.
-
 TEST(Orderings, TextBeginsWithWhatDoesNotHold) {
   const std::vector<Ordering> list = {{"Fig. 1", "up, and \"on\"", "1, 2", Verdict::holds},
                                       {"Fig. 2", "down", "", Verdict::not_measured},
@@ -502,38 +219,6 @@ TEST(Orderings, TextBeginsWithWhatDoesNotHold) {
   EXPECT_EQ(rows[0], (std::vector<std::string>{"product", "expected", "measured", "verdict"}));
   EXPECT_EQ(rows[1], (std::vector<std::string>{"Fig. 1", "up, and \"on\"", "1, 2", "holds"}));
   EXPECT_EQ(count_of(list, Verdict::holds), 1);
-}
-
-TEST(SweepTable, HasALineForEachRun) {
-  std::vector<RunRecord> runs = {ood_run(kInfinity, 2, foreign("digits", 0.1, 0.2, 0.3, 0.4),
-                                         foreign("a,b", 0.5, 0.5, 0.5, 1.0)),
-                                 run_of(-1.0, 0, {{"complete", false}})};
-  runs[0].processor = "A, B";
-  runs[0].threads = 2;
-  const CsvRows rows = csv_rows(runs_csv(runs));
-  ASSERT_EQ(rows.size(), 3U);
-  const auto field = [&](size_t row, const std::string& name) {
-    const auto at = std::ranges::find(rows[0], name);
-    EXPECT_NE(at, rows[0].end()) << name;
-    return rows[row].at(static_cast<size_t>(at - rows[0].begin()));
-  };
-  EXPECT_EQ(rows[1].size(), rows[0].size());
-  EXPECT_EQ(rows[2].size(), rows[0].size());
-  EXPECT_EQ(field(1, "beta"), "inf");
-  EXPECT_EQ(field(1, "seed"), "2");
-  EXPECT_EQ(field(1, "processor"), "A, B");
-  EXPECT_EQ(field(1, "auc_digits_typicality"), "0.2");
-  EXPECT_EQ(field(1, "auc_a,b_familiarity"), "1");
-  EXPECT_EQ(field(2, "beta"), "");
-  EXPECT_EQ(field(2, "complete"), "0");
-  EXPECT_EQ(field(2, "auc_digits_quantile"), "");
-  const auto json = parse_json(runs_json(runs));
-  EXPECT_EQ(json.at(0).at("beta"), "inf");
-  EXPECT_EQ(json.at(0).at("threads"), 2);
-  EXPECT_EQ(json.at(0).at("results").at("ood").size(), 2U);
-  EXPECT_TRUE(json.at(1).at("beta").is_null());
-  EXPECT_TRUE(contains(runs_text(runs), "not complete"));
-  EXPECT_EQ(runs_csv({}), "");
 }
 
 }  // namespace

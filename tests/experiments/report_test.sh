@@ -36,9 +36,12 @@ done
 has() { expect "$1: no section $2" grep -q "<section id=\"$2\">" $1/report.html; }
 has_not() { expect "$1: a section $2" test "$(grep -c "<section id=\"$2\">" $1/report.html)" = 0; }
 for section in summary numbers curves calibration confusion density samples evidence decision \
-  similarity; do
+  similarity about glossary; do
   has run $section
 done
+expect_text "Late in training it was right about" run/report.html "accuracy late in training"
+expect_text "Of images unlike its own it notices" calibrated/report.html "foreign sets in short"
+expect_text "pal-train" run/report.html "the command of a run"
 expect_text "This run has no calibration" run/report.html "a run without calibration"
 expect_text "Learned from held-out images" calibrated/report.html "a calibrated run"
 expect_text ">inverted<" calibrated/report.html "foreign sets of the summary"
@@ -68,6 +71,21 @@ sound alone.html "a checkpoint alone"
 reports run calibrated density resnet -o several.html
 expect_text "4 runs" several.html "several runs"
 sound several.html "several runs"
+for section in comparison curves samples evidence about glossary; do
+  expect "several runs: no section $section" grep -q "<section id=\"$section\">" several.html
+done
+expect "several runs: samples of other than three flows" \
+  test "$(grep -o 'alt="Sheet of samples of' several.html | wc -l)" = 3
+# Where the images of the runs are gone, the page says so; images that are asked for must be there.
+make_pictures pictures 2 24 8 8
+succeeds pal-train pictures -b 16 --blocks 1,1 --strides 1,2 --widths 8,8 --threads 1 \
+  --max-steps 4 --recalibrate-bn 2 -o gone --quiet
+cp -r gone gone_too
+rm -r pictures
+reports gone gone_too -o gone.html
+expect_text "Without pictures:" gone.html "images that are gone"
+sound gone.html "images that are gone"
+refuses 3 "pictures" pal-report gone gone_too --dataset pictures -o x.html
 
 refuses 2 "RUN: none is given" pal-report
 refuses 3 "absent: no such run folder" pal-report absent
@@ -76,6 +94,7 @@ refuses 3 "empty: not a run folder" pal-report empty
 refuses 2 "name the file x.html" pal-report run -o x.pdf
 refuses 4 "absent" pal-report run -o absent/x.html
 refuses 2 "--card: goes with one run" pal-report run density --card -o x.html
+refuses 2 "-n: goes with one run" pal-report run density -n 10 -o x.html
 refuses 2 "--ood: goes with one run" pal-report run density --ood noise -o x.html
 echo broken >broken.safetensors
 refuses 3 "broken.safetensors" pal-report broken.safetensors

@@ -1,0 +1,16 @@
+#pragma once
+#include <vector>
+
+#include "experiments/pages/html.h"
+#include "experiments/pages/run_record.h"
+
+namespace pal {
+
+/// How runs came about: networks, data, seeds, machines, seconds and the commands that trained
+/// them, as far as their folders record it.
+HtmlSection about_section(const std::vector<RunRecord>& runs);
+
+/// The words of the page that not everyone knows. `density`: those of flows too.
+HtmlSection glossary_section(bool density);
+
+}  // namespace pal

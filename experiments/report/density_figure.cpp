@@ -1,0 +1,73 @@
+#include "experiments/report/density_figure.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "experiments/measures/calibration.h"
+#include "experiments/report/chart.h"
+
+namespace pal {
+namespace {
+
+constexpr int kSteps = 60;
+/// Of the images of a set, those at either end that the range need not show.
+constexpr double kOwnTail = 0.002, kForeignTail = 0.02;
+
+/// Shares of values in equal parts of a range, as a line of steps.
+Series histogram(const std::string& name, const std::vector<double>& values, double low,
+                 double high) {
+  std::vector<double> shares(kSteps);
+  for (const double value : values) {
+    const double place = std::floor((value - low) / (high - low) * kSteps);
+    shares[static_cast<size_t>(std::clamp(place, 0.0, kSteps - 1.0))] +=
+        100.0 / static_cast<double>(values.size());
+  }
+  Series series{.name = name};
+  for (int k = 0; k < kSteps; ++k)
+    for (const int edge : {k, k + 1}) {
+      series.x.push_back(low + (high - low) * edge / kSteps);
+      series.y.push_back(shares[static_cast<size_t>(k)]);
+    }
+  return series;
+}
+
+}  // namespace
+
+std::string density_svg(const CheckpointReport& report) {
+  std::vector<double> own;
+  for (const ImageResult& image : report.clean.images) own.push_back(image.log_density);
+  std::ranges::sort(own);
+  double low = sorted_quantile(own, kOwnTail), high = sorted_quantile(own, 1.0 - kOwnTail);
+  for (const OodReport& foreign : report.ood) {
+    std::vector<double> sorted = foreign.log_densities;
+    std::ranges::sort(sorted);
+    low = std::min(low, sorted_quantile(sorted, kForeignTail));
+    high = std::max(high, sorted_quantile(sorted, 1.0 - kForeignTail));
+  }
+  if (!(high > low)) high = low + 1.0;
+  Chart chart;
+  chart.title = "How likely images are";
+  chart.x_title = "log-density per value, nats (right: likelier; the ends: or beyond)";
+  chart.y_title = "% of the images";
+  chart.width = 760;
+  chart.y_low = 0.0;
+  chart.series.push_back(histogram(report.dataset, own, low, high));
+  for (const OodReport& foreign : report.ood)
+    chart.series.push_back(histogram(foreign.set, foreign.log_densities, low, high));
+  double top = 0.0;
+  for (const Series& series : chart.series)
+    top = std::max(top, *std::ranges::max_element(series.y));
+  chart.y_high = 1.06 * top;
+  for (const double share : {0.05, 0.95}) {
+    const double at = sorted_quantile(own, share);
+    chart.series.push_back({.name = share < 0.5 ? "middle 90 %" : "",
+                            .x = {at, at},
+                            .y = {0.0, chart.y_high},
+                            .dashed = true,
+                            .points = false,
+                            .color = "#555"});
+  }
+  return chart.svg();
+}
+
+}  // namespace pal

@@ -11,7 +11,7 @@
 #     DIR            where all of it goes (default: runs/sweep)
 # 21 runs of 4 epochs and their figures take about an hour and a half on two idle cores. Started again
 # after a kill it goes on where it was: what is complete stays. Every product with the command that
-# made it is in DIR/commands.txt.
+# made it is in DIR/commands.txt; DIR/results has a page of tables, figures and verdicts, and weights.
 set -euo pipefail
 
 epochs=4 seeds=3 train_only='' bin='' dir=''
@@ -47,18 +47,18 @@ done
 [[ $epochs =~ ^[0-9]+(\.[0-9]+)?$|^\.[0-9]+$ ]] || usage "--epochs: expected a number, got $epochs"
 [[ $seeds =~ ^[1-9][0-9]*$ ]] || usage "--seeds: expected a whole number from 1, got $seeds"
 dir=${dir:-runs/sweep}
+here=$(dirname "$(realpath "$0")")
 
 if [ -z "$bin" ]; then
-  cd "$(dirname "$0")/.."
+  cd "$here/.."
   cmake/setup.sh dataset-fashion-mnist
-  targets=(pal-train pal-evaluate pal-explain pal-info pal-compare)
-  ! compgen -G 'experiments/programs/report.*' >/dev/null || targets+=(pal-report)
   cmake --preset release -DPALINDROME_TESTS=OFF -DPALINDROME_BENCH=OFF >/dev/null
-  cmake --build --preset release --target "${targets[@]}"
+  cmake --build --preset release \
+    --target pal-train pal-evaluate pal-explain pal-info pal-convert pal-compare pal-report
   bin=build/release/bin
   fetch=cmake/fetch_digits.sh
 else
-  fetch=$(dirname "$(realpath "$0")")/../cmake/fetch_digits.sh
+  fetch=$here/../cmake/fetch_digits.sh
 fi
 mkdir -p "$dir"
 touch "$dir/commands.txt"
@@ -139,10 +139,13 @@ train() {
       usage "$run was begun with $own epochs, not $epochs; name another DIR"
     resume=(--resume auto)
   fi
-  ! is_complete "$run" || return 0
   set -- pal-train --dataset fashion-mnist "${what[@]}" --epochs "$epochs" --seed "$seed" \
     --activation-memory max --checkpoint-every 200 --keep-checkpoints 1 --progress never --quiet \
     -o "$run"
+  if is_complete "$run"; then
+    record "$run" "$@"
+    return 0
+  fi
   echo "sweep: $run${resume[*]:+, going on}"
   run "$@" ${resume[@]+"${resume[@]}"} >/dev/null || status=$?
   if [ "$status" = 0 ]; then record "$run" "$@"; else failed "$run" "$status"; fi
@@ -214,15 +217,20 @@ if [ ${#first[@]} != 0 ]; then
     tables=$dir/figures/$(basename "${run%_seed_0}")
     make "$tables/table5.csv" pal-info "$run" --tables "$tables"
   done
+  if is_complete "$dir/beta_1_seed_0"; then
+    foreign=()
+    [ "${sets[0]}" != digits ] || foreign=(--ood digits)
+    make "$dir/figures/beta_1/density_1.svg" pal-evaluate "$dir/beta_1_seed_0" \
+      ${foreign[@]+"${foreign[@]}"} --ood inverted --figures "$dir/figures/beta_1" --quiet
+  fi
 fi
 
 # What follows is made anew: it takes no time, and runs may have been added.
 rm -f "$dir/runs.csv"
 make "$dir/runs.csv" pal-compare "${runs[@]}" -o "$dir"
-if [ -x "$bin/pal-report" ]; then
-  rm -f "$dir/report.html"
-  make "$dir/report.html" pal-report "${runs[@]}" -o "$dir/report.html"
-fi
+rm -f "$dir/report.html"
+make "$dir/report.html" pal-report "${runs[@]}" -o "$dir/report.html" --quiet
+[ ${#first[@]} = 0 ] || "$here/sweep_results.sh" --bin "$bin" "$dir" "$dir/results"
 [ ! -e "$dir/runs.txt" ] || cat "$dir/runs.txt"
 echo "results: $dir"
 exit $((failures > 0))

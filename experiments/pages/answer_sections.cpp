@@ -7,6 +7,7 @@
 #include <map>
 
 #include "experiments/pages/foreign_results.h"
+#include "experiments/pages/page_table.h"
 #include "experiments/report/density_figure.h"
 #include "experiments/report/evaluation_figures.h"
 #include "experiments/report/matrix_chart.h"
@@ -37,8 +38,8 @@ std::string percent_at(const nlohmann::json& object, const char* key) {
                                                      : std::string();
 }
 
-HtmlTable foreign_table(const std::vector<ForeignResult>& results) {
-  HtmlTable table;
+PageTable foreign_table(const std::vector<ForeignResult>& results) {
+  PageTable table;
   table.header = {"foreign set", "by density alone, AUC %", "by familiarity, AUC %"};
   table.caption =
       "AUC: of pairs of a foreign image and one of its own, how many are told right: 50 is "
@@ -77,7 +78,7 @@ std::vector<Confusion> confusions(const std::vector<ImageResult>& results) {
 HtmlSection numbers_section(const CheckpointReport& report) {
   const auto& images = report.noisy.images;
   const Reliability r = reliability_of(report.noisy);
-  HtmlTable table;
+  PageTable table;
   table.header = {"measure", "value", "better", "what it is"};
   table.words_last = true;
   const auto add = [&](const char* measure, const std::string& value, const char* better,
@@ -125,7 +126,7 @@ HtmlSection calibration_section(const CheckpointReport& report, const RunRecord&
   const auto trust = run.summary->find("calibrated");
   if (trust != run.summary->end() && trust->is_object() && trust->contains("sets") &&
       (*trust)["sets"].is_array()) {
-    HtmlTable table;
+    PageTable table;
     table.header = {"set of classes that shall hold the right one, %", "did, %", "classes in it"};
     table.caption = "Learned from held-out images (pal-evaluate --calibrate), tried on these.";
     for (const auto& set : (*trust)["sets"])
@@ -168,7 +169,7 @@ HtmlSection confusion_section(const CheckpointReport& report,
             of_label[y] > 0.0 ? 100.0 * counts[y * names.size() + k] / of_label[y] : std::nan(""));
     body += html_drawing(chart.svg(), "Matrix of true classes against predicted ones");
   }
-  HtmlTable table;
+  PageTable table;
   table.header = {"an image of", "taken for", "images", "% of its class"};
   table.left = 2;
   for (size_t i = 0; i < std::min(kWorstPairs, pairs.size()); ++i)
@@ -190,7 +191,7 @@ HtmlSection density_section(const CheckpointReport& report, const RunRecord& run
                                   "Nine in ten of its own images lie between the dashed lines. "
                                   "What lies outside, on either side, "
                                   "is unusual: too simple pictures are often too likely.");
-  const HtmlTable foreign = foreign_table(foreign_results(report, run));
+  const PageTable foreign = foreign_table(foreign_results(report, run));
   body +=
       foreign.rows.empty()
           ? html_paragraph("No foreign images were looked at: --ood digits --ood vflip adds some.")

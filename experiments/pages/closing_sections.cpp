@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "experiments/pages/page_table.h"
 #include "experiments/report/text_table.h"
 
 namespace pal {
@@ -87,7 +88,7 @@ std::string machine_text(const RunRecord& run) {
 }  // namespace
 
 HtmlSection about_section(const std::vector<RunRecord>& runs) {
-  HtmlTable table;
+  PageTable table;
   table.header = {"run", "network", "data", "beta", "seed", "epochs", "seconds", "on"};
   table.left = 3;
   table.words_last = true;
@@ -116,7 +117,7 @@ HtmlSection about_section(const std::vector<RunRecord>& runs) {
 }
 
 HtmlSection glossary_section(bool density) {
-  HtmlTable table;
+  PageTable table;
   table.left = 1;
   table.words_last = true;
   for (const Word& word : kWords)

@@ -60,28 +60,6 @@ std::string html_drawing(const std::string& svg, const std::string& alt,
   return figure_of(data_address(svg), alt, caption);
 }
 
-std::string HtmlTable::html() const {
-  std::string text = "<div class=\"wide\"><table>\n";
-  const auto out = std::back_inserter(text);
-  if (!caption.empty()) fmt::format_to(out, "<caption>{}</caption>\n", html_text(caption));
-  const auto add = [&](const std::vector<std::string>& row, const char* cell) {
-    constexpr size_t kLine = 22;  // longer texts may take several
-    text += "<tr>";
-    for (size_t i = 0; i < row.size(); ++i) {
-      const bool words = i < left || (words_last && i + 1 == row.size());
-      fmt::format_to(out, "<{0}{1}>{2}</{0}>", cell,
-                     !words                   ? ""
-                     : row[i].size() <= kLine ? " class=\"text\""
-                                              : " class=\"text long\"",
-                     html_text(row[i]));
-    }
-    text += "</tr>\n";
-  };
-  if (!header.empty()) add(header, "th");
-  for (const auto& row : rows) add(row, "td");
-  return text + "</table></div>\n";
-}
-
 std::string html_grid(const std::string& figures) {
   return "<div class=\"grid\">" + figures + "</div>\n";
 }

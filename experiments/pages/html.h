@@ -21,18 +21,6 @@ std::string html_drawing(const std::string& svg, const std::string& alt,
 /// Pictures or drawings (HTML) beside each other, as many as the width holds.
 std::string html_grid(const std::string& figures);
 
-/// A table of texts. The first `left` columns and the last if `words_last` stand flush left; the
-/// others flush right, as numbers do.
-struct HtmlTable {
-  std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
-  size_t left = 1;
-  bool words_last = false;
-  std::string caption;
-
-  std::string html() const;
-};
-
 /// A paragraph of plain text.
 std::string html_paragraph(const std::string& text);
 /// Lines of text as a terminal has them, such as commands.

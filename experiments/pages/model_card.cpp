@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "experiments/pages/answer_sections.h"
+#include "experiments/pages/page_table.h"
 #include "experiments/report/text_table.h"
 #include "experiments/trust/reliability.h"
 #include "runtime/json.h"
@@ -16,16 +17,6 @@ namespace {
 /// A text as YAML can hold it: JSON's strings are YAML's.
 std::string yaml_text(const std::string& text) {
   return json_text(nlohmann::json(text), -1, BadUtf8::replaced);
-}
-
-/// A cell of a Markdown table.
-std::string markdown_cell(const std::string& text) {
-  std::string cell;
-  for (const char c : text) {
-    if (c == '|') cell += '\\';
-    cell += c;
-  }
-  return cell;
 }
 
 }  // namespace

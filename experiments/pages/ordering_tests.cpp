@@ -22,6 +22,15 @@ GroupMean times(GroupMean mean, double factor) {
   return mean;
 }
 
+/// The first few of some pairs, and how many more there are.
+std::string pairs_text(std::vector<std::string> pairs) {
+  constexpr size_t kShown = 3;
+  const size_t more = pairs.size() > kShown + 1 ? pairs.size() - kShown : 0;
+  if (more > 0) pairs.resize(kShown);
+  return fmt::format("{}{}", fmt::join(pairs, "; "),
+                     more > 0 ? fmt::format(" and {} more pairs", more) : "");
+}
+
 }  // namespace
 
 const char* name_of(Verdict verdict) {
@@ -123,9 +132,8 @@ Ordering course(std::string product, std::string expected, const Points& points,
         needed.push_back(verdict);
     }
   ordering.verdict = against.empty() ? all_of(needed) : Verdict::does_not_hold;
-  if (!against.empty())
-    ordering.measured += fmt::format("; reversed: {}", fmt::join(against, "; "));
-  if (!unclear.empty()) ordering.measured += fmt::format("; unclear: {}", fmt::join(unclear, "; "));
+  if (!against.empty()) ordering.measured += "; reversed: " + pairs_text(against);
+  if (!unclear.empty()) ordering.measured += "; unclear: " + pairs_text(unclear);
   return ordering;
 }
 

@@ -14,6 +14,7 @@
 #include "experiments/explain/map_sheets.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/pages/answer_sections.h"
+#include "experiments/pages/page_table.h"
 #include "experiments/sampling/sample_sheets.h"
 #include "experiments/sampling/test_images.h"
 #include "runtime/error.h"
@@ -198,7 +199,7 @@ HtmlSection similarity_section(const PicturedRun& run) {
     if (const auto found = confused.find({pair.a, pair.b}); found != confused.end())
       pair.confused = found->second;
   std::ranges::stable_sort(pairs, std::ranges::greater(), &Pair::uncertainty);
-  HtmlTable table;
+  PageTable table;
   table.header = {"most alike by their means", "", "expected, %", "taken for each other, %"};
   table.left = 2;
   for (size_t i = 0; i < std::min(kAlikePairs, pairs.size()); ++i) {

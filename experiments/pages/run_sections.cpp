@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "experiments/pages/page_table.h"
 #include "experiments/pages/run_measures.h"
 #include "experiments/report/chart.h"
 #include "experiments/report/text_table.h"
@@ -141,7 +142,7 @@ HtmlSection curves_section(const std::vector<RunRecord>& runs) {
 
 HtmlSection comparison_section(const std::vector<RunRecord>& runs) {
   const auto labels = run_labels(runs);
-  HtmlTable table;
+  PageTable table;
   table.header = {"run",
                   "seed",
                   "top-1 %",

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "experiments/pages/orderings.h"
+#include "experiments/pages/page_table.h"
 #include "experiments/report/chart.h"
 
 namespace pal {
@@ -12,6 +12,11 @@ namespace {
 
 /// With fewer betas there is no order to speak of.
 constexpr size_t kFewestBetas = 3;
+
+constexpr const char* kPaper =
+    "Generative Classifiers as a Basis for Trustworthy Image Classification, by Mackowiak, "
+    "Ardizzone, "
+    "K\u00f6the and Rother, 2021";
 
 std::string mean_text(const std::optional<GroupMean>& mean, double factor, int digits) {
   if (!mean) return "-";
@@ -29,8 +34,8 @@ std::string typeset(std::string text) {
 
 bool without_classes(const BetaGroup& group) { return group.flow && group.beta == 0.0; }
 
-HtmlTable table_of_groups(const Sweep& sweep) {
-  HtmlTable table;
+PageTable table_of_groups(const Sweep& sweep) {
+  PageTable table;
   table.header = {"network",
                   "runs",
                   "top-1 %",
@@ -81,8 +86,8 @@ std::string trade_off(const Sweep& sweep) {
   return chart.svg();
 }
 
-HtmlTable table_of_orderings(const std::vector<Ordering>& all) {
-  HtmlTable table;
+PageTable table_of_orderings(const std::vector<Ordering>& all) {
+  PageTable table;
   table.header = {"verdict", "of the paper", "expected", "measured here"};
   table.left = 4;
   for (const auto verdict : {Ordering::Verdict::does_not_hold, Ordering::Verdict::holds,
@@ -98,35 +103,56 @@ HtmlTable table_of_orderings(const std::vector<Ordering>& all) {
   return table;
 }
 
+std::string counts_sentence(const std::vector<Ordering>& found) {
+  const int64_t broken = count_of(found, Ordering::Verdict::does_not_hold);
+  return fmt::format("Of {} orderings {} hold; that do not: {}; undecided: {}; not measured: {}.{}",
+                     found.size(), count_of(found, Ordering::Verdict::holds), broken,
+                     count_of(found, Ordering::Verdict::undecided),
+                     count_of(found, Ordering::Verdict::not_measured),
+                     broken == 0 ? "" : " What does not hold:");
+}
+
+std::vector<std::string> broken_orderings(const std::vector<Ordering>& found) {
+  std::vector<std::string> broken;
+  for (const Ordering& each : found)
+    if (each.verdict == Ordering::Verdict::does_not_hold)
+      broken.push_back(fmt::format("{}: {}", each.product, each.expected));
+  return broken;
+}
+
 }  // namespace
 
 std::optional<HtmlSection> sweep_section(const std::vector<RunRecord>& runs) {
   const Sweep sweep = sweep_of(runs);
   if (sweep.flows.size() < kFewestBetas) return std::nullopt;
   const std::vector<Ordering> found = orderings(sweep);
-  std::vector<std::string> broken;
-  for (const Ordering& each : found)
-    if (each.verdict == Ordering::Verdict::does_not_hold)
-      broken.push_back(fmt::format("{}: {}", each.product, each.expected));
-  std::string body = html_paragraph(fmt::format(
-      "Of {} orderings {} hold; that do not: {}; undecided: {}; not measured: {}.{}", found.size(),
-      count_of(found, Ordering::Verdict::holds), count_of(found, Ordering::Verdict::does_not_hold),
-      count_of(found, Ordering::Verdict::undecided),
-      count_of(found, Ordering::Verdict::not_measured),
-      broken.empty() ? "" : " What does not hold:"));
-  body += html_list(broken);
+  std::string body = html_paragraph(counts_sentence(found)) + html_list(broken_orderings(found));
   if (const std::string svg = trade_off(sweep); !svg.empty())
     body += html_drawing(svg, "Accuracy against bits per dimension, a point for each beta",
                          "Up is more accurate, left is a better density: no beta has both.");
   body += table_of_groups(sweep).html() + table_of_orderings(found).html();
   if (!sweep.left_out.empty()) body += html_paragraph("Runs that are not compared:");
   body += html_list(sweep.left_out);
-  return HtmlSection{"orderings", "Does the paper hold here?",
-                     "What the paper (Generative Classifiers as a Basis for Trustworthy Image "
-                     "Classification, by Mackowiak, Ardizzone, K\u00f6the and Rother, 2021) found "
-                     "over beta on ImageNet, looked for among these runs: a small network and "
-                     "small images may well behave otherwise.",
-                     body};
+  return HtmlSection{
+      "orderings", "Does the paper hold here?",
+      fmt::format("What the paper ({}) found over beta on ImageNet, looked for among "
+                  "these runs: a small network and small images may well behave "
+                  "otherwise.",
+                  kPaper),
+      body};
+}
+
+std::string sweep_markdown(const Sweep& sweep, const std::vector<Ordering>& found) {
+  std::string text = counts_sentence(found) + "\n\n";
+  const auto add_list = [&](const std::vector<std::string>& items) {
+    for (const std::string& item : items) text += fmt::format("- {}\n", item);
+    if (!items.empty()) text += '\n';
+  };
+  add_list(broken_orderings(found));
+  text += table_of_groups(sweep).markdown() + "\n" + table_of_orderings(found).markdown();
+  if (!sweep.left_out.empty()) text += "\nRuns that are not compared:\n\n";
+  add_list(sweep.left_out);
+  return text;
 }
 
 }  // namespace pal

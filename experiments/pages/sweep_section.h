@@ -1,8 +1,10 @@
 #pragma once
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "experiments/pages/html.h"
+#include "experiments/pages/orderings.h"
 #include "experiments/pages/run_record.h"
 
 namespace pal {
@@ -11,5 +13,8 @@ namespace pal {
 /// means over seeds and the trade-off between density and accuracy (the paper's Fig. 2). None for
 /// runs of fewer than three betas.
 std::optional<HtmlSection> sweep_section(const std::vector<RunRecord>& runs);
+
+/// The same as Markdown, without a headline and drawings.
+std::string sweep_markdown(const Sweep& sweep, const std::vector<Ordering>& found);
 
 }  // namespace pal

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# What others need of a sweep over beta: verdicts, tables, the paper's figures with the commands that
+# made them, and the weights of seed 0 without what only training needs, with their calibrations.
+#   ./experiments/sweep_results.sh [--bin FOLDER] SWEEP OUT
+#     --bin FOLDER   the programs (default: build/release/bin)
+#     SWEEP          a folder that sweep_fashion_mnist.sh has filled
+#     OUT            a folder for the results, with a page README.md that shows them
+set -euo pipefail
+
+bin=build/release/bin places=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --bin)
+      bin=${2-}
+      shift $(($# > 1))
+      ;;
+    -h | --help)
+      sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
+      exit 0
+      ;;
+    -*)
+      echo "sweep_results: error: no option $1; see --help" >&2
+      exit 2
+      ;;
+    *) places+=("$1") ;;
+  esac
+  shift
+done
+[ ${#places[@]} = 2 ] || {
+  echo "sweep_results: error: expected SWEEP and OUT; see --help" >&2
+  exit 2
+}
+sweep=${places[0]} out=${places[1]}
+[ -x "$bin/pal-convert" ] || {
+  echo "sweep_results: error: --bin: $bin has no pal-convert; build it or name another folder" >&2
+  exit 2
+}
+[ -e "$sweep/orderings.md" ] || {
+  echo "sweep_results: error: $sweep: no sweep with results: it has no orderings.md" >&2
+  exit 3
+}
+mkdir -p "$out/calibration"
+page=$out/README.md.new
+trap 'rm -f "$page"' EXIT
+
+cp "$sweep"/{runs.csv,runs.json,orderings.csv,commands.txt} "$out"
+[ ! -e "$sweep/report.html" ] || cp "$sweep/report.html" "$out"
+
+{
+  echo "# The sweep over beta on Fashion-MNIST"
+  echo
+  echo "Written by \`experiments/sweep_results.sh\` from what \`experiments/sweep_fashion_mnist.sh\` made."
+  echo "The paper: Generative Classifiers as a Basis for Trustworthy Image Classification, by Mackowiak,"
+  echo "Ardizzone, Köthe and Rother (2021); it trained for ImageNet at 224 x 224, so what it found may"
+  echo "well not hold for small networks and small images. \`report.html\` shows the same runs with their"
+  echo "training curves, samples and evidence side by side."
+  echo
+  echo "## What holds"
+  cat "$sweep/orderings.md"
+  echo
+  echo "\`runs.csv\` has a line for each run with its seed, machine and seconds; \`runs.json\` all that was"
+  echo "measured of it; \`orderings.csv\` the verdicts. Two standard errors over three seeds are a weak test"
+  echo "(two degrees of freedom): what is near them may fall either way with other seeds."
+  echo
+  echo "## Tables and figures, of seed 0"
+} >"$page"
+
+# product FILE NAME CAPTION: copies a product of the sweep under the paper's name, with its command;
+# products of one command name the file whose line commands.txt has.
+product() {
+  local file=$sweep/$1 name=$2 caption=$3 of=$sweep/${4:-$1} command
+  [ -e "$file" ] || return 0
+  cp "$file" "$out/$name"
+  command=$(awk -v product="$of: " 'index($0, product) == 1 { print substr($0, length(product) + 1) }' \
+    "$sweep/commands.txt")
+  {
+    echo
+    echo "**$caption**"
+    echo
+    echo '```'
+    echo "$command"
+    echo '```'
+    echo
+    case $name in
+      *.svg | *.png) echo "![$caption]($name)" ;;
+      *) echo "[$name]($name)" ;;
+    esac
+  } >>"$page"
+}
+
+product figures/fig2.svg fig2.svg "Fig. 2: bits per dimension against accuracy" figures/table2.csv
+product figures/table2.csv table2.csv "Table 2: losses, accuracy and bits per dimension"
+product figures/table6.csv table6.csv "Table 6: calibration" figures/table2.csv
+product figures/calibration.svg fig14.svg "Fig. 14: calibration" figures/table2.csv
+product figures/beta_1/table5.csv table5.csv "Table 5: the network"
+product beta_1_seed_0/decision.svg fig3.svg "Fig. 3: an image among its likeliest classes, beta 1"
+product beta_1_seed_0/similarity.svg fig16.svg \
+  "Figs. 4 and 16: the uncertainty to expect between two classes, beta 1"
+product beta_1_seed_0/heatmap.png fig5.png "Fig. 5: where the answer comes from, beta 1"
+product beta_1_seed_0/evidence.png evidence.png "What speaks for the answer against the next, beta 1"
+product figures/beta_1/density_1.svg fig8.svg "Fig. 8: how likely images and foreign ones are, beta 1"
+product beta_1_seed_0/dct.png fig11.png "Fig. 11: the components of the pooling" beta_1_seed_0/dct.svg
+product beta_1_seed_0/dct.svg fig12.svg "Fig. 12: what each component tells of the classes, beta 1"
+for beta in 1 inf; do
+  product "beta_${beta}_seed_0/receptive-field.svg" "fig13-beta-$beta.svg" \
+    "Fig. 13: the receptive field, beta $beta"
+done
+product resnet_seed_0/receptive-field.svg fig13-resnet.svg "Fig. 13: the receptive field, ResNet"
+for beta in 1 inf; do
+  product "beta_${beta}_seed_0/plane.svg" "fig15-beta-$beta.svg" \
+    "Fig. 15: ten classes in a plane, beta $beta"
+done
+
+{
+  echo
+  echo "## Weights of seed 0"
+  echo "Without what only training needs, with their calibrations in \`calibration/\`, so that all programs"
+  echo "take them as they are:"
+  echo
+  echo '```'
+} >>"$page"
+for run in "$sweep"/*_seed_0; do
+  weights=$out/$(basename "${run%_seed_0}").safetensors
+  "$bin/pal-convert" "$run" "$weights" --weights-only --quiet >/dev/null
+  # A calibration belongs to the weights, which are the same.
+  find "$run" -path '*/calibration/*.safetensors' -exec cp {} "$out/calibration" \;
+  echo "pal-evaluate $(basename "$weights")" >>"$page"
+done
+echo '```' >>"$page"
+mv "$page" "$out/README.md"
+echo "results: $out"

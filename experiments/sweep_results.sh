@@ -35,8 +35,8 @@ sweep=${places[0]} out=${places[1]}
   echo "sweep_results: error: --bin: $bin has no pal-convert; build it or name another folder" >&2
   exit 2
 }
-[ -e "$sweep/orderings.md" ] || {
-  echo "sweep_results: error: $sweep: no sweep with results: it has no orderings.md" >&2
+[ -e "$sweep/orderings.markdown" ] || {
+  echo "sweep_results: error: $sweep: no sweep with results: it has no orderings.markdown" >&2
   exit 3
 }
 mkdir -p "$out/calibration"
@@ -56,7 +56,7 @@ cp "$sweep"/{runs.csv,runs.json,orderings.csv,commands.txt} "$out"
   echo "training curves, samples and evidence side by side."
   echo
   echo "## What holds"
-  cat "$sweep/orderings.md"
+  cat "$sweep/orderings.markdown"
   echo
   echo "\`runs.csv\` has a line for each run with its seed, machine and seconds; \`runs.json\` all that was"
   echo "measured of it; \`orderings.csv\` the verdicts. Two standard errors over three seeds are a weak test"

@@ -28,7 +28,7 @@ void add_options(OptionTable& table, Options& o) {
   table
       .text("output", o.folder,
             "Write into this folder: runs.csv and runs.json (a line, or an object, for each run), "
-            "orderings.csv, and orderings.md with the means over seeds and the verdicts")
+            "orderings.csv, and orderings.markdown with the means over seeds and the verdicts")
       .letter('o')
       .unit("DIR");
   table.text("processor", o.processor, "Where runs were trained that do not record it")
@@ -53,7 +53,7 @@ int run(const Options& options) {
     write_atomic(file("runs.csv"), runs_csv(runs));
     write_atomic(file("runs.json"), runs_json(runs));
     write_atomic(file("orderings.csv"), to_csv(found));
-    write_atomic(file("orderings.md"), sweep_markdown(sweep, found));
+    write_atomic(file("orderings.markdown"), sweep_markdown(sweep, found));
   }
   print_result(runs_text(runs) + "\n");
   for (const std::string& reason : sweep.left_out) print_result("not compared: " + reason);

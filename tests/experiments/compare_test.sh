@@ -50,6 +50,7 @@ for arguments in "--epochs x" "--seeds 0" "--seeds" "--fast" "a b"; do
 done
 # Its last part: a page, figures under the paper's names and weights that programs take.
 mkdir made
+made=made/out
 cp -r all made/sweep
 succeeds pal-train $tiny --validation 112 --threads 1 --beta 1 --epochs 0.4 -o made/sweep/beta_1_seed_0 --quiet
 succeeds pal-evaluate made/sweep/beta_1_seed_0 --calibrate --quiet
@@ -60,18 +61,18 @@ results() {
   code=0
   bash "$source_folder/experiments/sweep_results.sh" --bin "$programs" "$@" >out 2>err || code=$?
 }
-results made/sweep made/results
+results made/sweep $made
 expect_code 0 "sweep_results"
-expect_text "Of 26 orderings" made/results/README.md "verdicts"
+expect_text "Of 26 orderings" $made/README.md "verdicts"
 expect_text "![Fig. 12: what each component tells of the classes, beta 1](fig12.svg)" \
-  made/results/README.md "a figure"
-expect_text "pal-explain dct the-run" made/results/README.md "its command"
-expect_same made/sweep/beta_1_seed_0/dct.svg made/results/fig12.svg
-succeeds pal-evaluate made/results/beta_1.safetensors --ood inverted --quiet
+  $made/README.md "a figure"
+expect_text "pal-explain dct the-run" $made/README.md "its command"
+expect_same made/sweep/beta_1_seed_0/dct.svg $made/fig12.svg
+succeeds pal-evaluate $made/beta_1.safetensors --ood inverted --quiet
 expect_text "familiarity" out "the calibration of the weights is found"
 results all
 expect_refusal 2 "expected SWEEP and OUT" "one folder"
 results net made/none
-expect_refusal 3 "no orderings.md" "no sweep"
+expect_refusal 3 "no orderings.markdown" "no sweep"
 expect "results of no sweep" test ! -e made/none
 finish_test "pal-compare"

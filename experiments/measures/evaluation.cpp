@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <span>
@@ -37,12 +36,13 @@ void copy_row(const Tensor& scores, int64_t i, std::vector<double>& row) {
   });
 }
 
-/// Targets of a batch, each repeated for every view of its image.
-Tensor repeated_targets(const Batch& batch, int64_t classes, double smoothing, DType dtype) {
-  const int64_t images = batch.labels.numel();
-  const Tensor labels = Tensor::empty({images * batch.views}, DType::i32, Tag::data, Device());
+/// Targets of images, each repeated for every view of its image.
+Tensor repeated_targets(const std::vector<int32_t>& classes_of, int64_t views, int64_t classes,
+                        double smoothing, DType dtype) {
+  const auto images = static_cast<int64_t>(classes_of.size());
+  const Tensor labels = Tensor::empty({images * views}, DType::i32, Tag::data, Device());
   for (int64_t i = 0; i < labels.numel(); ++i)
-    labels.data<int32_t>()[i] = batch.labels.data<int32_t>()[i / batch.views];
+    labels.data<int32_t>()[i] = classes_of[static_cast<size_t>(i / views)];
   const Tensor targets = Tensor::empty({labels.numel(), classes}, dtype, Tag::data, Device());
   cpu::soft_targets(labels, smoothing, targets);
   return targets;
@@ -81,12 +81,6 @@ std::vector<double> scores_of(const Tensor& all, int64_t image, int64_t views) {
   return row;
 }
 
-/// Makes the set's labels classes of the model.
-void match_labels(const Batch& batch, const EvaluationSpec& spec) {
-  int32_t* const labels = batch.labels.data<int32_t>();
-  for (int64_t i = 0; i < batch.labels.numel(); ++i) labels[i] = class_of(spec, labels[i]);
-}
-
 }  // namespace
 
 std::unique_ptr<Batches> evaluation_batches(const Model& model, const InputSpec& input,
@@ -100,61 +94,78 @@ int32_t class_of(const EvaluationSpec& spec, int32_t label) {
   return spec.class_of_label.empty() ? label : spec.class_of_label[static_cast<size_t>(label)];
 }
 
+EvaluationPass::EvaluationPass(Model& model, const InputSpec& input, const std::string& set,
+                               EvaluationSpec spec, int64_t count)
+    : model_(model),
+      input_(input),
+      set_(set),
+      spec_(std::move(spec)),
+      start_(std::chrono::steady_clock::now()) {
+  loss_.beta = spec_.beta;
+  result_.has_density = model.has_density();
+  result_.classwise.emplace(model.config().classes);
+  result_.images.reserve(static_cast<size_t>(count));
+}
+
+void EvaluationPass::add(const Batch& batch) {
+  const int64_t classes = model_.config().classes;
+  std::vector<double> probabilities(static_cast<size_t>(classes));
+  const Tensor images =
+      model_.dtype() == DType::f32 ? batch.images : batch.images.to(model_.dtype());
+  std::vector<int32_t> labels(static_cast<size_t>(batch.labels.numel()));
+  for (size_t i = 0; i < labels.size(); ++i)
+    labels[i] = class_of(spec_, batch.labels.data<int32_t>()[i]);
+  const Tensor targets =
+      repeated_targets(labels, batch.views, classes, spec_.smoothing, model_.dtype());
+  const LossResult mixture = model_.evaluate(images, targets.to(model_.device(), Tag::data), loss_);
+  const Tensor all_scores = mixture.scores.to(Device());
+  const Tensor nll_joint = mixture.nll_joint.to(Device());
+  const Tensor nll_class = mixture.nll_class.to(Device());
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const auto place = static_cast<int64_t>(i);
+    const std::vector<double> scores = scores_of(all_scores, place, batch.views);
+    ImageResult image = judge_scores(scores, labels[i], spec_.smoothing, probabilities);
+    image.index = batch.indices[i];
+    image.loss_x = mean_of(nll_joint, place * batch.views, batch.views);
+    image.loss_class = mean_of(nll_class, place * batch.views, batch.views);
+    image.log_density = log_density(image.loss_x, classes, model_.dims());
+    if (!std::isfinite(image.loss_x) || !std::isfinite(image.cross_entropy))
+      fail(ErrorKind::numerics,
+           "{}: the loss of image {} is not finite (L_X {}, CE {}); the model has diverged", set_,
+           image.index, image.loss_x, image.cross_entropy);
+    result_.calibration.add(probabilities, image.label);
+    result_.classwise->add(probabilities, image.label);
+    if (spec_.observe) spec_.observe(image, {scores, probabilities});
+    result_.images.push_back(image);
+  }
+}
+
+EvaluationResult EvaluationPass::finish() {
+  result_.summary = summarize(result_.images);
+  result_.summary.bits_per_dim =
+      bits_per_dim(result_.summary.loss_x, model_.config().classes, model_.dims(), input_.std);
+  const MixtureWeights weights = loss_.weights();
+  result_.loss = result_.has_density ? weights.density * result_.summary.loss_x +
+                                           weights.classes * result_.summary.loss_y
+                                     : result_.summary.loss_y;
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+  result_.images_per_s = static_cast<double>(result_.images.size()) / elapsed.count();
+  return std::move(result_);
+}
+
 EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Dataset& set,
                                 const EvaluationSpec& spec) {
-  const auto start = std::chrono::steady_clock::now();
   expect(spec.class_of_label.empty() ||
              static_cast<int64_t>(spec.class_of_label.size()) == set.info().classes(),
          "evaluate_model: {} classes for the {} of {}", spec.class_of_label.size(),
          set.info().classes(), set.info().name);
   const auto loader = evaluation_batches(model, input, set, spec);
-  const int64_t classes = model.config().classes;
-  LossSpec loss;
-  loss.beta = spec.beta;
-  EvaluationResult result;
-  result.has_density = model.has_density();
-  result.classwise.emplace(classes);
-  result.images.reserve(static_cast<size_t>(loader->count()));
-  std::vector<double> probabilities(static_cast<size_t>(classes));
+  EvaluationPass pass(model, input, set.info().name, spec, loader->count());
   for (int64_t step = 0; step < loader->steps(); ++step) {
     if (spec.stop && spec.stop()) throw Interrupted();
-    const Batch batch = loader->batch(0, step);
-    const Tensor images =
-        model.dtype() == DType::f32 ? batch.images : batch.images.to(model.dtype());
-    match_labels(batch, spec);
-    const Tensor targets = repeated_targets(batch, classes, spec.smoothing, model.dtype());
-    const LossResult mixture = model.evaluate(images, targets.to(model.device(), Tag::data), loss);
-    const Tensor all_scores = mixture.scores.to(Device());
-    const Tensor nll_joint = mixture.nll_joint.to(Device());
-    const Tensor nll_class = mixture.nll_class.to(Device());
-    for (int64_t i = 0; i < batch.labels.numel(); ++i) {
-      const std::vector<double> scores = scores_of(all_scores, i, batch.views);
-      ImageResult image =
-          judge_scores(scores, batch.labels.data<int32_t>()[i], spec.smoothing, probabilities);
-      image.index = batch.indices[static_cast<size_t>(i)];
-      image.loss_x = mean_of(nll_joint, i * batch.views, batch.views);
-      image.loss_class = mean_of(nll_class, i * batch.views, batch.views);
-      image.log_density = log_density(image.loss_x, classes, model.dims());
-      if (!std::isfinite(image.loss_x) || !std::isfinite(image.cross_entropy))
-        fail(ErrorKind::numerics,
-             "{}: the loss of image {} is not finite (L_X {}, CE {}); the model has diverged",
-             set.info().name, image.index, image.loss_x, image.cross_entropy);
-      result.calibration.add(probabilities, image.label);
-      result.classwise->add(probabilities, image.label);
-      if (spec.observe) spec.observe(image, {scores, probabilities});
-      result.images.push_back(image);
-    }
+    pass.add(loader->batch(0, step));
   }
-  result.summary = summarize(result.images);
-  result.summary.bits_per_dim =
-      bits_per_dim(result.summary.loss_x, classes, model.dims(), input.std);
-  const MixtureWeights weights = loss.weights();
-  result.loss = result.has_density ? weights.density * result.summary.loss_x +
-                                         weights.classes * result.summary.loss_y
-                                   : result.summary.loss_y;
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  result.images_per_s = static_cast<double>(result.images.size()) / elapsed.count();
-  return result;
+  return pass.finish();
 }
 
 std::vector<double> log_densities(const EvaluationResult& result) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -74,9 +75,32 @@ std::unique_ptr<Batches> evaluation_batches(const Model& model, const InputSpec&
 /// The model's class of a label of the set.
 int32_t class_of(const EvaluationSpec& spec, int32_t label);
 
-/// One pass over images in the evaluation phase, without gradients. The result does not depend on
-/// the batch size but for rounding in the network. Throws numerics, naming the image, for a loss
-/// that is not finite.
+/// What one model says of images that come batch by batch, in the evaluation phase, without
+/// gradients; several models can so share one reading of the images.
+class EvaluationPass {
+ public:
+  /// Keeps references to the model and the input; `count` images are to come.
+  EvaluationPass(Model& model, const InputSpec& input, const std::string& set, EvaluationSpec spec,
+                 int64_t count);
+
+  /// Adds the images of a batch, whose labels are the set's and stay. Throws numerics, naming the
+  /// image, for a loss that is not finite.
+  void add(const Batch& batch);
+  /// What was found; the pass is over.
+  EvaluationResult finish();
+
+ private:
+  Model& model_;
+  const InputSpec& input_;
+  std::string set_;
+  EvaluationSpec spec_;
+  LossSpec loss_;
+  EvaluationResult result_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+/// One pass over all images that `spec` names. The result does not depend on
+/// the batch size but for rounding in the network. Throws as EvaluationPass.
 EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Dataset& set,
                                 const EvaluationSpec& spec);
 

@@ -40,7 +40,7 @@ ROOMS = {
     "kernels": ["common", "arrays", "library", "norm", "coupling", "resample", "mixing", "pool",
                 "image", "optimizer", "loss"],
     "layers": ["", "checkpoint", "models", "training"],
-    "data": ["pictures", "archives", "sources", "batches", "sets", "variants"],
+    "data": ["pictures", "archives", "sources", "batches", "sets", "variants", "corruptions"],
     "experiments": ["command_line", "measures", "trust", "planning", "report", "inspect", "recipe",
                     "training", "evaluation", "sampling", "explain", "classify", "pages", "datasets",
                     "programs"],

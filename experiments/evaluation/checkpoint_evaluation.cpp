@@ -282,15 +282,23 @@ const TrustScores& CheckpointEvaluation::own_scores() {
   return *own_scores_;
 }
 
-std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult& clean) {
-  EvaluationSpec unlabelled = spec_;
-  unlabelled.foreign = true;
-  unlabelled.indices.clear();
-  unlabelled.class_of_label.clear();
+OodReference CheckpointEvaluation::reference() {
   const OpenedSet& training = sets_.training(training_data());
-  EvaluationSpec reference = unlabelled;
-  reference.indices = reference_indices(training, recipe_);
-  const OodReference known(log_densities(evaluate(training, reference)));
+  EvaluationSpec spec = unlabelled();
+  spec.indices = reference_indices(training, recipe_);
+  return OodReference(log_densities(evaluate(training, spec)));
+}
+
+EvaluationSpec CheckpointEvaluation::unlabelled() const {
+  EvaluationSpec spec = spec_;
+  spec.foreign = true;
+  spec.indices.clear();
+  spec.class_of_label.clear();
+  return spec;
+}
+
+std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult& clean) {
+  const OodReference known = reference();
   const std::vector<double> own = log_densities(clean);
   // Unfamiliar images have small p-values.
   std::vector<double> own_p;
@@ -298,7 +306,7 @@ std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult
   std::vector<OodReport> reports;
   for (const std::string& name : options_.ood) {
     const OpenedSet& foreign = sets_.foreign(data_, name);
-    EvaluationSpec spec = unlabelled;
+    EvaluationSpec spec = unlabelled();
     if (variant_of(name)) spec.indices = spec_.indices;
     // Those scores hold the densities: no second pass.
     std::optional<TrustScores> scores;

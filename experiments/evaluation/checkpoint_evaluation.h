@@ -22,6 +22,15 @@ class CheckpointEvaluation {
   /// All that the options ask for.
   CheckpointReport run();
 
+  const std::string& path() const { return path_; }
+  LoadedModel& loaded() { return loaded_; }
+  /// The images that are evaluated and how, noise-free.
+  const OpenedSet& evaluated() const { return *evaluated_; }
+  const EvaluationSpec& spec() const { return spec_; }
+  /// Densities of images that the model was trained on, noise-free. Throws usage where there are
+  /// none to be had.
+  OodReference reference();
+
  private:
   void check_fit();
   /// Says which images are evaluated: those that chose the checkpoint may be among them.
@@ -38,6 +47,8 @@ class CheckpointEvaluation {
   void measure(CheckpointReport& report, ImageTable* table);
   /// Bits/dim of the evaluated images under independent Gaussians fitted to the training images.
   double gaussian_bits();
+  /// How images without labels of the model's are evaluated: all of a set.
+  EvaluationSpec unlabelled() const;
   /// How well each foreign set is told from the evaluated images, whose noise-free result is given.
   std::vector<OodReport> tell_foreign(const EvaluationResult& clean);
   /// The calibration that belongs to the model, if there is one and images are to be told by it.

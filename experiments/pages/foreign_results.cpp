@@ -5,19 +5,19 @@
 namespace pal {
 namespace {
 
-std::optional<double> number_at(const nlohmann::json& object, const char* key) {
+std::optional<double> share_at(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_number()) return std::nullopt;
   return found->get<double>();
 }
 
 ForeignResult recorded(const nlohmann::json& entry) {
-  ForeignResult result{entry.at("set").get<std::string>(), {}, number_at(entry, "auc_familiarity")};
+  ForeignResult result{entry.at("set").get<std::string>(), {}, share_at(entry, "auc_familiarity")};
   const auto tests = entry.find("tests");
   if (tests == entry.end() || !tests->is_array()) return result;
   for (const auto& test : *tests)
     if (test.is_object() && test.value("test", "") == name_of(OodTest::quantile))
-      result.density = number_at(test, "auc");
+      result.density = share_at(test, "auc");
   return result;
 }
 

@@ -13,6 +13,7 @@
 #include "experiments/pages/model_card.h"
 #include "experiments/pages/picture_sections.h"
 #include "experiments/pages/reading.h"
+#include "experiments/pages/robustness_section.h"
 #include "experiments/pages/run_sections.h"
 #include "experiments/pages/side_by_side.h"
 #include "experiments/pages/sweep_section.h"
@@ -75,6 +76,7 @@ ReportPage page_of_one(const ReportOptions& o, const RunRecord& run, Device devi
     sections.push_back(decision_section(pictured));
     sections.push_back(similarity_section(pictured));
   }
+  if (auto worse = robustness_section(run, pictured)) sections.push_back(std::move(*worse));
   sections.push_back(about_section({run}));
   sections.push_back(glossary_section(density));
   ReportPage page;
@@ -101,6 +103,7 @@ ReportPage page_of_several(const ReportOptions& o, std::vector<RunRecord> runs, 
   }
   sections.push_back(comparison_section(runs));
   sections.push_back(curves_section(runs));
+  if (auto worse = robustness_comparison(runs)) sections.push_back(std::move(*worse));
   for (HtmlSection& section : pictures_side_by_side(runs, o, device))
     sections.push_back(std::move(section));
   sections.push_back(about_section(runs));

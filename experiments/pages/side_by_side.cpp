@@ -17,10 +17,10 @@
 namespace pal {
 namespace {
 
-constexpr int64_t kSamplesEach = 4;
+constexpr int64_t kSamplesBeside = 4;
 /// Images whose maps are shown, of the first of each class.
 constexpr size_t kShownImages = 6;
-constexpr int64_t kPixels = 112;  // of a picture on the sheet
+constexpr int64_t kMapPixels = 112;  // of a picture on the sheet
 
 /// Places of the same images under several models, a row for each image.
 class MapRows {
@@ -30,7 +30,7 @@ class MapRows {
     for (size_t i = 0; i < std::min(kShownImages, images.size()); ++i) {
       const ExplainedImage& image = images[i];
       const int64_t scale =
-          std::max<int64_t>(1, kPixels / std::max(image.picture.width, image.picture.height));
+          std::max<int64_t>(1, kMapPixels / std::max(image.picture.width, image.picture.height));
       const auto name = [&](int32_t y) { return names[static_cast<size_t>(y)]; };
       if (sheet_.rows.size() == i)
         sheet_.rows.push_back({fmt::format("image {}, labelled {}", image.index, name(image.label)),
@@ -74,7 +74,7 @@ std::vector<HtmlSection> pictures_side_by_side(const std::vector<RunRecord>& run
       DataOptions data = o.data;
       take_run_data(data, checkpoint, runs[i].dataset);
       const ShownModel shown{loaded, checkpoint, data, o.run};
-      samples += html_picture(samples_picture(shown, kSamplesEach, 0),
+      samples += html_picture(samples_picture(shown, kSamplesBeside, 0),
                               fmt::format("Sheet of samples of {}", labels[i]), labels[i]);
       const auto names = model_class_names(loaded.input, loaded.model->config().classes);
       if (runs[i].beta == 0.0 || names.size() < 2) continue;

@@ -32,6 +32,8 @@ std::string shade_text(double share) {
 std::string MatrixChart::svg() const {
   expect(!rows.empty() && !columns.empty() && values.size() == rows.size() * columns.size(),
          "MatrixChart: {} values of {} x {}", values.size(), rows.size(), columns.size());
+  expect(colors.empty() || colors.size() == values.size(), "MatrixChart: {} colours of {} cells",
+         colors.size(), values.size());
   constexpr size_t kWithNumbers = 20;
   const bool numbers = rows.size() <= kWithNumbers && columns.size() <= kWithNumbers;
   const double cell = numbers ? 46.0 : std::max(1.0, 900.0 / static_cast<double>(rows.size()));
@@ -80,7 +82,8 @@ std::string MatrixChart::svg() const {
       if (numbers)
         fmt::format_to(
             out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle" fill="{}">{:.{}f}</text>)",
-            x + 0.5 * cell, y + 0.5 * height + 4.0, share > 0.5 ? "white" : "black", v, digits);
+            x + 0.5 * cell, y + 0.5 * height + 4.0,
+            colors.empty() && share > 0.5 ? "white" : "black", v, digits);
       text += '\n';
     }
   for (size_t r = 0; named && r < rows.size(); ++r)
@@ -94,9 +97,10 @@ std::string MatrixChart::svg() const {
   const double width = margin + cell * static_cast<double>(columns.size()) + 60.0;
   const double whole = top + height * static_cast<double>(rows.size()) + 30.0;
   fmt::format_to(out, "<text x=\"12\" y=\"20\" font-weight=\"bold\">{}</text>\n", svg_text(title));
-  fmt::format_to(out,
-                 "<text x=\"{:.1f}\" y=\"{:.1f}\">{}: {:.3g} (white) to {:.3g} (dark)</text>\n",
-                 margin, whole - 10.0, svg_text(unit), low, high);
+  const std::string range =
+      colors.empty() ? fmt::format(": {:.3g} (white) to {:.3g} (dark)", low, high) : "";
+  fmt::format_to(out, "<text x=\"{:.1f}\" y=\"{:.1f}\">{}{}</text>\n", margin, whole - 10.0,
+                 svg_text(unit), range);
   return svg_picture(static_cast<int>(std::max(width, 580.0)), static_cast<int>(whole), text);
 }
 

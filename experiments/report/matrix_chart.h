@@ -10,7 +10,10 @@ struct MatrixChart {
   std::string title, unit;
   std::vector<std::string> rows, columns;
   std::vector<double> values;  ///< [rows, columns]
-  int digits = 2;              ///< after the point
+  /// Light colours of the cells, as SVG has them, [rows, columns], which `unit` then explains;
+  /// empty: from white to dark by the value.
+  std::vector<std::string> colors = {};
+  int digits = 2;  ///< after the point
 
   /// Throws usage if the sizes do not fit.
   std::string svg() const;

@@ -76,6 +76,19 @@ for section in comparison curves samples evidence about glossary; do
 done
 expect "several runs: samples of other than three flows" \
   test "$(grep -o 'alt="Sheet of samples of' several.html | wc -l)" = 3
+# What corruptions did stands on the page of a run, and of several.
+for run in run resnet; do
+  succeeds pal-robustness $run --corruption fog,snow -n 40 --threads 1 -o $run/robustness -q
+  reports $run
+  has $run robustness
+  sound $run/report.html "$run, corrupted images"
+done
+reports run resnet -o worse.html
+expect "several runs: no section robustness" grep -q '<section id="robustness">' worse.html
+sound worse.html "several runs, corrupted images"
+echo '{"models": [{"label": "run"}]}' >run/robustness/robustness.json
+refuses 3 "run/robustness/robustness.json: not as pal-robustness writes it" pal-report run -o x.html
+rm -r run/robustness
 # Where the images of the runs are gone, the page says so; images that are asked for must be there.
 make_pictures pictures 2 24 8 8
 succeeds pal-train pictures -b 16 --blocks 1,1 --strides 1,2 --widths 8,8 --threads 1 \

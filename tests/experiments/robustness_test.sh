@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Usage: robustness_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
+# pal-robustness: corrupted images in memory and from trees, going on after a stop, what is refused.
+source "$(dirname "$0")/harness.sh" "$@"
+
+succeeds pal-train $tiny --threads 1 --max-steps 30 -o flow --quiet
+succeeds pal-train $tiny --beta 0 --threads 1 --max-steps 10 -o density --quiet
+succeeds pal-train $tiny -a resnet-small --threads 1 --max-steps 30 -o net --quiet
+study() {
+  succeeds pal-robustness "$@" --corruption fog,contrast,frost --severity 1,3 -n 48 --threads 1 -q
+}
+
+study flow net -o grid
+expect_match "^fog  *[0-9.]* .* -$" out "Table 3: a ResNet has no density"
+expect_text "frost (texture)" out "frost without photographs"
+expect_text "mean of 3" out "means say what they are over"
+expect_lines 13 grid/corruptions.csv "corruptions.csv"
+expect_match "^fog,[0-9.]*,$" grid/table3.csv "table3.csv"
+expect_text "<svg" grid/table3.svg "table3.svg"
+expect_match "^clean,0" grid/errors/net.csv "errors of a network"
+expect_equal 15 "$(find grid/cells -name '*.safetensors' | wc -l)" "cells"
+
+# What was stopped goes on and gives the same; other models come to it.
+cp out first
+cp -r grid before
+rm grid/cells/*/fog-3.safetensors
+study flow net -o grid
+expect_same first out
+for file in corruptions.csv table3.csv means.csv table3.svg errors/flow.csv; do
+  expect_same before/$file grid/$file
+done
+for cell in before/cells/*/*.safetensors; do expect_same "$cell" "grid${cell#before}"; done
+study flow net density -o grid
+expect_match "^fog  *[0-9.]* .* - .*[0-9]" out "another model"
+# The same at another number of threads, in other batches and without a folder.
+study flow net
+expect_same first out
+succeeds pal-robustness flow net --corruption fog,contrast,frost --severity 1,3 -n 48 --threads 2 -b 7 -q
+expect_same first out
+# A network by whose errors others are measured.
+succeeds pal-robustness net --corruption fog,snow --threads 1 -n 48 -q -o own
+succeeds pal-robustness net --corruption fog,snow --threads 1 -n 48 -q --reference own/errors/net.csv
+expect_match "^net .* 100.0 .* 100.0 " out "a network by its own errors"
+expect_text "mCE: by the errors of own/errors/net.csv" out "the reference is named"
+study flow --json
+expect_text '"frost":"texture"' out "--json"
+
+refuses 2 "made with selection" pal-robustness flow --corruption fog -n 40 -o grid
+refuses 2 "made with corruption seed 0" pal-robustness flow --corruption fog -n 48 --seed 1 -o grid
+refuses 2 "no corruption fogg; did you mean fog?" pal-robustness flow --corruption fogg
+refuses 2 "fog is given twice" pal-robustness flow --corruption fog,fog
+refuses 2 "--severity" pal-robustness flow --severity 6
+refuses 2 "--severity" pal-robustness flow --severity 0
+refuses 2 "its errors are means over all five severities" \
+  pal-robustness flow --severity 1 --reference alexnet
+refuses 3 "absent" pal-robustness flow --reference absent
+refuses 2 "--frost-five: goes with --frost" pal-robustness flow --frost-five
+refuses 3 "nowhere: no such folder" pal-robustness flow --tree nowhere
+refuses 2 "say how images are corrupted" pal-robustness flow --tree grid --jpeg-quality 85
+echo broken >"$(find grid/cells -name 'fog-1.safetensors' | head -n 1)"
+refuses 3 "fog-1.safetensors" \
+  pal-robustness flow net density --corruption fog,contrast,frost --severity 1,3 -n 48 -o grid
+
+# A tree as published: the same pictures give the same errors, with a folder for the group or
+# without; what is missing or of another size is one line.
+make_pictures pictures 2 12 8 8
+succeeds pal-train pictures -b 8 --blocks 1,1 --strides 1,2 --widths 8,8 --threads 1 --max-steps 8 \
+  --recalibrate-bn 2 -o own_pictures --quiet
+finish_test "pal-robustness"

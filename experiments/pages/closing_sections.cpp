@@ -46,14 +46,24 @@ constexpr Word kWords[] = {
      "mean of -ln of the probability that the right class was given; 0 is certainty, ln of the "
      "number of classes is knowing nothing",
      false},
+    {"epoch", "one pass over the training images", false},
     {"evidence",
      "what a place of an image adds to the logarithm of the odds of one class against another; all "
      "places together give the answer exactly",
      true},
+    {"ECE",
+     "expected calibration error: of the answers that are given, or over all classes, each against "
+     "the others, which is far smaller",
+     false},
     {"familiarity",
      "a p-value that an image is like those the model learned from, by its density and by its "
      "distance from the class; 5 % of familiar images have 0.05 or less",
      true},
+    {"flow",
+     "a network that can be run backwards, so that it says how likely an image is and can draw "
+     "some",
+     true},
+    {"FWHM", "full width at half maximum, here of how far the network's features see", false},
     {"held-out images",
      "training images that it did not learn from, and that choose the best checkpoint; test images "
      "are none of either",
@@ -67,6 +77,16 @@ constexpr Word kWords[] = {
      "error rate among answers of at least some confidence over the rate that this confidence "
      "allows: 1 is honest, 10 is ten times as many errors",
      false},
+    {"one-tailed, typicality, quantile",
+     "three tests of foreign images by how likely they are: too unlikely alone; too far from the "
+     "mean; in either tail of what training images have",
+     true},
+    {"seed", "what all chance in a training run follows from; other seeds show how much is chance",
+     false},
+    {"temperature",
+     "how far samples are drawn from the middle of a class: 1 as the model has it, "
+     "less is more ordinary",
+     true},
     {"\u00b1", "one standard error; numbers that differ by less than two of them may be equal",
      false},
 };

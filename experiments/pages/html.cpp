@@ -15,17 +15,18 @@ constexpr const char* kStyle = R"css(
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8e6; --faint: #a9a9a5; --line: #444; --ground: #161616; --card: #212120; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); max-width: 60rem; margin: 0 auto; padding: 1rem 1.2rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 1rem 0 0; } h2 { font-size: 1.25rem; margin: 2.6rem 0 0.2rem; }
-.sub, .lead, figcaption, caption { color: var(--faint); } .lead { margin: 0 0 0.8rem; }
+.sub, .lead, figcaption, .note { color: var(--faint); } .lead { margin: 0 0 0.8rem; }
 nav { margin: 1rem 0; padding: 0.6rem 0.9rem; background: var(--card); border-radius: 6px; } nav a { margin-right: 1rem; white-space: nowrap; }
 a { color: inherit; } ul { padding-left: 1.2rem; } li { margin: 0.25rem 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.92rem; margin: 0.6rem 0; }
-caption { caption-side: bottom; text-align: left; padding-top: 0.3rem; font-size: 0.9rem; }
+.note { margin: 0 0 0.8rem; font-size: 0.9rem; }
 th, td { padding: 0.22rem 0.7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th.text, td.text { text-align: left; } .long { white-space: normal; } th { font-weight: 600; }
+th { white-space: normal; vertical-align: bottom; } th.text, td.text { text-align: left; } .long { white-space: normal; } th { font-weight: 600; }
 .grid { display: flex; flex-wrap: wrap; gap: 0 1rem; } .grid figure { flex: 1 1 17rem; max-width: 19rem; }
 figure { margin: 0.9rem 0; } figure img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85rem; }
 figcaption { font-size: 0.9rem; }
+@media (prefers-color-scheme: dark) { figure img { filter: brightness(0.86); } }
 @media (max-width: 40rem) { body { padding: 0.5rem 0.7rem 3rem; } table { font-size: 0.82rem; } th, td { padding: 0.2rem 0.4rem; } }
 @media print { body { max-width: none; font-size: 11pt; } nav { display: none; } figure, tr { break-inside: avoid; } h2 { break-after: avoid; } }
 )css";

@@ -117,8 +117,8 @@ class Judge {
     const Measure oce = overconfidence_at(threshold);
     const NumberFormat digits{1.0, 2, ""};
     const std::string name =
-        fmt::format("OCE at {}{}", threshold,
-                    threshold == kOceThreshold ? "" : " (too few images reach 0.997)");
+        fmt::format("overconfidence (OCE at {}{})", threshold,
+                    threshold == kOceThreshold ? "" : ", as too few images reach 0.997");
     list_.push_back(course("Table 6", name + " grows with beta", points_of(classifiers_, oce),
                            Direction::rises, Steps::ends, digits));
     feed_forward_above("Table 6", name + " is largest for the feed-forward net", oce, digits);
@@ -129,12 +129,11 @@ class Judge {
     std::vector<BetaGroup> groups = classifiers_;
     if (sweep_.feed_forward) groups.push_back(*sweep_.feed_forward);
     const Points points = points_of(groups, number_at("/ece"));
-    Ordering ordering{
-        "Table 6",
-        fmt::format(
-            "ECE is flat (one class against all others): the largest at most {} times the smallest",
-            kFlat),
-        text_of(points, kPercent)};
+    Ordering ordering{"Table 6",
+                      fmt::format("ECE (over all classes, one against the others) is flat: the "
+                                  "largest at most {} times the smallest",
+                                  kFlat),
+                      text_of(points, kPercent)};
     if (points.list.size() > 1) {
       const auto by_mean = [](const Points::Point& a, const Points::Point& b) {
         return a.mean.mean < b.mean.mean;
@@ -166,10 +165,10 @@ class Judge {
         "OoD sets", "digits get a high likelihood: one-tailed AUC below 50 % (finite beta)",
         points_of(densities_, one), Direction::falls, 0.5, kAuc));
     list_.push_back(beyond_threshold(
-        "OoD sets", "digits: the quantile test's AUC is higher than the one-tailed one",
+        "OoD sets", "digits: the quantile test's AUC is higher than the one-tailed one (by)",
         points_of(densities_, difference(quantile, one)), Direction::rises, 0.0, kAuc));
     list_.push_back(beyond_threshold(
-        "OoD sets", "digits: the typicality test's AUC is higher than the one-tailed one",
+        "OoD sets", "digits: the typicality test's AUC is higher than the one-tailed one (by)",
         points_of(densities_, difference(typical, one)), Direction::rises, 0.0, kAuc));
     const Measure apart = difference(quantile, typical);
     const Points points = points_of(densities_, apart);
@@ -246,7 +245,9 @@ class Judge {
   void figures15_16() {
     list_.push_back(beyond_threshold(
         "Fig. 15",
-        fmt::format("classes in a plane keep {:.0f} % of the accuracy", 100.0 * kPlaneKeeps),
+        fmt::format(
+            "classes in a plane keep {:.0f} % of the network's own accuracy (share that they keep)",
+            100.0 * kPlaneKeeps),
         points_of(classifiers_, plane_share), Direction::rises, kPlaneKeeps, kAuc));
     list_.push_back(beyond_threshold(
         "Fig. 16",

@@ -20,7 +20,6 @@ std::string markdown_cell(const std::string& text) {
 std::string PageTable::html() const {
   std::string text = "<div class=\"wide\"><table>\n";
   const auto out = std::back_inserter(text);
-  if (!caption.empty()) fmt::format_to(out, "<caption>{}</caption>\n", html_text(caption));
   const auto add = [&](const std::vector<std::string>& row, const char* cell) {
     constexpr size_t kLine = 22;  // longer texts may take several
     text += "<tr>";
@@ -36,7 +35,9 @@ std::string PageTable::html() const {
   };
   if (!header.empty()) add(header, "th");
   for (const auto& row : rows) add(row, "td");
-  return text + "</table></div>\n";
+  text += "</table></div>\n";
+  if (!caption.empty()) fmt::format_to(out, "<p class=\"note\">{}</p>\n", html_text(caption));
+  return text;
 }
 
 std::string PageTable::markdown() const {

@@ -11,6 +11,7 @@
 #include "experiments/explain/class_figures.h"
 #include "experiments/explain/class_geometry.h"
 #include "experiments/explain/explained_images.h"
+#include "experiments/explain/faithfulness.h"
 #include "experiments/explain/map_sheets.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/pages/answer_sections.h"
@@ -46,23 +47,23 @@ std::string maps_of(const PicturedRun& run, const std::vector<int64_t>& images, 
     return html_paragraph(right ? "It is right about none of them."
                                 : "It is wrong about none of them.");
   ExplainOptions options = explain_options(run, images);
+  if (!right) options.evidence_against = "label";
   const char* const whose = right ? "that it is right about" : "that it is surest of and wrong";
   const auto explained = explain_images(options, run.loaded);
-  std::string body = html_picture(
-      sheet_image(heatmap_sheet(options, run.loaded, explained).sheet),
-      fmt::format("Maps of the likeliest classes, for images {}", whose),
-      fmt::format("Images {}. Second picture: how unusual each place is (yellow: more). "
-                  "Then what each place says for a class (red) or against it (blue); "
-                  "the sum is the logarithm of the class's probability.",
-                  whose));
-  if (!right) options.evidence_against = "label";
-  return body +
-         html_picture(
+  return html_picture(
              sheet_image(evidence_sheet(options, run.loaded, explained).sheet),
              fmt::format("Evidence for a class against another, for images {}", whose),
-             right ? "Red places speak for its answer, blue ones for the next likely class."
-                   : "Red places speak for its answer, blue ones for the label's class. A label "
-                     "may be the one that errs.");
+             right
+                 ? "Images that it is right about. Red places speak for its answer, blue ones for "
+                   "the next likely class."
+                 : "Images that it is surest of and wrong. Red places speak for its answer, blue "
+                   "ones for the label's class. A label may be the one that errs.") +
+         html_picture(sheet_image(heatmap_sheet(options, run.loaded, explained).sheet),
+                      fmt::format("Maps of the likeliest classes, for images {}", whose),
+                      "The same images. Second picture: how unusual each place is (yellow: more). "
+                      "Then what each place says for a class (red) or against it (blue); the sum "
+                      "is the logarithm of the class's probability. What is alike in all classes "
+                      "tells nothing of the answer.");
 }
 
 /// Test images of each sampled class that stand beside its samples: as many as all of them have, at
@@ -130,15 +131,16 @@ Image samples_picture(const ShownModel& model, int64_t each, int64_t real) {
 
 HtmlSection samples_section(const PicturedRun& run) {
   return {"samples", "What it imagines",
-          fmt::format("Right: pictures drawn from each class at temperature {}, which should look "
+          fmt::format("Right: new pictures, decoded from points drawn where the training images of "
+                      "each class lie, {} times as far spread (temperature {}); they should look "
                       "like the real ones on the left.",
-                      kSampleTemperature),
+                      kSampleTemperature, kSampleTemperature),
           html_picture(samples_picture(run, kSamplesEach, kRealImages),
                        "Sheet of samples of classes beside real images")};
 }
 
 HtmlSection evidence_section(const PicturedRun& run) {
-  const Examples examples = examples_of(run.report.noisy.images, kExamples);
+  const Examples examples = examples_of(run.report.clean.images, kExamples);
   return {"evidence", "Why does it say so?",
           "Each place of an image contributes to the answer, and the contributions add up to it "
           "exactly: they should lie on the object, where a person would look.",
@@ -146,14 +148,14 @@ HtmlSection evidence_section(const PicturedRun& run) {
 }
 
 HtmlSection decision_section(const PicturedRun& run) {
-  const Examples examples = examples_of(run.report.noisy.images, 1);
+  const Examples examples = examples_of(run.report.clean.images, 1);
   const auto names = model_class_names(run.loaded.input, run.loaded.model->config().classes);
   std::string body;
   for (const bool right : {true, false}) {
     const auto& images = right ? examples.right : examples.wrong;
     if (images.empty()) continue;
     const ImageResult& result =
-        *std::ranges::find(run.report.noisy.images, images[0], &ImageResult::index);
+        *std::ranges::find(run.report.clean.images, images[0], &ImageResult::index);
     const Figure figure = decision_figure(explain_options(run, images), run.loaded);
     body += html_drawing(
         figure.svg,
@@ -164,11 +166,13 @@ HtmlSection decision_section(const PicturedRun& run) {
                     names[static_cast<size_t>(result.predicted)], 100.0 * result.confidence,
                     right ? "right" : "wrong, if the label is right", figure.lines.back()));
   }
-  return {"decision", "How close was it?",
-          "Each half circle reaches as far from its class as nine in ten of the class's images "
-          "should, along the line and away from it; an image between two could be either, one far "
-          "from all is unlike what was learned.",
-          body};
+  return {
+      "decision", "How close was it?",
+      "Each half circle reaches as far from its class as nine in ten of the class's images "
+      "should, along the line and, in more dimensions, away from it; an image between two could "
+      "be either, one far from all is unlike what was learned, however sure the answer: sure "
+      "only means that the other classes are further away.",
+      body};
 }
 
 HtmlSection similarity_section(const PicturedRun& run) {
@@ -191,13 +195,19 @@ HtmlSection similarity_section(const PicturedRun& run) {
       pairs.push_back(
           {a, b, expected_uncertainty(distances[static_cast<size_t>(a * classes + b)])});
   std::map<std::pair<int64_t, int64_t>, int64_t> confused;
-  for (const Confusion& each : confusions(run.report.noisy.images))
+  for (const Confusion& each : confusions(run.report.clean.images))
     confused[std::minmax<int64_t>(each.label, each.predicted)] += each.images;
   std::map<int64_t, int64_t> images;
-  for (const ImageResult& result : run.report.noisy.images) ++images[result.label];
+  for (const ImageResult& result : run.report.clean.images) ++images[result.label];
   for (Pair& pair : pairs)
     if (const auto found = confused.find({pair.a, pair.b}); found != confused.end())
       pair.confused = found->second;
+  std::vector<double> expected, measured;
+  for (const Pair& pair : pairs) {
+    expected.push_back(pair.uncertainty);
+    measured.push_back(static_cast<double>(pair.confused));
+  }
+  const bool any = std::ranges::any_of(measured, [](double count) { return count > 0.0; });
   std::ranges::stable_sort(pairs, std::ranges::greater(), &Pair::uncertainty);
   PageTable table;
   table.header = {"most alike by their means", "", "expected, %", "taken for each other, %"};
@@ -219,7 +229,14 @@ HtmlSection similarity_section(const PicturedRun& run) {
   return {"similarity", "Which classes are alike to it?",
           "The uncertainty to expect between two classes by how near their means lie: 50 % is "
           "guessing; classes that people find alike should be so here too.",
-          body + table.html()};
+          body + table.html() +
+              (any && pairs.size() > 2
+                   ? html_paragraph(fmt::format(
+                         "Over all pairs of classes, the rank correlation of what is expected and "
+                         "how many images were taken for the other is {:.2f}: 1 is the same order, "
+                         "0 none.",
+                         spearman(expected, measured)))
+                   : std::string())};
 }
 
 }  // namespace pal

@@ -124,19 +124,24 @@ HtmlSection curves_section(const std::vector<RunRecord>& runs) {
   const auto add = [&](const std::string& svg, const char* alt) {
     if (!svg.empty()) body += html_drawing(svg, alt);
   };
-  add(epoch_chart("Accuracy", "right answers, %", accuracy), "Accuracy over the epochs");
+  add(epoch_chart(alone ? "Accuracy" : "Accuracy on held-out images", "right answers, %", accuracy),
+      "Accuracy over the epochs");
   add(epoch_chart("Cross-entropy of held-out images", "nats", entropy),
       "Cross-entropy over the epochs");
-  add(epoch_chart("Bits per dimension", "bits per stored value", bits),
+  add(epoch_chart(alone ? "Bits per dimension" : "Bits per dimension of held-out images",
+                  "bits per stored value", bits),
       "Bits per dimension over the epochs");
   add(epoch_chart("Learning rate", "learning rate", rate), "Learning rate over the epochs");
   if (body.empty())
     body = html_paragraph(
         "No curves: a checkpoint alone was given, or the run has not validated yet.");
   return {"curves", "How training went",
-          "Accuracy should rise and bits per dimension fall, on held-out images as on those it "
-          "learns from; a gap that opens between the two means learning by heart. The numbers "
-          "elsewhere are of test images, which are others again.",
+          alone
+              ? "Accuracy should rise and bits per dimension fall, on held-out images as on those "
+                "it learns from; a gap that opens between the two means learning by heart. The "
+                "numbers elsewhere are of test images, which are others again."
+              : "Accuracy should rise and bits per dimension fall, on images that no run learned "
+                "from. The numbers elsewhere are of test images, which are others again.",
           body};
 }
 
@@ -144,13 +149,12 @@ HtmlSection comparison_section(const std::vector<RunRecord>& runs) {
   const auto labels = run_labels(runs);
   PageTable table;
   table.header = {"run",
-                  "seed",
-                  "top-1 %",
-                  "CE, nats",
-                  "bits/dim",
-                  "calibration error, %",
-                  "overconfidence",
-                  "digits, AUC %"};
+                  "top-1 % \u2191",
+                  "CE, nats \u2193",
+                  "bits/dim \u2193",
+                  "calibration error, % \u2193",
+                  "overconfidence (1: as allowed)",
+                  "digits, AUC % \u2191"};
   std::vector<const RunRecord*> compared;
   for (const RunRecord& run : runs)
     if (run.evaluated()) compared.push_back(&run);
@@ -162,7 +166,7 @@ HtmlSection comparison_section(const std::vector<RunRecord>& runs) {
     const auto oce = overconfidence(run);
     if (!run.evaluated()) ++missing;
     const char* const entropy = "/ce";
-    table.rows.push_back({labels[i], std::to_string(run.seed), accuracy_text(run),
+    table.rows.push_back({labels[i], accuracy_text(run),
                           knows_classes(run) ? figure(run, entropy, 1.0, 4) : "-",
                           figure(run, "/bits_per_dim", 1.0, 4),
                           knows_classes(run) ? figure(run, "/ece_adaptive/value", 100.0, 2) : "-",
@@ -173,7 +177,7 @@ HtmlSection comparison_section(const std::vector<RunRecord>& runs) {
       "Of the images that pal-evaluate --summary measured. Overconfidence: error rate of answers "
       "of "
       "more than {:g} % confidence over the {:g} % that is allowed. Digits: how well handwritten "
-      "digits are told from its own images by their density alone.",
+      "digits are told from its own images by their density alone (quantile test).",
       100.0 * threshold, 100.0 * (1.0 - threshold));
   std::string body = table.html();
   if (missing > 0)

@@ -93,12 +93,14 @@ std::vector<HtmlSection> pictures_side_by_side(const std::vector<RunRecord>& run
   if (!failed.empty()) samples += html_paragraph("Without pictures:") + html_list(failed);
   std::vector<HtmlSection> sections;
   if (!samples.empty())
-    sections.push_back({"samples", "What each imagines",
-                        fmt::format("Pictures drawn from each class at temperature {}: the better "
-                                    "a model knows what images look like, the more they look like "
-                                    "real ones.",
-                                    kSampleTemperature),
-                        samples});
+    sections.push_back(
+        {"samples", "What each imagines",
+         fmt::format("New pictures, decoded from points drawn where the training images "
+                     "of each class lie (temperature {}): the better a model knows "
+                     "what images look like, the more they look like real ones; one "
+                     "trained for names alone has no reason to.",
+                     kSampleTemperature),
+         samples});
   if (!maps.empty())
     sections.push_back(
         {"evidence", "Where each looks",

@@ -1,10 +1,13 @@
 #include "experiments/pages/sweep_section.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "experiments/pages/page_table.h"
+#include "experiments/pages/run_measures.h"
+#include "experiments/pages/sweep_table.h"
 #include "experiments/report/chart.h"
 
 namespace pal {
@@ -25,6 +28,11 @@ std::string mean_text(const std::optional<GroupMean>& mean, double factor, int d
   return text;
 }
 
+std::optional<GroupMean> without_error(std::optional<GroupMean> mean) {
+  if (mean) mean->error.reset();
+  return mean;
+}
+
 /// A text for terminals as a page has it.
 std::string typeset(std::string text) {
   for (size_t at = text.find("+-"); at != std::string::npos; at = text.find("+-", at))
@@ -38,12 +46,16 @@ PageTable table_of_groups(const Sweep& sweep) {
   PageTable table;
   table.header = {"network",
                   "runs",
-                  "top-1 %",
-                  "CE, nats",
-                  "bits/dim",
-                  "calibration error, %",
-                  "digits by density, AUC %"};
-  table.caption = "Means over seeds; \u00b1 is their standard error.";
+                  "top-1 % \u2191",
+                  "CE, nats \u2193",
+                  "bits/dim \u2193",
+                  "calibration error of the answer, % \u2193",
+                  "digits by density (quantile test), AUC % \u2191"};
+  table.caption =
+      "Means over seeds; \u00b1 is their standard error, arrows say what is better. Beta 0 learns "
+      "no "
+      "classes; a network that only classifies has no density. Above 8 bits/dim a density is worse "
+      "than none: storing the image takes 8.";
   for (const BetaGroup& group : sweep.all()) {
     const auto of_classes = [&](const char* pointer, double factor, int digits) {
       return without_classes(group) ? std::string("-")
@@ -88,7 +100,7 @@ std::string trade_off(const Sweep& sweep) {
 
 PageTable table_of_orderings(const std::vector<Ordering>& all) {
   PageTable table;
-  table.header = {"verdict", "of the paper", "expected", "measured here"};
+  table.header = {"verdict", "of the paper", "claim", "measured here"};
   table.left = 4;
   for (const auto verdict : {Ordering::Verdict::does_not_hold, Ordering::Verdict::holds,
                              Ordering::Verdict::undecided, Ordering::Verdict::not_measured})
@@ -97,18 +109,84 @@ PageTable table_of_orderings(const std::vector<Ordering>& all) {
         table.rows.push_back(
             {name_of(verdict), each.product, each.expected, typeset(each.measured)});
   table.caption =
-      "Undecided: the difference is below two standard errors (over seeds; of a single seed, of "
-      "its "
-      "own images), or no error is known.";
+      "A difference counts from two standard errors on (over seeds; of a single seed, of its own "
+      "images); what does not count is undecided. Rises, falls, grows: the last beta differs from "
+      "the first, and no pair of betas the other way; \u201cunclear\u201d names neighbours that do "
+      "not "
+      "differ. What was not measured needs corrupted images or attacks.";
+  return table;
+}
+
+/// What the runs are and what beta did to them, in sentences.
+std::vector<std::string> sweep_reading(const Sweep& sweep) {
+  std::vector<std::string> sentences;
+  std::vector<std::string> betas;
+  for (const BetaGroup& group : sweep.flows) betas.push_back(fmt::format("{:g}", *group.beta));
+  sentences.push_back(fmt::format(
+      "One network ({}) was trained with different weights beta, {}: from learning what images "
+      "look "
+      "like (0) to naming them alone (inf){}.",
+      sweep.flows[0].arch, fmt::join(betas, ", "),
+      sweep.feed_forward
+          ? fmt::format("; {} is an ordinary feed-forward classifier", sweep.feed_forward->arch)
+          : ""));
+  std::vector<GroupMean> accuracy, bits;
+  std::vector<std::string> named, dense;
+  for (const BetaGroup& group : sweep.flows) {
+    if (const auto mean = group.mean("/acc1"); mean && !without_classes(group)) {
+      accuracy.push_back(*mean);
+      named.push_back(fmt::format("{:g}", *group.beta));
+    }
+    if (const auto mean = group.mean("/bits_per_dim")) {
+      bits.push_back(*mean);
+      dense.push_back(fmt::format("{:g}", *group.beta));
+    }
+  }
+  if (accuracy.size() > 1 && bits.size() > 1)
+    sentences.push_back(fmt::format(
+        "From beta {} to {} right answers go from {:.1f} to {:.1f} %; from beta {} to {} bits per "
+        "dimension go from {:.2f} to {:.2f} (lower is a better idea of what images look like).",
+        named.front(), named.back(), 100.0 * accuracy.front().mean, 100.0 * accuracy.back().mean,
+        dense.front(), dense.back(), bits.front().mean, bits.back().mean));
+  if (sweep.feed_forward)
+    if (const auto mean = sweep.feed_forward->mean("/acc1"))
+      sentences.push_back(
+          fmt::format("The feed-forward classifier is right about {:.1f} %.", 100.0 * mean->mean));
+  return sentences;
+}
+
+/// How well foreign sets are told by each network: quantile test of the density, and familiarity.
+PageTable table_of_foreign(const Sweep& sweep) {
+  std::vector<std::string> sets;
+  for (const BetaGroup& group : sweep.flows)
+    for (const RunRecord* const run : group.runs)
+      for (const std::string& set : foreign_sets({*run}))
+        if (std::ranges::find(sets, set) == sets.end()) sets.push_back(set);
+  PageTable table;
+  if (sets.empty()) return table;
+  table.header = {"foreign images"};
+  for (const BetaGroup& group : sweep.flows) table.header.push_back(group.name());
+  for (const std::string& set : sets) {
+    std::vector<std::string> row = {set};
+    for (const BetaGroup& group : sweep.flows)
+      row.push_back(mean_text(without_error(group.mean(auc_of(set, kQuantile))), 100.0, 0) + " / " +
+                    mean_text(without_error(group.mean(familiarity_auc(set))), 100.0, 0));
+    table.rows.push_back(std::move(row));
+  }
+  table.caption =
+      "AUC %, by density alone (quantile test) / by familiarity: how well the images are told from "
+      "its own; 50 is guessing, below that they look more familiar than its own. vflip is its own "
+      "images upside down, low-contrast has 0.3 of their contrast.";
   return table;
 }
 
 std::string counts_sentence(const std::vector<Ordering>& found) {
   const int64_t broken = count_of(found, Ordering::Verdict::does_not_hold);
-  return fmt::format("Of {} orderings {} hold; that do not: {}; undecided: {}; not measured: {}.{}",
-                     found.size(), count_of(found, Ordering::Verdict::holds), broken,
+  const int64_t missing = count_of(found, Ordering::Verdict::not_measured);
+  return fmt::format("Of {} claims about beta {} were tested: {} hold, {} do not, {} undecided.{}",
+                     found.size(), static_cast<int64_t>(found.size()) - missing,
+                     count_of(found, Ordering::Verdict::holds), broken,
                      count_of(found, Ordering::Verdict::undecided),
-                     count_of(found, Ordering::Verdict::not_measured),
                      broken == 0 ? "" : " What does not hold:");
 }
 
@@ -126,11 +204,15 @@ std::optional<HtmlSection> sweep_section(const std::vector<RunRecord>& runs) {
   const Sweep sweep = sweep_of(runs);
   if (sweep.flows.size() < kFewestBetas) return std::nullopt;
   const std::vector<Ordering> found = orderings(sweep);
-  std::string body = html_paragraph(counts_sentence(found)) + html_list(broken_orderings(found));
+  std::string body = html_list(sweep_reading(sweep)) + html_paragraph(counts_sentence(found)) +
+                     html_list(broken_orderings(found));
   if (const std::string svg = trade_off(sweep); !svg.empty())
     body += html_drawing(svg, "Accuracy against bits per dimension, a point for each beta",
                          "Up is more accurate, left is a better density: no beta has both.");
-  body += table_of_groups(sweep).html() + table_of_orderings(found).html();
+  body += table_of_groups(sweep).html();
+  const PageTable foreign = table_of_foreign(sweep);
+  if (!foreign.rows.empty()) body += foreign.html();
+  body += table_of_orderings(found).html();
   if (!sweep.left_out.empty()) body += html_paragraph("Runs that are not compared:");
   body += html_list(sweep.left_out);
   return HtmlSection{
@@ -143,13 +225,18 @@ std::optional<HtmlSection> sweep_section(const std::vector<RunRecord>& runs) {
 }
 
 std::string sweep_markdown(const Sweep& sweep, const std::vector<Ordering>& found) {
-  std::string text = counts_sentence(found) + "\n\n";
+  std::string text;
   const auto add_list = [&](const std::vector<std::string>& items) {
     for (const std::string& item : items) text += fmt::format("- {}\n", item);
     if (!items.empty()) text += '\n';
   };
+  if (!sweep.flows.empty()) add_list(sweep_reading(sweep));
+  text += counts_sentence(found) + "\n\n";
   add_list(broken_orderings(found));
-  text += table_of_groups(sweep).markdown() + "\n" + table_of_orderings(found).markdown();
+  text += table_of_groups(sweep).markdown() + "\n";
+  if (const PageTable foreign = table_of_foreign(sweep); !foreign.rows.empty())
+    text += foreign.markdown() + "\n";
+  text += table_of_orderings(found).markdown();
   if (!sweep.left_out.empty()) text += "\nRuns that are not compared:\n\n";
   add_list(sweep.left_out);
   return text;

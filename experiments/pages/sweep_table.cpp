@@ -32,21 +32,6 @@ std::string value_text(const std::optional<RunNumber>& reading) {
   return reading ? number_text(reading->value) : std::string();
 }
 
-/// Names of the foreign sets of all runs, in the order of their appearance.
-std::vector<std::string> foreign_sets(const std::vector<RunRecord>& runs) {
-  std::vector<std::string> names;
-  for (const RunRecord& run : runs) {
-    const auto sets = run.summary->find("ood");
-    if (sets == run.summary->end() || !sets->is_array()) continue;
-    for (const auto& set : *sets) {
-      if (!set.is_object() || !set.contains("set") || !set.at("set").is_string()) continue;
-      const auto name = set.at("set").get<std::string>();
-      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
-    }
-  }
-  return names;
-}
-
 /// Name and value of each column.
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
@@ -79,6 +64,20 @@ Fields fields_of(const RunRecord& run, const std::vector<std::string>& sets) {
 }
 
 }  // namespace
+
+std::vector<std::string> foreign_sets(const std::vector<RunRecord>& runs) {
+  std::vector<std::string> names;
+  for (const RunRecord& run : runs) {
+    const auto sets = run.summary->find("ood");
+    if (sets == run.summary->end() || !sets->is_array()) continue;
+    for (const auto& set : *sets) {
+      if (!set.is_object() || !set.contains("set") || !set.at("set").is_string()) continue;
+      const auto name = set.at("set").get<std::string>();
+      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
+  }
+  return names;
+}
 
 std::string runs_csv(const std::vector<RunRecord>& runs) {
   const std::vector<std::string> sets = foreign_sets(runs);

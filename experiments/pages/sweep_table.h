@@ -7,6 +7,9 @@
 // Runs beside each other: what they were, where and how fast they were trained, what came of them.
 namespace pal {
 
+/// Names of the foreign sets of all runs, in the order of their appearance.
+std::vector<std::string> foreign_sets(const std::vector<RunRecord>& runs);
+
 /// A line for each run, as CSV (RFC 4180): name, network, beta (empty for a network that only
 /// classifies), seed, epochs, complete, train_seconds, train_images_per_s, device, processor,
 /// threads, precision; then results of pal-evaluate, shares in [0, 1], empty where they are missing:

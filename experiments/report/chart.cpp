@@ -234,7 +234,14 @@ void draw_labels(Canvas& canvas, const std::vector<Series>& all) {
                                {false, 4.0},  {true, 4.0},   {false, -18.0}, {false, 26.0},
                                {true, -18.0}, {true, 26.0}};
   const double edge = kMarginLeft + canvas.width(), bottom = kMarginTop + canvas.height();
+  constexpr double kPoint = 3.0;  // about the size of a point
   std::vector<LabelBox> taken;
+  for (const Series& series : all)
+    for (size_t i = 0; i < series.labels.size(); ++i) {
+      const double x = canvas.across(series.x[i]), y = canvas.down(series.y[i]);
+      if (std::isfinite(x) && std::isfinite(y))
+        taken.push_back({x - kPoint, x + kPoint, y - kPoint, y + kPoint});
+    }
   for (const Series& series : all)
     for (size_t i = 0; i < series.labels.size(); ++i) {
       if (!std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) continue;

@@ -34,26 +34,36 @@ Series histogram(const std::string& name, const std::vector<double>& values, dou
 }  // namespace
 
 std::string density_svg(const CheckpointReport& report) {
+  // Bits per dimension differ from log-densities by a factor and a constant.
+  double mean = 0.0;
+  for (const ImageResult& image : report.clean.images)
+    mean += image.log_density / static_cast<double>(report.clean.images.size());
+  const auto bits_of = [&](double log_density) {
+    return report.clean.summary.bits_per_dim + (mean - log_density) / std::log(2.0);
+  };
   std::vector<double> own;
-  for (const ImageResult& image : report.clean.images) own.push_back(image.log_density);
+  for (const ImageResult& image : report.clean.images) own.push_back(bits_of(image.log_density));
   std::ranges::sort(own);
+  std::vector<std::vector<double>> others;
   double low = sorted_quantile(own, kOwnTail), high = sorted_quantile(own, 1.0 - kOwnTail);
   for (const OodReport& foreign : report.ood) {
-    std::vector<double> sorted = foreign.log_densities;
+    std::vector<double> sorted;
+    for (const double log_density : foreign.log_densities) sorted.push_back(bits_of(log_density));
     std::ranges::sort(sorted);
     low = std::min(low, sorted_quantile(sorted, kForeignTail));
     high = std::max(high, sorted_quantile(sorted, 1.0 - kForeignTail));
+    others.push_back(std::move(sorted));
   }
   if (!(high > low)) high = low + 1.0;
   Chart chart;
   chart.title = "How likely images are";
-  chart.x_title = "log-density per value, nats (right: likelier; the ends: or beyond)";
+  chart.x_title = "bits per dimension, without noise (left: likelier; the ends: or beyond)";
   chart.y_title = "% of the images";
   chart.width = 760;
   chart.y_low = 0.0;
   chart.series.push_back(histogram(report.dataset, own, low, high));
-  for (const OodReport& foreign : report.ood)
-    chart.series.push_back(histogram(foreign.set, foreign.log_densities, low, high));
+  for (size_t i = 0; i < others.size(); ++i)
+    chart.series.push_back(histogram(report.ood[i].set, others[i], low, high));
   double top = 0.0;
   for (const Series& series : chart.series)
     top = std::max(top, *std::ranges::max_element(series.y));

@@ -177,14 +177,16 @@ std::string trade_off_svg(const std::vector<CheckpointReport>& reports) {
                               .y = {100.0 * s.acc1, 100.0 * s.acc1},
                               .error = {},
                               .labels = {},
-                              .dashed = true});
+                              .dashed = true,
+                              .points = false});
     else if (report.beta == 0.0)
       chart.series.push_back({.name = "beta 0 (no classes)",
                               .x = {s.bits_per_dim, s.bits_per_dim},
                               .y = {100.0 * std::min(worst, best) - 1.0, 100.0 * best + 1.0},
                               .error = {},
                               .labels = {},
-                              .dashed = true});
+                              .dashed = true,
+                              .points = false});
   }
   return chart.svg();
 }
@@ -199,10 +201,17 @@ std::string calibration_svg(const std::vector<CheckpointReport>& reports) {
   chart.width = 640;
   chart.x_high = chart.y_high = 1.0;
   for (const CheckpointReport& report : reports) {
+    // Beta 0 has no classes whose probabilities could mean anything.
+    if (report.beta == 0.0 && reports.size() > 1) continue;
     Series line = calibration_series(report);
     if (!line.x.empty()) chart.series.push_back(std::move(line));
   }
-  chart.series.push_back({.name = "perfect", .x = {0.0, 1.0}, .y = {0.0, 1.0}, .dashed = true});
+  chart.series.push_back({.name = "perfect",
+                          .x = {0.0, 1.0},
+                          .y = {0.0, 1.0},
+                          .dashed = true,
+                          .points = false,
+                          .color = "#777"});
   return chart.svg();
 }
 

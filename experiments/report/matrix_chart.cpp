@@ -76,9 +76,9 @@ std::string MatrixChart::svg() const {
       const double share = share_of(v);
       const double x = margin + cell * static_cast<double>(c);
       const double y = top + height * static_cast<double>(r);
-      fmt::format_to(out,
-                     R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"/>)", x,
-                     y, cell, height, shade_text(share));
+      fmt::format_to(
+          out, R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"/>)", x, y,
+          cell, height, colors.empty() ? shade_text(share) : colors[r * columns.size() + c]);
       if (numbers)
         fmt::format_to(
             out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle" fill="{}">{:.{}f}</text>)",

@@ -72,8 +72,8 @@ TEST(CorruptionGolden, AllCasesWithinTheirTolerance) {
     for (int64_t y = 0; y < image.height; y += stride)
       for (int64_t x = 0; x < image.width; x += stride)
         for (int64_t c = 0; c < image.channels; ++c)
-          worst = std::max(worst, std::abs(made.row_at(y)[x * image.channels + c] -
-                                           wanted.at(next++)));
+          worst =
+              std::max(worst, std::abs(made.row_at(y)[x * image.channels + c] - wanted.at(next++)));
     EXPECT_EQ(next, wanted.size());
     EXPECT_LE(worst, about.at("tolerance_levels").get<float>());
   }

@@ -143,12 +143,12 @@ TEST(Orderings, OverconfidenceIsThatOfTheHighestThresholdThatAllReach) {
   std::vector<RunRecord> runs;
   runs.push_back(run_of(1.0, 0, {{"oce", {oce(0.997, 1000, 3), oce(0.99, 5000, 50)}}}));
   runs.push_back(run_of(4.0, 0, {{"oce", {oce(0.997, 1000, 30), oce(0.99, 5000, 500)}}}));
-  EXPECT_EQ(verdict_of(runs, "OCE at 0.997 grows"), Verdict::holds);
-  EXPECT_EQ(verdict_of(runs, "OCE at 0.997 is largest"), Verdict::not_measured);
+  EXPECT_EQ(verdict_of(runs, "OCE at 0.997) grows"), Verdict::holds);
+  EXPECT_EQ(verdict_of(runs, "OCE at 0.997) is largest"), Verdict::not_measured);
   runs.push_back(run_of(-1.0, 0, {{"oce", {oce(0.997, 10, 1, false), oce(0.99, 300, 0)}}}));
   const Ordering grows = ordering_of(runs, "0.997) grows with beta");
   EXPECT_EQ(grows.verdict, Verdict::holds);
-  EXPECT_TRUE(contains(grows.expected, "OCE at 0.99 (too few images reach 0.997)"));
+  EXPECT_TRUE(contains(grows.expected, "OCE at 0.99, as too few images reach 0.997)"));
   EXPECT_EQ(verdict_of(runs, "is largest"), Verdict::does_not_hold);
   // No errors among 300: sqrt(p (1 - p) / 300) / 0.01 of p = 1 / 302.
   const auto none = overconfidence_at(0.99)(runs[2]);
@@ -161,13 +161,13 @@ TEST(Orderings, OverconfidenceIsThatOfTheHighestThresholdThatAllReach) {
 TEST(Orderings, EceIsFlat) {
   std::vector<RunRecord> runs;
   add_runs(runs, 1.0, "ece", {0.010, 0.011});
-  EXPECT_EQ(verdict_of(runs, "ECE is flat"), Verdict::not_measured);
+  EXPECT_EQ(verdict_of(runs, ") is flat"), Verdict::not_measured);
   add_runs(runs, 4.0, "ece", {0.011, 0.012});
-  EXPECT_EQ(verdict_of(runs, "ECE is flat"), Verdict::holds);
+  EXPECT_EQ(verdict_of(runs, ") is flat"), Verdict::holds);
   add_runs(runs, -1.0, "ece", {0.015, 0.016});
-  EXPECT_EQ(verdict_of(runs, "ECE is flat"), Verdict::undecided);
+  EXPECT_EQ(verdict_of(runs, ") is flat"), Verdict::undecided);
   add_runs(runs, 16.0, "ece", {0.03, 0.03});
-  EXPECT_EQ(verdict_of(runs, "ECE is flat"), Verdict::does_not_hold);
+  EXPECT_EQ(verdict_of(runs, ") is flat"), Verdict::does_not_hold);
 }
 
 TEST(Orderings, DigitsAndOtherSets) {

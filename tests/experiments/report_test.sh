@@ -40,7 +40,7 @@ for section in summary numbers curves calibration confusion density samples evid
   has run $section
 done
 expect_text "Late in training it was right about" run/report.html "accuracy late in training"
-expect_text "Of images unlike its own it notices" calibrated/report.html "foreign sets in short"
+expect_text "Images unlike its own are told from them, " calibrated/report.html "foreign sets in short"
 expect_text "pal-train" run/report.html "the command of a run"
 expect_text "This run has no calibration" run/report.html "a run without calibration"
 expect_text "Learned from held-out images" calibrated/report.html "a calibrated run"

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <limits>
 
+#include "experiments/pages/robustness_record.h"
 #include "experiments/pages/run_figures.h"
 #include "experiments/pages/run_measures.h"
 #include "experiments/report/evaluation_report.h"
@@ -155,7 +156,12 @@ class Judge {
                     kWellDetectedTo),
         points_of(sweep_.flows_from(0.0, kWellDetectedTo), auc_of("low-contrast", kQuantile)),
         Direction::rises, kContrastAuc, kAuc));
-    list_.push_back({"Table 3", "mean AUC of 15 corruptions falls with beta; so does mCE", {}});
+    list_.push_back(course("Table 3", "mean AUC of 15 corruptions falls with beta",
+                           points_of(sweep_.flows, corruption_auc), Direction::falls, Steps::ends,
+                           kAuc));
+    list_.push_back(course("Table 3", "mean corruption error (mCE) falls with beta (above 0)",
+                           points_of(classifiers_, corruption_mce), Direction::falls, Steps::ends,
+                           kAuc));
   }
 
   void outliers() {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
@@ -11,6 +10,7 @@
 #include "data/pictures/picture_sheet.h"
 #include "experiments/measures/sampling.h"
 #include "experiments/pages/page_table.h"
+#include "experiments/pages/robustness_record.h"
 #include "experiments/pages/run_sections.h"
 #include "experiments/report/chart.h"
 #include "experiments/sampling/test_images.h"
@@ -23,22 +23,6 @@ namespace {
 constexpr int64_t kWorstPixels = 96;  // of a picture on the sheet
 /// Kinds of corruption that are shown in pictures: those with most errors.
 constexpr size_t kShownKinds = 3;
-
-/// One model of robustness.json; null where there is no such file.
-nlohmann::json recorded(const RunRecord& run) {
-  const std::string path =
-      (std::filesystem::path(run.path) / "robustness" / "robustness.json").string();
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return {};
-  const nlohmann::json file(parse_json_file(path));
-  try {
-    for (const auto& model : file.at("models"))
-      if (model.at("label") == run.name || file.at("models").size() == 1) return model;
-    return {};
-  } catch (const nlohmann::json::exception&) {
-    fail(ErrorKind::data, "{}: not as pal-robustness writes it; make it anew", path);
-  }
-}
 
 std::string percent(const nlohmann::json& share) {
   return share.is_number() ? fmt::format("{:.1f}", 100.0 * share.get<double>()) : std::string("-");
@@ -137,7 +121,7 @@ Image worst_picture(const nlohmann::json& model, const ShownModel& shown) {
 }  // namespace
 
 std::optional<HtmlSection> robustness_section(const RunRecord& run, const ShownModel& model) {
-  const nlohmann::json record = recorded(run);
+  const nlohmann::json record = robustness_record(run);
   if (record.is_null()) return std::nullopt;
   std::string body;
   try {
@@ -148,8 +132,8 @@ std::optional<HtmlSection> robustness_section(const RunRecord& run, const ShownM
                         "An image under the kinds of corruption with most errors",
                         "The kinds with most errors, on one image.");
   } catch (const nlohmann::json::exception&) {
-    fail(ErrorKind::data,
-         "{}/robustness/robustness.json: not as pal-robustness writes it; make it anew", run.path);
+    fail(ErrorKind::data, "{}: robustness.json is not as pal-robustness writes it; make it anew",
+         run.path);
   }
   return HtmlSection{"robustness", "Does it hold when images get worse?",
                      "A good model errs little more on corrupted images, and where it errs, its "
@@ -161,7 +145,7 @@ std::optional<HtmlSection> robustness_comparison(const std::vector<RunRecord>& r
   const auto labels = run_labels(runs);
   std::vector<std::pair<std::string, nlohmann::json>> records;
   for (size_t i = 0; i < runs.size(); ++i)
-    if (nlohmann::json record = recorded(runs[i]); !record.is_null())
+    if (nlohmann::json record = robustness_record(runs[i]); !record.is_null())
       records.emplace_back(labels[i], std::move(record));
   if (records.size() < 2) return std::nullopt;
   PageTable table;

@@ -63,7 +63,7 @@ results() {
 }
 results made/sweep $made
 expect_code 0 "sweep_results"
-expect_text "Of 26 claims about beta" $made/README.md "verdicts"
+expect_text "Of 27 claims about beta" $made/README.md "verdicts"
 expect_text "![Fig. 12: what each component tells of the classes, beta 1](fig12.svg)" \
   $made/README.md "a figure"
 expect_text "pal-explain dct the-run" $made/README.md "its command"

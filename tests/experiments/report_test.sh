@@ -87,7 +87,7 @@ reports run resnet -o worse.html
 expect "several runs: no section robustness" grep -q '<section id="robustness">' worse.html
 sound worse.html "several runs, corrupted images"
 echo '{"models": [{"label": "run"}]}' >run/robustness/robustness.json
-refuses 3 "run/robustness/robustness.json: not as pal-robustness writes it" pal-report run -o x.html
+refuses 3 "robustness.json is not as pal-robustness writes it" pal-report run -o x.html
 rm -r run/robustness
 # Where the images of the runs are gone, the page says so; images that are asked for must be there.
 make_pictures pictures 2 24 8 8

@@ -42,6 +42,8 @@ FloatImage unclipped(const Image& image, Corruption corruption, int severity, Pa
       return speckle_noise(image, severities::kSpeckleNoise.at(set, severity), draws);
     case Corruption::gaussian_blur:
       return gaussian_blur(image, severities::kGaussianBlur.at(set, severity));
+    case Corruption::spatter:
+      return spatter(image, severity, set, draws);
     case Corruption::saturate:
       return saturate(image, severity, set);
   }

@@ -23,6 +23,8 @@ FloatImage snow(const Image& image, int severity, ParameterSet set, const Draws&
 FloatImage frost(const Image& image, int severity, ParameterSet set, const Draws& draws);
 FloatImage fog(const Image& image, int severity, ParameterSet set, const Draws& draws);
 
+FloatImage spatter(const Image& image, int severity, ParameterSet set, const Draws& draws);
+
 FloatImage brightness(const Image& image, double amount);
 FloatImage contrast(const Image& image, double factor);
 FloatImage saturate(const Image& image, int severity, ParameterSet set);

@@ -36,8 +36,9 @@ class CorruptedBatches : public Batches {
     std::vector<uint8_t> pixels(static_cast<size_t>(made.images.numel()));
     parallel_for(count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const Image image = changed(made.images.slice_batch(i, 1),
-                                    base_.item_name(made.indices[static_cast<size_t>(i)]));
+        const Image image = changed(
+            made.images.slice_batch(i, 1),
+            path_in_set(base_.info().name, base_.item_name(made.indices[static_cast<size_t>(i)])));
         std::ranges::copy(image.pixels, pixels.begin() + i * image.height * image.row());
       }
     });

@@ -35,6 +35,7 @@ constexpr std::array kEntries = {
     Entry{Corruption::jpeg, "digital", "jpeg", "jpeg_compression"},
     Entry{Corruption::speckle_noise, "extra", "speckle_noise", "speckle_noise"},
     Entry{Corruption::gaussian_blur, "extra", "gaussian_blur", "gaussian_blur"},
+    Entry{Corruption::spatter, "extra", "spatter", "spatter"},
     Entry{Corruption::saturate, "extra", "saturate", "saturate"}};
 
 constexpr int64_t kImagenetSide = 64;
@@ -76,6 +77,14 @@ ParameterSet default_parameters(int64_t height, int64_t width) {
   return std::min(height, width) >= kImagenetSide ? ParameterSet::imagenet : ParameterSet::cifar;
 }
 
+std::string path_in_set(const std::string& set, const std::string& item) {
+  if (item.starts_with(set + "/")) return item.substr(set.size() + 1);
+  const size_t shard = item.find(".tar:");
+  if (shard == std::string::npos) return item;
+  const size_t folder = item.rfind('/', shard);
+  return folder == std::string::npos ? item : item.substr(folder + 1);
+}
+
 void check_corruption(int64_t height, int64_t width, int64_t channels, Corruption corruption,
                       int severity) {
   const char* name = name_of(corruption);
@@ -100,7 +109,8 @@ Image corrupted(const Image& image, Corruption corruption, int severity,
   const Image made = to_levels(cores::apply(image, corruption, severity, set, draws,
                                             options.glass_copy.value_or(image.channels == 3)));
   if (options.jpeg_quality == 0) return made;
-  return decode_image(encode_jpeg(made, {.quality = options.jpeg_quality}), path);
+  return decode_image(encode_jpeg(made, {.quality = options.jpeg_quality, .smallest = false}),
+                      path);
 }
 
 }  // namespace pal

@@ -31,6 +31,7 @@ enum class Corruption : uint8_t {
   // The extra ones, which no mean over corruptions counts.
   speckle_noise,
   gaussian_blur,
+  spatter,
   saturate,
 };
 
@@ -82,13 +83,17 @@ struct CorruptionOptions {
   int jpeg_quality = 0;
 };
 
+/// The path that draws depend on, for an item (Dataset::item_name) of a set: below the set's folder,
+/// or SHARD.tar:MEMBER without the shard's folder; so where a set is kept changes nothing.
+std::string path_in_set(const std::string& set, const std::string& item);
+
 /// Throws usage, naming the corruption, for a severity outside 1 to 5, images that are neither grey
 /// nor RGB, a side outside the limits above, and for `saturate` on grey.
 void check_corruption(int64_t height, int64_t width, int64_t channels, Corruption corruption,
                       int severity);
 
 /// The corrupted image. What is drawn depends on (options.seed, corruption, severity, path) alone,
-/// so neither other images nor threads change it; `path` is the picture's, relative to its set.
+/// so neither other images nor threads change it; `path` is `path_in_set`.
 /// Throws as `check_corruption`.
 Image corrupted(const Image& image, Corruption corruption, int severity,
                 const CorruptionOptions& options, const std::string& path);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "data/corruptions/cores.h"
@@ -77,42 +78,93 @@ FloatImage warped(const FloatImage& image, const std::array<float, 6>& moves) {
   return made;
 }
 
-/// One pass of Pillow's box filter: whole pixels with equal weights, rounded.
-Image box_rows(const Image& image, int64_t height) {
-  Image made{image.width, height, image.channels, {}, {}};
-  made.pixels.resize(static_cast<size_t>(height * made.row()));
-  const double scale = static_cast<double>(image.height) / static_cast<double>(height);
+/// Which inputs each output of Pillow's box filter is the mean of: whole pixels, equally weighted.
+struct Box {
+  int64_t first, last;
+};
+
+std::vector<Box> box_axis(int64_t inputs, int64_t outputs) {
+  const double scale = static_cast<double>(inputs) / static_cast<double>(outputs);
   const double support = 0.5 * std::max(scale, 1.0);
-  std::vector<int32_t> sums(static_cast<size_t>(image.row()));
-  for (int64_t y = 0; y < height; ++y) {
-    const double middle = (static_cast<double>(y) + 0.5) * scale;
-    const auto first = std::max<int64_t>(static_cast<int64_t>(middle - support + 0.5), 0);
-    const auto last = std::min<int64_t>(static_cast<int64_t>(middle + support + 0.5), image.height);
+  std::vector<Box> axis;
+  for (int64_t i = 0; i < outputs; ++i) {
+    const double middle = (static_cast<double>(i) + 0.5) * scale;
+    axis.push_back({std::max<int64_t>(static_cast<int64_t>(middle - support + 0.5), 0),
+                    std::min(static_cast<int64_t>(middle + support + 0.5), inputs)});
+  }
+  return axis;
+}
+
+/// A sum over `count` levels as their mean, rounded. The margin makes halves rise although 1/count
+/// is not exact; it is less than any other distance to a half, count being small.
+uint8_t rounded_mean(int32_t sum, float share) {
+  return static_cast<uint8_t>(static_cast<int32_t>(static_cast<float>(sum) * share + 0.5001F));
+}
+
+float share_of(const Box& box) { return 1.0F / static_cast<float>(box.last - box.first); }
+
+/// One row of pixels made narrower.
+template <int64_t kChannels>
+void narrow_row(const uint8_t* line, const std::vector<Box>& columns, uint8_t* out) {
+  for (const Box& box : columns) {
+    std::array<int32_t, kChannels> sums{};
+    for (int64_t x = box.first; x < box.last; ++x)
+      for (int64_t c = 0; c < kChannels; ++c)
+        sums[static_cast<size_t>(c)] += line[x * kChannels + c];
+    const float share = share_of(box);
+    for (const int32_t sum : sums) *out++ = rounded_mean(sum, share);
+  }
+}
+
+/// Smaller by a box filter, rounded after each direction as Pillow does.
+Image shrunk(const Image& image, int64_t height, int64_t width) {
+  const std::vector<Box> columns = box_axis(image.width, width);
+  const std::vector<Box> rows = box_axis(image.height, height);
+  const int64_t channels = image.channels;
+  Image narrow{width, image.height, channels, {}, {}};
+  narrow.pixels.resize(static_cast<size_t>(image.height * narrow.row()));
+  for (int64_t y = 0; y < image.height; ++y) {
+    const uint8_t* line = image.pixels.data() + y * image.row();
+    uint8_t* out = narrow.pixels.data() + y * narrow.row();
+    if (channels == 3)
+      narrow_row<3>(line, columns, out);
+    else
+      narrow_row<1>(line, columns, out);
+  }
+  Image made{width, height, channels, {}, {}};
+  made.pixels.resize(static_cast<size_t>(height * made.row()));
+  std::vector<int32_t> sums(static_cast<size_t>(made.row()));
+  uint8_t* out = made.pixels.data();
+  for (const Box& box : rows) {
     std::ranges::fill(sums, 0);
-    for (int64_t from = first; from < last; ++from)
-      for (int64_t i = 0; i < image.row(); ++i)
-        sums[static_cast<size_t>(i)] += image.pixels[static_cast<size_t>(from * image.row() + i)];
-    const auto count = static_cast<float>(last - first);
-    for (int64_t i = 0; i < image.row(); ++i)
-      made.pixels[static_cast<size_t>(y * made.row() + i)] =
-          static_cast<uint8_t>(static_cast<float>(sums[static_cast<size_t>(i)]) / count + 0.5F);
+    for (int64_t y = box.first; y < box.last; ++y) {
+      const uint8_t* line = narrow.pixels.data() + y * narrow.row();
+      for (size_t i = 0; i < sums.size(); ++i) sums[i] += line[i];
+    }
+    const float share = share_of(box);
+    for (const int32_t sum : sums) *out++ = rounded_mean(sum, share);
   }
   return made;
 }
 
-Image transposed(const Image& image) {
-  Image made{image.height, image.width, image.channels, {}, {}};
-  made.pixels.resize(image.pixels.size());
-  for (int64_t y = 0; y < image.height; ++y)
-    for (int64_t x = 0; x < image.width; ++x)
+/// Larger by a box filter: the pixel that lies there.
+FloatImage enlarged_pixels(const Image& image, int64_t height, int64_t width) {
+  const std::vector<Box> columns = box_axis(image.width, width);
+  const std::vector<Box> rows = box_axis(image.height, height);
+  FloatImage made(height, width, image.channels);
+  for (int64_t y = 0; y < height; ++y) {
+    const Box& box = rows[static_cast<size_t>(y)];
+    float* out = made.row_at(y);
+    if (y > 0 && box.first == rows[static_cast<size_t>(y - 1)].first) {
+      std::copy_n(made.row_at(y - 1), made.row(), out);
+      continue;
+    }
+    const uint8_t* line = image.pixels.data() + box.first * image.row();
+    for (const Box& column : columns)
       for (int64_t c = 0; c < image.channels; ++c)
-        made.pixels[static_cast<size_t>((x * image.height + y) * image.channels + c)] =
-            image.pixels[static_cast<size_t>((y * image.width + x) * image.channels + c)];
+        *out++ = static_cast<float>(line[column.first * image.channels + c]);
+  }
   return made;
-}
-
-Image boxed(const Image& image, int64_t height, int64_t width) {
-  return box_rows(transposed(box_rows(transposed(image), width)), height);
 }
 
 }  // namespace
@@ -146,12 +198,12 @@ FloatImage pixelate(const Image& image, double size) {
   const auto coarse = [&](int64_t side) {
     return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(side) * size));
   };
-  return to_float(
-      boxed(boxed(image, coarse(image.height), coarse(image.width)), image.height, image.width));
+  return enlarged_pixels(shrunk(image, coarse(image.height), coarse(image.width)), image.height,
+                         image.width);
 }
 
 FloatImage jpeg(const Image& image, int quality) {
-  const auto bytes = encode_jpeg(image, {.quality = quality});
+  const auto bytes = encode_jpeg(image, {.quality = quality, .smallest = false});
   return to_float(decode_image(bytes, "jpeg"));
 }
 

@@ -86,11 +86,12 @@ std::vector<int32_t> glass_moves(const Image& image, const severities::Glass& st
   return moves;
 }
 
-std::vector<float> snow_field(const Image& image, const severities::Snow& strength,
-                              const ImageRandom& random) {
+/// A field of normal numbers of a mean and deviation.
+std::vector<float> normal_field(const Image& image, double mean, double deviation,
+                                const ImageRandom& random) {
   std::vector<float> field = random.normal(image.height * image.width);
   for (float& value : field)
-    value = static_cast<float>(strength.mean) + static_cast<float>(strength.deviation) * value;
+    value = static_cast<float>(mean) + static_cast<float>(deviation) * value;
   return field;
 }
 
@@ -142,10 +143,17 @@ Draws draws_for(const Image& image, Corruption corruption, int severity, Paramet
     case Corruption::motion_blur:
       draws.degrees = random.between(-45.0, 45.0);
       break;
-    case Corruption::snow:
-      draws.field = snow_field(image, severities::kSnow.at(set, severity), random);
+    case Corruption::snow: {
+      const severities::Snow& strength = severities::kSnow.at(set, severity);
+      draws.field = normal_field(image, strength.mean, strength.deviation, random);
       draws.degrees = random.between(-135.0, -45.0);
       break;
+    }
+    case Corruption::spatter: {
+      const severities::Spatter& strength = severities::kSpatter.at(set, severity);
+      draws.field = normal_field(image, strength.mean, strength.deviation, random);
+      break;
+    }
     case Corruption::frost:
       draws.picture = frost_part(options, set, {image.height, image.width, image.channels},
                                  options.seed, random.stream(Part::values));

@@ -20,7 +20,7 @@ struct Draws {
   /// `glass_places` says.
   std::vector<int32_t> moves;
   float degrees = 0.0F;  ///< motion_blur, snow: direction of the line
-  /// snow: [H, W], normal with the severity's mean and deviation; elastic: [(x, y), H, W] in [-1, 1).
+  /// snow, spatter: [H, W], normal with the severity's mean and deviation; elastic: [(x, y), H, W] in [-1, 1).
   std::vector<float> field;
   Image picture;                      ///< frost: [H, W, C], the part of the frost that is seen
   std::vector<float> uniform;         ///< fog: as `plasma` (weather.cpp) uses them, in [-1, 1)

@@ -9,6 +9,12 @@ namespace {
 constexpr float kMostLevel = 255.0F;
 constexpr float kRoundingMargin = 1e-4F;
 
+/// By conditions on values, not std::clamp's on references, which compilers make jumps of.
+float clipped(float value) {
+  const float least = value > 0.0F ? value : 0.0F;
+  return least < kMostLevel ? least : kMostLevel;
+}
+
 }  // namespace
 
 FloatImage::FloatImage(int64_t h, int64_t w, int64_t c)
@@ -22,15 +28,18 @@ FloatImage to_float(const Image& image) {
 }
 
 void clip_levels(FloatImage& image) {
-  for (float& value : image.values) value = std::min(std::max(value, 0.0F), kMostLevel);
+  for (float& value : image.values) value = clipped(value);
 }
 
 Image to_levels(const FloatImage& image) {
   Image made{image.width, image.height, image.channels, {}, {}};
   made.pixels.resize(image.values.size());
-  for (size_t i = 0; i < image.values.size(); ++i)
-    made.pixels[i] = static_cast<uint8_t>(
-        std::min(std::max(image.values[i] + kRoundingMargin, 0.0F), kMostLevel));
+  // By plain pointers: bytes may alias anything, so vectors' own would be read again each time.
+  const float* from = image.values.data();
+  uint8_t* to = made.pixels.data();
+  const size_t count = image.values.size();
+  for (size_t i = 0; i < count; ++i)
+    to[i] = static_cast<uint8_t>(static_cast<int32_t>(clipped(from[i] + kRoundingMargin)));
   return made;
 }
 

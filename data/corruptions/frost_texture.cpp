@@ -37,15 +37,15 @@ Image enlarged(const Image& picture, const DrawShape& shape) {
 
 Image cut(const Image& picture, int64_t left, int64_t top, const DrawShape& shape) {
   Image made{shape.width, shape.height, shape.channels, {}, {}};
-  for (int64_t y = 0; y < shape.height; ++y)
-    for (int64_t x = 0; x < shape.width; ++x) {
-      const uint8_t* pixel =
-          &picture.pixels[static_cast<size_t>((top + y) * picture.row() + 3 * (left + x))];
-      if (shape.channels == 3)
-        made.pixels.insert(made.pixels.end(), pixel, pixel + 3);
-      else
-        made.pixels.push_back(grey_of(pixel));
-    }
+  made.pixels.resize(static_cast<size_t>(made.height * made.row()));
+  for (int64_t y = 0; y < shape.height; ++y) {
+    const uint8_t* from = picture.pixels.data() + (top + y) * picture.row() + 3 * left;
+    uint8_t* out = made.pixels.data() + y * made.row();
+    if (shape.channels == 3)
+      std::copy_n(from, made.row(), out);
+    else
+      for (int64_t x = 0; x < shape.width; ++x) out[x] = grey_of(from + 3 * x);
+  }
   return made;
 }
 
@@ -62,9 +62,9 @@ class CellNoise {
     const float v = eased(y - top);
     const auto column = static_cast<int64_t>(left);
     const auto row = static_cast<int64_t>(top);
-    const float upper = std::lerp(cell(column, row), cell(column + 1, row), u);
-    const float lower = std::lerp(cell(column, row + 1), cell(column + 1, row + 1), u);
-    return std::lerp(upper, lower, v);
+    const auto mix = [](float a, float b, float t) { return a + t * (b - a); };
+    return mix(mix(cell(column, row), cell(column + 1, row), u),
+               mix(cell(column, row + 1), cell(column + 1, row + 1), u), v);
   }
 
  private:
@@ -79,30 +79,36 @@ class CellNoise {
 /// Bluish white with ridges at several scales, as crystals of ice have them.
 Image texture(const DrawShape& shape, ParameterSet set, uint64_t seed, uint64_t stream) {
   constexpr std::array kTint = {0.86F, 0.95F, 1.0F};
-  constexpr float kDarkest = 50.0F;
+  constexpr float kDarkest = 30.0F;
   const CellNoise noise(seed, stream);
-  const float largest = set == ParameterSet::imagenet ? 72.0F : 14.0F;
-  Image made{shape.width, shape.height, shape.channels, {}, {}};
-  for (int64_t y = 0; y < shape.height; ++y)
-    for (int64_t x = 0; x < shape.width; ++x) {
-      float sum = 0.0F;
-      float share = 0.5F;
-      float cell = largest;
-      for (int octave = 0; octave < 5; ++octave, share *= 0.6F, cell *= 0.5F) {
-        // Each scale is turned against the others and stretched, so that no lattice is seen.
-        const float turn = 0.7F + 1.1F * static_cast<float>(octave);
+  const float largest = set == ParameterSet::imagenet ? 64.0F : 13.0F;
+  std::vector<float> sums(static_cast<size_t>(shape.height * shape.width));
+  float share = 1.0F;
+  float cell = largest;
+  for (int octave = 0; octave < 5; ++octave, share *= 0.85F, cell *= 0.5F) {
+    // Each scale is turned against the others and stretched, so that no lattice is seen.
+    const float turn = 0.7F + 1.1F * static_cast<float>(octave);
+    const float cosine = std::cos(turn) / cell;
+    const float sine = std::sin(turn) / cell;
+    float* sum = sums.data();
+    for (int64_t y = 0; y < shape.height; ++y)
+      for (int64_t x = 0; x < shape.width; ++x) {
         const auto px = static_cast<float>(x);
         const auto py = static_cast<float>(y);
-        const float u = (std::cos(turn) * px - std::sin(turn) * py) / (2.0F * cell);
-        const float v = (std::sin(turn) * px + std::cos(turn) * py) / cell;
-        const float ridge = 1.0F - std::abs(2.0F * noise.at(u + 7.3F * turn, v) - 1.0F);
-        sum += share * ridge * ridge;
+        const float value =
+            noise.at(0.5F * (cosine * px - sine * py) + 7.3F * turn, sine * px + cosine * py);
+        const float ridge = 1.0F - std::abs(2.0F * value - 1.0F);
+        *sum++ += share * ridge * ridge * ridge * ridge;
       }
-      const float level = std::min(kDarkest + 190.0F * sum, 255.0F);
-      if (shape.channels == 1) made.pixels.push_back(static_cast<uint8_t>(0.95F * level));
-      if (shape.channels == 3)
-        for (const float tint : kTint) made.pixels.push_back(static_cast<uint8_t>(tint * level));
-    }
+  }
+  Image made{shape.width, shape.height, shape.channels, {}, {}};
+  made.pixels.reserve(sums.size() * static_cast<size_t>(shape.channels));
+  for (const float sum : sums) {
+    const float level = std::min(kDarkest + 110.0F * sum, 255.0F);
+    if (shape.channels == 1) made.pixels.push_back(static_cast<uint8_t>(0.95F * level));
+    if (shape.channels == 3)
+      for (const float tint : kTint) made.pixels.push_back(static_cast<uint8_t>(tint * level));
+  }
   return made;
 }
 

@@ -120,6 +120,23 @@ inline constexpr Table<int> kJpeg{{25, 18, 15, 10, 7}, {80, 65, 58, 50, 40}};
 /// Deviation in pixels.
 inline constexpr Table<double> kGaussianBlur{{1, 2, 3, 4, 6}, {.4, .6, .7, .8, 1}};
 
+/// Mean and deviation of a field, its smoothing in pixels, the level above which it is liquid;
+/// water's brightness, or the smoothing of mud.
+struct Spatter {
+  double mean, deviation, sigma, threshold, amount;
+  bool mud;
+};
+inline constexpr Table<Spatter> kSpatter{{{{.65, .3, 4, .69, .6, false},
+                                           {.65, .3, 3, .68, .6, false},
+                                           {.65, .3, 2, .68, .5, false},
+                                           {.65, .3, 1, .65, 1.5, true},
+                                           {.67, .4, 1, .65, 1.5, true}}},
+                                         {{{.62, .1, .7, .7, .5, false},
+                                           {.65, .1, .8, .7, .5, false},
+                                           {.65, .3, 1, .69, .5, false},
+                                           {.65, .1, .7, .69, .6, true},
+                                           {.65, .1, .5, .68, .6, true}}}};
+
 /// The saturation's factor, and what is added to it.
 struct Saturate {
   double factor, offset;

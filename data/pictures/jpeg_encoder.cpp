@@ -54,7 +54,7 @@ class JpegEncoder {
     state_.in_color_space = image.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
     jpeg_set_defaults(&state_);
     jpeg_set_quality(&state_, settings.quality, TRUE);
-    state_.optimize_coding = TRUE;
+    state_.optimize_coding = settings.smallest ? TRUE : FALSE;
     if (image.channels == 3) {
       state_.comp_info[0].h_samp_factor = settings.subsampling == Subsampling::s444 ? 1 : 2;
       state_.comp_info[0].v_samp_factor = settings.subsampling == Subsampling::s420 ? 2 : 1;

@@ -82,13 +82,18 @@ std::unique_ptr<PictureSource> open_folders(const DatasetSpec& spec, const SetLa
   return image_folder(layout.parts.at(part)[0], index_cache_folder(), classes);
 }
 
+std::unique_ptr<PictureSource> open_source(const DatasetSpec& spec, Split split,
+                                           const SetLayout& layout) {
+  const Split part = part_taken(layout, split);
+  return layout.kind == LayoutKind::class_folders ? open_folders(spec, layout, part)
+                                                  : open_shards(spec, layout, part);
+}
+
 std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split,
                                       const SetLayout& layout) {
-  const Split part = part_taken(layout, split);
-  const bool folders = layout.kind == LayoutKind::class_folders;
-  auto source = folders ? open_folders(spec, layout, part) : open_shards(spec, layout, part);
+  auto source = open_source(spec, split, layout);
   std::vector<std::string> names;
-  if (folders && !spec.class_names.empty())
+  if (layout.kind == LayoutKind::class_folders && !spec.class_names.empty())
     names = class_names_for(source->class_names(), spec.class_names);
   return encoded_dataset(std::move(source), spec.image_size, spec.channels, std::move(names));
 }
@@ -102,6 +107,11 @@ std::unique_ptr<Dataset> open_dataset(const DatasetSpec& spec, Split split) {
   const SetLayout layout = layout_of_set(spec);
   if (layout.kind == LayoutKind::idx) return memory_dataset(load_dataset(place, split));
   return open_encoded(spec, split, layout);
+}
+
+std::unique_ptr<PictureSource> open_pictures(const DatasetSpec& spec, Split split) {
+  expect(is_encoded(spec), "{}: holds pixels, not pictures", one_line(name_of(spec)));
+  return open_source(spec, split, layout_of_set(spec));
 }
 
 DatasetParts parts_of(const DatasetSpec& spec) {

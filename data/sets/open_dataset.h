@@ -41,6 +41,10 @@ struct DatasetSpec {
 /// by their names, in each part. Throws data or usage, naming what was looked for.
 std::unique_ptr<Dataset> open_dataset(const DatasetSpec& spec, Split split);
 
+/// The pictures of the same part as they are stored; for sets that `is_encoded`. Throws as
+/// `open_dataset`, and usage for a set whose images are kept as pixels.
+std::unique_ptr<PictureSource> open_pictures(const DatasetSpec& spec, Split split);
+
 /// The parts that a set is divided into.
 struct DatasetParts {
   bool train = false;

@@ -2,10 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
+#include "data/sources/image_folder.h"
+#include "runtime/file.h"
 #include "runtime/parallel.h"
 #include "tests/support/numeric.h"
+#include "tests/support/temporary_folder.h"
 
 namespace pal {
 namespace {
@@ -90,6 +91,26 @@ TEST(CorruptedSet, IsWhatAFileOfThePictureWouldGive) {
   EXPECT_EQ(set->item_name(3), base->item_name(3));
   EXPECT_EQ(set->info().count, kImages);
   EXPECT_EQ(set->info().name, "impulse_noise 5");
+}
+
+TEST(CorruptedSet, WhereAFolderLiesChangesNothing) {
+  const testing::TemporaryFolder folder;
+  const ImageSet pixels = *base_set()->in_memory();
+  for (const char* root : {"here", "else/where"})
+    for (int64_t i = 0; i < 4; ++i) {
+      const std::string place = fmt::format("{}/{}/{}", folder.path(), root, i % 2);
+      make_folders(place);
+      const auto first = pixels.pixels.begin() + i * pixels.image_size();
+      write_png(fmt::format("{}/{}.png", place, i),
+                {20, 20, 3, {first, first + pixels.image_size()}, {}});
+    }
+  const auto of = [&](const std::string& root) {
+    const auto base = encoded_dataset(image_folder(folder.path() + "/" + root, ""), 20, 3);
+    return values(*corrupted_set(*base, Corruption::gaussian_noise, 3, {}), {0, 1, 2, 3}, 4);
+  };
+  const auto wanted = of("here");
+  EXPECT_EQ(of("else/where/"), wanted);
+  EXPECT_NE(wanted.at(0), wanted.at(1));
 }
 
 TEST(CorruptedSet, RefusesNoiseAndWrongSeverities) {

@@ -100,6 +100,7 @@ void add_robustness_options(OptionTable& table, RobustnessOptions& o) {
       .unit("IMAGES")
       .at_least(1)
       .word("auto", -1);
+  add_progress_option(table, o.progress);
   add_run_options(table, e.run);
 }
 

@@ -20,7 +20,8 @@ struct RobustnessOptions {
   std::string reference;            ///< file, "alexnet", or empty: as suits the data
   std::string frost;                ///< folder of photographs
   bool frost_five = false;
-  int64_t jpeg_quality = -1;            ///< that corrupted images pass; -1: as suits the size
+  int64_t jpeg_quality = -1;  ///< that corrupted images pass; -1: as suits the size
+  ProgressMode progress = ProgressMode::automatic;
   std::vector<Corruption> corruptions;  ///< read from `names` and `extra`
   CorruptionOptions corruption;         ///< read from the others
 };

@@ -11,6 +11,7 @@
 #include "data/sources/hasher.h"
 #include "experiments/evaluation/checkpoint_evaluation.h"
 #include "experiments/report/job_clock.h"
+#include "experiments/report/run_log.h"
 #include "experiments/robustness/published_tree.h"
 #include "experiments/trust/model_calibration.h"
 #include "runtime/error.h"
@@ -98,6 +99,7 @@ class Study {
   std::vector<ModelStudy> run() {
     // Models stay, but sets are opened for the models in turn.
     for (Studied& model : models_) reference_of(model);
+    ProgressLine line(options_.progress, options_.evaluation.run.quiet);
     const JobClock clock;
     int64_t done = 0;
     for (const CellKey& key : keys_) {
@@ -120,8 +122,8 @@ class Study {
         missing = others;
       }
       ++done;
-      log_info("{}", clock.text(cell_name(key.name, key.severity), done,
-                                static_cast<int64_t>(keys_.size()), "cells"));
+      line.show(clock.text(cell_name(key.name, key.severity), done,
+                           static_cast<int64_t>(keys_.size()), "cells"));
     }
     std::vector<ModelStudy> studies;
     for (Studied& model : models_) studies.push_back(std::move(model.study));

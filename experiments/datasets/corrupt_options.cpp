@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <set>
 
 #include "experiments/command_line/output_file.h"
 #include "runtime/error.h"
@@ -15,9 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kCounted = "counted";
-constexpr const char* kAll = "all";
-
 bool is_given(const OptionTable& table, const char* option) {
   return table.find(option)->is_given();
 }
@@ -25,34 +21,6 @@ bool is_given(const OptionTable& table, const char* option) {
 /// Refuses an option that was given but would change nothing.
 void refuse(const OptionTable& table, const char* option, const char* why) {
   expect(!is_given(table, option), "--{}: {}", option, why);
-}
-
-/// A word means a corruption by its name or its group, or several.
-bool is_meant(Corruption corruption, const std::string& word) {
-  return word == kAll || word == name_of(corruption) || word == published_name(corruption) ||
-         word == group_of(corruption) || (word == kCounted && !is_extra(corruption));
-}
-
-std::vector<std::string> known_words() {
-  std::vector<std::string> words = {kCounted, kAll};
-  for (const Corruption corruption : all_corruptions(true))
-    for (const char* word : {name_of(corruption), published_name(corruption), group_of(corruption)})
-      if (std::ranges::find(words, word) == words.end()) words.emplace_back(word);
-  return words;
-}
-
-std::vector<int> checked_severities(const std::vector<int64_t>& severities) {
-  std::vector<int> checked;
-  for (const int64_t severity : severities) {
-    expect(severity >= 1 && severity <= kSeverities, "--severities: expected 1 to {}, got {}",
-           kSeverities, severity);
-    const auto value = static_cast<int>(severity);
-    expect(std::ranges::find(checked, value) == checked.end(), "--severities: {} is named twice",
-           severity);
-    checked.push_back(value);
-  }
-  std::ranges::sort(checked);
-  return checked;
 }
 
 /// A tree inside the set would be read as a part of it the next time.
@@ -124,13 +92,7 @@ void add_corrupt_options(OptionTable& table, CorruptOptions& o) {
   table.whole("image", o.image, "Which image the sheet shows, counted from 0")
       .at_least(0)
       .shown_default("0");
-  table
-      .text("corruptions", o.corruption_names,
-            "Names or groups (noise, blur, weather, digital, extra), with commas between; counted: "
-            "the 15 that means are taken over; all: with the extra ones")
-      .unit("NAME[,...]");
-  table.numbers("severities", o.severities, 0, "Which of 1 (mild) to 5, with commas between")
-      .unit("S[,...]");
+  add_corruption_choice(table, o.choice);
   table.whole("count", o.tree.count, "Images, spread evenly over the set")
       .letter('n')
       .at_least(1)
@@ -176,36 +138,12 @@ void add_corrupt_options(OptionTable& table, CorruptOptions& o) {
   add_quiet_option(table, o.quiet);
 }
 
-std::vector<Corruption> corruptions_of(const std::string& words) {
-  std::set<Corruption> meant;
-  for (size_t begin = 0; begin <= words.size();) {
-    const size_t end = std::min(words.find(',', begin), words.size());
-    const std::string word(trimmed(std::string_view(words).substr(begin, end - begin)));
-    const size_t before = meant.size();
-    bool known = false;
-    for (const Corruption corruption : all_corruptions(true))
-      if (is_meant(corruption, word)) {
-        known = true;
-        meant.insert(corruption);
-      }
-    if (!known) {
-      const std::string nearest = nearest_name(word, known_words());
-      fail(ErrorKind::usage, "--corruptions: unknown corruption '{}'; {}", one_line(word),
-           nearest.empty() ? "see --help" : "did you mean " + nearest + "?");
-    }
-    expect(meant.size() > before, "--corruptions: {} adds nothing to those before it", word);
-    begin = end + 1;
-  }
-  return {meant.begin(), meant.end()};
-}
-
 void finish_corrupt_options(const OptionTable& table, CorruptOptions& o) {
   expect(!o.set.name.empty(), "SET: none is given; name a folder of class folders or a known set");
   expect(!o.tree.output.empty() || !o.sheet.empty(),
          "command line: nothing to make; name a folder with --output, or a picture with --sheet");
-  o.tree.corruptions = corruptions_of(o.corruption_names);
-  o.tree.severities = checked_severities(o.severities);
-  expect(!o.tree.severities.empty(), "--severities: none is given");
+  o.tree.corruptions = corruptions_of(o.choice.names);
+  o.tree.severities = severities_of(o.choice);
   check_sheet(table, o);
   check_tree(table, o);
   const bool encoded = is_encoded(o.set);

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/command_line/corruption_choice.h"
 #include "experiments/command_line/option_table.h"
 #include "experiments/command_line/run_options.h"
 #include "experiments/datasets/clean_images.h"
@@ -17,18 +18,13 @@ struct CorruptOptions {
   int64_t image = -1;  ///< of the sheet, by its place in the set; -1: the first
   CleanOptions clean;
   CorruptTreeOptions tree;  ///< no tree if its output is empty
-  std::string corruption_names = "counted";
-  std::vector<int64_t> severities = {1, 2, 3, 4, 5};
+  CorruptionChoice choice;
   std::string frost_folder;
   ProgressMode progress = ProgressMode::automatic;
   bool quiet = false;
 };
 
 void add_corrupt_options(OptionTable& table, CorruptOptions& options);
-
-/// The corruptions that words name, commas between them: names, groups, `counted` (the 15) or `all`;
-/// each once, in the published order. Throws usage with the nearest word for one that is unknown.
-std::vector<Corruption> corruptions_of(const std::string& words);
 
 /// After parsing: looks up names, reads the frost photographs and fills in what goes into the tree.
 /// Throws usage for options without effect, sets without a name, and a tree inside the folder that

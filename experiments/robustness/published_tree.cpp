@@ -33,7 +33,7 @@ std::string few(std::vector<std::string> names) {
 
 }  // namespace
 
-std::string tree_folder(const std::string& tree, Corruption corruption, int64_t severity) {
+std::string tree_folder(const std::string& tree, Corruption corruption, int severity) {
   std::error_code ignored;
   std::vector<fs::path> found;
   std::vector<fs::path> places = {tree};
@@ -58,10 +58,10 @@ std::string tree_folder(const std::string& tree, Corruption corruption, int64_t 
 
 std::vector<std::string> tree_folders(const std::string& tree,
                                       const std::vector<Corruption>& corruptions,
-                                      const std::vector<int64_t>& severities) {
+                                      const std::vector<int>& severities) {
   std::vector<std::string> folders;
   for (const Corruption corruption : corruptions)
-    for (const int64_t severity : severities)
+    for (const int severity : severities)
       folders.push_back(tree_folder(tree, corruption, severity));
   return folders;
 }

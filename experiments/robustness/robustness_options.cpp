@@ -1,62 +1,19 @@
 #include "experiments/robustness/robustness_options.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
 #include <filesystem>
 
 #include "data/corruptions/frost_pictures.h"
 #include "experiments/robustness/robustness_report.h"
 #include "runtime/error.h"
-#include "runtime/text.h"
 
 namespace pal {
-namespace {
-
-/// Between names with commas.
-std::vector<std::string> listed(const std::vector<std::string>& texts) {
-  std::vector<std::string> names;
-  for (const std::string& text : texts)
-    for (size_t first = 0; first <= text.size();) {
-      const size_t end = std::min(text.find(',', first), text.size());
-      names.push_back(text.substr(first, end - first));
-      first = end + 1;
-    }
-  return names;
-}
-
-Corruption named_corruption(const std::string& name) {
-  if (const auto found = corruption_of(name)) return *found;
-  std::vector<std::string> known;
-  for (const Corruption corruption : all_corruptions(true)) known.emplace_back(name_of(corruption));
-  const std::string nearest = nearest_name(name, known);
-  fail(ErrorKind::usage, "--corruption: no corruption {}{}; known are {}", name,
-       nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest),
-       fmt::format("{}", fmt::join(known, ", ")));
-}
-
-}  // namespace
-
 void add_robustness_options(OptionTable& table, RobustnessOptions& o) {
   EvaluateOptions& e = o.evaluation;
   table.positionals("CHECKPOINT", e.checkpoints,
                     "Checkpoints or run folders, then perhaps the folder of the clean data; else "
                     "the data that the runs were trained on");
   table.group("Corruptions");
-  table
-      .texts("corruption", o.names,
-             "A corruption, or several with commas: gaussian_noise, shot_noise, impulse_noise, "
-             "defocus_blur, glass_blur, motion_blur, zoom_blur, snow, frost, fog, brightness, "
-             "contrast, elastic, pixelate, jpeg; or an extra one: speckle_noise, gaussian_blur, "
-             "spatter, saturate")
-      .unit("NAME")
-      .shown_default("the first fifteen");
-  table.numbers("severity", o.severities, 0, "Severities, 1 to 5")
-      .at_least(1)
-      .at_most(kSeverities)
-      .shown_default("1,2,3,4,5");
-  table.toggle("extra", o.extra, "The four extra ones too, which no mean counts");
+  add_corruption_choice(table, o.choice);
   table
       .text("tree", o.tree,
             "Corrupted pictures as published sets have them, [GROUP/]CORRUPTION/SEVERITY/CLASS/, "
@@ -106,20 +63,8 @@ void add_robustness_options(OptionTable& table, RobustnessOptions& o) {
 
 void finish_robustness_options(RobustnessOptions& o) {
   finish_evaluate_options(o.evaluation);
-  for (const std::string& name : listed(o.names)) {
-    const Corruption corruption = named_corruption(name);
-    expect(std::ranges::find(o.corruptions, corruption) == o.corruptions.end(),
-           "--corruption: {} is given twice", name);
-    o.corruptions.push_back(corruption);
-  }
-  expect(!o.extra || o.names.empty(), "--extra: goes with all corruptions; name it as the others");
-  if (o.corruptions.empty()) o.corruptions = all_corruptions(o.extra);
-  if (o.severities.empty())
-    for (int64_t severity = 1; severity <= kSeverities; ++severity)
-      o.severities.push_back(severity);
-  std::ranges::sort(o.severities);
-  expect(std::ranges::adjacent_find(o.severities) == o.severities.end(),
-         "--severity: one is given twice");
+  o.corruptions = corruptions_of(o.choice.names);
+  o.severities = severities_of(o.choice);
   expect(
       o.tree.empty() || (o.frost.empty() && !o.frost_five && o.jpeg_quality < 0),
       "--frost, --frost-five, --jpeg-quality: say how images are corrupted; those of --tree are");

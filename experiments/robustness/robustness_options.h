@@ -5,25 +5,25 @@
 #include <vector>
 
 #include "data/corruptions/corruption.h"
+#include "experiments/command_line/corruption_choice.h"
 #include "experiments/evaluation/evaluate_options.h"
 
 namespace pal {
 
 /// Everything pal-robustness can be told. Text fields are read by finish_robustness_options.
 struct RobustnessOptions {
-  EvaluateOptions evaluation;       ///< checkpoints, data, device, batch size, images
-  std::string output;               ///< folder for results; empty: none are kept
-  std::string tree;                 ///< folder of corrupted pictures; empty: made in memory
-  std::vector<std::string> names;   ///< of corruptions; empty: all 15
-  std::vector<int64_t> severities;  ///< empty: 1 to 5
-  bool extra = false;               ///< the four extra corruptions too
-  std::string reference;            ///< file, "alexnet", or empty: as suits the data
-  std::string frost;                ///< folder of photographs
+  EvaluateOptions evaluation;  ///< checkpoints, data, device, batch size, images
+  std::string output;          ///< folder for results; empty: none are kept
+  std::string tree;            ///< folder of corrupted pictures; empty: made in memory
+  CorruptionChoice choice;
+  std::string reference;  ///< file, "alexnet", or empty: as suits the data
+  std::string frost;      ///< folder of photographs
   bool frost_five = false;
   int64_t jpeg_quality = -1;  ///< that corrupted images pass; -1: as suits the size
   ProgressMode progress = ProgressMode::automatic;
-  std::vector<Corruption> corruptions;  ///< read from `names` and `extra`
-  CorruptionOptions corruption;         ///< read from the others
+  std::vector<Corruption> corruptions;  ///< read from `choice`
+  std::vector<int> severities;
+  CorruptionOptions corruption;  ///< read from the others
 };
 
 /// Adds all options to a table that sets `options`.

@@ -140,10 +140,10 @@ class Study {
     corruption_.jpeg_quality = options_.jpeg_quality >= 0 ? static_cast<int>(options_.jpeg_quality)
                                                           : (large ? kPublishedQuality : 0);
     corruptions_ = options_.corruptions;
-    if (channels == 1 && options_.extra) {
-      std::erase(corruptions_, Corruption::saturate);
-      log_info("--extra: without saturate, which grey images do not have");
-    }
+    expect(channels == 3 ||
+               std::ranges::find(corruptions_, Corruption::saturate) == corruptions_.end(),
+           "--corruptions: saturate: {} sees grey images, which have no colours; leave it out",
+           models_[0].study.checkpoint);
     if (std::ranges::find(corruptions_, Corruption::frost) != corruptions_.end() &&
         corruption_.frost_pictures == nullptr && options_.tree.empty())
       log_warning("frost: a texture stands in for photographs; --frost DIR takes them");
@@ -156,8 +156,8 @@ class Study {
       folders = tree_folders(options_.tree, corruptions_, options_.severities);
     size_t place = 0;
     for (const Corruption corruption : corruptions_)
-      for (const int64_t severity : options_.severities) {
-        keys_.push_back({name_of(corruption), static_cast<int>(severity), corruption,
+      for (const int severity : options_.severities) {
+        keys_.push_back({name_of(corruption), severity, corruption,
                          folders.empty() ? std::string() : folders[place]});
         ++place;
       }
@@ -175,7 +175,7 @@ class Study {
       fail(
           ErrorKind::data,
           "--tree: {}: {} x {}, but {} sees {} x {}: corrupted pictures are seen as they are; make "
-          "the tree at that size (pal-corrupt --size)",
+          "the tree at that size (pal-corrupt --image-size)",
           path, picture.width, picture.height, models_[0].study.checkpoint, side, side);
   }
 

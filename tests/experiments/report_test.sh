@@ -78,7 +78,7 @@ expect "several runs: samples of other than three flows" \
   test "$(grep -o 'alt="Sheet of samples of' several.html | wc -l)" = 3
 # What corruptions did stands on the page of a run, and of several.
 for run in run resnet; do
-  succeeds pal-robustness $run --corruption fog,snow -n 40 --threads 1 -o $run/robustness -q
+  succeeds pal-robustness $run --corruptions fog,snow -n 40 --threads 1 -o $run/robustness -q
   reports $run
   has $run robustness
   sound $run/report.html "$run, corrupted images"

@@ -7,7 +7,7 @@ succeeds pal-train $tiny --threads 1 --max-steps 30 -o flow --quiet
 succeeds pal-train $tiny --beta 0 --threads 1 --max-steps 10 -o density --quiet
 succeeds pal-train $tiny -a resnet-small --threads 1 --max-steps 30 -o net --quiet
 study() {
-  succeeds pal-robustness "$@" --corruption fog,contrast,frost --severity 1,3 -n 48 --threads 1 -q
+  succeeds pal-robustness "$@" --corruptions fog,contrast,frost --severities 1,3 -n 48 --threads 1 -q
 }
 
 study flow net -o grid
@@ -35,35 +35,59 @@ expect_match "^fog  *[0-9.]* .* - .*[0-9]" out "another model"
 # The same at another number of threads, in other batches and without a folder.
 study flow net
 expect_same first out
-succeeds pal-robustness flow net --corruption fog,contrast,frost --severity 1,3 -n 48 --threads 2 -b 7 -q
+succeeds pal-robustness flow net --corruptions fog,contrast,frost --severities 1,3 -n 48 --threads 2 -b 7 -q
 expect_same first out
 # A network by whose errors others are measured.
-succeeds pal-robustness net --corruption fog,snow --threads 1 -n 48 -q -o own
-succeeds pal-robustness net --corruption fog,snow --threads 1 -n 48 -q --reference own/errors/net.csv
+succeeds pal-robustness net --corruptions fog,snow --threads 1 -n 48 -q -o own
+succeeds pal-robustness net --corruptions fog,snow --threads 1 -n 48 -q --reference own/errors/net.csv
 expect_match "^net .* 100.0 .* 100.0 " out "a network by its own errors"
 expect_text "mCE: by the errors of own/errors/net.csv" out "the reference is named"
 study flow --json
 expect_text '"frost":"texture"' out "--json"
 
-refuses 2 "made with selection" pal-robustness flow --corruption fog -n 40 -o grid
-refuses 2 "made with corruption seed 0" pal-robustness flow --corruption fog -n 48 --seed 1 -o grid
-refuses 2 "no corruption fogg; did you mean fog?" pal-robustness flow --corruption fogg
-refuses 2 "fog is given twice" pal-robustness flow --corruption fog,fog
-refuses 2 "--severity" pal-robustness flow --severity 6
-refuses 2 "--severity" pal-robustness flow --severity 0
+refuses 2 "made with selection" pal-robustness flow --corruptions fog -n 40 -o grid
+refuses 2 "made with corruption seed 0" pal-robustness flow --corruptions fog -n 48 --seed 1 -o grid
+refuses 2 "unknown corruption 'fogg'; did you mean fog?" pal-robustness flow --corruptions fogg
+refuses 2 "fog adds nothing" pal-robustness flow --corruptions fog,fog
+refuses 2 "--severities" pal-robustness flow --severities 6
+refuses 2 "--severities" pal-robustness flow --severities 0
 refuses 2 "its errors are means over all five severities" \
-  pal-robustness flow --severity 1 --reference alexnet
+  pal-robustness flow --severities 1 --reference alexnet
 refuses 3 "absent" pal-robustness flow --reference absent
+refuses 2 "saturate: flow/checkpoints/best sees grey images" pal-robustness flow --corruptions all
 refuses 2 "--frost-five: goes with --frost" pal-robustness flow --frost-five
 refuses 3 "nowhere: no such folder" pal-robustness flow --tree nowhere
 refuses 2 "say how images are corrupted" pal-robustness flow --tree grid --jpeg-quality 85
 echo broken >"$(find grid/cells -name 'fog-1.safetensors' | head -n 1)"
 refuses 3 "fog-1.safetensors" \
-  pal-robustness flow net density --corruption fog,contrast,frost --severity 1,3 -n 48 -o grid
+  pal-robustness flow net density --corruptions fog,contrast,frost --severities 1,3 -n 48 -o grid
 
 # A tree as published: the same pictures give the same errors, with a folder for the group or
 # without; what is missing or of another size is one line.
-make_pictures pictures 2 12 8 8
-succeeds pal-train pictures -b 8 --blocks 1,1 --strides 1,2 --widths 8,8 --threads 1 --max-steps 8 \
-  --recalibrate-bn 2 -o own_pictures --quiet
+make_pictures pictures 3 24 28 28
+succeeds pal-train pictures -b 12 --blocks 1,1 --strides 1,2 --widths 8,8 --threads 1 --max-steps 8 \
+  --recalibrate-bn 2 -o seen --quiet
+tree() { succeeds pal-robustness seen --corruptions fog,contrast --severities 2,5 --threads 1 -q "$@"; }
+tree
+cp out memory
+succeeds pal-corrupt pictures -o corrupted --image-size 28 --channels 1 --format png --corruptions fog,contrast \
+  --severities 2,5 -q
+tree --tree corrupted
+expect_same memory out
+mkdir grouped
+mkdir grouped/weather grouped/digital
+cp -r corrupted/fog grouped/weather
+cp -r corrupted/contrast grouped/digital
+tree --tree grouped
+expect_same memory out
+rm -r grouped/weather/fog/5
+refuses 3 "no severity 5; it has 2" pal-robustness seen --corruptions fog --severities 2,5 --tree grouped
+refuses 3 "no folder snow there or in a group; it has digital, weather" \
+  pal-robustness seen --corruptions snow --tree grouped
+rm "$(find corrupted/fog/2 -name '*.png' | head -n 1)"
+refuses 3 "pictures, where other folders have" \
+  pal-robustness seen --corruptions fog --severities 2,5 --tree corrupted
+make_pictures wide/fog/1 3 8 9 9
+refuses 3 "9 x 9, but seen/checkpoints/best sees 28 x 28" \
+  pal-robustness seen --corruptions fog --severities 1 --tree wide
 finish_test "pal-robustness"

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "data/sets/set_layout.h"
 #include "data/sets/unknown_set.h"
 #include "data/sources/class_names.h"
+#include "data/sources/class_subset.h"
 #include "data/sources/image_folder.h"
 #include "data/sources/places.h"
 #include "data/sources/tar_shards.h"
@@ -59,6 +61,34 @@ std::vector<std::string> shard_class_names(const DatasetSpec& spec, const std::s
   return names.empty() ? spec.shard_classes : names;
 }
 
+bool chooses_classes(const DatasetSpec& spec) {
+  return !spec.left_out.empty() || !spec.only.empty();
+}
+
+/// The classes of a set that the spec leaves.
+ClassChoice chosen_classes(const DatasetSpec& spec, const std::string& set,
+                           const std::vector<std::string>& names) {
+  std::vector<bool> kept(names.size(), spec.only.empty());
+  const auto mark = [&](const std::vector<std::string>& wanted, bool as, bool must) {
+    for (const std::string& name : wanted) {
+      const auto found = std::ranges::find(names, name);
+      if (found != names.end()) {
+        kept[static_cast<size_t>(found - names.begin())] = as;
+      } else if (must) {
+        const std::string nearest = nearest_name(name, names);
+        fail(ErrorKind::usage, "{}: has no class '{}'; {}", one_line(set), one_line(name),
+             nearest.empty() ? "its classes: " + some_names(names)
+                             : fmt::format("did you mean '{}'?", one_line(nearest)));
+      }
+    }
+  };
+  mark(spec.only, true, true);
+  mark(spec.left_out, false, spec.same_classes);
+  ClassChoice choice = choose_classes(names, kept);
+  expect(!choice.names.empty(), "{}: all of its classes are left out", one_line(set));
+  return choice;
+}
+
 std::unique_ptr<PictureSource> open_shards(const DatasetSpec& spec, const SetLayout& layout,
                                            Split part) {
   const std::vector<std::string>& paths = layout.parts.at(part);
@@ -95,7 +125,21 @@ std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split,
   std::vector<std::string> names;
   if (layout.kind == LayoutKind::class_folders && !spec.class_names.empty())
     names = class_names_for(source->class_names(), spec.class_names);
+  if (names.empty()) names = source->class_names();
+  if (chooses_classes(spec)) {
+    const ClassChoice chosen = chosen_classes(spec, layout.place, names);
+    names = chosen.names;
+    source = picture_subset(std::move(source), chosen);
+  }
   return encoded_dataset(std::move(source), spec.image_size, spec.channels, std::move(names));
+}
+
+std::unique_ptr<Dataset> memory_part(const DatasetSpec& spec, ImageSet set) {
+  if (chooses_classes(spec)) {
+    const ClassChoice chosen = chosen_classes(spec, set.name, set.class_names);
+    set = image_subset(set, chosen);
+  }
+  return memory_dataset(std::move(set));
 }
 
 }  // namespace
@@ -103,9 +147,9 @@ std::unique_ptr<Dataset> open_encoded(const DatasetSpec& spec, Split split,
 std::unique_ptr<Dataset> open_dataset(const DatasetSpec& spec, Split split) {
   const std::string place = place_of(spec);
   const std::string folder = spec.name.empty() ? std::string() : spec.folder;
-  if (is_of_fixed_size(place)) return memory_dataset(load_dataset(place, split, folder));
+  if (is_of_fixed_size(place)) return memory_part(spec, load_dataset(place, split, folder));
   const SetLayout layout = layout_of_set(spec);
-  if (layout.kind == LayoutKind::idx) return memory_dataset(load_dataset(place, split));
+  if (layout.kind == LayoutKind::idx) return memory_part(spec, load_dataset(place, split));
   return open_encoded(spec, split, layout);
 }
 

@@ -34,6 +34,12 @@ struct DatasetSpec {
   /// that has more keeps its own classes; one that has no more gets the training part's.
   bool same_classes = false;
 
+  /// Classes whose images are not there, by name; a set that lacks one is as it is, unless
+  /// `same_classes` is set: then that is an error.
+  std::vector<std::string> left_out;
+  /// The only classes whose images are there, by name, in the set's order; empty: all.
+  std::vector<std::string> only;
+
   bool operator==(const DatasetSpec&) const = default;
 };
 

@@ -86,6 +86,17 @@ std::vector<std::string> class_names_for(const std::vector<std::string>& folder_
   return names_in_order(list);
 }
 
+std::vector<std::string> listed_names(const std::string& list) {
+  std::vector<std::string> names;
+  for (size_t first = 0; !list.empty() && first <= list.size();) {
+    const size_t comma = std::min(list.find(',', first), list.size());
+    names.emplace_back(trimmed(std::string_view(list).substr(first, comma - first)));
+    expect(!names.back().empty(), "expected names with commas between, got '{}'", one_line(list));
+    first = comma + 1;
+  }
+  return names;
+}
+
 std::string some_names(const std::vector<std::string>& names) {
   constexpr size_t kMost = 5;
   std::string text;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "data/sources/class_names.h"
 #include "data/variants/variant_set.h"
 #include "experiments/command_line/run_data.h"
 #include "experiments/measures/batch_norm_average.h"
@@ -18,6 +19,7 @@
 #include "runtime/file.h"
 #include "runtime/json.h"
 #include "runtime/log.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -85,6 +87,7 @@ CheckpointEvaluation::CheckpointEvaluation(const EvaluateOptions& options, Devic
   take_run_data(data, path_, recipe_.dataset);
   data_ = dataset_spec(data, config, recipe_.dataset);
   data_.shard_classes = loaded_.input.class_names;
+  data_.left_out = recipe_.left_out;
   evaluated_ = &sets_.evaluated(data_);
   check_fit();
   choose_images();
@@ -110,8 +113,7 @@ void CheckpointEvaluation::check_fit() {
          loaded_.model->config().arch);
   if (options_.ood.empty()) return;
   expect(has_density(), "--ood: {} has no density", path_);
-  for (const std::string& name : options_.ood)
-    expect_images_fit(loaded_, path_, sets_.foreign(data_, name).set->info());
+  for (const std::string& name : options_.ood) foreign_images(name);
 }
 
 void CheckpointEvaluation::choose_images() {
@@ -139,14 +141,64 @@ void CheckpointEvaluation::choose_images() {
         "these numbers are not those of new images",
         evaluated_->set->info().name, path_);
   }
-  if (options_.most_images == 0) return;
-  std::vector<int64_t> all = spec_.indices;
-  if (all.empty()) all = all_images(evaluated_->set->info());
-  const auto count = static_cast<int64_t>(all.size());
-  if (count <= options_.most_images) return;
-  spec_.indices.clear();
-  for (int64_t i = 0; i < options_.most_images; ++i)
-    spec_.indices.push_back(all[static_cast<size_t>(i * count / options_.most_images)]);
+  spread_indices(spec_.indices, options_.most_images, evaluated_->set->info());
+}
+
+EvaluationSpec CheckpointEvaluation::unlabelled_spec() const {
+  EvaluationSpec spec = spec_;
+  spec.foreign = true;
+  spec.indices.clear();
+  spec.class_of_label.clear();
+  return spec;
+}
+
+CheckpointEvaluation::Images CheckpointEvaluation::evaluated_images() const {
+  return {*evaluated_, spec_};
+}
+
+CheckpointEvaluation::Images CheckpointEvaluation::reference_images(int64_t most, uint64_t seed) {
+  const OpenedSet& training = sets_.training(training_data());
+  expect_images_fit(loaded_, path_, training.set->info());
+  EvaluationSpec spec = unlabelled_spec();
+  spec.indices = reference_indices(training, recipe_, most, seed);
+  return {training, std::move(spec)};
+}
+
+CheckpointEvaluation::Images CheckpointEvaluation::foreign_images(const std::string& name,
+                                                                  int64_t most) {
+  expect_held_out_classes(name);
+  const OpenedSet& foreign = sets_.foreign(data_, name);
+  expect_images_fit(loaded_, path_, foreign.set->info());
+  EvaluationSpec spec = unlabelled_spec();
+  if (variant_of(name)) spec.indices = spec_.indices;
+  spread_indices(spec.indices, most, foreign.set->info());
+  return {foreign, std::move(spec)};
+}
+
+void CheckpointEvaluation::expect_held_out_classes(const std::string& name) const {
+  const auto wanted = held_out_classes(name);
+  if (!wanted) return;
+  const std::string& flag = options_.foreign_flag;
+  expect(
+      !recipe_.left_out.empty(),
+      "{}: {}: {} was trained on all classes of its set; pal-train --exclude-classes leaves some "
+      "out",
+      flag, name, path_);
+  for (const std::string& text : *wanted) {
+    if (std::ranges::find(recipe_.left_out, text) != recipe_.left_out.end()) continue;
+    const bool learned =
+        std::ranges::find(loaded_.input.class_names, text) != loaded_.input.class_names.end();
+    const std::string nearest = learned ? "" : nearest_name(text, recipe_.left_out);
+    fail(ErrorKind::usage, "{}: {}: {} was trained {} '{}'; it was trained without {}{}", flag,
+         name, path_, learned ? "with" : "neither with nor without", one_line(text),
+         some_names(recipe_.left_out),
+         nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest));
+  }
+}
+
+const ModelCalibration* CheckpointEvaluation::calibration() {
+  find_calibration();
+  return calibration_ ? &*calibration_ : nullptr;
 }
 
 DatasetSpec CheckpointEvaluation::training_data() const {
@@ -156,9 +208,9 @@ DatasetSpec CheckpointEvaluation::training_data() const {
   if (fmt::format("{:016x}", evaluated_->set->info().fingerprint) == trained) return data_;
   const auto run = run_data(path_);
   expect(run.has_value(),
-         "--recalibrate-bn, --baseline, --ood: need the training images, and {} has no training "
+         "--recalibrate-bn, --baseline, {}: need the training images, and {} has no training "
          "part; name a set that has one",
-         evaluated_->set->info().name);
+         options_.foreign_flag, evaluated_->set->info().name);
   DatasetSpec spec = data_;
   spec.name = run->dataset;
   spec.folder = run->folder;
@@ -261,8 +313,7 @@ double CheckpointEvaluation::gaussian_bits() {
 }
 
 void CheckpointEvaluation::find_calibration() {
-  if (calibration_ || options_.ood.empty() || options_.recalibrate > 0 || options_.crops != 1)
-    return;
+  if (calibration_ || options_.recalibrate > 0 || options_.crops != 1) return;
   const std::string digest = model_digest(loaded_);
   const std::string usual = calibration_path(path_, digest);
   calibration_ = ModelCalibration::find(usual, options_.calibration, digest);
@@ -282,37 +333,21 @@ const TrustScores& CheckpointEvaluation::own_scores() {
   return *own_scores_;
 }
 
-OodReference CheckpointEvaluation::reference() {
-  const OpenedSet& training = sets_.training(training_data());
-  EvaluationSpec spec = unlabelled();
-  spec.indices = reference_indices(training, recipe_);
-  return OodReference(log_densities(evaluate(training, spec)));
-}
-
-EvaluationSpec CheckpointEvaluation::unlabelled() const {
-  EvaluationSpec spec = spec_;
-  spec.foreign = true;
-  spec.indices.clear();
-  spec.class_of_label.clear();
-  return spec;
-}
-
 std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult& clean) {
-  const OodReference known = reference();
+  const Images reference = reference_images(kReferenceImages, 0);
+  const OodReference known(log_densities(evaluate(reference.from, reference.spec)));
   const std::vector<double> own = log_densities(clean);
   // Unfamiliar images have small p-values.
   std::vector<double> own_p;
   if (calibration_) own_p = familiarity_of(*calibration_, own_scores());
   std::vector<OodReport> reports;
   for (const std::string& name : options_.ood) {
-    const OpenedSet& foreign = sets_.foreign(data_, name);
-    EvaluationSpec spec = unlabelled();
-    if (variant_of(name)) spec.indices = spec_.indices;
+    const auto [foreign, spec] = foreign_images(name);
     // Those scores hold the densities: no second pass.
     std::optional<TrustScores> scores;
     if (calibration_) scores = scores_of(foreign, spec);
     OodReport report =
-        compare_densities(foreign.set->info().name, known, own,
+        compare_densities(held_out_classes(name) ? name : foreign.set->info().name, known, own,
                           scores ? scores->log_density : log_densities(evaluate(foreign, spec)));
     if (scores) report.familiarity = rank_auc_below(familiarity_of(*calibration_, *scores), own_p);
     reports.push_back(std::move(report));
@@ -355,8 +390,10 @@ CheckpointReport CheckpointEvaluation::run() {
   if (!options_.outputs.empty()) table.emplace(*evaluated_->set, classes_, has_density());
   measure(report, table ? &*table : nullptr);
   if (options_.baseline) report.bits_gaussian = gaussian_bits();
-  find_calibration();
-  if (!options_.ood.empty()) report.ood = tell_foreign(report.clean);
+  if (!options_.ood.empty()) {
+    find_calibration();
+    report.ood = tell_foreign(report.clean);
+  }
   if (table) write_atomic(options_.outputs, table->text());
   if (!options_.latents.empty()) save_latents();
   if (evaluated_->bad != nullptr) report.bad_images = evaluated_->bad->entries();

@@ -22,14 +22,28 @@ class CheckpointEvaluation {
   /// All that the options ask for.
   CheckpointReport run();
 
+  // For programs that measure something else of the same images. All are scored noise-free.
+
+  const LoadedModel& loaded() const { return loaded_; }
   const std::string& path() const { return path_; }
-  LoadedModel& loaded() { return loaded_; }
-  /// The images that are evaluated and how, noise-free.
-  const OpenedSet& evaluated() const { return *evaluated_; }
-  const EvaluationSpec& spec() const { return spec_; }
-  /// Densities of images that the model was trained on, noise-free. Throws usage where there are
-  /// none to be had.
-  OodReference reference();
+  std::optional<double> beta() const { return beta_; }
+  /// Which part of the set the evaluated images are: train, val, test, all or held-out.
+  const std::string& part() const { return part_; }
+  ChoseCheckpoint chose() const { return chose_; }
+  /// Images of a set, and how they are read.
+  struct Images {
+    const OpenedSet& from;
+    EvaluationSpec spec;
+  };
+  Images evaluated_images() const;
+  /// At most `most` of the images that the model was trained on (reference_indices).
+  Images reference_images(int64_t most, uint64_t seed);
+  /// Those of a foreign set, as --ood names it, or `heldout:CLASS,...`: the evaluated part's images
+  /// of classes that the model was trained without. At most `most` of them, evenly spread; 0: all.
+  /// Throws usage naming options.foreign_flag for images of another size or unknown classes.
+  Images foreign_images(const std::string& name, int64_t most = 0);
+  /// The calibration that belongs to the model, or that the options name; null: there is none.
+  const ModelCalibration* calibration();
 
  private:
   void check_fit();
@@ -47,12 +61,14 @@ class CheckpointEvaluation {
   void measure(CheckpointReport& report, ImageTable* table);
   /// Bits/dim of the evaluated images under independent Gaussians fitted to the training images.
   double gaussian_bits();
-  /// How images without labels of the model's are evaluated: all of a set.
-  EvaluationSpec unlabelled() const;
   /// How well each foreign set is told from the evaluated images, whose noise-free result is given.
   std::vector<OodReport> tell_foreign(const EvaluationResult& clean);
-  /// The calibration that belongs to the model, if there is one and images are to be told by it.
+  /// Looks for the calibration that belongs to the model, unless it is there.
   void find_calibration();
+  /// How images are read whose labels are not the model's.
+  EvaluationSpec unlabelled_spec() const;
+  /// Refuses held-out classes that the model was not trained without.
+  void expect_held_out_classes(const std::string& name) const;
   /// Scores of images that `spec` names, noise-free.
   TrustScores scores_of(const OpenedSet& from, const EvaluationSpec& spec);
   /// Those of the evaluated images, made once.

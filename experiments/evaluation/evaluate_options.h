@@ -21,6 +21,7 @@ struct EvaluateOptions {
   int64_t crops = 1;             ///< views of each encoded picture: 1 or 10
   std::vector<std::string> ood;  ///< other data sets: names, folders, IDX files, variants
   std::string ood_folder;
+  std::string foreign_flag = "--ood";  ///< by which these are named, for messages
   int64_t recalibrate = 0;  ///< training batches that batch-norm statistics are averaged over
   bool baseline = false;
   bool calibrate = false;

@@ -6,13 +6,15 @@
 #include <filesystem>
 
 #include "data/sets/idx_set.h"
+#include "data/sources/class_names.h"
 #include "data/variants/variant_set.h"
 #include "runtime/error.h"
+#include "runtime/philox.h"
 
 namespace pal {
 namespace {
 
-constexpr int64_t kReferenceImages = 10000;
+constexpr const char* kHeldOut = "heldout:";
 
 }  // namespace
 
@@ -65,11 +67,18 @@ const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like, const std::stri
     }
     return opened;
   }
+  if (const auto classes = held_out_classes(name)) {
+    DatasetSpec spec = like;
+    spec.left_out.clear();
+    spec.only = *classes;
+    return open(opened, spec, evaluated(like).held_out ? Split::train : options_.split);
+  }
   DatasetSpec spec = like;
   spec.name = name;
   spec.folder = options_.ood_folder;
   spec.class_names.clear();
   spec.shard_classes.clear();
+  spec.left_out.clear();
   try {
     if (std::filesystem::is_regular_file(name, ignored) && !name.ends_with(".tar")) {
       if (!opened.set) opened.set = memory_dataset(load_idx_images(name));
@@ -77,7 +86,7 @@ const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like, const std::stri
     }
     return open(opened, spec, name == "digits" ? Split::all : Split::test);
   } catch (const Error& error) {
-    fail(error.kind(), "--ood: {}", error.what());
+    fail(error.kind(), "{}: {}", options_.foreign_flag, error.what());
   }
 }
 
@@ -90,13 +99,34 @@ Split opened_part(const OpenedSet& set, Split wanted) {
   return part_taken(set.spec, set.held_out ? Split::train : wanted);
 }
 
-std::vector<int64_t> reference_indices(const OpenedSet& training, const TrainingRecipe& recipe) {
+std::vector<int64_t> reference_indices(const OpenedSet& training, const TrainingRecipe& recipe,
+                                       int64_t most, uint64_t seed) {
   const auto train = training_indices(training, recipe);
   const auto all = static_cast<int64_t>(train.size());
-  const int64_t count = std::min(kReferenceImages, all);
+  const int64_t count = std::min(most, all);
+  // Within the first stretch of which one image is taken.
+  const auto stretch = static_cast<uint64_t>(all / std::max<int64_t>(count, 1));
+  const auto first =
+      seed == 0 ? int64_t{0}
+                : static_cast<int64_t>(Philox(seed, RandomPurpose::sample).below(0, stretch));
   std::vector<int64_t> chosen;
-  for (int64_t i = 0; i < count; ++i) chosen.push_back(train[static_cast<size_t>(i * all / count)]);
+  for (int64_t i = 0; i < count; ++i)
+    chosen.push_back(train[static_cast<size_t>(first + i * all / count)]);
   return chosen;
+}
+
+void spread_indices(std::vector<int64_t>& indices, int64_t most, const DatasetInfo& info) {
+  if (most == 0) return;
+  const std::vector<int64_t> all = indices.empty() ? all_images(info) : indices;
+  const auto count = static_cast<int64_t>(all.size());
+  if (count <= most) return;
+  indices.clear();
+  for (int64_t i = 0; i < most; ++i) indices.push_back(all[static_cast<size_t>(i * count / most)]);
+}
+
+std::optional<std::vector<std::string>> held_out_classes(const std::string& name) {
+  if (!name.starts_with(kHeldOut)) return std::nullopt;
+  return listed_names(name.substr(std::string(kHeldOut).size()));
 }
 
 }  // namespace pal

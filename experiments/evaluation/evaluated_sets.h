@@ -1,6 +1,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "data/batches/bad_images.h"
@@ -39,7 +40,7 @@ class EvaluatedSets {
   HeldOut held_out(const DatasetSpec& spec, const TrainingRecipe& recipe,
                    const std::string& fingerprint);
   /// A set that is to be told from the evaluated one, read like it; variants are of its images, at
-  /// their places.
+  /// their places, and `heldout:CLASS,...` are the images of classes that it leaves out.
   const OpenedSet& foreign(const DatasetSpec& like, const std::string& name);
 
  private:
@@ -57,8 +58,17 @@ std::vector<int64_t> training_indices(const OpenedSet& training, const TrainingR
 /// The part that is opened where `wanted` is asked for: folders without a test part give their val.
 Split opened_part(const OpenedSet& set, Split wanted);
 
-/// At most 10,000 of the images trained on, evenly spread: the reference of the outlier tests
-/// (experiments/measures/README.md, 7).
-std::vector<int64_t> reference_indices(const OpenedSet& training, const TrainingRecipe& recipe);
+/// How many images the reference of the outlier tests has, if nothing else is said.
+inline constexpr int64_t kReferenceImages = 10000;
+/// At most `most` of the images trained on, evenly spread: the reference of the outlier tests
+/// (experiments/measures/README.md, 7). The seed moves them; of seed 0 the first is among them.
+std::vector<int64_t> reference_indices(const OpenedSet& training, const TrainingRecipe& recipe,
+                                       int64_t most = kReferenceImages, uint64_t seed = 0);
+
+/// Leaves at most `most` of the indices (none: of all images), evenly spread; 0: as they are.
+void spread_indices(std::vector<int64_t>& indices, int64_t most, const DatasetInfo& info);
+
+/// The classes of `heldout:CLASS,...`; none for another name.
+std::optional<std::vector<std::string>> held_out_classes(const std::string& name);
 
 }  // namespace pal

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/sources/class_names.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -50,8 +51,12 @@ bool names_data(const TrainOptions& o) {
 DatasetSpec train_dataset(const TrainOptions& o) {
   ModelConfig config = preset(o.arch);
   if (o.image_size > 0) config.image_size = o.image_size;
-  if (!o.synthetic) return dataset_spec(o.data, config, "");
   DatasetSpec spec;
+  if (!o.synthetic) {
+    spec = dataset_spec(o.data, config, "");
+    spec.left_out = listed_names(o.exclude_classes);
+    return spec;
+  }
   // Enough pictures that no cache holds them all, few enough for any memory.
   const int64_t pixels = config.image_size * config.image_size * config.channels;
   const int64_t count = std::max<int64_t>(4 * o.batch_size, (int64_t{1} << 25) / pixels);

@@ -43,6 +43,7 @@ struct TrainOptions {
   std::vector<float> mean;
   std::vector<float> std;
   bool allow_data_change = false;
+  std::string exclude_classes;  ///< names with commas between; empty: none
   // Model
   std::string arch = "ibinn-mnist";
   Flavour flavour = Flavour::reference;

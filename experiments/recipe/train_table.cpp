@@ -57,6 +57,14 @@ void add_sets(OptionTable& table, TrainOptions& o) {
       .only("with pictures that are decoded, or --synthetic",
             [&o] { return o.synthetic || reads_pictures(o); })
       .word("auto", 0);
+  table
+      .text("exclude-classes", o.exclude_classes,
+            "Leave the images of these classes out of training and validation, and of every later "
+            "evaluation: for pal-ood --against heldout:CLASS,...")
+      .unit("CLASS,...")
+      .only("with a data set", [&o] { return !o.synthetic; })
+      .on_resume(OnResume::keeps)
+      .recorded();
   table.toggle("allow-data-change", o.allow_data_change, "Resume although the data differ")
       .on_resume(OnResume::process);
 }

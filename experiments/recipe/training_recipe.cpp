@@ -1,5 +1,6 @@
 #include "experiments/recipe/training_recipe.h"
 
+#include "data/sources/class_names.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
 
@@ -20,7 +21,8 @@ std::string text_of(const nlohmann::ordered_json& value) {
 std::string recipe_json(const OptionTable& table, const TrainOptions& options) {
   nlohmann::ordered_json recipe = {{"dataset", recorded_dataset(options)}};
   for (const Option& option : table.options())
-    if (option.is_recorded()) recipe[option.name()] = parse_ordered_json(option.literal());
+    if (option.is_recorded() && !option.text().empty())
+      recipe[option.name()] = parse_ordered_json(option.literal());
   return json_text(recipe);
 }
 
@@ -55,6 +57,7 @@ TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& 
   const TrainOptions& options = recorded->options;
   recipe.recorded = true;
   recipe.dataset = options.data.dataset;
+  recipe.left_out = listed_names(options.exclude_classes);
   recipe.beta = options.beta;
   recipe.smoothing = options.smoothing;
   recipe.validation = options.validation;

@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "data/batches/batches.h"
 #include "experiments/recipe/train_table.h"
@@ -10,10 +11,11 @@ namespace pal {
 
 /// What a checkpoint records of the run that made it, as far as evaluation needs it.
 struct TrainingRecipe {
-  bool recorded = false;    ///< else all are defaults (a checkpoint of pal-convert)
-  std::string dataset;      ///< a known set, kRecordedFolder, or empty
-  double beta = 1.0;        ///< 0 to infinity
-  double smoothing = 0.05;  ///< of the labels
+  bool recorded = false;              ///< else all are defaults (a checkpoint of pal-convert)
+  std::string dataset;                ///< a known set, kRecordedFolder, or empty
+  std::vector<std::string> left_out;  ///< classes that the run was trained without
+  double beta = 1.0;                  ///< 0 to infinity
+  double smoothing = 0.05;            ///< of the labels
   double validation = 0.0;  ///< share or number of held-out images; see `split_validation`
   LoaderOptions loader;     ///< of training
   OptimizerSpec optimizer;

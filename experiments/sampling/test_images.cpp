@@ -34,6 +34,7 @@ struct ModelData {
     take_run_data(data, checkpoint, recipe.dataset);
     spec = dataset_spec(data, loaded.model->config(), recipe.dataset);
     spec.shard_classes = loaded.input.class_names;
+    spec.left_out = recipe.left_out;
     transform = evaluation_transform(data, recipe);
   }
 

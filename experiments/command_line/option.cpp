@@ -132,6 +132,11 @@ Option& Option::repeated() {
   return *this;
 }
 
+Option& Option::many() {
+  many_ = true;
+  return *this;
+}
+
 Option& Option::takes(int values) {
   taken_ = values;
   return *this;

@@ -78,6 +78,8 @@ class Option {
   Option& saved_as(std::function<std::string(const std::string&)> saved);
   /// May be given several times; else twice is an error.
   Option& repeated();
+  /// Takes all arguments up to the next option, each as a value; for one that is repeated.
+  Option& many();
   /// Takes so many values at once, not one.
   Option& takes(int values);
 
@@ -97,6 +99,7 @@ class Option {
   bool is_recorded() const { return recorded_; }
   bool is_saved() const { return saved_; }
   bool is_repeated() const { return repeated_; }
+  bool is_many() const { return many_; }
   int values_taken() const { return taken_; }
   Origin origin() const { return origin_; }
   /// Given by a person, in a file or on the command line.
@@ -149,7 +152,7 @@ class Option {
   bool described_only_ = false;
   Families families_ = Families::all;
   OnResume on_resume_ = OnResume::free;
-  bool recorded_ = false, saved_ = true, repeated_ = false;
+  bool recorded_ = false, saved_ = true, repeated_ = false, many_ = false;
   std::function<std::string(const std::string&)> save_;
   std::function<bool()> applies_;
   int taken_ = 1;

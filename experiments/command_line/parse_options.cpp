@@ -27,7 +27,7 @@ const Option* option_of(const OptionTable& table, const std::string& argument) {
 }
 
 /// The arguments with "--flip false" as "--flip=false" and "--std 1 2 3" as "--std=1,2,3", which
-/// the library would take for positional arguments.
+/// the library would take for positional arguments; and "--against a b" as "--against a --against b".
 std::vector<std::string> joined(const OptionTable& table, int argc, const char* const* argv,
                                 int first) {
   std::vector<std::string> arguments;
@@ -43,6 +43,11 @@ std::vector<std::string> joined(const OptionTable& table, int argc, const char* 
       if (option->kind() == OptionKind::numbers && is_number(next()))
         for (char sign = '='; is_number(next()); sign = ',')
           argument += sign + std::string(argv[++i]);
+      // A flag before each of its values.
+      for (; option->is_many() && i + 2 < argc && argv[i + 2][0] != '-'; ++i) {
+        arguments.push_back(argument);
+        arguments.emplace_back(argv[i + 1]);
+      }
     }
     arguments.push_back(std::move(argument));
   }

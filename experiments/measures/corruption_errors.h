@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-// How much worse a classifier gets on corrupted images (experiments/measures/README.md, 17). All as
+// How much worse a classifier gets on corrupted images (experiments/measures/README.md, 18). All as
 // shares; a corruption is known by its name, never by its place in a list.
 namespace pal {
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
+#include "experiments/measures/ood_score.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -91,6 +93,47 @@ double false_positive_rate_at(double rate, const std::vector<double>& positives,
     return r.positives < rate * static_cast<double>(positives.size());
   });
   return found;
+}
+
+Detection judge_detection(const std::vector<double>& foreign, const std::vector<double>& familiar) {
+  constexpr double kRate = 0.95;
+  // Familiar images have the lower scores; negated they are the positives.
+  const auto negated = [](std::vector<double> values) {
+    for (double& v : values) v = -v;
+    return values;
+  };
+  const std::vector<double> own = negated(familiar), other = negated(foreign);
+  const PrecisionRecall found = precision_recall(foreign, familiar);
+  const PrecisionRecall passed = precision_recall(own, other);
+  const bool few = foreign.size() < 2 || familiar.size() < 2;
+  Detection detection;
+  detection.auc = rank_auc(foreign, familiar);
+  detection.error =
+      few ? std::numeric_limits<double>::quiet_NaN() : auc_standard_error(foreign, familiar);
+  detection.aupr_foreign = found.trapezoid;
+  detection.aupr_familiar = passed.trapezoid;
+  detection.ap_foreign = found.average_precision;
+  detection.ap_familiar = passed.average_precision;
+  detection.fpr95_foreign = false_positive_rate_at(kRate, foreign, familiar);
+  detection.fpr95_familiar = false_positive_rate_at(kRate, own, other);
+  return detection;
+}
+
+std::vector<RocPoint> roc_curve(const std::vector<double>& positives,
+                                const std::vector<double>& negatives, double step) {
+  expect_both("roc_curve", positives, negatives, 1);
+  std::vector<RocPoint> curve = {{0.0, 0.0}};
+  RocPoint last;
+  visit_thresholds(positives, negatives, [&](const Reached& r) {
+    last = {r.negatives / static_cast<double>(negatives.size()),
+            r.positives / static_cast<double>(positives.size())};
+    const RocPoint& before = curve.back();
+    if (last.negatives - before.negatives >= step || last.positives - before.positives >= step)
+      curve.push_back(last);
+    return true;
+  });
+  if (curve.back().negatives < 1.0 || curve.back().positives < 1.0) curve.push_back(last);
+  return curve;
 }
 
 }  // namespace pal

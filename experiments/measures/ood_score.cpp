@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "runtime/error.h"
@@ -61,6 +62,17 @@ double OodReference::p_value(OodTest test, double s) const {
   const auto nearer = std::ranges::lower_bound(sorted_distance_, std::abs(s - mean_));
   return static_cast<double>(sorted_distance_.end() - nearer) /
          static_cast<double>(sorted_distance_.size());
+}
+
+OodReference::Range OodReference::accepted(OodTest test, double p) const {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  Range range = {kInfinity, -kInfinity};
+  for (const double s : sorted_) {
+    if (p_value(test, s) <= p) continue;
+    range.low = std::min(range.low, s);
+    range.high = test == OodTest::one_tailed ? kInfinity : s;
+  }
+  return range;
 }
 
 double OodReference::unfamiliarity(OodTest test, double s) const {

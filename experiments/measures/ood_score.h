@@ -32,6 +32,13 @@ class OodReference {
   std::vector<double> unfamiliarity(OodTest test, const std::vector<double>& scores) const;
   /// Share of the reference that the test would reject with s: its false positive rate.
   double p_value(OodTest test, double s) const;
+  /// Between which scores the test accepts at the level p, for pictures: the reference's least and
+  /// largest score with a p-value above it (one-tailed: up to infinity); equal to or beyond what
+  /// lies outside it rejects. Empty (low above high) where it rejects all.
+  struct Range {
+    double low, high;
+  };
+  Range accepted(OodTest test, double p) const;
 
  private:
   std::vector<double> sorted_;

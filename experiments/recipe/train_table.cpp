@@ -59,8 +59,8 @@ void add_sets(OptionTable& table, TrainOptions& o) {
       .word("auto", 0);
   table
       .text("exclude-classes", o.exclude_classes,
-            "Leave the images of these classes out of training and validation, and of every later "
-            "evaluation: for pal-ood --against heldout:CLASS,...")
+            "For pal-ood --against heldout:CLASS,...: leave these classes' images out of training, "
+            "validation and every later evaluation")
       .unit("CLASS,...")
       .only("with a data set", [&o] { return !o.synthetic; })
       .on_resume(OnResume::keeps)

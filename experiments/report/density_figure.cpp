@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "experiments/measures/calibration.h"
-#include "experiments/report/chart.h"
 
 namespace pal {
 namespace {
@@ -13,9 +12,10 @@ constexpr int kSteps = 60;
 /// Of the images of a set, those at either end that the range need not show.
 constexpr double kOwnTail = 0.002, kForeignTail = 0.02;
 
-/// Shares of values in equal parts of a range, as a line of steps.
-Series histogram(const std::string& name, const std::vector<double>& values, double low,
-                 double high) {
+}  // namespace
+
+Series histogram_steps(const std::string& name, const std::vector<double>& values, double low,
+                       double high) {
   std::vector<double> shares(kSteps);
   for (const double value : values) {
     const double place = std::floor((value - low) / (high - low) * kSteps);
@@ -31,7 +31,20 @@ Series histogram(const std::string& name, const std::vector<double>& values, dou
   return series;
 }
 
-}  // namespace
+ValueRange shown_range(const std::vector<double>& familiar,
+                       const std::vector<std::vector<double>>& foreign) {
+  std::vector<double> sorted = familiar;
+  std::ranges::sort(sorted);
+  ValueRange range = {sorted_quantile(sorted, kOwnTail), sorted_quantile(sorted, 1.0 - kOwnTail)};
+  for (const std::vector<double>& values : foreign) {
+    sorted = values;
+    std::ranges::sort(sorted);
+    range.low = std::min(range.low, sorted_quantile(sorted, kForeignTail));
+    range.high = std::max(range.high, sorted_quantile(sorted, 1.0 - kForeignTail));
+  }
+  if (!(range.high > range.low)) range.high = range.low + 1.0;
+  return range;
+}
 
 std::string density_svg(const CheckpointReport& report) {
   // Bits per dimension differ from log-densities by a factor and a constant.
@@ -45,25 +58,21 @@ std::string density_svg(const CheckpointReport& report) {
   for (const ImageResult& image : report.clean.images) own.push_back(bits_of(image.log_density));
   std::ranges::sort(own);
   std::vector<std::vector<double>> others;
-  double low = sorted_quantile(own, kOwnTail), high = sorted_quantile(own, 1.0 - kOwnTail);
   for (const OodReport& foreign : report.ood) {
-    std::vector<double> sorted;
-    for (const double log_density : foreign.log_densities) sorted.push_back(bits_of(log_density));
-    std::ranges::sort(sorted);
-    low = std::min(low, sorted_quantile(sorted, kForeignTail));
-    high = std::max(high, sorted_quantile(sorted, 1.0 - kForeignTail));
-    others.push_back(std::move(sorted));
+    others.emplace_back();
+    for (const double log_density : foreign.log_densities)
+      others.back().push_back(bits_of(log_density));
   }
-  if (!(high > low)) high = low + 1.0;
+  const auto [low, high] = shown_range(own, others);
   Chart chart;
   chart.title = "How likely images are";
   chart.x_title = "bits per dimension, without noise (left: likelier; the ends: or beyond)";
   chart.y_title = "% of the images";
   chart.width = 760;
   chart.y_low = 0.0;
-  chart.series.push_back(histogram(report.dataset, own, low, high));
+  chart.series.push_back(histogram_steps(report.dataset, own, low, high));
   for (size_t i = 0; i < others.size(); ++i)
-    chart.series.push_back(histogram(report.ood[i].set, others[i], low, high));
+    chart.series.push_back(histogram_steps(report.ood[i].set, others[i], low, high));
   double top = 0.0;
   for (const Series& series : chart.series)
     top = std::max(top, *std::ranges::max_element(series.y));

@@ -31,10 +31,14 @@ double png_bits_per_dim(const Image& image) {
 
 void add_trust_scores(Model& model, const InputSpec& input, const Tensor& images,
                       std::span<const int32_t> labels, TrustScores& scores) {
+  add_trust_scores(losses_of(model, images), model, input, images, labels, scores);
+}
+
+void add_trust_scores(const LossResult& losses, const Model& model, const InputSpec& input,
+                      const Tensor& images, std::span<const int32_t> labels, TrustScores& scores) {
   const int64_t count = images.size(0);
   const int64_t classes = model.config().classes;
   scores.classes.classes = classes;
-  const LossResult losses = losses_of(model, images);
   const Tensor all = losses.scores.to(Device());
   std::vector<double> row(static_cast<size_t>(classes));
   for (int64_t i = 0; i < count; ++i) {

@@ -25,6 +25,10 @@ struct TrustScores {
 void add_trust_scores(Model& model, const InputSpec& input, const Tensor& images,
                       std::span<const int32_t> labels, TrustScores& scores);
 
+/// The same of losses that the model has given for these images.
+void add_trust_scores(const LossResult& losses, const Model& model, const InputSpec& input,
+                      const Tensor& images, std::span<const int32_t> labels, TrustScores& scores);
+
 /// Those of the images that `spec` names, one view each, in their order.
 TrustScores trust_scores(Model& model, const InputSpec& input, const Dataset& set,
                          const EvaluationSpec& spec);

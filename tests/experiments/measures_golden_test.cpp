@@ -42,6 +42,23 @@ TEST(MeasuresGolden, Detection) {
                false_positive_rate_at(0.95, negated(own), negated(foreign)));
 }
 
+TEST(MeasuresGolden, DetectionAtOnce) {
+  const auto golden = golden_measures("detection");
+  const Detection found =
+      judge_detection(doubles(golden.at("out_scores")), doubles(golden.at("in_scores")));
+  const auto expect_value = [&](const char* name, double value) {
+    EXPECT_NEAR(value, golden.at(name).get<double>(), kTolerance) << name;
+  };
+  expect_value("auroc", found.auc);
+  expect_value("auroc_standard_error_delong", found.error);
+  expect_value("aupr_out_trapezoid", found.aupr_foreign);
+  expect_value("aupr_in_trapezoid", found.aupr_familiar);
+  expect_value("ap_out", found.ap_foreign);
+  expect_value("ap_in", found.ap_familiar);
+  expect_value("fpr_at_95_tpr_out_positive", found.fpr95_foreign);
+  expect_value("fpr_at_95_tpr_in_positive", found.fpr95_familiar);
+}
+
 TEST(MeasuresGolden, Conformal) {
   const auto golden = golden_measures("conformal");
   const ConformalScores known(doubles(golden.at("calibration")));

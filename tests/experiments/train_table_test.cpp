@@ -233,6 +233,7 @@ TEST(TrainingRecipe, RecordsWhatDecidesNumbersAndReadsItBack) {
     fresh.set("dataset", "synthetic:3:64");
     fresh.set("seed", "18446744073709551615");
     fresh.set("validation", "0.25");
+    fresh.set("exclude-classes", "stripes 0,stripes 2");
     fresh.finish();
     const std::string json = recipe_json(fresh.table, fresh.options);
     const auto recorded = recorded_options(json, "a.safetensors");

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "data/pictures/image_file.h"
+#include "data/sources/picture_list.h"
 #include "runtime/error.h"
 #include "runtime/text.h"
 
@@ -21,19 +21,7 @@ namespace fs = std::filesystem;
 constexpr size_t kMostBytes = 1 << 20;
 
 void add_pictures(const std::string& folder, std::vector<std::string>& names) {
-  std::error_code error;
-  std::vector<std::string> found;
-  fs::recursive_directory_iterator walk(folder, error);
-  for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
-    std::error_code ignored;
-    const std::string name = walk->path().filename().string();
-    if (!name.starts_with('.') && has_picture_suffix(name) && walk->is_regular_file(ignored))
-      found.push_back(walk->path().string());
-  }
-  if (error)
-    fail(ErrorKind::environment, "{}, or a folder in it: {}", one_line(folder), error.message());
-  expect(!found.empty(), "{}: no .png, .jpg or .jpeg file in it", one_line(folder));
-  std::ranges::sort(found);
+  const std::vector<std::string> found = pictures_below(folder);
   names.insert(names.end(), found.begin(), found.end());
 }
 

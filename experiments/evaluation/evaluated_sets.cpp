@@ -6,7 +6,9 @@
 #include <filesystem>
 
 #include "data/sets/idx_set.h"
+#include "data/sets/set_layout.h"
 #include "data/sources/class_names.h"
+#include "data/sources/picture_list.h"
 #include "data/variants/variant_set.h"
 #include "runtime/error.h"
 #include "runtime/philox.h"
@@ -82,6 +84,16 @@ const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like, const std::stri
   try {
     if (std::filesystem::is_regular_file(name, ignored) && !name.ends_with(".tar")) {
       if (!opened.set) opened.set = memory_dataset(load_idx_images(name));
+      return opened;
+    }
+    // The pictures of a folder count, whatever folders in it hold them.
+    if (recorded_name(spec) == kRecordedFolder && std::filesystem::is_directory(name, ignored) &&
+        !divided_set(name)) {
+      if (!opened.set || opened.spec != spec) {
+        opened.spec = spec;
+        opened.set = encoded_dataset(picture_list(name), spec.image_size, spec.channels);
+        opened.bad = bad_image_log(options_.data, opened.set->info().count);
+      }
       return opened;
     }
     return open(opened, spec, name == "digits" ? Split::all : Split::test);

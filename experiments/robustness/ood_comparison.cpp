@@ -123,6 +123,11 @@ void add_values(const OodComparison& comparison, ScoredSet& set) {
 bool is_own(const OpenedSet& foreign, const std::string& name, const OpenedSet& test,
             const OpenedSet& training) {
   if (variant_of(name) || held_out_classes(name)) return false;
+  std::error_code ignored;
+  for (const OpenedSet* own : {&test, &training}) {
+    const std::string& place = own->spec.name.empty() ? own->spec.folder : own->spec.name;
+    if (fs::equivalent(name, place, ignored)) return true;
+  }
   const uint64_t fingerprint = foreign.set->info().fingerprint;
   return fingerprint == test.set->info().fingerprint ||
          fingerprint == training.set->info().fingerprint;

@@ -27,11 +27,12 @@ void add_ood_options(OptionTable& table, OodOptions& o) {
                    "The folder of the familiar images; else the data that the run was trained on");
   table.group("Foreign images");
   table
-      .texts("against", o.against,
-             "Foreign sets, up to the next option: names (digits), folders of class folders, tar "
-             "shards, IDX files of images; made of the familiar images: hflip, vflip, inverted, "
-             "low-contrast, noise, shuffled, constant; and heldout:CLASS,... of a model of "
-             "pal-train --exclude-classes")
+      .texts(
+          "against", o.against,
+          "Foreign sets, up to the next option: names (digits), folders of pictures, tar shards, "
+          "IDX files of images; made of the familiar images: hflip, vflip, inverted, "
+          "low-contrast, noise, shuffled, constant; and heldout:CLASS,... of a model of "
+          "pal-train --exclude-classes")
       .unit("SET...")
       .many();
   table

@@ -115,6 +115,16 @@ expect_text "max-posterior, %" out "a ResNet"
 expect_text "classifies only" out "a ResNet"
 expect_equal "roc_1_noise.svg roc_2_synthetic_9_64_16_3.svg" \
   "$(cd classifier && ls ./*.svg | sed 's|./||' | xargs)" "pictures of a ResNet"
+# Pictures of a folder, with or without class folders; those that are broken are left out if wished.
+make_pictures photos 2 4 20 16
+mkdir flat && cp "photos/train/class 0"/* flat
+succeeds pal-ood resnet --against flat photos/train -o classifier
+expect_equal "$(ls flat | wc -l)" "$(grep -c '^flat,' classifier/scores.csv)" "pictures of a folder"
+expect_match "^train  *8 " out "pictures in class folders"
+echo broken >flat/broken.png
+refuses 3 "flat/broken.png" pal-ood resnet --against flat
+succeeds pal-ood resnet --against flat --bad-images skip --bad-images-max 0.5
+expect_text "left out: flat/broken.png" err --bad-images
 refuses 2 "--scores: quantile: resnet/checkpoints/" pal-ood resnet --against noise --scores quantile
 
 # What is wrong.
@@ -128,8 +138,8 @@ refuses 2 "--against: invertd: no such set; did you mean inverted?" pal-ood run 
 refuses 3 "did you mean digits?" pal-ood run --against digit
 refuses 3 "--against: cut-images" pal-ood run --against cut-images
 refuses 3 "--against: no-images" pal-ood run --against no-images
-refuses 3 "--against: empty: an empty folder" pal-ood run --against empty
-refuses 3 "--against: nothing" pal-ood run --against nothing
+refuses 2 "--against: empty: no .png, .jpg or .jpeg file in it" pal-ood run --against empty
+refuses 2 "--against: nothing: no .png" pal-ood run --against nothing
 refuses 2 "has 12x12" pal-ood run --against synthetic:4:16:12
 refuses 2 "--scores: no score is called 'quantil'; did you mean quantile?" \
   pal-ood run --against noise --scores quantil

@@ -106,6 +106,13 @@ void CheckpointEvaluation::check_fit() {
   expect_images_fit(loaded_, path_, info);
   classes_ = match_classes(loaded_, path_, info, options_.allow_other_classes);
   spec_.class_of_label = classes_.class_of_label;
+  const int64_t all = loaded_.model->config().classes;
+  if (!classes_.class_of_label.empty() && info.classes() < all && options_.restrict_classes) {
+    spec_.among = classes_.class_of_label;
+    std::ranges::sort(spec_.among);
+    log_info("{}: answers are chosen among its {} of the model's {} classes", info.name,
+             info.classes(), all);
+  }
   expect(options_.crops == 1 || evaluated_->set->in_memory() == nullptr,
          "--crops: {} has images of one size, of which no crops are taken", info.name);
   expect(options_.latents.empty() || has_density(),
@@ -149,6 +156,7 @@ EvaluationSpec CheckpointEvaluation::unlabelled_spec() const {
   spec.foreign = true;
   spec.indices.clear();
   spec.class_of_label.clear();
+  spec.among.clear();
   return spec;
 }
 
@@ -377,6 +385,7 @@ CheckpointReport CheckpointEvaluation::run() {
   report.split = part_;
   report.chose = chose_;
   report.classes = loaded_.model->config().classes;
+  report.classes_among = static_cast<int64_t>(spec_.among.size());
   report.beta = beta_;
   if (options_.published) report.published = published_evaluation(has_density(), beta_);
   report.crops = options_.crops;

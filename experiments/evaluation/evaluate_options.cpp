@@ -93,6 +93,10 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
       .values({"1", "10"});
   table.toggle("allow-other-classes", o.allow_other_classes,
                "Take classes by position if the model does not know their names");
+  table.toggle(
+      "restrict-classes", o.restrict_classes,
+      "Where the data lack some of the model's classes (ImageNet-A has 200), choose answers "
+      "among those that they have; false: among all");
   table
       .texts("ood", o.ood,
              "Another data set, to be told from this one: a name, a folder, an IDX file of images, "

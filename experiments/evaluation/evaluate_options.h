@@ -27,6 +27,8 @@ struct EvaluateOptions {
   bool calibrate = false;
   std::string calibration;  ///< file that --calibrate writes; empty: where programs look for it
   bool allow_other_classes = false;
+  /// Answers are chosen among the classes that the data have, where these are some of the model's.
+  bool restrict_classes = true;
   std::string outputs;  ///< CSV file to write; empty: none
   std::string figures;  ///< folder for curves as CSV and SVG; empty: none
   bool published = false;

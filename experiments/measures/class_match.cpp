@@ -45,6 +45,24 @@ std::vector<int32_t> classes_by_name(const Names& model, const Names& set,
   return found;
 }
 
+/// The classes that names stand for if all are different numbers of classes in another order than
+/// theirs, as folders called 0 to 999 have it, which are listed by their text; none otherwise.
+std::optional<std::vector<int32_t>> numbered_classes(const Names& set, int64_t classes) {
+  if (are_numbers(set)) return std::nullopt;
+  std::vector<int32_t> found;
+  std::vector<bool> taken(static_cast<size_t>(classes));
+  for (const std::string& name : set) {
+    int32_t y = -1;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), y);
+    if (error != std::errc() || end != name.data() + name.size() || y < 0 || y >= classes ||
+        taken[static_cast<size_t>(y)])
+      return std::nullopt;
+    taken[static_cast<size_t>(y)] = true;
+    found.push_back(y);
+  }
+  return found;
+}
+
 }  // namespace
 
 std::vector<std::string> model_class_names(const InputSpec& input, int64_t classes) {
@@ -103,6 +121,13 @@ ClassMatch match_classes(const LoadedModel& loaded, const std::string& path, con
                classes);
       return {found, model, model};
     }
+  }
+  // Names that the model does not know, or it knows none.
+  if (const auto found = numbered_classes(set.class_names, classes);
+      found && (trouble || are_numbers(model))) {
+    log_info("{}: folders are class numbers, {} of the model's {}", set.name, set.classes(),
+             classes);
+    return {*found, model, model};
   }
   const bool fits = set.classes() == classes;
   if (trouble && !(allow_other && fits))

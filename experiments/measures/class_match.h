@@ -34,7 +34,8 @@ std::vector<int64_t> named_classes(const LoadedModel& loaded, const std::vector<
                                    const std::string& option);
 
 /// Matches the classes of a set and of a model (of the file `path`) by name, whatever their order;
-/// the set may lack some. Where one of them knows only numbers, or with `allow_other` where a name
+/// the set may lack some. Names that are numbers, but not listed in their order (folders 0, 1, 10,
+/// ..., as ImageNetV2 has them), are class numbers. Where one of them knows only numbers, or with `allow_other` where a name
 /// of the set is not one of the model's, they are matched by position. Throws usage naming both
 /// sides if a name is unknown, or their numbers differ where the position counts.
 ClassMatch match_classes(const LoadedModel& loaded, const std::string& path, const DatasetInfo& set,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -81,6 +82,45 @@ std::vector<double> scores_of(const Tensor& all, int64_t image, int64_t views) {
   return row;
 }
 
+/// The scores of the classes that are there, alone.
+std::vector<double> chosen_scores(const std::vector<double>& scores,
+                                  const std::vector<int32_t>& among) {
+  if (among.empty()) return scores;
+  std::vector<double> chosen;
+  for (const int32_t y : among) chosen.push_back(scores[static_cast<size_t>(y)]);
+  return chosen;
+}
+
+/// The place of a class of the model among those that are there.
+int32_t place_of(int32_t y, const std::vector<int32_t>& among) {
+  if (among.empty()) return y;
+  const auto found = std::ranges::lower_bound(among, y);
+  expect(found != among.end() && *found == y,
+         "evaluate_model: an image of class {}, which is none of the {} it is among", y,
+         among.size());
+  return static_cast<int32_t>(found - among.begin());
+}
+
+/// What `observe` is given: scores and probabilities by the model's classes, of which those that
+/// are not there have none.
+void observe_image(const EvaluationSpec& spec, const ImageResult& image, int64_t classes,
+                   const std::vector<double>& scores, const std::vector<double>& probabilities) {
+  if (!spec.observe) return;
+  if (spec.among.empty()) {
+    spec.observe(image, {scores, probabilities});
+    return;
+  }
+  std::vector<double> all_scores(static_cast<size_t>(classes),
+                                 -std::numeric_limits<double>::infinity());
+  std::vector<double> all(static_cast<size_t>(classes));
+  for (size_t k = 0; k < spec.among.size(); ++k) {
+    const auto y = static_cast<size_t>(spec.among[k]);
+    all_scores[y] = scores[k];
+    all[y] = probabilities[k];
+  }
+  spec.observe(image, {all_scores, all});
+}
+
 }  // namespace
 
 std::unique_ptr<Batches> evaluation_batches(const Model& model, const InputSpec& input,
@@ -103,13 +143,17 @@ EvaluationPass::EvaluationPass(Model& model, const InputSpec& input, const std::
       start_(std::chrono::steady_clock::now()) {
   loss_.beta = spec_.beta;
   result_.has_density = model.has_density();
-  result_.classwise.emplace(model.config().classes);
+  result_.classwise.emplace(scored_classes());
   result_.images.reserve(static_cast<size_t>(count));
+}
+
+int64_t EvaluationPass::scored_classes() const {
+  return spec_.among.empty() ? model_.config().classes : static_cast<int64_t>(spec_.among.size());
 }
 
 void EvaluationPass::add(const Batch& batch) {
   const int64_t classes = model_.config().classes;
-  std::vector<double> probabilities(static_cast<size_t>(classes));
+  std::vector<double> probabilities(static_cast<size_t>(scored_classes()));
   const Tensor images =
       model_.dtype() == DType::f32 ? batch.images : batch.images.to(model_.dtype());
   std::vector<int32_t> labels(static_cast<size_t>(batch.labels.numel()));
@@ -123,8 +167,14 @@ void EvaluationPass::add(const Batch& batch) {
   const Tensor nll_class = mixture.nll_class.to(Device());
   for (size_t i = 0; i < labels.size(); ++i) {
     const auto place = static_cast<int64_t>(i);
-    const std::vector<double> scores = scores_of(all_scores, place, batch.views);
-    ImageResult image = judge_scores(scores, labels[i], spec_.smoothing, probabilities);
+    const std::vector<double> scores =
+        chosen_scores(scores_of(all_scores, place, batch.views), spec_.among);
+    const int32_t label = place_of(labels[i], spec_.among);
+    ImageResult image = judge_scores(scores, label, spec_.smoothing, probabilities);
+    if (!spec_.among.empty()) {
+      image.label = spec_.among[static_cast<size_t>(image.label)];
+      image.predicted = spec_.among[static_cast<size_t>(image.predicted)];
+    }
     image.index = batch.indices[i];
     image.loss_x = mean_of(nll_joint, place * batch.views, batch.views);
     image.loss_class = mean_of(nll_class, place * batch.views, batch.views);
@@ -133,9 +183,9 @@ void EvaluationPass::add(const Batch& batch) {
       fail(ErrorKind::numerics,
            "{}: the loss of image {} is not finite (L_X {}, CE {}); the model has diverged", set_,
            image.index, image.loss_x, image.cross_entropy);
-    result_.calibration.add(probabilities, image.label);
-    result_.classwise->add(probabilities, image.label);
-    if (spec_.observe) spec_.observe(image, {scores, probabilities});
+    result_.calibration.add(probabilities, label);
+    result_.classwise->add(probabilities, label);
+    observe_image(spec_, image, classes, scores, probabilities);
     result_.images.push_back(image);
   }
 }

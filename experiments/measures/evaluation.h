@@ -43,6 +43,9 @@ struct EvaluationSpec {
   bool foreign = false;
   /// The model's class for each class of the set; empty: the same numbers.
   std::vector<int32_t> class_of_label;
+  /// The classes that an image can have, ascending: answers are chosen among them alone, and q(y|x)
+  /// is theirs; empty: all. Densities are the model's.
+  std::vector<int32_t> among;
   /// Called with each image's result, in their order; what it is given is valid until it returns.
   std::function<void(const ImageResult&, const ClassScores&)> observe;
   /// Images of the set, in this order; none: all.
@@ -90,6 +93,9 @@ class EvaluationPass {
   EvaluationResult finish();
 
  private:
+  /// Classes that answers are among.
+  int64_t scored_classes() const;
+
   Model& model_;
   const InputSpec& input_;
   std::string set_;

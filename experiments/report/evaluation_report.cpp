@@ -338,6 +338,7 @@ std::string to_json(const CheckpointReport& report) {
                                         : Json(report.chose == ChoseCheckpoint::yes)},
                {"crops", report.crops},
                {"bad_images", report.bad_images.size()}};
+  if (report.classes_among > 0) json["classes_among"] = report.classes_among;
   json.update(summary_json(report.noisy));
   json.update(calibration_json(report.noisy));
   json["noise_free"] = summary_json(report.clean);

@@ -48,6 +48,8 @@ struct CheckpointReport {
   std::string split;  ///< train, val, test, all, or held-out (of the training images)
   ChoseCheckpoint chose = ChoseCheckpoint::no;
   int64_t classes = 0;  ///< of the model
+  /// Classes of the images, of which answers are chosen, if they are fewer; 0: all.
+  int64_t classes_among = 0;
   /// Of the training loss; infinity: classes alone; none: unknown.
   std::optional<double> beta;
   int64_t crops = 1;

@@ -63,6 +63,19 @@ TEST_F(Classes, OfOtherNamesAreRefusedUnlessAllowed) {
   EXPECT_EQ(match({"a", "b", "a", "d"}).class_of_label, Numbers());
 }
 
+TEST_F(Classes, ThatAreNumbersInAnotherOrderGoByValue) {
+  EXPECT_EQ(match({"1", "0", "3", "2"}).class_of_label, (Numbers{1, 0, 3, 2}));
+  EXPECT_EQ(match({"3", "1"}).class_of_label, (Numbers{3, 1})) << "a part of the classes";
+  EXPECT_EQ(match({"3", "1"}).names, (Names{"a", "b", "c", "d"}));
+  EXPECT_NE(refusal({"4", "1"}), "no error") << "no such class";
+  EXPECT_NE(refusal({"1", "01"}), "no error") << "twice";
+  EXPECT_NE(refusal({"1", "b"}), "no error") << "numbers and names";
+  loaded.input.class_names.clear();
+  EXPECT_EQ(match({"1", "0", "3", "2"}).class_of_label, (Numbers{1, 0, 3, 2}));
+  loaded.input.class_names = {"0", "1", "10", "2"};
+  EXPECT_EQ(match({"1", "2"}).class_of_label, (Numbers{1, 3})) << "the model has them as names";
+}
+
 TEST_F(Classes, ThatAreNumbersHaveNoNames) {
   const Names numbers = {"0", "1", "2", "3"};
   EXPECT_TRUE(are_numbers(numbers));

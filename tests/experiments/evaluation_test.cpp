@@ -181,6 +181,36 @@ class PairedViews : public Dataset {
   const ImageSet& set_;
 };
 
+TEST_F(Evaluation, ChoosesAmongTheClassesThatAreThere) {
+  // Images of two of the model's four classes.
+  for (int64_t i = 0; i < set.count; ++i)
+    if (set.labels[static_cast<size_t>(i)] % 2 == 0) spec.indices.push_back(i);
+  spec.noise = false;
+  std::vector<std::vector<double>> all, restricted;
+  spec.observe = [&](const ImageResult&, const ClassScores& scores) {
+    all.emplace_back(scores.probabilities.begin(), scores.probabilities.end());
+  };
+  const auto open = evaluate_model(model, tiny_input(), *data, spec);
+  spec.among = {0, 2};
+  spec.observe = [&](const ImageResult& image, const ClassScores& scores) {
+    EXPECT_EQ(image.predicted % 2, 0);
+    EXPECT_EQ(image.label % 2, 0);
+    restricted.emplace_back(scores.probabilities.begin(), scores.probabilities.end());
+  };
+  const auto among = evaluate_model(model, tiny_input(), *data, spec);
+  ASSERT_EQ(all.size(), restricted.size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    const double kept = all[i][0] + all[i][2];
+    EXPECT_NEAR(restricted[i][0], all[i][0] / kept, 1e-9);
+    EXPECT_EQ(restricted[i][1], 0.0);
+    EXPECT_NEAR(restricted[i][2], all[i][2] / kept, 1e-9);
+    EXPECT_EQ(among.images[i].log_density, open.images[i].log_density);
+  }
+  EXPECT_GE(among.summary.acc1, open.summary.acc1);
+  spec.among = {0, 1};
+  EXPECT_THROW(evaluate_model(model, tiny_input(), *data, spec), Error) << "an image of class 2";
+}
+
 TEST_F(Evaluation, AveragesTheSoftmaxOfViews) {
   const ImageSet even = tiny_set(36);
   spec.noise = false;

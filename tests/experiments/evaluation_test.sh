@@ -58,6 +58,15 @@ rm -r less/*/Würfel
 evaluates run less --save-outputs less.csv
 expect_match '^0,less/val/class 0/.*,1,class 0,' less.csv "a part of the classes"
 expect_match '^[0-9]*,"less/val/red, round/.*,2,"red, round",' less.csv "a part of the classes"
+expect_not "a part of the classes: an answer beyond it" grep -q ',0,Würfel,' less.csv
+evaluates run less --json
+expect_text '"classes_among":2,' out "a part of the classes"
+evaluates run less --json --no-restrict-classes
+expect_not "--no-restrict-classes" grep -q classes_among out
+# Folders that are numbers, as ImageNetV2 has them: class numbers, not their order as text.
+cp -r less/val numbered && mv "numbered/class 0" numbered/1 && mv "numbered/red, round" numbered/02
+evaluates run numbered --save-outputs numbered.csv
+expect_match '^[0-9]*,numbered/02/.*,2,"red, round",' numbered.csv "numbered folders"
 cp -r set renamed
 for part in train val; do mv "renamed/$part/class 0" renamed/$part/zebra; done
 refuses 2 "made for 3 classes (Würfel, class 0, red, round), but renamed/val has 3 classes (Würfel, red, round, zebra): 'zebra' is none of its classes" \

@@ -44,8 +44,8 @@ struct Studied {
 bool read_alike(const Studied& a, const Studied& b) {
   const LoadedModel& x = a.evaluation->loaded();
   const LoadedModel& y = b.evaluation->loaded();
-  const EvaluationSpec& s = a.evaluation->spec();
-  const EvaluationSpec& t = b.evaluation->spec();
+  const EvaluationSpec s = a.evaluation->evaluated_images().spec;
+  const EvaluationSpec t = b.evaluation->evaluated_images().spec;
   return x.input.mean == y.input.mean && x.input.std == y.input.std &&
          x.model->config().image_size == y.model->config().image_size &&
          x.model->config().channels == y.model->config().channels && s.indices == t.indices &&
@@ -74,21 +74,21 @@ class Study {
       Studied each;
       each.evaluation =
           std::make_unique<CheckpointEvaluation>(options.evaluation, device, i, sets_);
-      LoadedModel& loaded = each.evaluation->loaded();
+      const LoadedModel& loaded = each.evaluation->loaded();
       each.digest = model_digest(loaded);
       each.study.checkpoint = checkpoints[i];
       each.study.label = labels[i];
       each.study.has_density = loaded.model->has_density();
-      each.study.dataset = each.evaluation->evaluated().set->info().name;
+      each.study.dataset = each.evaluation->evaluated_images().from.set->info().name;
       each.study.classes = loaded.model->config().classes;
       each.study.image_size = loaded.model->config().image_size;
       models_.push_back(std::move(each));
     }
     set_corruption_options();
     list_cells();
-    const DatasetInfo& info = models_[0].evaluation->evaluated().set->info();
+    const DatasetInfo& info = models_[0].evaluation->evaluated_images().from.set->info();
     for (const Studied& model : models_)
-      expect(model.evaluation->evaluated().set->info().fingerprint == info.fingerprint,
+      expect(model.evaluation->evaluated_images().from.set->info().fingerprint == info.fingerprint,
              "CHECKPOINT: {} and {} are evaluated on different images; name the data",
              models_[0].study.checkpoint, model.study.checkpoint);
     files_ = CellFiles(
@@ -181,7 +181,8 @@ class Study {
 
   std::map<std::string, std::string> made_of(const DatasetInfo& info) const {
     std::string indices;
-    for (const int64_t i : models_[0].evaluation->spec().indices) indices += fmt::format("{},", i);
+    for (const int64_t i : models_[0].evaluation->evaluated_images().spec.indices)
+      indices += fmt::format("{},", i);
     std::string how =
         options_.tree.empty()
             ? fmt::format("seed {}, jpeg {}, frost {}", corruption_.seed, corruption_.jpeg_quality,
@@ -206,7 +207,11 @@ class Study {
     if (!cell) {
       cell.emplace();
       cell->corruption = kReference;
-      cell->log_density = model.evaluation->reference().scores();
+      const CheckpointEvaluation::Images known =
+          model.evaluation->reference_images(kReferenceImages, 0);
+      const LoadedModel& loaded = model.evaluation->loaded();
+      cell->log_density =
+          log_densities(evaluate_model(*loaded.model, loaded.input, *known.from.set, known.spec));
       files_.save(model.digest, *cell);
     }
     model.study.reference = cell->log_density;
@@ -222,11 +227,11 @@ class Study {
   /// Evaluates models that read images alike on one cell.
   void compute(const CellKey& key, const std::vector<Studied*>& models) {
     CheckpointEvaluation& first = *models[0]->evaluation;
-    EvaluationSpec spec = first.spec();
+    EvaluationSpec spec = first.evaluated_images().spec;
     std::unique_ptr<Dataset> made;
-    const Dataset* set = first.evaluated().set.get();
+    const Dataset* set = first.evaluated_images().from.set.get();
     if (!key.folder.empty()) {
-      DatasetSpec from = first.evaluated().spec;
+      DatasetSpec from = first.evaluated_images().from.spec;
       from.name = key.folder;
       from.folder.clear();
       made = open_dataset(from, Split::all);
@@ -240,7 +245,7 @@ class Study {
     if (made) set = made.get();
     std::vector<EvaluationPass> passes;
     for (const Studied* const model : models) {
-      EvaluationSpec own = model->evaluation->spec();
+      EvaluationSpec own = model->evaluation->evaluated_images().spec;
       const LoadedModel& loaded = model->evaluation->loaded();
       if (!key.folder.empty())
         own.class_of_label = match_classes(loaded, model->study.checkpoint, set->info(),
@@ -248,7 +253,7 @@ class Study {
                                  .class_of_label;
       passes.emplace_back(*loaded.model, loaded.input, set->info().name, own, set->info().count);
     }
-    spec.bad_images = key.folder.empty() ? first.evaluated().bad.get() : nullptr;
+    spec.bad_images = key.folder.empty() ? first.evaluated_images().from.bad.get() : nullptr;
     const LoadedModel& loaded = first.loaded();
     const auto batches = evaluation_batches(*loaded.model, loaded.input, *set, spec);
     for (int64_t step = 0; step < batches->steps(); ++step) {

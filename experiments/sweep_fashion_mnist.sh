@@ -54,7 +54,8 @@ if [ -z "$bin" ]; then
   cmake/setup.sh dataset-fashion-mnist
   cmake --preset release -DPALINDROME_TESTS=OFF -DPALINDROME_BENCH=OFF >/dev/null
   cmake --build --preset release \
-    --target pal-train pal-evaluate pal-explain pal-info pal-convert pal-compare pal-report
+    --target pal-train pal-evaluate pal-explain pal-info pal-convert pal-robustness pal-compare \
+    pal-report
   bin=build/release/bin
   fetch=cmake/fetch_digits.sh
 else
@@ -223,6 +224,17 @@ if [ ${#first[@]} != 0 ]; then
     make "$dir/figures/beta_1/density_1.svg" pal-evaluate "$dir/beta_1_seed_0" \
       ${foreign[@]+"${foreign[@]}"} --ood inverted --figures "$dir/figures/beta_1" --quiet
   fi
+fi
+
+# What corruptions do to all of them, measured by the feed-forward net of seed 0 where it is there;
+# made anew, as what was computed stays.
+corrupted=$dir/robustness
+rm -f "$corrupted"/{corruptions,means}.csv
+make "$corrupted/corruptions.csv" pal-robustness "${runs[@]}" -n 2000 -o "$corrupted" --quiet
+if [ -e "$corrupted/errors/resnet_seed_0.csv" ]; then
+  rm -f "$corrupted/means.csv"
+  make "$corrupted/means.csv" pal-robustness "${runs[@]}" -n 2000 -o "$corrupted" \
+    --reference "$corrupted/errors/resnet_seed_0.csv" --quiet
 fi
 
 # What follows is made anew: it takes no time, and runs may have been added.

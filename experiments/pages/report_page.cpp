@@ -10,6 +10,7 @@
 #include "experiments/evaluation/checkpoint_evaluation.h"
 #include "experiments/pages/answer_sections.h"
 #include "experiments/pages/closing_sections.h"
+#include "experiments/pages/foreign_section.h"
 #include "experiments/pages/model_card.h"
 #include "experiments/pages/picture_sections.h"
 #include "experiments/pages/reading.h"
@@ -69,6 +70,7 @@ ReportPage page_of_one(const ReportOptions& o, const RunRecord& run, Device devi
   }
   if (density) {
     sections.push_back(density_section(report, run));
+    if (auto foreign = foreign_section(run)) sections.push_back(std::move(*foreign));
     sections.push_back(samples_section(pictured));
   }
   if (density && classes && names.size() >= 2) {

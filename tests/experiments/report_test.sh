@@ -89,6 +89,14 @@ sound worse.html "several runs, corrupted images"
 echo '{"models": [{"label": "run"}]}' >run/robustness/robustness.json
 refuses 3 "robustness.json is not as pal-robustness writes it" pal-report run -o x.html
 rm -r run/robustness
+succeeds pal-ood run --against inverted noise --images 40 --threads 1 -o run/foreign -q
+reports run
+has run foreign
+expect "ROC curves of two sets" test "$(grep -o 'alt="ROC curves of' run/report.html | wc -l)" = 2
+sound run/report.html "run, foreign images"
+echo "set,score" >run/foreign/detection.csv
+refuses 3 "run/foreign/detection.csv: not what pal-ood writes" pal-report run -o x.html
+rm -r run/foreign
 # Where the images of the runs are gone, the page says so; images that are asked for must be there.
 make_pictures pictures 2 24 8 8
 succeeds pal-train pictures -b 16 --blocks 1,1 --strides 1,2 --widths 8,8 --threads 1 \

@@ -121,7 +121,8 @@ scores() {
   echo "# Foreign and corrupted images of Fashion-MNIST"
   echo
   echo "Written by \`experiments/robustness_fashion_mnist.sh\`; the networks are those of seed 0 of"
-  echo "[the sweep over beta](../sweep/README.md), whose page has the verdicts over three seeds."
+  sweep=../sweep
+  echo "[the sweep over beta]($sweep/README.md), whose page has the verdicts over three seeds."
   echo
   echo "## Is this unlike what was learned?"
   echo "AUC in percent, against 10,000 test images (\`pal-ood\`): 50 is guessing, below that the foreign"

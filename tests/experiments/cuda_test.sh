@@ -82,6 +82,10 @@ for device in cpu cuda; do
   succeeds pal-explain receptive-field trusted --device $device -n 3 --channels 4 -q \
     -o receptive-field.$device.svg
   succeeds pal-explain plane trusted --device $device -n 40 --epochs 0.2 -q -o plane.$device.svg
+  succeeds pal-ood trusted --device $device --against inverted noise --images 30 -b 7 -q \
+    --calibration cal.cpu.safetensors -o foreign.$device
+  succeeds pal-robustness trusted --device $device --corruptions fog,contrast --severities 1,5 -n 40 \
+    -b 7 -q -o corrupted.$device
 done
 # alike FILE FILE WHAT: the same texts, and numbers within 1e-4 (of ranks among 112 images: within one).
 alike() {
@@ -96,6 +100,9 @@ alike() {
           { print what ": " a[i] " and " b[i]; exit 1 } }' "$1" "$2"
 }
 for most in 1 7; do alike answers.{cpu,cuda}.$most "answers in batches of $most"; done
+alike foreign.{cpu,cuda}/scores.csv "scores of foreign images"
+alike corrupted.{cpu,cuda}/corruptions.csv "corruptions"
+alike corrupted.{cpu,cuda}/table3.csv "answers of densities to corruptions"
 for figure in heatmap evidence receptive-field plane; do alike $figure.{cpu,cuda}.csv $figure; done
 
 # A step that is not finite stops the run and names what broke; nothing is lost.

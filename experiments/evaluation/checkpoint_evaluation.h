@@ -59,6 +59,9 @@ class CheckpointEvaluation {
   EvaluationResult evaluate(const OpenedSet& from, const EvaluationSpec& spec);
   /// Accuracy, losses and bits/dim, with and without noise; fills `table` unless that is null.
   void measure(CheckpointReport& report, ImageTable* table);
+  /// Accuracy of the run's own test images of the same classes, among these, where a set has only
+  /// some of the model's; none where the run's data are not to be had or have no test part.
+  std::optional<double> own_accuracy_among();
   /// Bits/dim of the evaluated images under independent Gaussians fitted to the training images.
   double gaussian_bits();
   /// How well each foreign set is told from the evaluated images, whose noise-free result is given.

@@ -316,6 +316,14 @@ std::string to_text(const std::vector<CheckpointReport>& reports) {
     if (report.chose != ChoseCheckpoint::no)
       text += fmt::format("\n\n{}: {} images of {}{}: expect less on new images", report.checkpoint,
                           report.split, report.dataset, remark_of(report.chose));
+    if (report.classes_among > 0)
+      text += fmt::format(
+          "\n\n{}: answers among the {} classes of {}{}", report.checkpoint, report.classes_among,
+          report.dataset,
+          report.own_among ? fmt::format("; on the run's own test images of these classes {:.2f} "
+                                         "% top-1, without noise",
+                                         100.0 * *report.own_among)
+                           : std::string());
     if (report.bits_gaussian)
       notes = fmt::format("\n\nindependent Gaussians per pixel: {:.4f} bits/dim",
                           *report.bits_gaussian);
@@ -339,6 +347,7 @@ std::string to_json(const CheckpointReport& report) {
                {"crops", report.crops},
                {"bad_images", report.bad_images.size()}};
   if (report.classes_among > 0) json["classes_among"] = report.classes_among;
+  if (report.own_among) json["acc1_own_among"] = *report.own_among;
   json.update(summary_json(report.noisy));
   json.update(calibration_json(report.noisy));
   json["noise_free"] = summary_json(report.clean);

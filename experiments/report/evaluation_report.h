@@ -50,6 +50,9 @@ struct CheckpointReport {
   int64_t classes = 0;  ///< of the model
   /// Classes of the images, of which answers are chosen, if they are fewer; 0: all.
   int64_t classes_among = 0;
+  /// Accuracy among the same classes on the run's own test images of them, noise-free: what the
+  /// accuracy here is to be compared with.
+  std::optional<double> own_among;
   /// Of the training loss; infinity: classes alone; none: unknown.
   std::optional<double> beta;
   int64_t crops = 1;

@@ -61,6 +61,11 @@ expect_match '^[0-9]*,"less/val/red, round/.*,2,"red, round",' less.csv "a part 
 expect_not "a part of the classes: an answer beyond it" grep -q ',0,Würfel,' less.csv
 evaluates run less --json
 expect_text '"classes_among":2,' out "a part of the classes"
+# On the run's own images of these classes, which these are: the same.
+expect_equal "$(sed 's/.*"noise_free":{[^}]*"acc1":\([0-9.]*\),.*/\1/' out)" \
+  "$(sed 's/.*"acc1_own_among":\([0-9.]*\),.*/\1/' out)" "accuracy of the same classes on the run's images"
+evaluates run less
+expect_match "answers among the 2 classes of .*; on the run's own test images" out "both accuracies"
 evaluates run less --json --no-restrict-classes
 expect_not "--no-restrict-classes" grep -q classes_among out
 # Folders that are numbers, as ImageNetV2 has them: class numbers, not their order as text.

@@ -1,11 +1,15 @@
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/robustness/robustness_report.h"
+#include "runtime/json.h"
 #include "runtime/log.h"
 
 namespace {
@@ -17,12 +21,25 @@ constexpr const char* kName = "pal-robustness";
 /// The reference that was asked for, or AlexNet's for ImageNet; none: no mCE.
 std::optional<ReferenceErrors> chosen_reference(const RobustnessOptions& options,
                                                 const std::vector<ModelStudy>& studies) {
-  if (!options.reference.empty()) return reference_of(options.reference);
   constexpr int64_t kImageNetClasses = 1000, kImageNetSize = 224;
-  const bool imagenet = studies[0].classes == kImageNetClasses &&
-                        studies[0].image_size == kImageNetSize &&
-                        options.severities.size() == kSeverities;
-  return imagenet ? std::optional(alexnet_errors()) : std::nullopt;
+  const bool imagenet =
+      studies[0].classes == kImageNetClasses && studies[0].image_size == kImageNetSize;
+  if (options.reference == "alexnet" && !imagenet)
+    log_warning("--reference alexnet: its errors are those of ImageNet-C, not of {}",
+                studies[0].dataset);
+  if (!options.reference.empty()) return reference_of(options.reference);
+  return imagenet && options.severities.size() == kSeverities ? std::optional(alexnet_errors())
+                                                              : std::nullopt;
+}
+
+/// Whether frost was laid on without photographs, also in a tree, as far as it says so.
+bool frost_is_texture(const RobustnessOptions& options) {
+  if (options.tree.empty()) return options.corruption.frost_pictures == nullptr;
+  const std::string record = options.tree + "/corruptions.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(record, ignored)) return false;
+  const nlohmann::json file(parse_json_file(record));
+  return file.is_object() && file.value("frost", "") == "procedural";
 }
 
 int run(const RobustnessOptions& options) {
@@ -30,12 +47,12 @@ int run(const RobustnessOptions& options) {
   const auto studies = study_robustness(options, device);
   const auto reference = chosen_reference(options, studies);
   const ReferenceErrors* const errors = reference ? &*reference : nullptr;
+  const bool texture = frost_is_texture(options);
   std::vector<RobustnessReport> reports;
-  for (const ModelStudy& study : studies) reports.push_back(report_of(study, errors));
-  const bool texture = options.tree.empty() && options.corruption.frost_pictures == nullptr;
+  for (const ModelStudy& study : studies) reports.push_back(report_of(study, errors, texture));
   const std::string json = to_json(reports, errors, texture);
   if (!options.output.empty()) write_robustness(options.output, reports, json);
-  print_result(options.evaluation.run.json ? json : to_text(reports, errors, texture));
+  print_result(options.evaluation.run.json ? json : to_text(reports, errors));
   if (!options.output.empty()) log_info("results in {}", options.output);
   return 0;
 }

@@ -92,8 +92,16 @@ std::string CellFiles::path_of(const std::string& model, const std::string& cell
   return (std::filesystem::path(folder_) / model / (cell + ".safetensors")).string();
 }
 
+std::map<std::string, std::string> CellFiles::metadata_of(const std::string& cell,
+                                                          const std::string& pictures) const {
+  auto metadata = made_of_;
+  metadata["cell"] = cell;
+  if (!pictures.empty()) metadata["pictures"] = pictures;
+  return metadata;
+}
+
 std::optional<ModelCell> CellFiles::find(const std::string& model, const std::string& corruption,
-                                         int severity) const {
+                                         int severity, const std::string& pictures) const {
   if (folder_.empty()) return std::nullopt;
   const std::string path = path_of(model, cell_name(corruption, severity));
   std::error_code ignored;
@@ -101,7 +109,7 @@ std::optional<ModelCell> CellFiles::find(const std::string& model, const std::st
   const SafetensorsFile file = SafetensorsFile::read(path);
   if (!file.verify_digest())
     fail(ErrorKind::data, "{}: its digest is missing or not that of its bytes; remove it", path);
-  for (const auto& [key, value] : made_of_) {
+  for (const auto& [key, value] : metadata_of(cell_name(corruption, severity), pictures)) {
     const auto found = file.metadata().find(key);
     const std::string other = found == file.metadata().end() ? "none" : found->second;
     expect(other == value,
@@ -118,14 +126,16 @@ std::optional<ModelCell> CellFiles::find(const std::string& model, const std::st
   return cell;
 }
 
-void CellFiles::save(const std::string& model, const ModelCell& cell) const {
+void CellFiles::save(const std::string& model, const ModelCell& cell,
+                     const std::string& pictures) const {
   if (folder_.empty()) return;
   make_folders((std::filesystem::path(folder_) / model).string());
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const auto& [name, member] : kDoubles)
     if (!(cell.*member).empty()) tensors.emplace_back(name, tensor_of(cell.*member, DType::f64));
   if (!cell.wrong.empty()) tensors.emplace_back(kWrong, tensor_of(cell.wrong, DType::i32));
-  write_safetensors(path_of(model, cell_name(cell.corruption, cell.severity)), made_of_, tensors);
+  const std::string name = cell_name(cell.corruption, cell.severity);
+  write_safetensors(path_of(model, name), metadata_of(name, pictures), tensors);
 }
 
 }  // namespace pal

@@ -43,14 +43,19 @@ class CellFiles {
   /// and cell, and must be the same whenever the folder is used.
   CellFiles(std::string folder, std::map<std::string, std::string> made_of);
 
-  /// The cell of a model (its digest), if it is there. Throws usage for one that was made of other
-  /// things, data for a broken file.
+  /// The cell of a model (its digest), if it is there. `pictures`: a fingerprint of files that it is
+  /// made of; empty: none. Throws usage for one that was made of other things, data for a broken
+  /// file.
   std::optional<ModelCell> find(const std::string& model, const std::string& corruption,
-                                int severity) const;
-  void save(const std::string& model, const ModelCell& cell) const;
+                                int severity, const std::string& pictures = {}) const;
+  void save(const std::string& model, const ModelCell& cell,
+            const std::string& pictures = {}) const;
 
  private:
   std::string path_of(const std::string& model, const std::string& cell) const;
+  /// What stands in the file of a cell.
+  std::map<std::string, std::string> metadata_of(const std::string& cell,
+                                                 const std::string& pictures) const;
 
   std::string folder_;
   std::map<std::string, std::string> made_of_;

@@ -47,10 +47,16 @@ void add_robustness_options(OptionTable& table, RobustnessOptions& o) {
       .unit("FILE")
       .shown_default("alexnet for ImageNet, else none");
   table.group("Clean images");
-  table.whole("count", e.most_images, "Test images at most, evenly spread; 0: all")
+  table.whole("count", o.most_images, "Test images at most, evenly spread")
       .letter('n')
       .unit("IMAGES")
-      .at_least(0);
+      .at_least(2)
+      .word("all", 0);
+  table.toggle("allow-other-classes", e.allow_other_classes,
+               "Take classes by position if the model does not know their names");
+  table.toggle("restrict-classes", e.restrict_classes,
+               "Images of only some of the model's classes: choose answers among those that they "
+               "have; false: among all");
   add_data_options(table, e.data);
   table.whole("batch-size", e.batch_size, "Images per batch; auto: as suits the device")
       .letter('b')
@@ -63,6 +69,8 @@ void add_robustness_options(OptionTable& table, RobustnessOptions& o) {
 
 void finish_robustness_options(RobustnessOptions& o) {
   finish_evaluate_options(o.evaluation);
+  // Of a tree those are chosen that it has.
+  if (o.tree.empty()) o.evaluation.most_images = o.most_images;
   o.corruptions = corruptions_of(o.choice.names);
   o.severities = severities_of(o.choice);
   expect(

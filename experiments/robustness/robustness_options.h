@@ -13,6 +13,7 @@ namespace pal {
 /// Everything pal-robustness can be told. Text fields are read by finish_robustness_options.
 struct RobustnessOptions {
   EvaluateOptions evaluation;  ///< checkpoints, data, device, batch size, images
+  int64_t most_images = 0;     ///< clean ones, evenly spread; 0: all
   std::string output;          ///< folder for results; empty: none are kept
   std::string tree;            ///< folder of corrupted pictures; empty: made in memory
   CorruptionChoice choice;

@@ -1,6 +1,7 @@
 #include "experiments/robustness/robustness_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -35,19 +36,19 @@ Estimate auc_of(const std::vector<double>& positives, const std::vector<double>&
   return {rank_auc(positives, negatives), auc_standard_error(positives, negatives)};
 }
 
-std::string percent(double share, int digits = 1) {
+std::string share_text(double share, int digits = 1) {
   return fmt::format("{:.{}f}", 100.0 * share, digits);
 }
 
-std::string percent(const std::optional<double>& share, int digits = 1) {
-  return share ? percent(*share, digits) : std::string("-");
+std::string share_text(const std::optional<double>& share, int digits = 1) {
+  return share ? share_text(*share, digits) : std::string("-");
 }
 
 /// An AUC with the mark of its colour.
 std::string marked(const std::optional<Estimate>& auc) {
   if (!auc) return "-";
   const char* const mark = auc->value >= kGood ? "++" : auc->value > kSome ? "+ " : "  ";
-  return fmt::format("{} {}", percent(auc->value), mark);
+  return fmt::format("{} {}", share_text(auc->value), mark);
 }
 
 std::vector<std::string> corruptions_of(const std::vector<RobustnessReport>& reports) {
@@ -71,8 +72,8 @@ Json row_json(const CorruptionRow& row) {
   Json json = {{"corruption", row.corruption},
                {"group", group_of(*corruption_of(row.corruption))},
                {"mean_error", row.errors.mean_error},
-               {"ce_of_reference", optional_json(row.errors.ce)},
-               {"relative_ce", optional_json(row.errors.relative)},
+               {"corruption_error", optional_json(row.errors.ce)},
+               {"relative_corruption_error", optional_json(row.errors.relative)},
                {"entropy_gain", row.entropy_gain},
                {"auc", estimate_json(row.auc)},
                {"auc_clean", estimate_json(row.auc_clean)},
@@ -99,13 +100,19 @@ ReferenceErrors reference_of(const std::string& text) {
   return named;
 }
 
-RobustnessReport report_of(const ModelStudy& study, const ReferenceErrors* reference) {
+std::string CorruptionRow::title() const {
+  return corruption + (extra ? " (extra)" : "") + (texture ? " (texture)" : "");
+}
+
+RobustnessReport report_of(const ModelStudy& study, const ReferenceErrors* reference,
+                           bool frost_texture) {
   RobustnessReport report;
   report.label = study.label;
   report.checkpoint = study.checkpoint;
   report.dataset = study.dataset;
   report.images = study.clean.count();
   report.has_density = study.has_density;
+  report.names_classes = study.names_classes;
   report.clean_error = study.clean.error();
   report.clean_ce = study.clean.mean_ce();
   report.clean_ece = study.clean.ece();
@@ -123,6 +130,7 @@ RobustnessReport report_of(const ModelStudy& study, const ReferenceErrors* refer
     CorruptionRow row;
     row.corruption = errors.corruption;
     row.extra = is_extra(*corruption_of(errors.corruption));
+    row.texture = frost_texture && corruption_of(errors.corruption) == Corruption::frost;
     row.errors = errors;
     std::vector<const ModelCell*> own;
     for (const ModelCell& cell : study.cells)
@@ -163,52 +171,65 @@ RobustnessReport report_of(const ModelStudy& study, const ReferenceErrors* refer
   return report;
 }
 
-std::string to_text(const std::vector<RobustnessReport>& reports, const ReferenceErrors* reference,
-                    bool frost_texture) {
-  const auto name_in_table = [&](const CorruptionRow& row) {
-    return fmt::format("{}{}{}", row.corruption, row.extra ? " (extra)" : "",
-                       frost_texture && row.corruption == "frost" ? " (texture)" : "");
-  };
+std::string to_text(const std::vector<RobustnessReport>& reports,
+                    const ReferenceErrors* reference) {
   std::vector<std::string> header = {"told by density (quantile test), AUC %"};
   for (const RobustnessReport& report : reports) header.push_back(report.label);
   TextTable detection(header);
   const bool any_density = std::ranges::any_of(reports, &RobustnessReport::has_density);
   for (size_t i = 0; i < reports[0].rows.size(); ++i) {
-    std::vector<std::string> cells = {name_in_table(reports[0].rows[i])};
+    std::vector<std::string> cells = {reports[0].rows[i].title()};
     for (const RobustnessReport& report : reports) cells.push_back(marked(report.rows[i].auc));
     detection.add(cells);
   }
   std::vector<std::string> means = {means_name(reports[0])};
   for (const RobustnessReport& report : reports)
-    means.push_back(report.mean_auc ? percent(*report.mean_auc) + "   " : "-");
+    means.push_back(report.mean_auc ? share_text(*report.mean_auc) + "   " : "-");
   detection.add(means);
   header[0] = "error, %";
   TextTable errors(header);
   std::vector<std::string> clean = {"clean"};
-  for (const RobustnessReport& report : reports) clean.push_back(percent(report.clean_error));
+  const auto error_text = [](const RobustnessReport& report, double error, int digits) {
+    return report.names_classes ? share_text(error, digits) : std::string("-");
+  };
+  for (const RobustnessReport& report : reports)
+    clean.push_back(error_text(report, report.clean_error, 1));
   errors.add(clean);
   for (size_t i = 0; i < reports[0].rows.size(); ++i) {
-    std::vector<std::string> cells = {name_in_table(reports[0].rows[i])};
+    std::vector<std::string> cells = {reports[0].rows[i].title()};
     for (const RobustnessReport& report : reports)
-      cells.push_back(percent(report.rows[i].errors.mean_error));
+      cells.push_back(error_text(report, report.rows[i].errors.mean_error, 1));
     errors.add(cells);
   }
   TextTable overall({"", "images", "clean error %",
-                     fmt::format("error %, {}", means_name(reports[0])), "accuracy %", "mCE %",
+                     fmt::format("error %, {}", means_name(reports[0])), "mean accuracy %", "mCE %",
                      "relative mCE %", "entropy gain, nats", "told by entropy, AUC %"});
-  for (const RobustnessReport& report : reports)
-    overall.add({report.label, grouped(report.images), percent(report.clean_error, 2),
-                 percent(report.means.error, 2), percent(1.0 - report.means.error, 2),
-                 percent(report.means.mce), percent(report.means.relative_mce),
-                 fmt::format("{:+.3f}", report.mean_entropy_gain),
-                 percent(report.mean_auc_entropy)});
+  for (const RobustnessReport& report : reports) {
+    const bool named = report.names_classes;
+    overall.add({report.label, grouped(report.images), error_text(report, report.clean_error, 2),
+                 error_text(report, report.means.error, 2),
+                 error_text(report, 1.0 - report.means.error, 2),
+                 named ? share_text(report.means.mce) : "-",
+                 named ? share_text(report.means.relative_mce) : "-",
+                 named ? fmt::format("{:+.3f}", report.mean_entropy_gain) : "-",
+                 named ? share_text(report.mean_auc_entropy) : "-"});
+  }
   std::string text;
   if (any_density)
     text += detection.text() +
             "\n++ from 85 (good), + above 55 (some), else as by guessing; all "
             "severities together, against training images\n\n";
   text += errors.text() + "\n\n" + overall.text();
-  if (reference != nullptr) text += fmt::format("\nmCE: by the errors of {}", reference->name);
+  if (reference != nullptr) {
+    text += fmt::format("\nmCE: by the errors of {}", reference->name);
+    std::vector<std::string> unknown;
+    for (const CorruptionRow& row : reports[0].rows)
+      if (!row.extra && !row.errors.ce) unknown.push_back(row.corruption);
+    if (!unknown.empty())
+      text += fmt::format(", which has none above 0 of {}: no mean", fmt::join(unknown, ", "));
+  }
+  if (std::ranges::any_of(reports, [](const auto& r) { return !r.names_classes; }))
+    text += "\n- of errors: trained at beta 0, without classes";
   return text;
 }
 
@@ -251,13 +272,13 @@ void write_robustness(const std::string& folder, const std::vector<RobustnessRep
   MatrixChart chart;
   chart.title = "Corrupted images told by density (quantile test), AUC %";
   chart.unit = "blue: from 85, yellow: above 55, grey: as by guessing; AUC %";
-  chart.digits = 0;
+  chart.digits = 1;
   for (const RobustnessReport& report : reports)
     if (report.has_density) chart.columns.push_back(report.label);
   const auto names = corruptions_of(reports);
   for (size_t i = 0; i <= names.size(); ++i) {
     const bool of_means = i == names.size();
-    const std::string name = of_means ? means_name(reports[0]) : names[i];
+    const std::string name = of_means ? means_name(reports[0]) : reports[0].rows[i].title();
     table += csv_field(name);
     chart.rows.push_back(name);
     for (const RobustnessReport& report : reports) {
@@ -273,7 +294,7 @@ void write_robustness(const std::string& folder, const std::vector<RobustnessRep
   }
   long_table = "model,corruption,severity,error,ce,ece,entropy_gain\n";
   means =
-      "model,images,clean_error,mean_error,mce,relative_mce,mean_auc,mean_auc_clean,"
+      "model,images,corruptions,clean_error,mean_error,mce,relative_mce,mean_auc,mean_auc_clean,"
       "mean_auc_entropy,mean_entropy_gain\n";
   const auto text = [](const std::optional<double>& value) {
     return value ? fmt::format("{}", *value) : std::string();
@@ -287,13 +308,16 @@ void write_robustness(const std::string& folder, const std::vector<RobustnessRep
                        csv_field(report.label), row.corruption, each.severity, each.error, each.ce,
                        each.ece, each.entropy_gain);
     }
-    fmt::format_to(std::back_inserter(means), "{},{},{},{},{},{},{},{},{},{}\n",
-                   csv_field(report.label), report.images, report.clean_error, report.means.error,
-                   text(report.means.mce), text(report.means.relative_mce), text(report.mean_auc),
-                   text(report.mean_auc_clean), report.mean_auc_entropy, report.mean_entropy_gain);
+    fmt::format_to(std::back_inserter(means), "{},{},{},{},{},{},{},{},{},{},{}\n",
+                   csv_field(report.label), report.images, report.counted, report.clean_error,
+                   report.means.error, text(report.means.mce), text(report.means.relative_mce),
+                   text(report.mean_auc), text(report.mean_auc_clean), report.mean_auc_entropy,
+                   report.mean_entropy_gain);
     std::string name = report.label;
     std::ranges::replace(name, '/', '_');
-    write_atomic(file("errors/" + name + ".csv"), reference_csv(own));
+    // Means over fewer severities would pass for those of all.
+    if (report.rows.empty() || report.rows[0].severities.size() == kSeverities)
+      write_atomic(file("errors/" + name + ".csv"), reference_csv(own));
   }
   write_atomic(file("robustness.json"), json + "\n");
   write_atomic(file("table3.csv"), table);

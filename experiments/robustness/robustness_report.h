@@ -14,6 +14,10 @@ namespace pal {
 struct CorruptionRow {
   std::string corruption;
   bool extra = false;
+  bool texture = false;  ///< frost without photographs
+
+  /// What tables call it.
+  std::string title() const;
   struct Severity {
     int severity = 0;
     double error = 0.0, ce = 0.0, ece = 0.0;
@@ -35,6 +39,7 @@ struct RobustnessReport {
   int64_t images = 0;   ///< clean ones
   int64_t counted = 0;  ///< corruptions that means are over
   bool has_density = false;
+  bool names_classes = true;  ///< else errors say nothing: trained at beta 0
   double clean_error = 0.0, clean_ce = 0.0, clean_ece = 0.0;
   std::vector<CorruptionRow> rows;
   CorruptionMeans means;
@@ -46,21 +51,21 @@ struct RobustnessReport {
 /// data for a broken file and usage for one that names an unknown corruption.
 ReferenceErrors reference_of(const std::string& text);
 
-/// Measures of a study; a reference may be null.
-RobustnessReport report_of(const ModelStudy& study, const ReferenceErrors* reference);
+/// Measures of a study; a reference may be null. `frost_texture`: no photographs were at hand.
+RobustnessReport report_of(const ModelStudy& study, const ReferenceErrors* reference,
+                           bool frost_texture);
 
 /// Tables for people: Table 3 (85 and more is marked ++, above 55 +) and the errors; shares in
-/// percent. `frost_texture`: no photographs were at hand.
-std::string to_text(const std::vector<RobustnessReport>& reports, const ReferenceErrors* reference,
-                    bool frost_texture);
+/// percent.
+std::string to_text(const std::vector<RobustnessReport>& reports, const ReferenceErrors* reference);
 /// One JSON object; shares in [0, 1].
 std::string to_json(const std::vector<RobustnessReport>& reports, const ReferenceErrors* reference,
                     bool frost_texture);
 
 /// Writes into a folder: table3.csv and table3.svg (AUC by corruption and model, coloured as the
 /// paper has it), corruptions.csv (a line for each model, corruption and severity), means.csv, and
-/// errors/LABEL.csv, which can be a reference for others; `json` as robustness.json. Throws
-/// environment.
+/// of all five severities errors/LABEL.csv, which can be a reference for others; `json` as
+/// robustness.json. Throws environment.
 void write_robustness(const std::string& folder, const std::vector<RobustnessReport>& reports,
                       const std::string& json);
 

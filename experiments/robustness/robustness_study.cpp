@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "data/corruptions/corrupted_set.h"
@@ -13,6 +14,7 @@
 #include "experiments/report/job_clock.h"
 #include "experiments/report/run_log.h"
 #include "experiments/robustness/published_tree.h"
+#include "experiments/robustness/tree_images.h"
 #include "experiments/trust/model_calibration.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
@@ -38,6 +40,8 @@ struct Studied {
   std::unique_ptr<CheckpointEvaluation> evaluation;
   std::string digest;
   ModelStudy study;
+  std::vector<int32_t> class_of_tree;  // the model's class for each of the tree's
+  std::vector<int32_t> among;          // answers are among these; empty: all
 };
 
 /// Models that can share a reading of images.
@@ -51,17 +55,6 @@ bool read_alike(const Studied& a, const Studied& b) {
          x.model->config().channels == y.model->config().channels && s.indices == t.indices &&
          s.batch_size == t.batch_size && s.transform.resize == t.transform.resize &&
          s.workers == t.workers;
-}
-
-/// The first picture below a folder, in the order of names; empty if there is none.
-std::string first_picture(const std::string& folder) {
-  std::string first;
-  std::error_code ignored;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, ignored))
-    if (const std::string path = entry.path().string();
-        has_picture_suffix(path) && (first.empty() || path < first))
-      first = path;
-  return first;
 }
 
 class Study {
@@ -82,18 +75,23 @@ class Study {
       each.study.dataset = each.evaluation->evaluated_images().from.set->info().name;
       each.study.classes = loaded.model->config().classes;
       each.study.image_size = loaded.model->config().image_size;
+      each.study.names_classes = each.evaluation->beta() != 0.0;
+      // All models share the sets that are open.
+      const DatasetSpec& spec = each.evaluation->evaluated_images().from.spec;
+      if (i == 0) spec_ = spec;
+      expect(
+          spec == spec_,
+          "CHECKPOINT: {} and {} were trained on different data, or see images of different size; "
+          "name the images for all with --dataset, or take one after the other",
+          checkpoints[0], checkpoints[i]);
       models_.push_back(std::move(each));
     }
     set_corruption_options();
     list_cells();
-    const DatasetInfo& info = models_[0].evaluation->evaluated_images().from.set->info();
-    for (const Studied& model : models_)
-      expect(model.evaluation->evaluated_images().from.set->info().fingerprint == info.fingerprint,
-             "CHECKPOINT: {} and {} are evaluated on different images; name the data",
-             models_[0].study.checkpoint, model.study.checkpoint);
+    if (!options.tree.empty()) match_tree();
     files_ = CellFiles(
         options.output.empty() ? std::string() : (fs::path(options.output) / "cells").string(),
-        made_of(info));
+        made_of());
   }
 
   std::vector<ModelStudy> run() {
@@ -102,10 +100,13 @@ class Study {
     ProgressLine line(options_.progress, options_.evaluation.run.quiet);
     const JobClock clock;
     int64_t done = 0;
+    int64_t computed = 0;
     for (const CellKey& key : keys_) {
+      const auto tree = open_tree(key);
+      const std::string pictures = tree ? picture_fingerprint(key.folder) : std::string();
       std::vector<Studied*> missing;
       for (Studied& model : models_) {
-        auto cell = files_.find(model.digest, key.name, key.severity);
+        auto cell = files_.find(model.digest, key.name, key.severity, pictures);
         if (cell && cell->wrong.empty())
           fail(ErrorKind::data, "{}: {}: a cell without images; remove it", options_.output,
                cell_name(key.name, key.severity));
@@ -118,13 +119,17 @@ class Study {
         std::vector<Studied*> alike, others;
         for (Studied* const model : missing)
           (read_alike(*missing[0], *model) ? alike : others).push_back(model);
-        compute(key, alike);
+        compute(key, tree.get(), alike, pictures);
         missing = others;
+        ++computed;
       }
       ++done;
       line.show(clock.text(cell_name(key.name, key.severity), done,
                            static_cast<int64_t>(keys_.size()), "cells"));
     }
+    line.clear();
+    if (computed == 0 && !options_.output.empty())
+      log_info("all {} cells were in {}", keys_.size(), options_.output);
     std::vector<ModelStudy> studies;
     for (Studied& model : models_) studies.push_back(std::move(model.study));
     return studies;
@@ -140,10 +145,12 @@ class Study {
     corruption_.jpeg_quality = options_.jpeg_quality >= 0 ? static_cast<int>(options_.jpeg_quality)
                                                           : (large ? kPublishedQuality : 0);
     corruptions_ = options_.corruptions;
-    expect(channels == 3 ||
-               std::ranges::find(corruptions_, Corruption::saturate) == corruptions_.end(),
-           "--corruptions: saturate: {} sees grey images, which have no colours; leave it out",
-           models_[0].study.checkpoint);
+    if (channels == 1 && std::erase(corruptions_, Corruption::saturate) > 0) {
+      expect(!corruptions_.empty() && !names_saturate(),
+             "--corruptions: saturate: {} sees grey images, which have no colours; leave it out",
+             models_[0].study.checkpoint);
+      log_warning("without saturate: grey images have no colours");
+    }
     if (std::ranges::find(corruptions_, Corruption::frost) != corruptions_.end() &&
         corruption_.frost_pictures == nullptr && options_.tree.empty())
       log_warning("frost: a texture stands in for photographs; --frost DIR takes them");
@@ -161,38 +168,70 @@ class Study {
                          folders.empty() ? std::string() : folders[place]});
         ++place;
       }
-    for (const CellKey& key : keys_)
-      if (!key.folder.empty()) check_size(key.folder);
   }
 
-  /// Published pictures have the network's size already; others would be cut or blown up.
-  void check_size(const std::string& folder) const {
-    const std::string path = first_picture(folder);
-    if (path.empty()) fail(ErrorKind::data, "--tree: {}: no pictures below it", folder);
-    const Image picture = read_image(path);
-    const int64_t side = models_[0].study.image_size;
-    if (picture.width != side || picture.height != side)
-      fail(
-          ErrorKind::data,
-          "--tree: {}: {} x {}, but {} sees {} x {}: corrupted pictures are seen as they are; make "
-          "the tree at that size (pal-corrupt --image-size)",
-          path, picture.width, picture.height, models_[0].study.checkpoint, side, side);
+  /// Whether saturate was asked for by its own name, not as one of several.
+  bool names_saturate() const {
+    return (',' + options_.choice.names + ',').find(",saturate,") != std::string::npos;
   }
 
-  std::map<std::string, std::string> made_of(const DatasetInfo& info) const {
+  /// The pictures of a cell of a tree; null in memory.
+  std::unique_ptr<Dataset> open_tree(const CellKey& key) const {
+    if (key.folder.empty()) return nullptr;
+    DatasetSpec from = spec_;
+    from.name = key.folder;
+    from.folder.clear();
+    return open_dataset(from, Split::all);
+  }
+
+  /// Finds the clean images that the tree was made of, and the classes that it has.
+  void match_tree() {
+    const auto first =
+        std::ranges::find_if(keys_, [](const CellKey& key) { return !key.folder.empty(); });
+    const auto tree = open_tree(*first);
+    const CheckpointEvaluation::Images clean = models_[0].evaluation->evaluated_images();
+    std::vector<int64_t> among = clean.spec.indices;
+    tree_.emplace(*clean.from.set, among, *tree, options_.most_images);
+    if (const auto chosen = static_cast<int64_t>(tree_->clean_indices().size());
+        chosen < clean.from.set->info().count)
+      log_info("{} of the {} clean images are those of the tree", chosen,
+               clean.from.set->info().count);
+    for (Studied& model : models_) {
+      model.class_of_tree = match_classes(model.evaluation->loaded(), model.study.checkpoint,
+                                          tree->info(), options_.evaluation.allow_other_classes)
+                                .class_of_label;
+      if (model.class_of_tree.empty() || tree->info().classes() == model.study.classes ||
+          !options_.evaluation.restrict_classes)
+        continue;
+      model.among = model.class_of_tree;
+      std::ranges::sort(model.among);
+      log_info("{}: answers are chosen among the tree's {} of {} classes", model.study.label,
+               model.among.size(), model.study.classes);
+    }
+  }
+
+  std::map<std::string, std::string> made_of() const {
+    const CheckpointEvaluation::Images clean = models_[0].evaluation->evaluated_images();
+    const DatasetInfo& info = clean.from.set->info();
     std::string indices;
-    for (const int64_t i : models_[0].evaluation->evaluated_images().spec.indices)
+    for (const int64_t i : tree_ ? tree_->clean_indices() : clean.spec.indices)
       indices += fmt::format("{},", i);
-    std::string how =
-        options_.tree.empty()
-            ? fmt::format("seed {}, jpeg {}, frost {}", corruption_.seed, corruption_.jpeg_quality,
-                          corruption_.frost_pictures == nullptr ? std::string("texture")
-                          : corruption_.frost_five              ? options_.frost + " (five)"
-                                                                : options_.frost)
-            : "tree " + options_.tree;
+    const char* const frost = corruption_.frost_pictures == nullptr ? "texture"
+                              : corruption_.frost_five              ? "five photographs"
+                                                                    : "photographs";
+    std::string how = options_.tree.empty()
+                          ? fmt::format("seed {}, jpeg {}, frost {}", corruption_.seed,
+                                        corruption_.jpeg_quality, frost)
+                          : "tree";
+    const std::string& precision = options_.evaluation.run.compute.precision;
+    std::string reading = precision.empty() ? "precision as recorded" : precision;
+    if (clean.from.set->in_memory() == nullptr)
+      reading += fmt::format(", resize {}, exif {}", resize_of(clean.spec.transform),
+                             clean.spec.transform.exif);
     return {{"images", fmt::format("{} of {:016x}", info.count, info.fingerprint)},
             {"selection", indices.empty() ? "all" : digest_text(indices)},
-            {"corruption", std::move(how)}};
+            {"corruption", std::move(how)},
+            {"reading", std::move(reading)}};
   }
 
   static std::string digest_text(const std::string& text) {
@@ -224,64 +263,51 @@ class Study {
       model.study.cells.push_back(std::move(cell));
   }
 
-  /// Evaluates models that read images alike on one cell.
-  void compute(const CellKey& key, const std::vector<Studied*>& models) {
-    CheckpointEvaluation& first = *models[0]->evaluation;
-    EvaluationSpec spec = first.evaluated_images().spec;
+  /// Evaluates models that read images alike on one cell: on pictures of a tree, or else on images
+  /// in memory.
+  void compute(const CellKey& key, const Dataset* tree, const std::vector<Studied*>& models,
+               const std::string& pictures) {
+    const CheckpointEvaluation::Images clean = models[0]->evaluation->evaluated_images();
+    EvaluationSpec spec = clean.spec;
+    spec.bad_images = clean.from.bad.get();
+    if (tree_) spec.indices = tree_->clean_indices();
+    const Dataset* set = clean.from.set.get();
     std::unique_ptr<Dataset> made;
-    const Dataset* set = first.evaluated_images().from.set.get();
-    if (!key.folder.empty()) {
-      DatasetSpec from = first.evaluated_images().from.spec;
-      from.name = key.folder;
-      from.folder.clear();
-      made = open_dataset(from, Split::all);
+    std::unique_ptr<BadImageLog> bad;
+    if (tree != nullptr) {
+      expect_picture_sizes(key.folder, models[0]->study.image_size);
+      set = tree;
       // As they are.
       spec.transform.resize = models[0]->study.image_size;
-      spec.indices = spread_indices(made->info().count);
-      expect_as_many(key, made->info().count);
+      spec.indices = tree_->pictures_of(*tree);
+      bad = bad_image_log(options_.evaluation.data, tree->info().count);
+      spec.bad_images = bad.get();
     } else if (key.severity > 0) {
       made = corrupted_set(*set, key.corruption, key.severity, corruption_);
+      set = made.get();
     }
-    if (made) set = made.get();
     std::vector<EvaluationPass> passes;
     for (const Studied* const model : models) {
       EvaluationSpec own = model->evaluation->evaluated_images().spec;
       const LoadedModel& loaded = model->evaluation->loaded();
-      if (!key.folder.empty())
-        own.class_of_label = match_classes(loaded, model->study.checkpoint, set->info(),
-                                           options_.evaluation.allow_other_classes)
-                                 .class_of_label;
+      if (tree != nullptr) own.class_of_label = model->class_of_tree;
+      if (!model->among.empty()) own.among = model->among;
       passes.emplace_back(*loaded.model, loaded.input, set->info().name, own, set->info().count);
     }
-    spec.bad_images = key.folder.empty() ? first.evaluated_images().from.bad.get() : nullptr;
-    const LoadedModel& loaded = first.loaded();
+    const LoadedModel& loaded = models[0]->evaluation->loaded();
     const auto batches = evaluation_batches(*loaded.model, loaded.input, *set, spec);
     for (int64_t step = 0; step < batches->steps(); ++step) {
       const Batch batch = batches->batch(0, step);
       for (EvaluationPass& pass : passes) pass.add(batch);
     }
+    if (spec.bad_images != nullptr)
+      for (const auto& [index, message] : spec.bad_images->entries())
+        log_warning("left out: {}", message);
     for (size_t i = 0; i < models.size(); ++i) {
       ModelCell cell = cell_of(key.name, key.severity, passes[i].finish());
-      files_.save(models[i]->digest, cell);
+      files_.save(models[i]->digest, cell, pictures);
       take(*models[i], std::move(cell));
     }
-  }
-
-  /// Evenly spread places, as many as are asked for.
-  std::vector<int64_t> spread_indices(int64_t count) const {
-    const int64_t most = options_.evaluation.most_images;
-    std::vector<int64_t> indices;
-    if (most > 0 && most < count)
-      for (int64_t i = 0; i < most; ++i) indices.push_back(i * count / most);
-    return indices;
-  }
-
-  /// A mean over cells of different sizes would say less than it seems to.
-  void expect_as_many(const CellKey& key, int64_t count) {
-    if (tree_images_ == 0) tree_images_ = count;
-    if (count != tree_images_)
-      fail(ErrorKind::data, "--tree: {}: {} pictures, where other folders have {}", key.folder,
-           count, tree_images_);
   }
 
   const RobustnessOptions& options_;
@@ -291,7 +317,8 @@ class Study {
   std::vector<Corruption> corruptions_;
   std::vector<CellKey> keys_;
   CellFiles files_{{}, {}};
-  int64_t tree_images_ = 0;
+  DatasetSpec spec_;  // of the clean images
+  std::optional<TreeImages> tree_;
 };
 
 }  // namespace

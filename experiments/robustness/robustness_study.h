@@ -14,7 +14,8 @@ struct ModelStudy {
   std::string checkpoint;  ///< path
   std::string label;       ///< short, different from the other models'
   bool has_density = false;
-  std::string dataset;  ///< of the clean images
+  bool names_classes = true;  ///< false of a flow that was trained at beta 0
+  std::string dataset;        ///< of the clean images
   int64_t classes = 0;
   int64_t image_size = 0;
   ModelCell clean;

@@ -17,7 +17,7 @@ expect_text "mean of 3" out "means say what they are over"
 expect_lines 13 grid/corruptions.csv "corruptions.csv"
 expect_match "^fog,[0-9.]*,$" grid/table3.csv "table3.csv"
 expect_text "<svg" grid/table3.svg "table3.svg"
-expect_match "^clean,0" grid/errors/net.csv "errors of a network"
+expect "errors of a network, of two severities" test ! -e grid/errors/net.csv
 expect_equal 15 "$(find grid/cells -name '*.safetensors' | wc -l)" "cells"
 
 # What was stopped goes on and gives the same; other models come to it.
@@ -26,12 +26,13 @@ cp -r grid before
 rm grid/cells/*/fog-3.safetensors
 study flow net -o grid
 expect_same first out
-for file in corruptions.csv table3.csv means.csv table3.svg errors/flow.csv; do
+for file in corruptions.csv table3.csv means.csv table3.svg robustness.json; do
   expect_same before/$file grid/$file
 done
 for cell in before/cells/*/*.safetensors; do expect_same "$cell" "grid${cell#before}"; done
 study flow net density -o grid
 expect_match "^fog  *[0-9.]* .* - .*[0-9]" out "another model"
+expect_match "^density  *48  *-  *-  *-" out "errors of beta 0, which has no classes"
 # The same at another number of threads, in other batches and without a folder.
 study flow net
 expect_same first out
@@ -46,6 +47,8 @@ study flow --json
 expect_text '"frost":"texture"' out "--json"
 
 refuses 2 "made with selection" pal-robustness flow --corruptions fog -n 40 -o grid
+refuses 2 "made with reading precision as recorded" \
+  pal-robustness flow --corruptions fog -n 48 --precision fp32 -o grid
 refuses 2 "made with corruption seed 0" pal-robustness flow --corruptions fog -n 48 --seed 1 -o grid
 refuses 2 "unknown corruption 'fogg'; did you mean fog?" pal-robustness flow --corruptions fogg
 refuses 2 "fog adds nothing" pal-robustness flow --corruptions fog,fog
@@ -54,7 +57,12 @@ refuses 2 "--severities" pal-robustness flow --severities 0
 refuses 2 "its errors are means over all five severities" \
   pal-robustness flow --severities 1 --reference alexnet
 refuses 3 "absent" pal-robustness flow --reference absent
-refuses 2 "saturate: flow/checkpoints/best sees grey images" pal-robustness flow --corruptions all
+refuses 2 "saturate: flow/checkpoints/best sees grey images" pal-robustness flow --corruptions fog,saturate
+refuses 2 "--count: expected" pal-robustness flow -n 1
+refuses 2 "name the images for all with --dataset" \
+  pal-robustness flow "$source_folder/experiments/results/sweep/beta_1.safetensors" -n 20
+succeeds pal-robustness flow --corruptions extra --severities 1 -n 20 --threads 1
+expect_text "without saturate" err "a group without what grey images lack"
 refuses 2 "--frost-five: goes with --frost" pal-robustness flow --frost-five
 refuses 3 "nowhere: no such folder" pal-robustness flow --tree nowhere
 refuses 2 "say how images are corrupted" pal-robustness flow --tree grid --jpeg-quality 85
@@ -80,6 +88,29 @@ cp -r corrupted/fog grouped/weather
 cp -r corrupted/contrast grouped/digital
 tree --tree grouped
 expect_same memory out
+# The clean images are those of the tree, its classes those that are chosen among.
+succeeds pal-corrupt pictures -o part --image-size 28 --channels 1 --format png --corruptions fog \
+  --severities 2 -n 6 -q
+succeeds pal-robustness seen --corruptions fog --severities 2 --tree part --threads 1
+expect_match "^seen  *6 " out "the images of the tree"
+expect_text "6 of the 18 clean images are those of the tree" err "the images of the tree"
+cp -r corrupted lesser
+rm -r lesser/*/*/"class 0"
+succeeds pal-robustness seen --corruptions fog --severities 2 --tree lesser --threads 1 -o lesser_cells
+expect_text "answers are chosen among the tree's 2 of 3 classes" err "the classes of the tree"
+# Another tree at the same place is seen, the same one elsewhere is not another.
+cp -r lesser moved
+succeeds pal-robustness seen --corruptions fog --severities 2 --tree ./moved/ --threads 1 -o lesser_cells
+expect_text "all 2 cells were in lesser_cells" err "a tree elsewhere"
+picture=$(cd lesser/fog/2 && find . -name '*.png' | LC_ALL=C sort | head -n 1)
+cp "corrupted/fog/5/$picture" "lesser/fog/2/$picture"
+refuses 2 "made with pictures" \
+  pal-robustness seen --corruptions fog --severities 2 --tree lesser -o lesser_cells
+mkdir -p other/fog/2
+cp -r corrupted/fog/2/*[01] other/fog/2
+mv "$(find other/fog/2 -name "*.png" | head -n 1)" "other/fog/2/class 1/unknown.png"
+refuses 3 "/unknown: no image of" \
+  pal-robustness seen --corruptions fog --severities 2 --tree other
 rm -r grouped/weather/fog/5
 refuses 3 "no severity 5; it has 2" pal-robustness seen --corruptions fog --severities 2,5 --tree grouped
 refuses 3 "no folder snow there or in a group; it has digital, weather" \
@@ -87,7 +118,9 @@ refuses 3 "no folder snow there or in a group; it has digital, weather" \
 rm "$(find corrupted/fog/2 -name '*.png' | head -n 1)"
 refuses 3 "pictures, where other folders have" \
   pal-robustness seen --corruptions fog --severities 2,5 --tree corrupted
-make_pictures wide/fog/1 3 8 9 9
-refuses 3 "9 x 9, but seen/checkpoints/best sees 28 x 28" \
+make_pictures small 3 24 9 9
+mkdir -p wide/fog
+cp -r small/val wide/fog/1
+refuses 3 "9 x 9, but the network sees 28 x 28" \
   pal-robustness seen --corruptions fog --severities 1 --tree wide
 finish_test "pal-robustness"

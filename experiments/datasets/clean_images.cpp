@@ -33,6 +33,7 @@ class StoredImages : public CleanImages {
   std::string key(int64_t index) const override {
     return path_in_set(name(), set_->item_name(index));
   }
+  uint64_t fingerprint() const override { return set_->info().fingerprint; }
   std::string name() const override { return set_->info().name; }
 
  private:
@@ -76,6 +77,7 @@ class EncodedImages : public CleanImages {
   std::string key(int64_t index) const override {
     return path_in_set(name(), source_->item_name(index));
   }
+  uint64_t fingerprint() const override { return source_->fingerprint(); }
   std::string name() const override { return source_->name(); }
 
  private:

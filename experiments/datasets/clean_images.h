@@ -20,6 +20,8 @@ class CleanImages {
   virtual std::string path(int64_t index) const = 0;
   /// What draws depend on, as for the same set in memory (data/corruptions/corruption.h).
   virtual std::string key(int64_t index) const = 0;
+  /// Equal for equal images, or for pictures of equal names, wherever they lie.
+  virtual uint64_t fingerprint() const = 0;
   /// What the set is called.
   virtual std::string name() const = 0;
 };

@@ -38,6 +38,7 @@ void refuse_inside(const std::string& place, const std::string& output) {
 std::string settings_text(const CorruptOptions& o, bool encoded) {
   const CorruptTreeOptions& tree = o.tree;
   nlohmann::ordered_json json = {{"seed", tree.how.seed}};
+  if (tree.groups) json["groups"] = true;
   json["parameters"] = tree.how.parameters ? name_of(*tree.how.parameters) : "auto";
   if (encoded) {
     if (o.clean.as_is) {

@@ -19,6 +19,7 @@
 #include "experiments/report/job_clock.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/json.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -166,7 +167,9 @@ struct Missing {
 CorruptTreeResult corrupt_tree(const CleanImages& images, const CorruptTreeOptions& o) {
   const Selection selection = select(images, o);
   const std::vector<TreeCell> cells = cells_of(o);
-  TreeFolder folder(o.output, o.settings);
+  nlohmann::ordered_json settings = parse_ordered_json(o.settings);
+  settings["set"] = fmt::format("{:016x}", images.fingerprint());
+  TreeFolder folder(o.output, json_text(settings, -1, BadUtf8::replaced));
   CorruptTreeResult result{.images = static_cast<int64_t>(selection.images.size())};
   std::vector<Missing> missing;
   std::error_code ignored;

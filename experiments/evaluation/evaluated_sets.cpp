@@ -66,6 +66,7 @@ const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like, const std::stri
     if (!opened.set || opened.spec != like) {
       opened.spec = like;
       opened.set = variant_set(*evaluated(like).set, *variant);
+      opened.bad = bad_image_log(options_.data, opened.set->info().count);
     }
     return opened;
   }

@@ -64,7 +64,10 @@ std::vector<std::string> labels_of(const std::vector<SuiteSet>& sets) {
   std::vector<std::string> labels;
   for (const SuiteSet& set : sets) {
     const std::string label = short_name(set.name);
-    labels.push_back(uses[label] == 1 ? label : one_line(set.name));
+    // Names that tables have for something else.
+    const bool taken =
+        label == "test" || label == "training" || label == "val" || label.starts_with("mean of ");
+    labels.push_back(uses[label] > 1 ? one_line(set.name) : taken ? "foreign " + label : label);
   }
   return labels;
 }

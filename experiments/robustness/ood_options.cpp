@@ -109,6 +109,7 @@ std::vector<ForeignScore> wanted_scores(const OodOptions& o) {
     expect(found != all.end(), "--scores: no score is called '{}'; {}", one_line(name),
            nearest.empty() ? fmt::format("there are {}", fmt::join(score_names(), ", "))
                            : fmt::format("did you mean {}?", nearest));
+    expect(std::ranges::find(scores, *found) == scores.end(), "--scores: {} is named twice", name);
     scores.push_back(*found);
   }
   return scores;

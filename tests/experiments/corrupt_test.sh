@@ -78,6 +78,10 @@ refuses 2 "named twice" pal-corrupt photos -o x --severities 1,1
 refuses 2 "adds nothing" pal-corrupt photos -o x --corruptions noise,shot_noise
 refuses 2 "lies in photos" pal-corrupt photos -o photos/out
 refuses 2 "lies in photos" pal-corrupt photos -o photos
+cp -r photos others
+rm "others/$one"
+refuses 2 "other settings" pal-corrupt others -o whole --image-size 32
+refuses 2 "other settings" pal-corrupt photos -o whole --image-size 32 --groups
 refuses 2 "other settings" pal-corrupt photos -o whole --image-size 32 --seed 1
 refuses 2 "holds something else" pal-corrupt whole/fog/1 -o photos
 refuses 2 "nothing to make" pal-corrupt photos

@@ -150,4 +150,9 @@ refuses 2 "unknown option; use --against" pal-ood run --ood noise
 refuses 4 "json1" pal-ood run --against noise -o json1
 refuses 3 "absent" pal-ood absent --against noise
 
+refuses 2 "--scores: quantile is named twice" pal-ood run --against noise --scores quantile,quantile
+make_pictures foreign 2 8 8 8
+cp -r foreign/val test
+succeeds pal-ood run --against test --images 4 --threads 1 -q
+expect_match "^foreign test " out "a set that is called as tables call the model's own"
 finish_test "pal-ood behaves"

@@ -8,7 +8,7 @@
 #     -n IMAGES            test images that are corrupted (default: 2000)
 #     --bin FOLDER         programs that are built already
 #     DIR                  where all of it goes (default: runs/robustness)
-# About eight minutes on two idle cores. Started again after a kill it goes on where it was.
+# About four minutes on two idle cores. Started again after a kill it goes on where it was.
 set -euo pipefail
 
 images=2000 bin='' dir='' silhouettes='' frost=()

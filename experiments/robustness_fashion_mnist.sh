@@ -79,7 +79,7 @@ corrupt() {
 echo "robustness: corruptions"
 corrupt >/dev/null
 # By the errors of the feed-forward net: the cells are there.
-corrupt --reference "$dir/corruptions/errors/resnet.csv" --quiet >"$dir/corruptions/table.txt"
+corrupt --mce-reference "$dir/corruptions/errors/resnet.csv" --quiet >"$dir/corruptions/table.txt"
 [ -e "$dir/fig18.png" ] ||
   "$bin/pal-corrupt" fashion-mnist --sheet "$dir/fig18.png" ${frost[@]+"${frost[@]}"} --quiet
 

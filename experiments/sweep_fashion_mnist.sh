@@ -234,7 +234,7 @@ make "$corrupted/corruptions.csv" pal-robustness "${runs[@]}" -n 2000 -o "$corru
 if [ -e "$corrupted/errors/resnet_seed_0.csv" ]; then
   rm -f "$corrupted/means.csv"
   make "$corrupted/means.csv" pal-robustness "${runs[@]}" -n 2000 -o "$corrupted" \
-    --reference "$corrupted/errors/resnet_seed_0.csv" --quiet
+    --mce-reference "$corrupted/errors/resnet_seed_0.csv" --quiet
 fi
 
 # What follows is made anew: it takes no time, and runs may have been added.

@@ -14,7 +14,6 @@ import pathlib
 import random
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -104,7 +103,7 @@ def main():
           f"glass blur at least {min(glass):.1f}")
     if options.json:
         with open(options.json, "w") as out:
-            json.dump({"command": " ".join(sys.argv), "size": options.size,
+            json.dump({"program": "bench/loader/corruptions.py", "size": options.size,
                        "images": options.images, "rounds": options.rounds,
                        "opencv": cv2.__version__, "numpy": np.__version__, "rows": rows}, out,
                       indent=1)

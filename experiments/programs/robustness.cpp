@@ -25,7 +25,7 @@ std::optional<ReferenceErrors> chosen_reference(const RobustnessOptions& options
   const bool imagenet =
       studies[0].classes == kImageNetClasses && studies[0].image_size == kImageNetSize;
   if (options.reference == "alexnet" && !imagenet)
-    log_warning("--reference alexnet: its errors are those of ImageNet-C, not of {}",
+    log_warning("--mce-reference alexnet: its errors are those of ImageNet-C, not of {}",
                 studies[0].dataset);
   if (!options.reference.empty()) return reference_of(options.reference);
   return imagenet && options.severities.size() == kSeverities ? std::optional(alexnet_errors())
@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
         "What corruptions do to models: errors by kind and severity, mCE, and whether corrupted "
         "images are told from clean ones by their density (the paper's Table 3).\n\n"
         "  pal-robustness run -n 2000 -o run/robustness    corrupts the test images in memory\n"
-        "  pal-robustness beta_0 beta_1 resnet -n 2000 --reference resnet/errors.csv\n"
+        "  pal-robustness beta_0 beta_1 resnet -n 2000 --mce-reference net.csv\n"
         "  pal-robustness run --tree ImageNet-C            pictures as published sets have them");
     RobustnessOptions options;
     add_robustness_options(table, options);

@@ -41,12 +41,17 @@ void add_robustness_options(OptionTable& table, RobustnessOptions& o) {
       .letter('o')
       .unit("DIR");
   table
-      .text("reference", o.reference,
+      .text("mce-reference", o.reference,
             "Errors that CE and mCE are measured by: alexnet, or a file `corruption,error` such as "
             "errors/NAME.csv in the results of a network")
       .unit("FILE")
       .shown_default("alexnet for ImageNet, else none");
   table.group("Clean images");
+  table
+      .whole("reference", o.reference_images,
+             "Training images that the test of densities knows, at most, evenly spread")
+      .unit("IMAGES")
+      .at_least(2);
   table.whole("count", o.most_images, "Test images at most, evenly spread")
       .letter('n')
       .unit("IMAGES")
@@ -86,7 +91,7 @@ void finish_robustness_options(RobustnessOptions& o) {
   o.corruption.frost_five = o.frost_five;
   o.corruption.seed = o.evaluation.run.seed;
   expect(o.reference.empty() || o.severities.size() == kSeverities,
-         "--reference: its errors are means over all five severities; {} are asked for",
+         "--mce-reference: its errors are means over all five severities; {} are asked for",
          o.severities.size());
   if (!o.reference.empty()) reference_of(o.reference);
   expect(o.output.empty() || !std::filesystem::is_regular_file(o.output, ignored),

@@ -7,15 +7,17 @@
 #include "data/corruptions/corruption.h"
 #include "experiments/command_line/corruption_choice.h"
 #include "experiments/evaluation/evaluate_options.h"
+#include "experiments/evaluation/evaluated_sets.h"
 
 namespace pal {
 
 /// Everything pal-robustness can be told. Text fields are read by finish_robustness_options.
 struct RobustnessOptions {
-  EvaluateOptions evaluation;  ///< checkpoints, data, device, batch size, images
-  int64_t most_images = 0;     ///< clean ones, evenly spread; 0: all
-  std::string output;          ///< folder for results; empty: none are kept
-  std::string tree;            ///< folder of corrupted pictures; empty: made in memory
+  EvaluateOptions evaluation;                   ///< checkpoints, data, device, batch size, images
+  int64_t most_images = 0;                      ///< clean ones, evenly spread; 0: all
+  int64_t reference_images = kReferenceImages;  ///< whose densities are known
+  std::string output;                           ///< folder for results; empty: none are kept
+  std::string tree;  ///< folder of corrupted pictures; empty: made in memory
   CorruptionChoice choice;
   std::string reference;  ///< file, "alexnet", or empty: as suits the data
   std::string frost;      ///< folder of photographs

@@ -94,7 +94,7 @@ ReferenceErrors reference_of(const std::string& text) {
   ReferenceErrors read = read_reference_errors(text), named{read.name, read.clean, {}};
   for (const auto& [name, error] : read.mean) {
     const auto corruption = corruption_of(name);
-    expect(corruption.has_value(), "--reference: {}: no corruption {}", text, name);
+    expect(corruption.has_value(), "--mce-reference: {}: no corruption {}", text, name);
     named.mean[name_of(*corruption)] = error;
   }
   return named;

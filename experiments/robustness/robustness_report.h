@@ -47,7 +47,7 @@ struct RobustnessReport {
   double mean_auc_entropy = 0.0, mean_entropy_gain = 0.0;
 };
 
-/// The errors that a --reference means: "alexnet" or a file, by our names of corruptions. Throws
+/// The errors that --mce-reference means: "alexnet" or a file, by our names of corruptions. Throws
 /// data for a broken file and usage for one that names an unknown corruption.
 ReferenceErrors reference_of(const std::string& text);
 

@@ -230,6 +230,7 @@ class Study {
                              clean.spec.transform.exif);
     return {{"images", fmt::format("{} of {:016x}", info.count, info.fingerprint)},
             {"selection", indices.empty() ? "all" : digest_text(indices)},
+            {"reference", fmt::format("up to {} images", options_.reference_images)},
             {"corruption", std::move(how)},
             {"reading", std::move(reading)}};
   }
@@ -247,7 +248,7 @@ class Study {
       cell.emplace();
       cell->corruption = kReference;
       const CheckpointEvaluation::Images known =
-          model.evaluation->reference_images(kReferenceImages, 0);
+          model.evaluation->reference_images(options_.reference_images, 0);
       const LoadedModel& loaded = model.evaluation->loaded();
       cell->log_density =
           log_densities(evaluate_model(*loaded.model, loaded.input, *known.from.set, known.spec));

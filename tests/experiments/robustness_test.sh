@@ -40,7 +40,7 @@ succeeds pal-robustness flow net --corruptions fog,contrast,frost --severities 1
 expect_same first out
 # A network by whose errors others are measured.
 succeeds pal-robustness net --corruptions fog,snow --threads 1 -n 48 -q -o own
-succeeds pal-robustness net --corruptions fog,snow --threads 1 -n 48 -q --reference own/errors/net.csv
+succeeds pal-robustness net --corruptions fog,snow --threads 1 -n 48 -q --mce-reference own/errors/net.csv
 expect_match "^net .* 100.0 .* 100.0 " out "a network by its own errors"
 expect_text "mCE: by the errors of own/errors/net.csv" out "the reference is named"
 study flow --json
@@ -55,8 +55,8 @@ refuses 2 "fog adds nothing" pal-robustness flow --corruptions fog,fog
 refuses 2 "--severities" pal-robustness flow --severities 6
 refuses 2 "--severities" pal-robustness flow --severities 0
 refuses 2 "its errors are means over all five severities" \
-  pal-robustness flow --severities 1 --reference alexnet
-refuses 3 "absent" pal-robustness flow --reference absent
+  pal-robustness flow --severities 1 --mce-reference alexnet
+refuses 3 "absent" pal-robustness flow --mce-reference absent
 refuses 2 "saturate: flow/checkpoints/best sees grey images" pal-robustness flow --corruptions fog,saturate
 refuses 2 "--count: expected" pal-robustness flow -n 1
 refuses 2 "name the images for all with --dataset" \

@@ -42,8 +42,9 @@ while [ $# -gt 0 ]; do
 done
 [[ $images =~ ^[1-9][0-9]*$ ]] || usage "-n: expected a whole number from 1, got $images"
 [ -z "$silhouettes" ] || [ -f "$silhouettes" ] || usage "--silhouettes: $silhouettes: no such file"
-dir=${dir:-runs/robustness}
+[ -z "$dir" ] || dir=$(realpath -m "$dir")
 cd "$(dirname "$(realpath "$0")")/.."
+dir=${dir:-runs/robustness}
 weights=experiments/results/sweep
 networks=(beta_0 beta_0.25 beta_1 beta_4 beta_16 beta_inf)
 
@@ -64,11 +65,13 @@ fi
 
 for network in "${networks[@]}"; do
   out=$dir/foreign/$network
-  [ ! -e "$out/detection.csv" ] || continue
+  # Written last: a network without it, or of other sets, is measured again.
+  [ "$(cat "$out/sets.txt" 2>/dev/null)" != "${sets[*]}" ] || continue
   echo "robustness: $network: foreign images"
   mkdir -p "$out"
   "$bin/pal-ood" "$weights/$network.safetensors" --against "${sets[@]}" -o "$out" --quiet \
     >"$out/table.txt"
+  echo "${sets[*]}" >"$out/sets.txt"
 done
 
 all=()
@@ -121,8 +124,7 @@ scores() {
   echo "# Foreign and corrupted images of Fashion-MNIST"
   echo
   echo "Written by \`experiments/robustness_fashion_mnist.sh\`; the networks are those of seed 0 of"
-  sweep=../sweep
-  echo "[the sweep over beta]($sweep/README.md), whose page has the verdicts over three seeds."
+  echo "the sweep over beta (\`experiments/results/sweep\`), whose page has the verdicts over three seeds."
   echo
   echo "## Is this unlike what was learned?"
   echo "AUC in percent, against 10,000 test images (\`pal-ood\`): 50 is guessing, below that the foreign"

@@ -71,8 +71,9 @@ class EncodedImages : public CleanImages {
     const size_t member = below.find(".tar:");
     if (member == std::string::npos) return below;
     // A shard's member, put into the folder of its class.
-    return source_->class_names()[static_cast<size_t>(source_->label(index))] + "/" +
-           std::filesystem::path(below.substr(member + 5)).filename().string();
+    std::string folder = source_->class_names()[static_cast<size_t>(source_->label(index))];
+    std::ranges::replace(folder, '/', '-');
+    return folder + "/" + std::filesystem::path(below.substr(member + 5)).filename().string();
   }
   std::string key(int64_t index) const override {
     return path_in_set(name(), source_->item_name(index));

@@ -315,25 +315,25 @@ std::optional<double> CheckpointEvaluation::own_accuracy_among() {
   own.name = run->dataset;
   own.folder = run->folder;
   if (own == data_) return std::nullopt;
-  std::unique_ptr<Dataset> set;
   try {
     if (const DatasetParts parts = parts_of(own); !parts.test && !parts.validation)
       return std::nullopt;
-    set = open_dataset(own, Split::test);
+    const auto set = open_dataset(own, Split::test);
+    EvaluationSpec spec = spec_;
+    spec.class_of_label = match_classes(loaded_, path_, set->info(), false).class_of_label;
+    spec.indices.clear();
+    for (const int64_t i : all_images(set->info()))
+      if (std::ranges::binary_search(spec.among, class_of(spec, set->label(i))))
+        spec.indices.push_back(i);
+    if (spec.indices.empty()) return std::nullopt;
+    const auto bad = bad_image_log(options_.data, set->info().count);
+    spec.bad_images = bad.get();
+    return evaluate_model(*loaded_.model, loaded_.input, *set, spec).summary.acc1;
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::numerics) throw;
     log_warning("no accuracy of the same classes on the run's own images: {}", error.what());
     return std::nullopt;
   }
-  EvaluationSpec spec = spec_;
-  spec.class_of_label = match_classes(loaded_, path_, set->info(), false).class_of_label;
-  spec.indices.clear();
-  for (const int64_t i : all_images(set->info()))
-    if (std::ranges::binary_search(spec.among, class_of(spec, set->label(i))))
-      spec.indices.push_back(i);
-  if (spec.indices.empty()) return std::nullopt;
-  const auto bad = bad_image_log(options_.data, set->info().count);
-  spec.bad_images = bad.get();
-  return evaluate_model(*loaded_.model, loaded_.input, *set, spec).summary.acc1;
 }
 
 double CheckpointEvaluation::gaussian_bits() {
@@ -414,7 +414,6 @@ CheckpointReport CheckpointEvaluation::run() {
   report.chose = chose_;
   report.classes = loaded_.model->config().classes;
   report.classes_among = static_cast<int64_t>(spec_.among.size());
-  if (!spec_.among.empty()) report.own_among = own_accuracy_among();
   report.beta = beta_;
   if (options_.published) report.published = published_evaluation(has_density(), beta_);
   report.crops = options_.crops;
@@ -423,6 +422,7 @@ CheckpointReport CheckpointEvaluation::run() {
            spec_.indices.empty() ? info.count : static_cast<int64_t>(spec_.indices.size()), part_,
            info.name, remark_of(chose_));
   if (options_.recalibrate > 0) recalibrate();
+  if (!spec_.among.empty()) report.own_among = own_accuracy_among();
   if (options_.calibrate) report.trust = calibrate();
   std::optional<ImageTable> table;
   if (!options_.outputs.empty()) table.emplace(*evaluated_->set, classes_, has_density());

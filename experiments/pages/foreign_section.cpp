@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <string_view>
+#include <utility>
 
 #include "experiments/pages/page_table.h"
 #include "experiments/pages/run_figures.h"
@@ -22,7 +24,7 @@ std::string read_text(const std::string& path) {
   return {bytes.begin(), bytes.end()};
 }
 
-/// AUC by set and score against test images, in percent; sets and scores in their first order.
+/// AUC by set and score against the evaluated images, in percent; sets and scores in their first order.
 struct Detections {
   std::vector<std::string> sets, scores;
   std::vector<std::vector<std::string>> auc;  // [set][score]
@@ -53,7 +55,7 @@ Detections read_detections(const std::string& path) {
   for (size_t i = 1; i < rows.size(); ++i) {
     const auto& row = rows[i];
     if (row.size() != rows[0].size()) broken();
-    if (row[negatives] != "test") continue;
+    if (row[negatives] == "training") continue;
     double share = 0.0;
     const auto read = std::from_chars(row[auc].data(), row[auc].data() + row[auc].size(), share);
     if (read.ec != std::errc()) broken();
@@ -83,7 +85,8 @@ std::optional<HtmlSection> foreign_section(const RunRecord& run) {
     table.rows.push_back(std::move(row));
   }
   table.caption =
-      "By pal-ood, against test images: of pairs of a foreign image and one of its own, how many "
+      "By pal-ood, against images that it did not learn from: of pairs of a foreign image and one "
+      "of its own, how many "
       "each "
       "score tells right; 50 is guessing. quantile, one-tailed, typicality: tests of the density; "
       "complexity: density against how well a PNG packs the image; latent: distance from the "
@@ -96,7 +99,13 @@ std::optional<HtmlSection> foreign_section(const RunRecord& run) {
     if (const std::string name = entry.path().filename().string();
         name.starts_with("roc_") && name.ends_with(".svg"))
       curves.push_back(entry.path().string());
-  std::ranges::sort(curves);
+  std::ranges::sort(curves, {}, [](const std::string& path) {
+    const std::string name = fs::path(path).filename().string();
+    int number = 0;
+    std::from_chars(name.data() + std::string_view("roc_").size(), name.data() + name.size(),
+                    number);
+    return std::pair(number, name);
+  });
   std::string figures;
   for (const std::string& curve : curves)
     figures += html_drawing(read_text(curve),

@@ -70,9 +70,9 @@ ReportPage page_of_one(const ReportOptions& o, const RunRecord& run, Device devi
   }
   if (density) {
     sections.push_back(density_section(report, run));
-    if (auto foreign = foreign_section(run)) sections.push_back(std::move(*foreign));
     sections.push_back(samples_section(pictured));
   }
+  if (auto foreign = foreign_section(run)) sections.push_back(std::move(*foreign));
   if (density && classes && names.size() >= 2) {
     sections.push_back(evidence_section(pictured));
     sections.push_back(decision_section(pictured));

@@ -1,9 +1,9 @@
 #include "experiments/pages/robustness_record.h"
 
-#include <cmath>
 #include <filesystem>
 #include <string>
 
+#include "data/corruptions/corruption.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
 
@@ -21,16 +21,44 @@ std::string robustness_file(const RunRecord& run) {
   return fs::exists(shared, ignored) ? shared.string() : std::string();
 }
 
+/// Whether a model of the file has what pages read of it.
+bool is_whole(const nlohmann::json& model) {
+  const auto has_number = [](const nlohmann::json& object, const char* key) {
+    return object.is_object() && object.contains(key) && object.at(key).is_number();
+  };
+  const auto has_list = [](const nlohmann::json& object, const char* key) {
+    return object.contains(key) && object.at(key).is_array() && !object.at(key).empty();
+  };
+  for (const char* const key : {"images", "clean_error", "mean_error", "corruptions_counted"})
+    if (!has_number(model, key)) return false;
+  if (!has_list(model, "corruptions")) return false;
+  for (const auto& row : model.at("corruptions")) {
+    if (!has_number(row, "mean_error") || !row.contains("corruption") ||
+        !row.at("corruption").is_string() ||
+        !corruption_of(row.at("corruption").get<std::string>()) || !has_list(row, "severities"))
+      return false;
+    for (const auto& severity : row.at("severities"))
+      if (!has_number(severity, "severity") || !has_number(severity, "error")) return false;
+    for (const char* const key : {"auc", "auc_entropy"})
+      if (!row.contains(key) ||
+          !(row.at(key).is_null() ||
+            (has_number(row.at(key), "value") && has_number(row.at(key), "standard_error"))))
+        return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 nlohmann::json robustness_record(const RunRecord& run) {
   const std::string path = robustness_file(run);
   if (path.empty()) return {};
   const nlohmann::json file(parse_json_file(path));
-  try {
-    for (const auto& model : file.at("models"))
-      if (model.at("label") == run.name) return model;
-  } catch (const nlohmann::json::exception&) {
+  if (!file.is_object() || !file.contains("models") || !file.at("models").is_array())
+    fail(ErrorKind::data, "{}: not as pal-robustness writes it; make it anew", path);
+  for (const auto& model : file.at("models")) {
+    if (!model.is_object() || !model.contains("label") || model.at("label") != run.name) continue;
+    if (is_whole(model)) return model;
     fail(ErrorKind::data, "{}: not as pal-robustness writes it; make it anew", path);
   }
   return {};
@@ -40,16 +68,16 @@ std::optional<RunNumber> corruption_auc(const RunRecord& run) {
   const nlohmann::json model = robustness_record(run);
   if (!model.is_object() || !model.value("mean_auc", nlohmann::json()).is_number())
     return std::nullopt;
-  double squares = 0.0;
+  // All kinds corrupt the same images, so that their errors do not average out.
+  double errors = 0.0;
   int64_t count = 0;
   for (const auto& row : model.at("corruptions")) {
     if (row.value("group", "") == "extra" || !row.at("auc").is_object()) continue;
-    squares += std::pow(row.at("auc").at("standard_error").get<double>(), 2.0);
+    errors += row.at("auc").at("standard_error").get<double>();
     ++count;
   }
-  RunNumber number{model.at("mean_auc").get<double>(), std::nullopt};
-  if (count > 0) number.error = std::sqrt(squares) / static_cast<double>(count);
-  return number;
+  if (count != static_cast<int64_t>(all_corruptions().size())) return std::nullopt;
+  return RunNumber{model.at("mean_auc").get<double>(), errors / static_cast<double>(count)};
 }
 
 std::optional<RunNumber> corruption_mce(const RunRecord& run) {

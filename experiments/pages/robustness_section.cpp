@@ -14,7 +14,6 @@
 #include "experiments/pages/run_sections.h"
 #include "experiments/report/chart.h"
 #include "experiments/sampling/test_images.h"
-#include "runtime/error.h"
 #include "runtime/json.h"
 
 namespace pal {
@@ -35,7 +34,11 @@ std::string auc_text(const nlohmann::json& auc) {
                      100.0 * auc.at("standard_error").get<double>());
 }
 
+/// False of a model that was trained at beta 0, whose errors mean nothing.
+bool names_classes(const nlohmann::json& model) { return model.value("names_classes", true); }
+
 PageTable table_of(const nlohmann::json& model) {
+  const bool named = names_classes(model);
   PageTable table;
   table.header = {"corruption"};
   for (const auto& severity : model.at("corruptions").at(0).at("severities"))
@@ -45,24 +48,25 @@ PageTable table_of(const nlohmann::json& model) {
     table.header.emplace_back(name);
   for (const auto& each : model.at("corruptions")) {
     std::vector<std::string> row = {each.at("corruption").get<std::string>()};
-    for (const auto& severity : each.at("severities")) row.push_back(percent(severity.at("error")));
-    row.push_back(percent(each.at("mean_error")));
+    for (const auto& severity : each.at("severities"))
+      row.push_back(named ? percent(severity.at("error")) : "-");
+    row.push_back(named ? percent(each.at("mean_error")) : "-");
     row.push_back(auc_text(each.at("auc")));
-    row.push_back(auc_text(each.at("auc_entropy")));
+    row.push_back(named ? auc_text(each.at("auc_entropy")) : "-");
     table.rows.push_back(std::move(row));
   }
   table.rows.push_back({fmt::format("mean of {}", model.at("corruptions_counted").get<int64_t>())});
   std::vector<std::string>& means = table.rows.back();
   while (means.size() + 3 < table.header.size()) means.emplace_back();
-  means.push_back(percent(model.at("mean_error")));
-  means.push_back(percent(model.at("mean_auc")));
-  means.push_back(percent(model.at("mean_auc_entropy")));
+  means.push_back(named ? percent(model.at("mean_error")) : "-");
+  means.push_back(percent(model.value("mean_auc", nlohmann::json())));
+  means.push_back(named ? percent(model.value("mean_auc_entropy", nlohmann::json())) : "-");
   table.caption = fmt::format(
       "{} images; {} % are wrong on clean ones. Told by density: how well corrupted images are "
       "told "
       "from training images by how likely they are; by entropy: from clean ones by how undecided "
       "the model is. 50 is guessing.",
-      model.at("images").get<int64_t>(), percent(model.at("clean_error")));
+      model.at("images").get<int64_t>(), named ? percent(model.at("clean_error")) : "-");
   return table;
 }
 
@@ -109,8 +113,9 @@ Image worst_picture(const nlohmann::json& model, const ShownModel& shown) {
   for (size_t k = 0; k < std::min(kShownKinds, kinds.size()); ++k) {
     SheetRow row{kinds[k].second, {"clean"}, {clean}};
     for (int severity = 1; severity <= kSeverities; ++severity) {
-      row.pictures.push_back(corrupted(clean, *corruption_of(kinds[k].second), severity, {},
-                                       from.set->item_name(index)));
+      row.pictures.push_back(
+          corrupted(clean, *corruption_of(kinds[k].second), severity, {},
+                    path_in_set(from.set->info().name, from.set->item_name(index))));
       row.captions.push_back(fmt::format("severity {}", severity));
     }
     sheet.rows.push_back(std::move(row));
@@ -124,17 +129,14 @@ std::optional<HtmlSection> robustness_section(const RunRecord& run, const ShownM
   const nlohmann::json record = robustness_record(run);
   if (record.is_null()) return std::nullopt;
   std::string body;
-  try {
+  if (names_classes(record))
     body = html_drawing(severity_chart(record), "Share of wrong answers over the severity",
-                        "The kinds of corruption with most errors.") +
-           table_of(record).html() +
-           html_picture(worst_picture(record, model),
-                        "An image under the kinds of corruption with most errors",
-                        "The kinds with most errors, on one image.");
-  } catch (const nlohmann::json::exception&) {
-    fail(ErrorKind::data, "{}: robustness.json is not as pal-robustness writes it; make it anew",
-         run.path);
-  }
+                        "The kinds of corruption with most errors.");
+  body += table_of(record).html();
+  if (names_classes(record))
+    body += html_picture(worst_picture(record, model),
+                         "An image under the kinds of corruption with most errors",
+                         "The kinds with most errors, as they look on one image.");
   return HtmlSection{"robustness", "Does it hold when images get worse?",
                      "A good model errs little more on corrupted images, and where it errs, its "
                      "density or its entropy says that something is wrong.",
@@ -156,11 +158,17 @@ std::optional<HtmlSection> robustness_comparison(const std::vector<RunRecord>& r
                   "mCE %",
                   "told by density, AUC %",
                   "told by entropy, AUC %"};
-  for (const auto& [label, model] : records)
+  for (const auto& [label, record] : records) {
+    const nlohmann::json& model = record;
+    const auto text_of = [&](const char* key, bool of_classes) {
+      return of_classes && !names_classes(model) ? std::string("-")
+                                                 : percent(model.value(key, nlohmann::json()));
+    };
     table.rows.push_back({label, std::to_string(model.at("images").get<int64_t>()),
-                          percent(model.at("clean_error")), percent(model.at("mean_error")),
-                          percent(model.at("mce")), percent(model.at("mean_auc")),
-                          percent(model.at("mean_auc_entropy"))});
+                          text_of("clean_error", true), text_of("mean_error", true),
+                          text_of("mce", true), text_of("mean_auc", false),
+                          text_of("mean_auc_entropy", true)});
+  }
   table.caption =
       "Means over the kinds of corruption that pal-robustness looked at. Told: how well corrupted "
       "images are told from others; 50 is guessing.";

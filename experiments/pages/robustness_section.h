@@ -9,8 +9,8 @@
 namespace pal {
 
 /// What corruptions do to a run, of robustness/robustness.json in its folder (pal-robustness -o
-/// RUN/robustness): errors and detection by kind, and the worst kind in pictures. None without that
-/// file. Throws data, naming it, for one that pal-robustness does not write.
+/// RUN/robustness) or of the folder that the run lies in: errors and detection by kind, and the worst
+/// kinds in pictures. None without such a file. Throws data, naming it, for one that pal-robustness does not write.
 std::optional<HtmlSection> robustness_section(const RunRecord& run, const ShownModel& model);
 
 /// The paper's Table 3 over several runs that have such a file; none if fewer than two have.

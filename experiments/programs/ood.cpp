@@ -29,8 +29,8 @@ int main(int argc, char** argv) {
         "  pal-ood run --against digits noise inverted\n"
         "  pal-ood run --against photos silhouettes-idx3-ubyte.gz -o foreign\n"
         "  pal-ood run --suite suite.toml --json > foreign.json\n"
-        "  pal-train --dataset fashion-mnist --exclude-classes Coat,Bag -o without\n"
-        "  pal-ood without --against heldout:Coat,Bag\n\n"
+        "  pal-train --dataset fashion-mnist --exclude-classes coat,bag -o without\n"
+        "  pal-ood without --against heldout:coat,bag\n\n"
         "Each score is the higher the more foreign an image is. An AUC of 100 tells all, of 50 "
         "none, "
         "and below it foreign images look more familiar than the model's own.");

@@ -22,8 +22,9 @@ constexpr const char* kName = "pal-robustness";
 std::optional<ReferenceErrors> chosen_reference(const RobustnessOptions& options,
                                                 const std::vector<ModelStudy>& studies) {
   constexpr int64_t kImageNetClasses = 1000, kImageNetSize = 224;
-  const bool imagenet =
-      studies[0].classes == kImageNetClasses && studies[0].image_size == kImageNetSize;
+  const bool imagenet = studies[0].answers == kImageNetClasses &&
+                        studies[0].classes == kImageNetClasses &&
+                        studies[0].image_size == kImageNetSize;
   if (options.reference == "alexnet" && !imagenet)
     log_warning("--mce-reference alexnet: its errors are those of ImageNet-C, not of {}",
                 studies[0].dataset);
@@ -39,7 +40,7 @@ bool frost_is_texture(const RobustnessOptions& options) {
   std::error_code ignored;
   if (!std::filesystem::exists(record, ignored)) return false;
   const nlohmann::json file(parse_json_file(record));
-  return file.is_object() && file.value("frost", "") == "procedural";
+  return file.is_object() && file.contains("frost") && file.at("frost") == "procedural";
 }
 
 int run(const RobustnessOptions& options) {

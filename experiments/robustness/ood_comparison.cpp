@@ -58,15 +58,14 @@ std::string short_name(const std::string& name) {
 }
 
 /// Labels that tell the sets apart: short names, or in full where two are alike.
-std::vector<std::string> labels_of(const std::vector<SuiteSet>& sets) {
+std::vector<std::string> labels_of(const std::vector<SuiteSet>& sets, const std::string& part) {
   std::map<std::string, int> uses;
   for (const SuiteSet& set : sets) ++uses[short_name(set.name)];
   std::vector<std::string> labels;
   for (const SuiteSet& set : sets) {
     const std::string label = short_name(set.name);
     // Names that tables have for something else.
-    const bool taken =
-        label == "test" || label == "training" || label == "val" || label.starts_with("mean of ");
+    const bool taken = label == part || label == "training" || label.starts_with("mean of ");
     labels.push_back(uses[label] > 1 ? one_line(set.name) : taken ? "foreign " + label : label);
   }
   return labels;
@@ -178,7 +177,7 @@ OodComparison compare_foreign(const OodOptions& options, Device device) {
   comparison.test = scorer.statistics(test);
   comparison.test.name = comparison.test.label = comparison.part;
   add_values(comparison, comparison.test);
-  const std::vector<std::string> labels = labels_of(sets);
+  const std::vector<std::string> labels = labels_of(sets, comparison.part);
   for (size_t i = 0; i < sets.size(); ++i) {
     log_info("{}: {} images", labels[i],
              foreign[i].spec.indices.empty()

@@ -185,7 +185,7 @@ std::string to_text(const std::vector<RobustnessReport>& reports,
   std::vector<std::string> means = {means_name(reports[0])};
   for (const RobustnessReport& report : reports)
     means.push_back(report.mean_auc ? share_text(*report.mean_auc) + "   " : "-");
-  detection.add(means);
+  if (reports[0].counted > 0) detection.add(means);
   header[0] = "error, %";
   TextTable errors(header);
   std::vector<std::string> clean = {"clean"};
@@ -205,10 +205,10 @@ std::string to_text(const std::vector<RobustnessReport>& reports,
                      fmt::format("error %, {}", means_name(reports[0])), "mean accuracy %", "mCE %",
                      "relative mCE %", "entropy gain, nats", "told by entropy, AUC %"});
   for (const RobustnessReport& report : reports) {
-    const bool named = report.names_classes;
+    const bool named = report.names_classes && report.counted > 0;
     overall.add({report.label, grouped(report.images), error_text(report, report.clean_error, 2),
-                 error_text(report, report.means.error, 2),
-                 error_text(report, 1.0 - report.means.error, 2),
+                 named ? share_text(report.means.error, 2) : "-",
+                 named ? share_text(1.0 - report.means.error, 2) : "-",
                  named ? share_text(report.means.mce) : "-",
                  named ? share_text(report.means.relative_mce) : "-",
                  named ? fmt::format("{:+.3f}", report.mean_entropy_gain) : "-",
@@ -240,6 +240,7 @@ std::string to_json(const std::vector<RobustnessReport>& reports, const Referenc
     Json json = {{"checkpoint", report.checkpoint},
                  {"label", report.label},
                  {"dataset", report.dataset},
+                 {"names_classes", report.names_classes},
                  {"images", report.images},
                  {"clean_error", report.clean_error},
                  {"clean_ce", report.clean_ce},
@@ -276,7 +277,8 @@ void write_robustness(const std::string& folder, const std::vector<RobustnessRep
   for (const RobustnessReport& report : reports)
     if (report.has_density) chart.columns.push_back(report.label);
   const auto names = corruptions_of(reports);
-  for (size_t i = 0; i <= names.size(); ++i) {
+  const size_t lines = names.size() + (reports[0].counted > 0 ? 1 : 0);
+  for (size_t i = 0; i < lines; ++i) {
     const bool of_means = i == names.size();
     const std::string name = of_means ? means_name(reports[0]) : reports[0].rows[i].title();
     table += csv_field(name);
@@ -316,7 +318,8 @@ void write_robustness(const std::string& folder, const std::vector<RobustnessRep
     std::string name = report.label;
     std::ranges::replace(name, '/', '_');
     // Means over fewer severities would pass for those of all.
-    if (report.rows.empty() || report.rows[0].severities.size() == kSeverities)
+    if (report.names_classes && !report.rows.empty() &&
+        report.rows[0].severities.size() == kSeverities)
       write_atomic(file("errors/" + name + ".csv"), reference_csv(own));
   }
   write_atomic(file("robustness.json"), json + "\n");

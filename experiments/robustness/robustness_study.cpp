@@ -85,6 +85,12 @@ class Study {
           "name the images for all with --dataset, or take one after the other",
           checkpoints[0], checkpoints[i]);
       models_.push_back(std::move(each));
+      expect(
+          models_[i].evaluation->evaluated_images().spec.indices ==
+              models_[0].evaluation->evaluated_images().spec.indices,
+          "CHECKPOINT: {} and {} held out different images of their data, which has no test part; "
+          "take one after the other",
+          checkpoints[0], checkpoints[i]);
     }
     set_corruption_options();
     list_cells();
@@ -131,7 +137,13 @@ class Study {
     if (computed == 0 && !options_.output.empty())
       log_info("all {} cells were in {}", keys_.size(), options_.output);
     std::vector<ModelStudy> studies;
-    for (Studied& model : models_) studies.push_back(std::move(model.study));
+    for (Studied& model : models_) {
+      const auto& among =
+          model.among.empty() ? model.evaluation->evaluated_images().spec.among : model.among;
+      model.study.answers =
+          among.empty() ? model.study.classes : static_cast<int64_t>(among.size());
+      studies.push_back(std::move(model.study));
+    }
     return studies;
   }
 
@@ -172,7 +184,9 @@ class Study {
 
   /// Whether saturate was asked for by its own name, not as one of several.
   bool names_saturate() const {
-    return (',' + options_.choice.names + ',').find(",saturate,") != std::string::npos;
+    std::string names = ',' + options_.choice.names + ',';
+    std::erase(names, ' ');
+    return names.find(",saturate,") != std::string::npos;
   }
 
   /// The pictures of a cell of a tree; null in memory.
@@ -216,9 +230,14 @@ class Study {
     std::string indices;
     for (const int64_t i : tree_ ? tree_->clean_indices() : clean.spec.indices)
       indices += fmt::format("{},", i);
-    const char* const frost = corruption_.frost_pictures == nullptr ? "texture"
-                              : corruption_.frost_five              ? "five photographs"
-                                                                    : "photographs";
+    std::string frost = "texture";
+    if (corruption_.frost_pictures != nullptr) {
+      Hasher hasher;
+      for (const Image& picture : corruption_.frost_pictures->full)
+        hasher.add(std::string_view(reinterpret_cast<const char*>(picture.pixels.data()),
+                                    picture.pixels.size()));
+      frost = fmt::format("{:016x}{}", hasher.value(), corruption_.frost_five ? " (five)" : "");
+    }
     std::string how = options_.tree.empty()
                           ? fmt::format("seed {}, jpeg {}, frost {}", corruption_.seed,
                                         corruption_.jpeg_quality, frost)
@@ -232,6 +251,7 @@ class Study {
             {"selection", indices.empty() ? "all" : digest_text(indices)},
             {"reference", fmt::format("up to {} images", options_.reference_images)},
             {"corruption", std::move(how)},
+            {"classes", options_.evaluation.restrict_classes ? "those of the images" : "all"},
             {"reading", std::move(reading)}};
   }
 
@@ -301,7 +321,7 @@ class Study {
       const Batch batch = batches->batch(0, step);
       for (EvaluationPass& pass : passes) pass.add(batch);
     }
-    if (spec.bad_images != nullptr)
+    if (spec.bad_images != nullptr && key.severity == 0)
       for (const auto& [index, message] : spec.bad_images->entries())
         log_warning("left out: {}", message);
     for (size_t i = 0; i < models.size(); ++i) {

@@ -87,7 +87,7 @@ reports run resnet -o worse.html
 expect "several runs: no section robustness" grep -q '<section id="robustness">' worse.html
 sound worse.html "several runs, corrupted images"
 echo '{"models": [{"label": "run"}]}' >run/robustness/robustness.json
-refuses 3 "robustness.json is not as pal-robustness writes it" pal-report run -o x.html
+refuses 3 "not as pal-robustness writes it" pal-report run -o x.html
 rm -r run/robustness
 succeeds pal-ood run --against inverted noise --images 40 --threads 1 -o run/foreign -q
 reports run

@@ -86,12 +86,16 @@ std::vector<std::string> class_names_for(const std::vector<std::string>& folder_
   return names_in_order(list);
 }
 
-std::vector<std::string> listed_names(const std::string& list) {
+std::vector<std::string> listed_names(const std::string& list, const std::string& option) {
   std::vector<std::string> names;
   for (size_t first = 0; !list.empty() && first <= list.size();) {
     const size_t comma = std::min(list.find(',', first), list.size());
-    names.emplace_back(trimmed(std::string_view(list).substr(first, comma - first)));
-    expect(!names.back().empty(), "expected names with commas between, got '{}'", one_line(list));
+    std::string name(trimmed(std::string_view(list).substr(first, comma - first)));
+    expect(std::ranges::find(names, name) == names.end(), "{}: {} is named twice", option,
+           one_line(name));
+    names.push_back(std::move(name));
+    expect(!names.back().empty(), "{}: expected names with commas between, got '{}'", option,
+           one_line(list));
     first = comma + 1;
   }
   return names;

@@ -26,8 +26,9 @@ std::vector<std::string> class_names_in(const std::string& folder);
 std::vector<std::string> class_names_for(const std::vector<std::string>& folder_names,
                                          const std::string& path);
 
-/// The names in "a,b,c"; nothing for an empty text. Throws usage for an empty one among several.
-std::vector<std::string> listed_names(const std::string& list);
+/// The names in "a,b,c"; nothing for an empty text. Throws usage, beginning with `option`, for an
+/// empty one among several or one that is there twice.
+std::vector<std::string> listed_names(const std::string& list, const std::string& option);
 
 /// Up to five names as a message can hold them: "a, b, c, d, e and 2 more".
 std::string some_names(const std::vector<std::string>& names);

@@ -139,7 +139,7 @@ void spread_indices(std::vector<int64_t>& indices, int64_t most, const DatasetIn
 
 std::optional<std::vector<std::string>> held_out_classes(const std::string& name) {
   if (!name.starts_with(kHeldOut)) return std::nullopt;
-  return listed_names(name.substr(std::string(kHeldOut).size()));
+  return listed_names(name.substr(std::string(kHeldOut).size()), kHeldOut);
 }
 
 }  // namespace pal

@@ -25,18 +25,23 @@ constexpr int64_t kMapPixels = 112;  // of a picture on the sheet
 /// Places of the same images under several models, a row for each image.
 class MapRows {
  public:
-  void add(const std::string& run, const std::vector<ExplainedImage>& images,
+  /// False, and nothing added, if these are other images than those before.
+  bool add(const std::string& run, const std::vector<ExplainedImage>& images,
            const std::vector<std::string>& names) {
-    for (size_t i = 0; i < std::min(kShownImages, images.size()); ++i) {
+    const size_t shown = std::min(kShownImages, images.size());
+    std::vector<std::string> titles;
+    for (size_t i = 0; i < shown; ++i)
+      titles.push_back(fmt::format("image {}, labelled {}", images[i].index,
+                                   names[static_cast<size_t>(images[i].label)]));
+    if (titles_.empty()) titles_ = titles;
+    if (titles != titles_) return false;
+    for (size_t i = 0; i < shown; ++i) {
       const ExplainedImage& image = images[i];
       const int64_t scale =
           std::max<int64_t>(1, kMapPixels / std::max(image.picture.width, image.picture.height));
       const auto name = [&](int32_t y) { return names[static_cast<size_t>(y)]; };
       if (sheet_.rows.size() == i)
-        sheet_.rows.push_back({fmt::format("image {}, labelled {}", image.index, name(image.label)),
-                               {"image"},
-                               {enlarged(image.picture, scale)},
-                               {""}});
+        sheet_.rows.push_back({titles[i], {"image"}, {enlarged(image.picture, scale)}, {""}});
       const auto& order = image.maps.order();
       const int32_t other = order[0] == image.label ? order[1] : order[0];
       const std::vector<double> map = image.maps.evidence(image.label, other);
@@ -49,6 +54,7 @@ class MapRows {
           100.0 * std::exp(image.maps.log_posterior()[static_cast<size_t>(image.label)]),
           name(other), std::accumulate(map.begin(), map.end(), 0.0)));
     }
+    return true;
   }
 
   bool empty() const { return sheet_.rows.empty(); }
@@ -56,6 +62,7 @@ class MapRows {
 
  private:
   PictureSheet sheet_;
+  std::vector<std::string> titles_;  // of the rows
 };
 
 }  // namespace
@@ -82,7 +89,8 @@ std::vector<HtmlSection> pictures_side_by_side(const std::vector<RunRecord>& run
       options.checkpoint = checkpoint;
       options.data = data;
       options.run = o.run;
-      maps.add(labels[i], explain_images(options, loaded), names);
+      if (!maps.add(labels[i], explain_images(options, loaded), names))
+        failed.push_back(fmt::format("{}: no maps, as it sees other images", labels[i]));
     } catch (const Error& error) {
       // Images that were asked for must be there; those of the runs may have gone.
       if (!o.data.dataset.empty() || !o.data.folder.empty()) throw;
@@ -90,7 +98,7 @@ std::vector<HtmlSection> pictures_side_by_side(const std::vector<RunRecord>& run
     }
   }
   if (!samples.empty()) samples = html_grid(samples);
-  if (!failed.empty()) samples += html_paragraph("Without pictures:") + html_list(failed);
+  if (!failed.empty()) samples += html_paragraph("Not shown:") + html_list(failed);
   std::vector<HtmlSection> sections;
   if (!samples.empty())
     sections.push_back(

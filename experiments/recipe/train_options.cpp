@@ -54,7 +54,7 @@ DatasetSpec train_dataset(const TrainOptions& o) {
   DatasetSpec spec;
   if (!o.synthetic) {
     spec = dataset_spec(o.data, config, "");
-    spec.left_out = listed_names(o.exclude_classes);
+    spec.left_out = listed_names(o.exclude_classes, "--exclude-classes");
     return spec;
   }
   // Enough pictures that no cache holds them all, few enough for any memory.

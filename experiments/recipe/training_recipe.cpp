@@ -57,7 +57,7 @@ TrainingRecipe training_recipe(const Checkpoint& checkpoint, const std::string& 
   const TrainOptions& options = recorded->options;
   recipe.recorded = true;
   recipe.dataset = options.data.dataset;
-  recipe.left_out = listed_names(options.exclude_classes);
+  recipe.left_out = listed_names(options.exclude_classes, "--exclude-classes");
   recipe.beta = options.beta;
   recipe.smoothing = options.smoothing;
   recipe.validation = options.validation;

@@ -96,20 +96,22 @@ void finish_ood_options(OodOptions& o) {
          "--against: no foreign set is given; name some, such as --against digits noise");
   settle_data(o.evaluation.data);
   wanted_scores(o);
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(o.figures, ignored))
+    fail(ErrorKind::environment, "-o: {}: a file; name a folder", o.figures);
   o.evaluation.foreign_flag = "--against";
 }
 
 std::vector<ForeignScore> wanted_scores(const OodOptions& o) {
   std::vector<ForeignScore> scores;
   const auto all = all_foreign_scores();
-  for (const std::string& name : listed_names(o.scores)) {
+  for (const std::string& name : listed_names(o.scores, "--scores")) {
     const auto found =
         std::ranges::find_if(all, [&](ForeignScore score) { return name == name_of(score); });
     const std::string nearest = nearest_name(name, score_names());
     expect(found != all.end(), "--scores: no score is called '{}'; {}", one_line(name),
            nearest.empty() ? fmt::format("there are {}", fmt::join(score_names(), ", "))
                            : fmt::format("did you mean {}?", nearest));
-    expect(std::ranges::find(scores, *found) == scores.end(), "--scores: {} is named twice", name);
     scores.push_back(*found);
   }
   return scores;

@@ -155,4 +155,8 @@ make_pictures foreign 2 8 8 8
 cp -r foreign/val test
 succeeds pal-ood run --against test --images 4 --threads 1 -q
 expect_match "^foreign test " out "a set that is called as tables call the model's own"
+refuses 2 "--exclude-classes: stripes 1 is named twice" pal-train --dataset synthetic:4:256:8 \
+  "${flow[@]}" "${tiny[@]}" --exclude-classes "stripes 1,stripes 1" -o never
+echo >a_file
+refuses 4 "-o: a_file: a file; name a folder" pal-ood run --against noise -o a_file
 finish_test "pal-ood behaves"

@@ -104,7 +104,7 @@ succeeds pal-train pictures -b 16 --blocks 1,1 --strides 1,2 --widths 8,8 --thre
 cp -r gone gone_too
 rm -r pictures
 reports gone gone_too -o gone.html
-expect_text "Without pictures:" gone.html "images that are gone"
+expect_text "Not shown:" gone.html "images that are gone"
 sound gone.html "images that are gone"
 refuses 3 "pictures" pal-report gone gone_too --dataset pictures -o x.html
 

@@ -114,7 +114,7 @@ std::optional<HtmlSection> foreign_section(const RunRecord& run) {
       "foreign", "Foreign images, by every score",
       "The further a curve bends to the upper left, the better its score tells foreign "
       "images from its own; on the diagonal it guesses.",
-      table.html() + (figures.empty() ? std::string() : html_grid(figures))};
+      table.html() + (figures.empty() ? std::string() : html_grid(figures, true))};
 }
 
 }  // namespace pal

@@ -20,9 +20,9 @@ nav { margin: 1rem 0; padding: 0.6rem 0.9rem; background: var(--card); border-ra
 a { color: inherit; } ul { padding-left: 1.2rem; } li { margin: 0.25rem 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.92rem; margin: 0.6rem 0; }
 .note { margin: 0 0 0.8rem; font-size: 0.9rem; }
-th, td { padding: 0.22rem 0.7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { padding: 0.22rem 0.55rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; } th.text, td.text { text-align: left; } .long { white-space: normal; } th { font-weight: 600; }
-.grid { display: flex; flex-wrap: wrap; gap: 0 1rem; } .grid figure { flex: 1 1 17rem; max-width: 19rem; }
+.grid { display: flex; flex-wrap: wrap; gap: 0 1rem; } .grid figure { flex: 1 1 17rem; max-width: 19rem; } .pairs figure { flex: 1 1 24rem; max-width: 29rem; }
 figure { margin: 0.9rem 0; } figure img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85rem; }
 figcaption { font-size: 0.9rem; }
@@ -61,8 +61,8 @@ std::string html_drawing(const std::string& svg, const std::string& alt,
   return figure_of(data_address(svg), alt, caption);
 }
 
-std::string html_grid(const std::string& figures) {
-  return "<div class=\"grid\">" + figures + "</div>\n";
+std::string html_grid(const std::string& figures, bool pairs) {
+  return fmt::format("<div class=\"grid{}\">{}</div>\n", pairs ? " pairs" : "", figures);
 }
 
 std::string html_paragraph(const std::string& text) {

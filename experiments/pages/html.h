@@ -18,8 +18,8 @@ std::string html_picture(const Image& picture, const std::string& alt,
 std::string html_drawing(const std::string& svg, const std::string& alt,
                          const std::string& caption = {});
 
-/// Pictures or drawings (HTML) beside each other, as many as the width holds.
-std::string html_grid(const std::string& figures);
+/// Pictures or drawings (HTML) beside each other, as many as the width holds, or at most two.
+std::string html_grid(const std::string& figures, bool pairs = false);
 
 /// A paragraph of plain text.
 std::string html_paragraph(const std::string& text);

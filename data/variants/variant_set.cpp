@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "data/variants/changed_set.h"
 #include "runtime/error.h"
 #include "runtime/philox.h"
 
@@ -84,71 +85,15 @@ void apply(Variant variant, Levels& image, const Philox& random) {
           before.values[static_cast<size_t>(order[i] * image.channels + c)];
 }
 
-class VariantBatches : public Batches {
- public:
-  VariantBatches(std::unique_ptr<Batches> base, LoaderOptions options, Variant variant)
-      : base_(std::move(base)), options_(std::move(options)), variant_(variant) {}
-
-  const LoaderOptions& options() const override { return options_; }
-  int64_t count() const override { return base_->count(); }
-  double stall_seconds() const override { return base_->stall_seconds(); }
-  Batch batch(int64_t epoch, int64_t step) override {
-    Batch made = base_->batch(epoch, step);
-    expect(made.views == 1, "variant_set: expected one view of each image, got {}", made.views);
-    for (int64_t i = 0; i < made.images.size(0); ++i)
-      change(made.images.slice_batch(i, 1), made.indices[static_cast<size_t>(i)]);
-    if (!options_.device.is_cpu()) made.images = made.images.to(options_.device, Tag::data);
-    return made;
-  }
-
- private:
-  void change(const Tensor& t, int64_t index) const {
-    Levels image{t.size(1), t.size(2), t.channels(), {}};
-    auto* const values = t.data<float>();
-    const auto mean = [&](int64_t i) {
-      return static_cast<double>(options_.mean[static_cast<size_t>(i % image.channels)]);
-    };
-    const auto deviation = [&](int64_t i) {
-      return static_cast<double>(options_.std[static_cast<size_t>(i % image.channels)]);
-    };
-    for (int64_t i = 0; i < t.numel(); ++i)
-      image.values.push_back(std::round(kMost * (values[i] * deviation(i) + mean(i))));
-    apply(variant_, image,
-          Philox(options_.seed, RandomPurpose::sample, static_cast<uint64_t>(index)));
-    for (int64_t i = 0; i < t.numel(); ++i)
-      values[i] = static_cast<float>((image.values[static_cast<size_t>(i)] / kMost - mean(i)) /
-                                     deviation(i));
-  }
-
-  std::unique_ptr<Batches> base_;
-  LoaderOptions options_;
-  Variant variant_;
-};
-
-class VariantSet : public Dataset {
- public:
-  VariantSet(const Dataset& base, Variant variant)
-      : Dataset(base.info()), base_(base), variant_(variant) {
-    info_.name = name_of(variant);
-  }
-  using Dataset::batches;
-  std::unique_ptr<Batches> batches(std::vector<int64_t> indices,
-                                   const LoaderOptions& options) const override {
-    expect(!options.noise && !options.flip && options.shift == 0 && !options.shuffle,
-           "variant_set: {} images come without noise and augmentation", info_.name);
-    LoaderOptions plain = options;
-    plain.device = Device();
-    return std::make_unique<VariantBatches>(base_.batches(std::move(indices), plain), options,
-                                            variant_);
-  }
-  int32_t label(int64_t index) const override { return base_.label(index); }
-  std::string item_name(int64_t index) const override { return base_.item_name(index); }
-  bool has_colour() const override { return base_.has_colour(); }
-
- private:
-  const Dataset& base_;
-  Variant variant_;
-};
+/// The variant of an 8-bit image.
+Image changed(const Image& image, Variant variant, const Philox& random) {
+  Levels levels{
+      image.height, image.width, image.channels, {image.pixels.begin(), image.pixels.end()}};
+  apply(variant, levels, random);
+  Image made{image.width, image.height, image.channels, {}, {}};
+  for (const double value : levels.values) made.pixels.push_back(static_cast<uint8_t>(value));
+  return made;
+}
 
 }  // namespace
 
@@ -171,7 +116,11 @@ std::vector<std::string> variant_names() {
 }
 
 std::unique_ptr<Dataset> variant_set(const Dataset& base, Variant variant) {
-  return std::make_unique<VariantSet>(base, variant);
+  return changed_set(
+      base, name_of(variant), [variant](const Image& image, int64_t index, uint64_t seed) {
+        return changed(image, variant,
+                       Philox(seed, RandomPurpose::sample, static_cast<uint64_t>(index)));
+      });
 }
 
 }  // namespace pal

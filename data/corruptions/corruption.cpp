@@ -1,7 +1,11 @@
 #include "data/corruptions/corruption.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <string_view>
 
 #include "data/corruptions/cores.h"
 #include "data/pictures/jpeg_encoder.h"
@@ -46,6 +50,11 @@ const Entry& entry_of(Corruption corruption) {
   return *found;
 }
 
+std::string folder_of(std::string class_name) {
+  std::ranges::replace(class_name, '/', '-');
+  return class_name;
+}
+
 }  // namespace
 
 const char* name_of(Corruption corruption) { return entry_of(corruption).name; }
@@ -83,6 +92,19 @@ std::string path_in_set(const std::string& set, const std::string& item) {
   if (shard == std::string::npos) return item;
   const size_t folder = item.rfind('/', shard);
   return folder == std::string::npos ? item : item.substr(folder + 1);
+}
+
+std::string tree_path(const std::string& class_name, const std::string& path) {
+  constexpr std::string_view kMember = ".tar:";
+  const size_t member = path.find(kMember);
+  if (member == std::string::npos) return path;
+  // A shard's member, put into the folder of its class.
+  const std::filesystem::path file(path.substr(member + kMember.size()));
+  return folder_of(class_name) + "/" + file.filename().string();
+}
+
+std::string tree_path(const std::string& class_name, int64_t index) {
+  return fmt::format("{}/{:05}", folder_of(class_name), index);
 }
 
 void check_corruption(int64_t height, int64_t width, int64_t channels, Corruption corruption,

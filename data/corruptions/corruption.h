@@ -87,6 +87,12 @@ struct CorruptionOptions {
 /// or SHARD.tar:MEMBER without the shard's folder; so where a set is kept changes nothing.
 std::string path_in_set(const std::string& set, const std::string& item);
 
+/// What the picture of a corrupted image is called in a tree, below its severity: CLASS/NAME, of an
+/// encoded picture by its `path_in_set`, of one in memory by its place in the set. A slash in the name
+/// of a class that is no folder becomes a dash.
+std::string tree_path(const std::string& class_name, const std::string& path);
+std::string tree_path(const std::string& class_name, int64_t index);
+
 /// Throws usage, naming the corruption, for a severity outside 1 to 5, images that are neither grey
 /// nor RGB, a side outside the limits above, and for `saturate` on grey.
 void check_corruption(int64_t height, int64_t width, int64_t channels, Corruption corruption,

@@ -1,9 +1,6 @@
 #include "experiments/datasets/clean_images.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <filesystem>
 
 #include "data/corruptions/corruption.h"
 #include "runtime/error.h"
@@ -25,10 +22,7 @@ class StoredImages : public CleanImages {
     return {set.width, set.height, set.channels, {first, first + set.image_size()}, {}};
   }
   std::string path(int64_t index) const override {
-    std::string folder = set_->info().class_names[static_cast<size_t>(set_->label(index))];
-    for (char& letter : folder)
-      if (letter == '/') letter = '-';
-    return fmt::format("{}/{:05}", folder, index);
+    return tree_path(set_->info().class_names[static_cast<size_t>(set_->label(index))], index);
   }
   std::string key(int64_t index) const override {
     return path_in_set(name(), set_->item_name(index));
@@ -67,13 +61,8 @@ class EncodedImages : public CleanImages {
     return made;
   }
   std::string path(int64_t index) const override {
-    const std::string below = key(index);
-    const size_t member = below.find(".tar:");
-    if (member == std::string::npos) return below;
-    // A shard's member, put into the folder of its class.
-    std::string folder = source_->class_names()[static_cast<size_t>(source_->label(index))];
-    std::ranges::replace(folder, '/', '-');
-    return folder + "/" + std::filesystem::path(below.substr(member + 5)).filename().string();
+    return tree_path(source_->class_names()[static_cast<size_t>(source_->label(index))],
+                     key(index));
   }
   std::string key(int64_t index) const override {
     return path_in_set(name(), source_->item_name(index));

@@ -21,17 +21,9 @@
 namespace pal {
 namespace {
 
-/// What a checkpoint is called in a legend: its run folder or file, as short as can be told apart.
-std::string short_name(const std::string& path) {
-  const std::filesystem::path file(path);
-  const std::filesystem::path folder = file.parent_path();
-  return folder.filename() == "checkpoints" ? folder.parent_path().filename().string()
-                                            : file.stem().string();
-}
-
 Series calibration_series(const CheckpointReport& report) {
   Series series;
-  series.name = short_name(report.checkpoint);
+  series.name = checkpoint_name(report.checkpoint);
   for (const CalibrationBin& bin : report.noisy.calibration.bins()) {
     if (!bin.kept()) continue;
     series.x.push_back(bin.middle());
@@ -44,7 +36,7 @@ Series calibration_series(const CheckpointReport& report) {
 Series risk_series(const CheckpointReport& report) {
   constexpr size_t kPoints = 400;  // as many as a picture shows
   Series series;
-  series.name = short_name(report.checkpoint);
+  series.name = checkpoint_name(report.checkpoint);
   const std::vector<double> risk = risk_by_coverage(report.noisy.images);
   const size_t step = std::max<size_t>(1, risk.size() / kPoints);
   for (size_t k = step - 1; k < risk.size(); k += step) {
@@ -172,7 +164,7 @@ std::string trade_off_svg(const std::vector<CheckpointReport>& reports) {
   for (const CheckpointReport& report : reports) {
     const EvaluationSummary& s = report.noisy.summary;
     if (!report.noisy.has_density)
-      chart.series.push_back({.name = short_name(report.checkpoint) + " (no density)",
+      chart.series.push_back({.name = checkpoint_name(report.checkpoint) + " (no density)",
                               .x = {low - room, high + room},
                               .y = {100.0 * s.acc1, 100.0 * s.acc1},
                               .error = {},
@@ -192,6 +184,13 @@ std::string trade_off_svg(const std::vector<CheckpointReport>& reports) {
 }
 
 }  // namespace
+
+std::string checkpoint_name(const std::string& path) {
+  const std::filesystem::path file(path);
+  const std::filesystem::path folder = file.parent_path();
+  return folder.filename() == "checkpoints" ? folder.parent_path().filename().string()
+                                            : file.stem().string();
+}
 
 std::string calibration_svg(const std::vector<CheckpointReport>& reports) {
   Chart chart;

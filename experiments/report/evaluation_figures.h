@@ -6,6 +6,9 @@
 
 namespace pal {
 
+/// What a checkpoint is called in legends and tables: its run folder, or its file without the suffix.
+std::string checkpoint_name(const std::string& path);
+
 /// How often answers are right at their confidence, one versus all (the paper's Fig. 14), a line for
 /// each checkpoint.
 std::string calibration_svg(const std::vector<CheckpointReport>& reports);

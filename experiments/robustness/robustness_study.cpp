@@ -11,6 +11,7 @@
 #include "data/corruptions/corrupted_set.h"
 #include "data/sources/hasher.h"
 #include "experiments/evaluation/checkpoint_evaluation.h"
+#include "experiments/report/evaluation_figures.h"
 #include "experiments/report/job_clock.h"
 #include "experiments/report/run_log.h"
 #include "experiments/robustness/published_tree.h"
@@ -346,12 +347,7 @@ class Study {
 
 std::vector<std::string> checkpoint_labels(const std::vector<std::string>& checkpoints) {
   std::vector<std::string> labels;
-  for (const std::string& path : checkpoints) {
-    const fs::path file(path);
-    const fs::path folder = file.parent_path();
-    labels.push_back(folder.filename() == "checkpoints" ? folder.parent_path().filename().string()
-                                                        : file.stem().string());
-  }
+  for (const std::string& path : checkpoints) labels.push_back(checkpoint_name(path));
   return std::set<std::string>(labels.begin(), labels.end()).size() == labels.size() ? labels
                                                                                      : checkpoints;
 }

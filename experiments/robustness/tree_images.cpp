@@ -8,6 +8,8 @@
 #include "data/corruptions/corruption.h"
 #include "data/pictures/image_file.h"
 #include "data/sources/hasher.h"
+#include "data/sources/picture_list.h"
+#include "experiments/evaluation/evaluated_sets.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 
@@ -22,30 +24,13 @@ std::map<std::string, int64_t> places_of(const Dataset& set) {
   return places;
 }
 
-/// All pictures below a folder.
-std::vector<std::string> pictures_below(const std::string& folder) {
-  std::vector<std::string> paths;
-  std::error_code error;
-  auto entry = fs::recursive_directory_iterator(folder, error);
-  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
-    if (has_picture_suffix(entry->path().string())) paths.push_back(entry->path().string());
-  if (error)
-    fail(ErrorKind::environment, "--tree: {}: cannot be read: {}", folder, error.message());
-  std::ranges::sort(paths);
-  return paths;
-}
-
 }  // namespace
 
 std::string image_key(const Dataset& set, int64_t index) {
-  std::string name = set.info().class_names[static_cast<size_t>(set.label(index))];
-  std::ranges::replace(name, '/', '-');
-  if (set.in_memory() != nullptr) return fmt::format("{}/{:05}", name, index);
-  std::string below = path_in_set(set.info().name, set.item_name(index));
-  constexpr const char* kMember = ".tar:";
-  if (const size_t member = below.find(kMember); member != std::string::npos)
-    below = name + "/" + fs::path(below.substr(member + 5)).filename().string();
-  return fs::path(below).replace_extension().string();
+  const std::string& name = set.info().class_names[static_cast<size_t>(set.label(index))];
+  if (set.in_memory() != nullptr) return tree_path(name, index);
+  const std::string below = path_in_set(set.info().name, set.item_name(index));
+  return fs::path(tree_path(name, below)).replace_extension().string();
 }
 
 TreeImages::TreeImages(const Dataset& clean, const std::vector<int64_t>& among, const Dataset& tree,
@@ -70,12 +55,12 @@ TreeImages::TreeImages(const Dataset& clean, const std::vector<int64_t>& among, 
     for (int64_t i = 0; i < clean.info().count; ++i) consider(i);
   else
     for (const int64_t i : among) consider(i);
-  const auto count = static_cast<int64_t>(there.size());
-  const int64_t chosen = most > 0 ? std::min(most, count) : count;
-  for (int64_t i = 0; i < chosen; ++i) {
-    indices_.push_back(there[static_cast<size_t>(i * count / chosen)]);
-    keys_.push_back(image_key(clean, indices_.back()));
-  }
+  if (there.empty())
+    fail(ErrorKind::data, "--tree: {}: none of its pictures is of an image of {} that was held out",
+         tree.info().name, clean.info().name);
+  spread_indices(there, most, clean.info());
+  indices_ = std::move(there);
+  for (const int64_t i : indices_) keys_.push_back(image_key(clean, i));
 }
 
 std::vector<int64_t> TreeImages::pictures_of(const Dataset& tree) const {
@@ -105,9 +90,7 @@ std::string picture_fingerprint(const std::string& folder) {
 }
 
 void expect_picture_sizes(const std::string& folder, int64_t side) {
-  const auto paths = pictures_below(folder);
-  if (paths.empty()) fail(ErrorKind::data, "--tree: {}: no pictures below it", folder);
-  for (const std::string& path : paths) {
+  for (const std::string& path : pictures_below(folder)) {
     const ImageHeader header = read_image_header(read_file(path), path);
     if (header.width != side || header.height != side)
       fail(ErrorKind::data,

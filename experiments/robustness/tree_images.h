@@ -34,11 +34,11 @@ class TreeImages {
   int64_t pictures_ = 0;           // in a folder
 };
 
-/// A number that changes with the names or sizes of the pictures below a folder, wherever it lies. Throws environment for a folder that cannot be read.
+/// A number that changes with the names or sizes of the pictures below a folder, wherever it lies. Throws as pictures_below.
 std::string picture_fingerprint(const std::string& folder);
 
 /// Refuses pictures of another size than a network sees: they would be cut or blown up. Throws data
-/// naming the first, or for a folder without any; environment for one that cannot be read.
+/// naming the first, and as pictures_below.
 void expect_picture_sizes(const std::string& folder, int64_t side);
 
 }  // namespace pal

@@ -2,8 +2,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/comparison/run_record.h"
 #include "experiments/pages/html.h"
-#include "experiments/pages/run_record.h"
 #include "experiments/report/evaluation_report.h"
 
 namespace pal {

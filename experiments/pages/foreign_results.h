@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/pages/run_record.h"
+#include "experiments/comparison/run_record.h"
 #include "experiments/report/evaluation_report.h"
 
 namespace pal {

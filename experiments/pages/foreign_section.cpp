@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "experiments/comparison/run_figures.h"
 #include "experiments/pages/page_table.h"
-#include "experiments/pages/run_figures.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 

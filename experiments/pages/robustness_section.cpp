@@ -8,9 +8,9 @@
 
 #include "data/corruptions/corruption.h"
 #include "data/pictures/picture_sheet.h"
+#include "experiments/comparison/robustness_record.h"
 #include "experiments/measures/sampling.h"
 #include "experiments/pages/page_table.h"
-#include "experiments/pages/robustness_record.h"
 #include "experiments/pages/run_sections.h"
 #include "experiments/report/chart.h"
 #include "experiments/sampling/test_images.h"

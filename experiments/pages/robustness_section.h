@@ -2,9 +2,9 @@
 #include <optional>
 #include <vector>
 
+#include "experiments/comparison/run_record.h"
 #include "experiments/pages/html.h"
 #include "experiments/pages/picture_sections.h"
-#include "experiments/pages/run_record.h"
 
 namespace pal {
 

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <set>
 
+#include "experiments/comparison/run_measures.h"
 #include "experiments/pages/page_table.h"
-#include "experiments/pages/run_measures.h"
 #include "experiments/report/chart.h"
 #include "experiments/report/text_table.h"
 #include "runtime/json.h"

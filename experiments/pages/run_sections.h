@@ -1,8 +1,8 @@
 #pragma once
 #include <vector>
 
+#include "experiments/comparison/run_record.h"
 #include "experiments/pages/html.h"
-#include "experiments/pages/run_record.h"
 
 namespace pal {
 

@@ -1,9 +1,9 @@
 #pragma once
 #include <vector>
 
+#include "experiments/comparison/run_record.h"
 #include "experiments/pages/html.h"
 #include "experiments/pages/report_options.h"
-#include "experiments/pages/run_record.h"
 #include "runtime/device.h"
 
 namespace pal {

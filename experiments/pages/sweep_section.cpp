@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
+#include "experiments/comparison/run_measures.h"
+#include "experiments/comparison/sweep_table.h"
 #include "experiments/pages/page_table.h"
-#include "experiments/pages/run_measures.h"
-#include "experiments/pages/sweep_table.h"
 #include "experiments/report/chart.h"
 
 namespace pal {

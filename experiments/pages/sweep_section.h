@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "experiments/comparison/orderings.h"
+#include "experiments/comparison/run_record.h"
 #include "experiments/pages/html.h"
-#include "experiments/pages/orderings.h"
-#include "experiments/pages/run_record.h"
 
 namespace pal {
 

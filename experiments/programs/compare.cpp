@@ -4,9 +4,9 @@
 
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
-#include "experiments/pages/orderings.h"
+#include "experiments/comparison/orderings.h"
+#include "experiments/comparison/sweep_table.h"
 #include "experiments/pages/sweep_section.h"
-#include "experiments/pages/sweep_table.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"

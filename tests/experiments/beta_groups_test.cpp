@@ -1,12 +1,12 @@
-#include "experiments/pages/beta_groups.h"
+#include "experiments/comparison/beta_groups.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "experiments/pages/run_figures.h"
-#include "experiments/pages/sweep_table.h"
+#include "experiments/comparison/run_figures.h"
+#include "experiments/comparison/sweep_table.h"
 #include "runtime/json.h"
 #include "tests/experiments/sweep_runs.h"
 

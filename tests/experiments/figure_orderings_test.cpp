@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "experiments/pages/orderings.h"
-#include "experiments/pages/run_figures.h"
-#include "experiments/pages/run_measures.h"
+#include "experiments/comparison/orderings.h"
+#include "experiments/comparison/run_figures.h"
+#include "experiments/comparison/run_measures.h"
 #include "runtime/error.h"
 #include "tests/experiments/sweep_runs.h"
 #include "tests/support/temporary_folder.h"

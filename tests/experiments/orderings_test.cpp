@@ -1,11 +1,11 @@
-#include "experiments/pages/orderings.h"
+#include "experiments/comparison/orderings.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "experiments/pages/run_figures.h"
-#include "experiments/pages/run_measures.h"
+#include "experiments/comparison/run_figures.h"
+#include "experiments/comparison/run_measures.h"
 #include "tests/experiments/sweep_runs.h"
 
 namespace pal {

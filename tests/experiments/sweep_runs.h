@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/pages/orderings.h"
+#include "experiments/comparison/orderings.h"
 
 // Records of runs of a sweep over beta, and what is found among them.
 namespace pal::testing {

@@ -1,4 +1,4 @@
-#include "experiments/pages/sweep_table.h"
+#include "experiments/comparison/sweep_table.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "experiments/pages/run_measures.h"
+#include "experiments/comparison/run_measures.h"
 #include "experiments/report/evaluation_report.h"
 #include "experiments/report/run_log.h"
 #include "experiments/report/text_table.h"

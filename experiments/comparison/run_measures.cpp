@@ -1,11 +1,11 @@
-#include "experiments/pages/run_measures.h"
+#include "experiments/comparison/run_measures.h"
 
 #include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "experiments/pages/run_figures.h"
+#include "experiments/comparison/run_figures.h"
 #include "experiments/report/evaluation_report.h"
 
 namespace pal {

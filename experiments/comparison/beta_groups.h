@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/pages/run_record.h"
+#include "experiments/comparison/run_record.h"
 
 // Runs of a sweep over beta, put together by what they have in common.
 namespace pal {

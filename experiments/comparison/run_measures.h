@@ -2,8 +2,8 @@
 #include <optional>
 #include <string>
 
-#include "experiments/pages/beta_groups.h"
-#include "experiments/pages/run_figures.h"
+#include "experiments/comparison/beta_groups.h"
+#include "experiments/comparison/run_figures.h"
 
 // What is read of one run for the orderings of a sweep: numbers of summary.json, and of the CSV files
 // of figures. All are none for a run without them.

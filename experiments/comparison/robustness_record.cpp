@@ -1,4 +1,4 @@
-#include "experiments/pages/robustness_record.h"
+#include "experiments/comparison/robustness_record.h"
 
 #include <filesystem>
 #include <string>

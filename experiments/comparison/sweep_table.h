@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/pages/run_record.h"
+#include "experiments/comparison/run_record.h"
 
 // Runs beside each other: what they were, where and how fast they were trained, what came of them.
 namespace pal {

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "experiments/pages/beta_groups.h"
-#include "experiments/pages/ordering_tests.h"
+#include "experiments/comparison/beta_groups.h"
+#include "experiments/comparison/ordering_tests.h"
 
 // The orderings that the paper's tables and figures show over beta (its Tables 2 and 6, Figs. 12, 13,
 // 15, 16, foreign sets), looked for among our own runs: experiments/README.md, "Orderings of the paper".

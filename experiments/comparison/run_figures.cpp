@@ -1,4 +1,4 @@
-#include "experiments/pages/run_figures.h"
+#include "experiments/comparison/run_figures.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "experiments/pages/orderings.h"
+#include "experiments/comparison/orderings.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,9 +7,9 @@
 #include <iterator>
 #include <limits>
 
-#include "experiments/pages/robustness_record.h"
-#include "experiments/pages/run_figures.h"
-#include "experiments/pages/run_measures.h"
+#include "experiments/comparison/robustness_record.h"
+#include "experiments/comparison/run_figures.h"
+#include "experiments/comparison/run_measures.h"
 #include "experiments/report/evaluation_report.h"
 #include "experiments/report/text_table.h"
 

@@ -1,4 +1,4 @@
-#include "experiments/pages/ordering_tests.h"
+#include "experiments/comparison/ordering_tests.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,4 +1,4 @@
-#include "experiments/pages/run_record.h"
+#include "experiments/comparison/run_record.h"
 
 #include <algorithm>
 #include <filesystem>

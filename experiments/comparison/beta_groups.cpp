@@ -1,4 +1,4 @@
-#include "experiments/pages/beta_groups.h"
+#include "experiments/comparison/beta_groups.h"
 
 #include <fmt/format.h>
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/pages/beta_groups.h"
+#include "experiments/comparison/beta_groups.h"
 
 // Tests of what a number does over beta, from means and standard errors of groups.
 namespace pal {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/pages/beta_groups.h"
+#include "experiments/comparison/beta_groups.h"
 
 // What the figures of pal-explain say in numbers, read back from the CSV files that it leaves in a
 // run's folder. All are none where there is no such file, and throw data naming a file that is

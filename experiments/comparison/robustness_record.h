@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "experiments/pages/run_measures.h"
-#include "experiments/pages/run_record.h"
+#include "experiments/comparison/run_measures.h"
+#include "experiments/comparison/run_record.h"
 
 namespace pal {
 

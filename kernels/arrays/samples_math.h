@@ -1,0 +1,26 @@
+#pragma once
+#include <cmath>
+
+#include "kernels/common/backend.h"
+
+namespace pal::samples_math {
+
+/// A value as a term takes it.
+template <typename Real>
+PAL_HD Real taken(Real value, bool sign) {
+  if (!sign || value != value) return value;
+  return static_cast<Real>((value > Real{0}) - (value < Real{0}));
+}
+
+/// A value clamped into [low, high]; NaN stays.
+template <typename Real>
+PAL_HD Real clamped(Real value, Real low, Real high) {
+  return value < low ? low : (value > high ? high : value);
+}
+
+/// The larger of a maximum and an absolute value; a NaN stays once it is there.
+PAL_HD double larger(double maximum, double absolute) {
+  return maximum < absolute || absolute != absolute ? absolute : maximum;
+}
+
+}  // namespace pal::samples_math

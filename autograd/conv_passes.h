@@ -34,8 +34,10 @@ inline Tensor conv_pass(const Tensor& x, const Conv& conv) {
   return y;
 }
 
-/// Gradients of weight and bias from x and grad_y: added to those of the parameters.
+/// Gradients of weight and bias from x and grad_y: added to those of the parameters, unless they
+/// are frozen (x may be undefined then).
 inline void conv_weight_pass(const Tensor& x, const Tensor& grad_y, const Conv& conv) {
+  if (!parameter_grads_enabled()) return;
   count_scratch(cpu::ConvPass::weight, x, grad_y, conv);
   PAL_BACKEND(x, conv_backward_weight(x, grad_y, conv.geometry, conv.weight->grad,
                                       conv.bias != nullptr ? conv.bias->grad : Tensor()));

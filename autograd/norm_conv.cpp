@@ -71,6 +71,8 @@ class StemRun {
   /// Adds to the parameters' gradients; returns that of x if it is wanted.
   Tensor backward(const Tensor& grad_y, const NormRun& run, bool want_grad_x) {
     const Tensor sums = Tensor::zeros({2, inner_.last()}, DType::f64, Tag::workspace);
+    const bool learns = parameter_grads_enabled();
+    const bool needs_sums = learns || run.batch_statistics_used;
     const bool twice = lean_ && !parts_.single();
     const Tensor grad = twice ? Tensor() : Tensor::empty(inner_, x_.dtype());
     const auto grad_of = [&](int64_t part, const Tensor& z, bool make) {
@@ -78,9 +80,11 @@ class StemRun {
       if (make) conv_data_pass(parts_.of(grad_y, part), conv_, to);
       return to;
     };
-    for (int64_t part = 0; part < parts_.count(); ++part) {
+    for (int64_t part = 0; needs_sums && part < parts_.count(); ++part) {
       const Tensor z = inner(part);
-      conv_weight_pass(normalised(z, norm_, run.args, x_.dtype()), parts_.of(grad_y, part), conv_);
+      if (learns)
+        conv_weight_pass(normalised(z, norm_, run.args, x_.dtype()), parts_.of(grad_y, part),
+                         conv_);
       const Tensor grad_h = grad_of(part, z, true);
       PAL_BACKEND(z, batch_norm_backward_sums(z, grad_h, run.args, norm_.relu, sums));
     }
@@ -88,8 +92,8 @@ class StemRun {
     for (int64_t part = 0; part < parts_.count(); ++part) {
       const Tensor z = inner(part);
       BatchNormGrads grads;
-      grads.x = grad_of(part, z, twice);
-      if (part == 0) {
+      grads.x = grad_of(part, z, twice || !needs_sums);
+      if (part == 0 && learns) {
         grads.weight = norm_.weight->grad;
         grads.bias = norm_.bias->grad;
       }
@@ -139,7 +143,8 @@ Variable norm_conv(const Variable& x, const Norm& norm, const NormRun& run, cons
   const DeviceScope device(x.value().device());
   const Tensor y = conv_pass(normalised(x.value(), norm, run.args, result), conv);
   return record({x}, {y}, true, [=](const Gradients& grads) -> Gradients {
-    conv_weight_pass(normalised(x.value(), norm, run.args, result), grads[0], conv);
+    if (parameter_grads_enabled())
+      conv_weight_pass(normalised(x.value(), norm, run.args, result), grads[0], conv);
     const Tensor grad_h = Tensor::empty(x.value().shape(), result);
     conv_data_pass(grads[0], conv, grad_h);
     // The gradient of x may take the memory of that of the normalised values.

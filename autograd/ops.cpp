@@ -31,8 +31,10 @@ Tensor batch_norm_gradients(const Variable& x, const Tensor& grad_y, const Norm&
                             const BatchNormArgs& args, bool batch_statistics_used,
                             const Tensor& reused) {
   BatchNormGrads wanted;
-  wanted.weight = norm.weight->grad;
-  wanted.bias = norm.bias->grad;
+  if (parameter_grads_enabled()) {
+    wanted.weight = norm.weight->grad;
+    wanted.bias = norm.bias->grad;
+  }
   const bool in_place = x.grad_target().defined();
   if (in_place) {
     wanted.x = x.grad_target();
@@ -105,8 +107,9 @@ Variable linear(const Variable& x, Parameter& weight, Parameter& bias) {
                                   image(y)));
   return record({x}, {y}, true, [=, &weight, &bias](const Gradients& grads) -> Gradients {
     const Tensor grad_y = image(grads[0]);
-    PAL_BACKEND(input,
-                conv_backward_weight(input, grad_y, geometry, image(weight.grad), bias.grad));
+    if (parameter_grads_enabled())
+      PAL_BACKEND(input,
+                  conv_backward_weight(input, grad_y, geometry, image(weight.grad), bias.grad));
     if (!x.requires_grad()) return {};
     const Tensor grad_x = Tensor::empty(x.value().shape(), input.dtype());
     PAL_BACKEND(input, conv_backward_data(grad_y, image(weight.value), geometry, weight.shadow,

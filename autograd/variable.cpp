@@ -12,6 +12,7 @@ namespace pal {
 namespace {
 
 thread_local bool recording = true;
+thread_local bool parameters_learn = true;
 std::atomic<uint64_t> next_sequence{1};
 
 struct Node {
@@ -69,7 +70,7 @@ void Variable::redirect_grad(Tensor grad_target) const {
 
 std::vector<Variable> record(const std::vector<Variable>& inputs, std::vector<Tensor> values,
                              bool has_parameters, BackwardFunction backward) {
-  bool needed = has_parameters;
+  bool needed = has_parameters && parameters_learn;
   for (const Variable& input : inputs) needed = needed || input.requires_grad();
   needed = needed && recording;
   std::vector<Variable> outputs;
@@ -93,6 +94,12 @@ NoGradGuard::NoGradGuard() : previous_(recording) { recording = false; }
 NoGradGuard::~NoGradGuard() { recording = previous_; }
 EnableGradGuard::EnableGradGuard() : previous_(recording) { recording = true; }
 EnableGradGuard::~EnableGradGuard() { recording = previous_; }
+
+bool parameter_grads_enabled() { return parameters_learn; }
+FrozenParametersGuard::FrozenParametersGuard() : previous_(parameters_learn) {
+  parameters_learn = false;
+}
+FrozenParametersGuard::~FrozenParametersGuard() { parameters_learn = previous_; }
 
 void backward_from(Variable root, Tensor grad_root) {
   std::vector<Variable> roots(1);

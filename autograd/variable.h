@@ -40,7 +40,8 @@ using BackwardFunction = std::function<Gradients(Gradients& grad_outputs)>;
 
 /// Records an operation that made `values` from `inputs` and returns its outputs. Nothing is
 /// recorded under a NoGradGuard. `has_parameters` says that the operation adds to gradients of
-/// parameters itself, so that it is differentiated even if no input requires a gradient.
+/// parameters itself, so that it is differentiated even if no input requires a gradient, unless
+/// parameters are frozen.
 std::vector<Variable> record(const std::vector<Variable>& inputs, std::vector<Tensor> values,
                              bool has_parameters, BackwardFunction backward);
 
@@ -67,6 +68,23 @@ class EnableGradGuard {
   ~EnableGradGuard();
   EnableGradGuard(const EnableGradGuard&) = delete;
   EnableGradGuard& operator=(const EnableGradGuard&) = delete;
+
+ private:
+  bool previous_;
+};
+
+/// Whether backward passes on this thread add to the gradients of parameters.
+bool parameter_grads_enabled();
+
+/// Keeps backward passes from adding to the gradients of parameters while alive, and from the work
+/// that these take: for gradients of images. To be held over the recording too, which then keeps
+/// less.
+class FrozenParametersGuard {
+ public:
+  FrozenParametersGuard();
+  ~FrozenParametersGuard();
+  FrozenParametersGuard(const FrozenParametersGuard&) = delete;
+  FrozenParametersGuard& operator=(const FrozenParametersGuard&) = delete;
 
  private:
   bool previous_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/variable.h"
 #include "kernels/arrays/host_values.h"
 
 namespace pal {
@@ -91,6 +92,7 @@ void ActNorm::fit(const ChannelMoments& moments, double deviation, const FitLimi
 
 void ActNorm::backward(const Tensor& grad_scale, const Tensor& grad_offset,
                        const Tensor& grad_log_det, int64_t rows) {
+  if (!parameter_grads_enabled()) return;
   PAL_BACKEND(gamma_.value,
               act_norm_parameters_backward(gamma_.value, spec_.kind, grad_scale, grad_offset,
                                            grad_log_det, rows, gamma_.grad, offset_.grad));

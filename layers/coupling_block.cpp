@@ -121,8 +121,10 @@ BlockBackward CouplingBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor&
     grad_y = mixing_.backward(grad_y, y, grad_log_det, pixels);
   }
   CouplingGrads act_norm_grads;
-  act_norm_grads.scale = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
-  act_norm_grads.offset = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
+  if (parameter_grads_enabled()) {
+    act_norm_grads.scale = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
+    act_norm_grads.offset = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
+  }
   BlockBackward result = couple_backward(std::move(y), std::move(grad_y), grad_log_det,
                                          make_map(values), memory, want_grad_x, act_norm_grads);
   act_norm_.backward(act_norm_grads.scale, act_norm_grads.offset, grad_log_det, pixels);

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "autograd/variable.h"
 #include "kernels/arrays/elementwise.h"
 #include "kernels/arrays/host_values.h"
 #include "kernels/library/gemm.h"
@@ -152,7 +153,7 @@ Tensor Mixing::unapply(const Tensor& y) const {
 
 Tensor Mixing::backward(const Tensor& grad_y, const Tensor& v, const Tensor& grad_log_det,
                         int64_t rows) {
-  if (is_meta()) {
+  if (is_meta() || !parameter_grads_enabled()) {
     // Learned matrices are differentiated on the host.
   } else if (spec_.kind == MixingKind::householder) {
     std::vector<double> grad(static_cast<size_t>(vectors_->shape.numel()), 0.0);

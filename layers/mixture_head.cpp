@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/arrays/elementwise.h"
+#include "kernels/arrays/host_values.h"
 #include "kernels/arrays/reduce.h"
+#include "kernels/arrays/samples.h"
 #include "kernels/library/gemm.h"
+#include "kernels/loss/softmax_math.h"
 #include "kernels/mixing/permutation.h"
 #include "kernels/mixing/permute_channels.h"
 
@@ -119,6 +123,42 @@ MixtureHead::Gradients MixtureHead::evaluate_backward(const Tensor& z, const Ten
     grads.prototypes = prototypes_.grad;
   }
   PAL_BACKEND(z, mixture_backward(z, means(), state, grad_scores, density, gradients.z, grads));
+  return gradients;
+}
+
+MixtureHead::Gradients MixtureHead::score_gradients(const Tensor& z, const Tensor& log_det,
+                                                    const ScoreFunction& function) const {
+  const int64_t n = z.size(0), classes = spec_.classes;
+  const DeviceScope device(z.device());
+  MixtureState state;
+  // No target is looked at: the losses of classes are left unread.
+  const Tensor targets = Tensor::zeros({n, classes}, z.dtype(), Tag::workspace);
+  const LossResult said = losses(z, log_det, targets, {}, state, {});
+  const ModelScores scores = {classes, host_values(said.scores), host_values(said.nll_joint)};
+  ScoreGradients wanted = function(scores);
+  check_gradients_of(scores, wanted);
+  // D nll_joint = ||z||^2 / 2 - log sum_y exp l_y - log_det.
+  const auto dims = static_cast<double>(spec_.dims);
+  for (double& nll : wanted.nll_joint) nll /= dims;
+  for (int64_t i = 0; i < static_cast<int64_t>(wanted.nll_joint.size()); ++i) {
+    const double* const row = scores.scores.data() + i * classes;
+    const double log_sum = softmax_math::log_sum_exp(row, classes);
+    for (int64_t y = 0; y < classes; ++y)
+      wanted.scores[static_cast<size_t>(i * classes + y)] -=
+          wanted.nll_joint[static_cast<size_t>(i)] * softmax_math::probability(row[y], log_sum);
+  }
+  const TagScope tag(Tag::workspace);
+  Gradients gradients;
+  gradients.z = Tensor::empty(z.shape(), z.dtype(), Tag::stream);
+  const Tensor grad_scores = tensor_of(wanted.scores, {n, classes}, z.dtype());
+  PAL_BACKEND(z, mixture_backward(z, means(), state, grad_scores, 0.0, gradients.z, {}));
+  gradients.log_det = Tensor::zeros({n}, DType::f64, Tag::workspace);
+  if (wanted.nll_joint.empty()) return gradients;
+  const Tensor weights = tensor_of(wanted.nll_joint, {n}, DType::f64);
+  PAL_BACKEND(weights, axpy(-1.0, weights, gradients.log_det));
+  const Tensor ones = Tensor::empty({n}, DType::f64, Tag::workspace);
+  ones.fill(1.0);
+  PAL_BACKEND(z, combine_samples({{gradients.z, ones}, {z.dense(), weights}}, gradients.z));
   return gradients;
 }
 

@@ -5,6 +5,7 @@
 #include "autograd/variable.h"
 #include "kernels/loss/mixture.h"
 #include "layers/loss.h"
+#include "layers/model_scores.h"
 
 namespace pal {
 
@@ -49,6 +50,11 @@ class MixtureHead {
   /// memory and adds to those of the class means.
   Gradients evaluate_backward(const Tensor& z, const Tensor& log_det, const Tensor& targets,
                               const LossSpec& loss, LossResult& result);
+
+  /// What is said of z [n, D] with log_det f64 [n], and the gradients of z and log_det of a function
+  /// of it, in new memory. Throws usage for derivatives that do not fit.
+  Gradients score_gradients(const Tensor& z, const Tensor& log_det,
+                            const ScoreFunction& function) const;
 
   /// Class scores l_y [n, classes] of z [n, D], dtype of z.
   Tensor scores(const Tensor& z) const;

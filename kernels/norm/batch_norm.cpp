@@ -162,7 +162,10 @@ void batch_norm_backward(const Tensor& x, const Tensor& grad_y, const BatchNormA
   dispatch("batch_norm_backward", x.dtype(), grad_y.dtype(), [&](auto tx, auto ty) {
     using X = decltype(tx);
     using Y = decltype(ty);
-    const auto sums = backward_sums<X, Y>(x, grad_y, args, relu);
+    // An input's gradient alone, of constant statistics, needs no sums.
+    const bool needs_sums = batch_statistics_used || grads.weight.defined() || grads.bias.defined();
+    const auto sums =
+        needs_sums ? backward_sums<X, Y>(x, grad_y, args, relu) : std::vector<double>();
     backward_of<X, Y>(x, grad_y, args, relu, batch_statistics_used, sums.data(),
                       static_cast<double>(x.rows()), grads);
   });

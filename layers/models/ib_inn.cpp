@@ -203,6 +203,24 @@ LossResult IbInn::forward_backward_head(const Tensor& x, const Tensor& targets,
   return result;
 }
 
+Tensor IbInn::input_gradient(const Tensor& x, const ScoreFunction& function) {
+  const FrozenParametersGuard frozen;
+  const Variable input(x, true);
+  std::vector<Variable> roots(2);
+  Gradients grad_roots(2);
+  {
+    const PhaseScope forward_phase("forward");
+    const auto latent = forward(input, Phase::evaluate);
+    const MixtureHead::Gradients grads =
+        head_->score_gradients(latent.y.value(), latent.log_det.value(), function);
+    roots = {latent.y, latent.log_det};
+    grad_roots = {grads.z, grads.log_det};
+  }
+  const PhaseScope backward_phase("backward");
+  pal::backward(std::move(roots), std::move(grad_roots));
+  return input.grad();
+}
+
 void IbInn::update_statistics(const Tensor& x) {
   const NoGradGuard no_grad;
   forward(Variable(x), Phase::train);

@@ -57,6 +57,7 @@ class IbInn : public Model {
   LossResult forward_backward_head(const Tensor& x, const Tensor& targets,
                                    const LossSpec& loss) override;
   LossResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;
+  Tensor input_gradient(const Tensor& x, const ScoreFunction& function) override;
   void update_statistics(const Tensor& x) override;
   void set_average_count(int64_t batches) override;
 

@@ -1,5 +1,6 @@
 #include "layers/models/model.h"
 
+#include "kernels/arrays/host_values.h"
 #include "kernels/arrays/reduce.h"
 #include "layers/models/ib_inn.h"
 #include "layers/models/resnet.h"
@@ -28,6 +29,16 @@ void Model::to(Device device) {
 void Model::refresh() {
   derive();
   store_.mark_changed();
+}
+
+ModelScores Model::scores_of(const Tensor& x) {
+  const DeviceScope device(x.device());
+  // No target is looked at: the losses of classes are left unread.
+  const Tensor targets = Tensor::zeros({x.size(0), config_.classes}, dtype(), Tag::workspace);
+  const LossResult said = evaluate(x, targets, {});
+  ModelScores scores = {config_.classes, host_values(said.scores), {}};
+  if (has_density()) scores.nll_joint = host_values(said.nll_joint);
+  return scores;
 }
 
 void Model::check_finite(const std::string& when) const {

@@ -5,6 +5,7 @@
 
 #include "autograd/invertible.h"
 #include "layers/loss.h"
+#include "layers/model_scores.h"
 #include "layers/models/config.h"
 
 namespace pal {
@@ -60,6 +61,12 @@ class Model {
                                            const LossSpec& loss) = 0;
   /// Losses of x and soft targets, without gradients and with running statistics.
   virtual LossResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) = 0;
+  /// The gradient of the images x [n, h, w, c], normalised, of a function of what the model says of
+  /// them with running statistics; in new memory. Parameters get no gradient, nor is the work for
+  /// theirs done (layers/models/README.md, 12). Throws usage for derivatives that do not fit.
+  virtual Tensor input_gradient(const Tensor& x, const ScoreFunction& function) = 0;
+  /// What the model says of normalised images, with running statistics.
+  ModelScores scores_of(const Tensor& x);
   /// Moves the running statistics by the batch x, and changes nothing else.
   virtual void update_statistics(const Tensor& x) = 0;
   /// Makes the running statistics of all batch norms the average over batches to come: to be called

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/arrays/host_values.h"
 #include "runtime/profiler.h"
 
 namespace pal {
@@ -150,6 +151,26 @@ LossResult ResNet::forward_backward_head(const Tensor& x, const Tensor& targets,
 LossResult ResNet::evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) {
   const NoGradGuard no_grad;
   return class_losses(forward(Variable(x), Phase::evaluate).value(), targets, loss, {});
+}
+
+Tensor ResNet::input_gradient(const Tensor& x, const ScoreFunction& function) {
+  const FrozenParametersGuard frozen;
+  const TagScope tag(Tag::stream);
+  const DeviceScope device(x.device());
+  const Variable input(x, true);
+  Variable scores;
+  Tensor grad_scores;
+  {
+    const PhaseScope forward_phase("forward");
+    scores = forward(input, Phase::evaluate);
+    const ModelScores said = {config_.classes, host_values(scores.value()), {}};
+    const ScoreGradients wanted = function(said);
+    check_gradients_of(said, wanted);
+    grad_scores = tensor_of(wanted.scores, scores.value().shape(), scores.value().dtype());
+  }
+  const PhaseScope backward_phase("backward");
+  backward_from(std::move(scores), std::move(grad_scores));
+  return input.grad();
 }
 
 void ResNet::update_statistics(const Tensor& x) {

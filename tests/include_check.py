@@ -42,7 +42,7 @@ ROOMS = {
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets", "variants", "corruptions"],
     "experiments": ["command_line", "measures", "trust", "planning", "report", "inspect", "recipe",
-                    "training", "evaluation", "sampling", "explain", "classify", "robustness",
+                    "training", "evaluation", "sampling", "explain", "classify", "attacks", "robustness",
                     "comparison", "pages", "datasets", "programs"],
     "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
 }

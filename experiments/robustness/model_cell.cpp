@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <numeric>
 
-#include "layers/checkpoint/safetensors.h"
+#include "experiments/robustness/cell_file.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 
@@ -104,18 +104,9 @@ std::optional<ModelCell> CellFiles::find(const std::string& model, const std::st
                                          int severity, const std::string& pictures) const {
   if (folder_.empty()) return std::nullopt;
   const std::string path = path_of(model, cell_name(corruption, severity));
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return std::nullopt;
-  const SafetensorsFile file = SafetensorsFile::read(path);
-  if (!file.verify_digest())
-    fail(ErrorKind::data, "{}: its digest is missing or not that of its bytes; remove it", path);
-  for (const auto& [key, value] : metadata_of(cell_name(corruption, severity), pictures)) {
-    const auto found = file.metadata().find(key);
-    const std::string other = found == file.metadata().end() ? "none" : found->second;
-    expect(other == value,
-           "{}: made with {} {}, not {}; the folder holds results of one setting: name another -o",
-           path, key, other, value);
-  }
+  const auto found = find_cell_file(path, metadata_of(cell_name(corruption, severity), pictures));
+  if (!found) return std::nullopt;
+  const SafetensorsFile& file = *found;
   ModelCell cell;
   cell.corruption = corruption;
   cell.severity = severity;

@@ -1,0 +1,304 @@
+#include "experiments/robustness/attacked_images.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "experiments/measures/metrics.h"
+#include "experiments/measures/sampling.h"
+#include "experiments/trust/trust_scores.h"
+#include "kernels/arrays/host_values.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+#include "runtime/philox.h"
+
+namespace pal {
+namespace {
+
+constexpr int kLevelMost = 255;
+
+/// Images in [0, 1] as pictures: the nearest level.
+Image picture_of(const Tensor& images, int64_t i) {
+  const Shape& shape = images.shape();
+  Image picture{shape[2], shape[1], shape[3], {}, {}};
+  const int64_t count = images.numel() / shape[0];
+  const float* const from = images.data<float>() + i * count;
+  for (int64_t k = 0; k < count; ++k)
+    picture.pixels.push_back(static_cast<uint8_t>(
+        std::lround(std::clamp(static_cast<double>(from[k]), 0.0, 1.0) * kLevelMost)));
+  return picture;
+}
+
+/// Pictures as images in [0, 1], on the CPU.
+Tensor images_of(const std::vector<Image>& pictures) {
+  const auto n = static_cast<int64_t>(pictures.size());
+  const Image& first = pictures.at(0);
+  const Tensor images = Tensor::empty({n, first.height, first.width, first.channels}, DType::f32,
+                                      Tag::data, Device());
+  float* to = images.data<float>();
+  for (const Image& picture : pictures)
+    for (const uint8_t level : picture.pixels)
+      *to++ = static_cast<float>(level) / static_cast<float>(kLevelMost);
+  return images;
+}
+
+/// The picture after a PNG: written to a file where one is named, and decoded again.
+Image through_png(const Image& picture, const std::string& path) {
+  if (!path.empty()) {
+    write_png(path, picture);
+    return read_image(path);
+  }
+  return decode_image(encode_png(picture), "attacked image");
+}
+
+/// How far a changed image is from its original; both [h, w, c] of `count` values.
+struct Change {
+  double l2 = 0.0, linf = 0.0, rms = 0.0, corruption = 0.0, contrast = 1.0;
+};
+
+double deviation(const float* values, int64_t count) {
+  double sum = 0.0, square = 0.0;
+  for (int64_t k = 0; k < count; ++k) sum += static_cast<double>(values[k]);
+  const double mean = sum / static_cast<double>(count);
+  for (int64_t k = 0; k < count; ++k)
+    square += (static_cast<double>(values[k]) - mean) * (static_cast<double>(values[k]) - mean);
+  return std::sqrt(square / static_cast<double>(count));
+}
+
+Change change_of(const float* original, const float* changed, int64_t count, int64_t channels) {
+  Change change;
+  double sum = 0.0, pixels = 0.0;
+  for (int64_t first = 0; first < count; first += channels) {
+    double colour = 0.0;
+    for (int64_t c = 0; c < channels; ++c) {
+      const double difference =
+          static_cast<double>(changed[first + c]) - static_cast<double>(original[first + c]);
+      colour += difference * difference;
+      change.linf = std::max(change.linf, std::abs(difference));
+    }
+    sum += colour;
+    pixels += std::sqrt(colour);
+  }
+  change.l2 = std::sqrt(sum);
+  change.rms = std::sqrt(sum / static_cast<double>(count));
+  change.corruption = pixels / static_cast<double>(count / channels);
+  change.contrast = deviation(changed, count) / deviation(original, count);
+  return change;
+}
+
+}  // namespace
+
+OriginalImages read_originals(const CheckpointEvaluation::Images& from, const LoadedModel& loaded) {
+  EvaluationSpec spec = from.spec;
+  spec.noise = false;
+  spec.bad_images = from.from.bad.get();
+  const Dataset& set = *from.from.set;
+  const auto batches = evaluation_batches(*loaded.model, loaded.input, set, spec);
+  OriginalImages originals;
+  std::vector<Image> pictures;
+  for (int64_t step = 0; step < batches->steps(); ++step) {
+    const Batch batch = batches->batch(0, step);
+    expect(batch.views == 1, "attack: expected one view of each image, got {}", batch.views);
+    for (Image& picture : to_pictures(batch.images.to(Device()), loaded.input))
+      pictures.push_back(std::move(picture));
+    for (size_t i = 0; i < batch.indices.size(); ++i) {
+      originals.index.push_back(batch.indices[i]);
+      originals.label.push_back(class_of(spec, batch.labels.data<int32_t>()[i]));
+    }
+  }
+  expect(!pictures.empty(), "{}: no image to attack", set.info().name);
+  originals.images = images_of(pictures);
+  return originals;
+}
+
+std::vector<int32_t> draw_targets(const OriginalImages& originals, int64_t classes, uint64_t seed) {
+  expect(classes > 1, "attack: a model of one class has no target");
+  std::vector<int32_t> targets;
+  for (size_t i = 0; i < originals.index.size(); ++i) {
+    const Philox random(seed, RandomPurpose::sample,
+                        (static_cast<uint64_t>(originals.index[i]) << 8) + 253);
+    const auto other = static_cast<int32_t>(random.below(0, static_cast<uint64_t>(classes - 1)));
+    targets.push_back(other < originals.label[i] ? other : other + 1);
+  }
+  return targets;
+}
+
+std::vector<int32_t> read_targets(const std::string& path, const OriginalImages& originals,
+                                  int64_t classes) {
+  const std::vector<uint8_t> bytes = read_file(path, int64_t{1} << 28);
+  const std::string text(bytes.begin(), bytes.end());
+  std::map<int64_t, int64_t> target_of;
+  std::vector<std::string> header;
+  size_t begin = 0;
+  int64_t line_number = 0;
+  while (begin < text.size()) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    ++line_number;
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (line.empty()) continue;
+    std::vector<std::string> fields(1);
+    for (const char c : line) {
+      if (c == ',')
+        fields.emplace_back();
+      else
+        fields.back() += c;
+    }
+    if (header.empty()) {
+      header = fields;
+      continue;
+    }
+    const auto field = [&](const char* name) {
+      const auto at = std::ranges::find(header, name);
+      if (at == header.end())
+        fail(ErrorKind::data,
+             "--targets: {}:1: expected a first line with the columns index and "
+             "target, got {}",
+             path, fmt::join(header, ","));
+      const auto place = static_cast<size_t>(at - header.begin());
+      const std::string value = place < fields.size() ? fields[place] : std::string();
+      char* rest = nullptr;
+      const long long number = std::strtoll(value.c_str(), &rest, 10);
+      if (value.empty() || *rest != '\0')
+        fail(ErrorKind::data, "--targets: {}:{}: expected a whole number for {}, got '{}'", path,
+             line_number, name, value);
+      return static_cast<int64_t>(number);
+    };
+    const int64_t index = field("index");
+    if (!target_of.emplace(index, field("target")).second)
+      fail(ErrorKind::data, "--targets: {}:{}: image {} has a line already", path, line_number,
+           index);
+  }
+  std::vector<int32_t> targets;
+  for (size_t i = 0; i < originals.index.size(); ++i) {
+    const int64_t index = originals.index[i];
+    const auto found = target_of.find(index);
+    expect(found != target_of.end(),
+           "--targets: {}: no target for image {}; it needs a line for each of the {} images", path,
+           index, originals.index.size());
+    const int64_t target = found->second;
+    expect(target >= 0 && target < classes,
+           "--targets: {}: image {}: expected a class from 0 to {}, got {}", path, index,
+           classes - 1, target);
+    expect(target != originals.label[i],
+           "--targets: {}: image {}: {} is its own class; a target is another one", path, index,
+           target);
+    targets.push_back(static_cast<int32_t>(target));
+  }
+  return targets;
+}
+
+std::string targets_csv(const OriginalImages& originals) {
+  std::string text = "index,label,target\n";
+  for (size_t i = 0; i < originals.index.size(); ++i)
+    text += fmt::format("{},{},{}\n", originals.index[i], originals.label[i], originals.target[i]);
+  return text;
+}
+
+void JudgedImages::append(const JudgedImages& other) {
+  for (const auto member :
+       {&JudgedImages::answer, &JudgedImages::confidence, &JudgedImages::entropy,
+        &JudgedImages::density, &JudgedImages::familiarity, &JudgedImages::margin})
+    (this->*member).insert((this->*member).end(), (other.*member).begin(), (other.*member).end());
+}
+
+JudgedImages judge_images(const AttackJudge& judge, const Tensor& images,
+                          const std::vector<AttackGoal>& goals) {
+  const Tensor x = images.to(judge.model.device());
+  JudgedImages judged;
+  const ImageScores said = judge.attacked.scores(x);
+  TrustScores trust;
+  if (judge.calibration != nullptr)
+    add_trust_scores(judge.model, judge.input,
+                     AttackedNetwork(judge.model, judge.input).normalised(x), {}, trust);
+  std::vector<double> posterior(static_cast<size_t>(said.classes));
+  for (int64_t i = 0; i < said.count(); ++i) {
+    const auto at = static_cast<size_t>(i);
+    const ImageResult result = judge_scores(said.row(i), 0, 0.0, posterior);
+    judged.answer.push_back(result.predicted);
+    judged.confidence.push_back(result.confidence);
+    judged.entropy.push_back(result.entropy);
+    judged.density.push_back(said.log_density.empty() ? 0.0 : said.log_density[at]);
+    judged.margin.push_back(margin_of(said.row(i), goals[at]).value);
+    judged.familiarity.push_back(
+        trust.log_density.empty()
+            ? 1.0
+            : judge.calibration
+                  ->familiarity(trust.log_density[at], trust.excess[at],
+                                judge.calibration->posterior(trust.classes.row(i)))
+                  .p);
+  }
+  return judged;
+}
+
+AttackCell judge_attack(const AttackJudge& judge, const OriginalImages& originals, int64_t first,
+                        const AttackSetting& setting, const AttackBatch& batch,
+                        const AttackResult& result) {
+  const int64_t n = batch.count();
+  AttackCell cell;
+  cell.images = result.images.to(Device()).dense();
+  const Tensor clean = batch.images.to(Device()).dense();
+  const JudgedImages before = judge_images(judge, batch.images, batch.goals);
+  const JudgedImages after = judge_images(judge, result.images, batch.goals);
+  std::vector<Image> pictures;
+  if (!judge.pictures.empty()) make_folders(judge.pictures);
+  std::vector<uint64_t> streams;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t index = originals.index[static_cast<size_t>(first + i)];
+    streams.push_back(static_cast<uint64_t>(index));
+    pictures.push_back(through_png(
+        picture_of(cell.images, i),
+        judge.pictures.empty()
+            ? std::string()
+            : (std::filesystem::path(judge.pictures) / fmt::format("{:06d}.png", index)).string()));
+  }
+  const JudgedImages levels = judge_images(judge, images_of(pictures), batch.goals);
+  cell.clean_answer = before.answer;
+  cell.clean_entropy = before.entropy;
+  cell.clean_density = before.density;
+  cell.clean_familiarity = before.familiarity;
+  cell.margin_start = before.margin;
+  cell.answer = after.answer;
+  cell.margin = after.margin;
+  cell.confidence = after.confidence;
+  cell.entropy = after.entropy;
+  cell.density = after.density;
+  cell.familiarity = after.familiarity;
+  cell.answer_8bit = levels.answer;
+  cell.density_8bit = levels.density;
+  cell.familiarity_8bit = levels.familiarity;
+  const int64_t count = clean.numel() / n;
+  for (int64_t i = 0; i < n; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const AttackedImage& record = result.records[at];
+    cell.index.push_back(static_cast<double>(originals.index[static_cast<size_t>(first + i)]));
+    cell.label.push_back(batch.goals[at].label);
+    cell.target.push_back(batch.goals[at].target);
+    const Change change = change_of(clean.data<float>() + i * count,
+                                    cell.images.data<float>() + i * count, count, clean.size(3));
+    cell.l2.push_back(change.l2);
+    cell.linf.push_back(change.linf);
+    cell.rms.push_back(change.rms);
+    cell.corruption.push_back(change.corruption);
+    cell.contrast.push_back(change.contrast);
+    cell.steps.push_back(static_cast<double>(record.steps));
+    cell.objective_start.push_back(record.objective_start);
+    cell.objective.push_back(record.objective);
+    cell.gradient_start.push_back(record.gradient_start);
+    cell.fell.push_back(record.fell ? 1.0 : 0.0);
+    cell.ended_above.push_back(record.ended_above ? 1.0 : 0.0);
+    cell.broken.push_back(record.broken ? 1.0 : 0.0);
+  }
+  const AttackNorm norm = setting.bounded() ? setting.norm : AttackNorm::l2;
+  const Tensor noisy = random_in_ball(
+      batch.images, norm, norm == AttackNorm::linf ? cell.linf : cell.l2, setting.seed, streams);
+  for (const double margin : judge_images(judge, noisy, batch.goals).margin)
+    cell.noise_reached.push_back(margin < 0.0 ? 1.0 : 0.0);
+  return cell;
+}
+
+}  // namespace pal

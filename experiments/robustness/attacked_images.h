@@ -1,0 +1,62 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "experiments/attacks/attack_setting.h"
+#include "experiments/evaluation/checkpoint_evaluation.h"
+#include "experiments/measures/ood_score.h"
+#include "experiments/robustness/attack_cell.h"
+
+namespace pal {
+
+/// The images that are attacked, as one model reads them: levels of 8 bits over 255, no noise.
+struct OriginalImages {
+  Tensor images;                ///< f32 [n, h, w, c] in [0, 1], on the CPU
+  std::vector<int64_t> index;   ///< in the data set
+  std::vector<int32_t> label;   ///< the model's class
+  std::vector<int32_t> target;  ///< another class of the model
+
+  int64_t count() const { return static_cast<int64_t>(index.size()); }
+};
+
+/// Reads the images that a model is evaluated on, all into memory. Targets stay empty.
+OriginalImages read_originals(const CheckpointEvaluation::Images& from, const LoadedModel& loaded);
+
+/// A target for each image: a class other than its label, by seed and index alone, so that it is
+/// the same for all models and settings.
+std::vector<int32_t> draw_targets(const OriginalImages& originals, int64_t classes, uint64_t seed);
+/// Those of a CSV file with the columns index and target. Throws data for a broken file, usage for
+/// an image without a line, and for a target that is the image's label or no class.
+std::vector<int32_t> read_targets(const std::string& path, const OriginalImages& originals,
+                                  int64_t classes);
+/// The file that read_targets reads.
+std::string targets_csv(const OriginalImages& originals);
+
+/// What judges attacked images of one model.
+struct AttackJudge {
+  Model& model;
+  const InputSpec& input;
+  AttackedModel& attacked;
+  const ModelCalibration* calibration = nullptr;  ///< null: no familiarity
+  std::string pictures;  ///< folder that PNG files are written to; empty: kept in memory
+};
+
+/// What a model says of images in [0, 1] on its device.
+struct JudgedImages {
+  std::vector<double> answer, confidence, entropy, density, familiarity;
+  std::vector<double> margin;  ///< towards the goals
+
+  void append(const JudgedImages& other);
+};
+JudgedImages judge_images(const AttackJudge& judge, const Tensor& images,
+                          const std::vector<AttackGoal>& goals);
+
+/// All that is known of a batch after an attack; `first` is its place among the originals. The
+/// picture of each result is written as PNG, read again and judged, and random noise of the size of
+/// each change beside it.
+AttackCell judge_attack(const AttackJudge& judge, const OriginalImages& originals, int64_t first,
+                        const AttackSetting& setting, const AttackBatch& batch,
+                        const AttackResult& result);
+
+}  // namespace pal

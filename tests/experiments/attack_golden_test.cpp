@@ -1,0 +1,147 @@
+// Attacks on linear models of two classes, where the least distance is known in closed form.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <string>
+
+#include "experiments/attacks/carlini_wagner.h"
+#include "experiments/attacks/ddn.h"
+#include "experiments/attacks/projected_gradient.h"
+#include "runtime/json.h"
+#include "tests/support/linear_attacked.h"
+
+namespace pal {
+namespace {
+
+using testing::LinearAttacked;
+
+std::string attack_golden_file() {
+  const char* folder = std::getenv("PALINDROME_GOLDEN_ROBUST_DIR");
+  return (folder != nullptr ? std::string(folder) : PAL_SOURCE_DIR "/tests/golden/robust") +
+         "/attack.json";
+}
+
+struct LinearCase {
+  std::string name;
+  std::shared_ptr<LinearAttacked> model;
+  AttackBatch batch;  // one image, from class 0 to class 1
+  double kappa, c, optimum, slope, start_margin;
+};
+
+std::vector<LinearCase> linear_cases() {
+  const nlohmann::json file(parse_json_file(attack_golden_file()));
+  std::vector<LinearCase> cases;
+  for (const auto& entry : file.items()) {
+    const nlohmann::json& each = entry.value();
+    const auto x = each.at("x").get<std::vector<double>>();
+    const auto w = each.at("gradient_of_margin").get<std::vector<double>>();
+    double square = 0.0;
+    for (const double v : w) square += v * v;
+    LinearCase made = {
+        entry.key(),
+        std::make_shared<LinearAttacked>(x, w, each.at("start_margin").get<double>()),
+        {},
+        each.at("kappa").get<double>(),
+        each.at("c").get<double>(),
+        each.at("optimum").get<double>(),
+        std::sqrt(square),
+        each.at("start_margin").get<double>()};
+    made.batch = made.model->batch();
+    cases.push_back(std::move(made));
+  }
+  EXPECT_FALSE(cases.empty());
+  return cases;
+}
+
+double distance_of(const AttackResult& result, const AttackBatch& batch, int64_t image = 0) {
+  return std::sqrt(
+      image_distances(result.images, batch.images).squared[static_cast<size_t>(image)]);
+}
+
+TEST(AttackGolden, DdnFindsTheLeastDistance) {
+  for (const LinearCase& each : linear_cases()) {
+    const AttackResult result = attack_ddn(*each.model, each.batch, {.kappa = each.kappa});
+    const double least = (each.kappa + each.start_margin) / each.slope;
+    EXPECT_TRUE(result.records[0].reached) << each.name;
+    EXPECT_LT(distance_of(result, each.batch), 1.02 * least) << each.name;
+    EXPECT_GT(distance_of(result, each.batch), (1.0 - 1e-5) * least) << each.name;
+  }
+}
+
+TEST(AttackGolden, CarliniWagnerConverges) {
+  for (const LinearCase& each : linear_cases()) {
+    CarliniWagner attack = CarliniWagner::converged();
+    attack.c = each.c;
+    attack.kappa = each.kappa;
+    const AttackResult result = attack_carlini_wagner(*each.model, each.batch, attack);
+    EXPECT_LT(distance_of(result, each.batch), 1.35 * each.optimum) << each.name;
+    EXPECT_GT(distance_of(result, each.batch), (1.0 - 1e-4) * each.optimum) << each.name;
+    EXPECT_LE(result.records[0].objective, result.records[0].objective_start);
+    RecordProperty(each.name, std::to_string(distance_of(result, each.batch) / each.optimum));
+  }
+}
+
+TEST(AttackGolden, ThePublishedProtocolNeverBeatsTheOptimum) {
+  for (const LinearCase& each : linear_cases()) {
+    CarliniWagner attack = CarliniWagner::paper();
+    attack.c = each.c;
+    attack.kappa = each.kappa;
+    const AttackResult result = attack_carlini_wagner(*each.model, each.batch, attack);
+    if (!result.records[0].reached) continue;
+    // The objective at least distance; a margin short of kappa costs c for each nat.
+    const double r = each.optimum;
+    const double margin = std::max(each.start_margin - each.slope * r, -each.kappa);
+    EXPECT_GE(result.records[0].objective, (r * r + each.c * margin) - 1e-4) << each.name;
+    EXPECT_GE(distance_of(result, each.batch), each.start_margin / each.slope * (1.0 - 1e-5));
+  }
+}
+
+TEST(AttackGolden, WithoutBoundTheMarginIsAsWideAsItPays) {
+  // Minimum of r^2 - c s r; in pixel units far from 0 and 1.
+  for (const double slope : {0.01, 0.05}) {
+    std::vector<double> x(784, 0.5), w(784);
+    for (size_t i = 0; i < w.size(); ++i) w[i] = std::sin(1.0 + 0.7 * static_cast<double>(i));
+    double square = 0.0;
+    for (const double v : w) square += v * v;
+    for (double& v : w) v *= slope / std::sqrt(square);
+    LinearAttacked model(x, w, 0.01 * slope);  // reached long before the minimum
+    CarliniWagner attack = CarliniWagner::converged();
+    attack.kappa = std::numeric_limits<double>::infinity();
+    const AttackBatch batch = model.batch();
+    const AttackResult result = attack_carlini_wagner(model, batch, attack);
+    EXPECT_NEAR(distance_of(result, batch), attack.c * slope / 2.0, 0.01 * attack.c * slope / 2.0);
+  }
+}
+
+TEST(AttackGolden, ProjectedGradientFlipsWhatCanBeFlipped) {
+  for (const LinearCase& each : linear_cases()) {
+    const double least = each.start_margin / each.slope;
+    for (const double factor : {0.5, 0.98, 1.02, 2.0}) {
+      ProjectedGradient attack = {.norm = AttackNorm::l2, .eps = factor * least};
+      for (const AttackLoss loss : {AttackLoss::cross_entropy, AttackLoss::margin}) {
+        attack.objective.loss = loss;
+        const AttackResult result = attack_projected_gradient(*each.model, each.batch, attack);
+        EXPECT_EQ(result.records[0].reached, factor > 1.0)
+            << each.name << ", " << factor << " of the least distance, " << name_of(loss);
+        EXPECT_LE(distance_of(result, each.batch), attack.eps * (1.0 + 1e-5));
+      }
+    }
+    // L-infinity: the margin falls by eps times the sum of |w|.
+    double sum = 0.0;
+    for (const double v : each.model->weights()) sum += std::abs(v);
+    for (const double factor : {0.95, 1.05}) {
+      const ProjectedGradient attack = {.eps = factor * each.start_margin / sum};
+      EXPECT_EQ(attack_projected_gradient(*each.model, each.batch, attack).records[0].reached,
+                factor > 1.0)
+          << each.name;
+      EXPECT_EQ(attack_fast_gradient(*each.model, each.batch, attack).records[0].reached,
+                factor > 1.0)
+          << each.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pal

@@ -47,8 +47,8 @@ void combine_samples(const std::vector<SampleTerm>& terms, const Tensor& y) {
         const T factor = static_cast<T>(term.factors.data<double>()[sample]);
         const T* const from = term.values.data<T>() + at;
         const bool sign = term.sign;
-        for (int64_t i = 0; i < length; ++i)
-          sum[static_cast<size_t>(i)] += factor * samples_math::taken(from[i], sign);
+        for (size_t i = 0; i < static_cast<size_t>(length); ++i)
+          sum[i] = samples_math::with_term(sum[i], factor, from[i], sign);
       }
       std::copy_n(sum.begin(), length, y.data<T>() + at);
     });
@@ -68,7 +68,7 @@ void clamp_samples(const Tensor& y, double low, double high, const Tensor& centr
         const T* const middle = centre.data<T>() + sample * width + first;
         const T reach = static_cast<T>(radius.data<double>()[sample]);
         for (int64_t i = 0; i < length; ++i)
-          to[i] = samples_math::clamped(to[i], middle[i] - reach, middle[i] + reach);
+          to[i] = samples_math::clamped_near(to[i], middle[i], reach);
       }
       for (int64_t i = 0; i < length; ++i)
         to[i] = samples_math::clamped(to[i], static_cast<T>(low), static_cast<T>(high));
@@ -88,8 +88,7 @@ void sample_distances(const Tensor& a, const Tensor& b, const Tensor& distances)
       const T* const left = a.data<T>() + sample * width + first;
       const T* const right = b.defined() ? b.data<T>() + sample * width + first : nullptr;
       const auto difference = [=](int64_t i) {
-        return static_cast<double>(left[i]) -
-               (right != nullptr ? static_cast<double>(right[i]) : 0.0);
+        return samples_math::difference(left[i], right != nullptr ? right[i] : T{0});
       };
       double most = 0.0;
       for (int64_t i = 0; i < length; ++i)

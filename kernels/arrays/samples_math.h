@@ -12,10 +12,28 @@ PAL_HD Real taken(Real value, bool sign) {
   return static_cast<Real>((value > Real{0}) - (value < Real{0}));
 }
 
+/// A sum with one more term of combine_samples.
+template <typename Real>
+PAL_HD Real with_term(Real sum, Real factor, Real value, bool sign) {
+  return sum + factor * taken(value, sign);
+}
+
 /// A value clamped into [low, high]; NaN stays.
 template <typename Real>
 PAL_HD Real clamped(Real value, Real low, Real high) {
   return value < low ? low : (value > high ? high : value);
+}
+
+/// A value clamped into middle +- reach; NaN stays.
+template <typename Real>
+PAL_HD Real clamped_near(Real value, Real middle, Real reach) {
+  return clamped(value, middle - reach, middle + reach);
+}
+
+/// left - right, exact for floats of like size.
+template <typename Real>
+PAL_HD double difference(Real left, Real right) {
+  return static_cast<double>(left) - static_cast<double>(right);
 }
 
 /// The larger of a maximum and an absolute value; a NaN stays once it is there.

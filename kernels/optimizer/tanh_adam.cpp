@@ -40,16 +40,17 @@ void tanh_adam_step(const Tensor& v, const Tensor& first, const Tensor& second, 
     T* const images = x.data<T>();
     const T* const gradients = grad.data<T>();
     const T* const originals = original.data<T>();
+    const tanh_adam_math::StepNumbers<T> own(numbers);
     parallel_for(v.numel(), kTanhGrain, [&](int64_t begin, int64_t end) {
       for (int64_t at = begin; at < end;) {
         const int64_t sample = at / width;
         const int64_t stop = std::min(end, (sample + 1) * width);
         const double rate = rates.data<double>()[sample];
-        const tanh_adam_math::SampleNumbers<T> own(numbers, rate);
+        const T step_size = own.step_size(rate);
         if (rate != 0.0)
           for (int64_t i = at; i < stop; ++i)
             tanh_adam_math::step(values[i], means[i], squares[i], images[i], gradients[i],
-                                 originals[i], own);
+                                 originals[i], own, step_size);
         at = stop;
       }
     });

@@ -346,6 +346,24 @@ TEST(CouplingCuda, GradientsThatAreNotWanted) {
   expect_same(all.offset, some.offset, "offset without passive");
 }
 
+TEST(CouplingCuda, TheInverseNeedsNoSums) {
+  const Case g = Case({2, 3, 5, 8}, 8, {kMapped}).on_gpu();
+  const Tensor rebuilt = g.image(g.active.shape());
+  const auto invert = [&](const CouplingGrads& grads) {
+    cuda::coupling_inverse_backward(g.y, g.grad_y, g.grad_log_det, g.a, kGains, g.output, rebuilt,
+                                    grads);
+    return rebuilt.clone();
+  };
+  const CouplingGrads all = g.empty_grads();
+  const Tensor wanted = invert(all);
+  CouplingGrads some = g.empty_grads();
+  some.scale = some.offset = Tensor();
+  expect_same(wanted, invert(some), "rebuilt");
+  expect_same(all.active, some.active, "active");
+  expect_same(all.passive, some.passive, "passive");
+  expect_same(all.factors, some.factors, "a");
+}
+
 TEST(CouplingCuda, ANanInTheFactorsIsSeen) {
   const Case c({1, 3, 3, 2}, 2, {kMapped});
   c.a.data<float>()[5] = std::numeric_limits<float>::quiet_NaN();

@@ -1,11 +1,13 @@
-// Elementwise work, sums, the optimizer and image normalisation.
+// Elementwise work, sums, the optimizer, steps on images and image normalisation.
 #include <fmt/format.h>
 
 #include "bench/kernels/kernel_case.h"
 #include "kernels/arrays/elementwise.h"
 #include "kernels/arrays/reduce.h"
+#include "kernels/arrays/samples.h"
 #include "kernels/image/image.h"
 #include "kernels/optimizer/optimizer.h"
+#include "kernels/optimizer/tanh_adam.h"
 
 namespace pal::bench {
 namespace {
@@ -95,6 +97,44 @@ void add_update_cases(const Size& size) {
   });
 }
 
+/// Steps on the images of a batch, each by numbers of its own.
+void add_attack_cases(const Size& size) {
+  // Samples of a colour image of 32 x 32 pixels.
+  const Shape shape{size.elements / 3072, 3072};
+  const auto name = [&size](const char* op) { return fmt::format("{}/{}/f32", op, size.name); };
+  const auto filled = [shape](double value) {
+    const Tensor numbers = Tensor::empty({shape[0]}, DType::f64);
+    numbers.fill(value);
+    return numbers;
+  };
+  add_case(name("combine_samples"), [=](benchmark::State& state) {
+    const Tensor x = random_tensor(shape);
+    const Tensor grad = random_tensor(shape);
+    const Tensor ones = filled(1.0);
+    const Tensor steps = filled(1e-6);
+    // A step by signs in place: reads both, writes one.
+    against_copy(state, {3 * x.bytes(), 4 * x.numel()}, [&] {
+      PAL_BACKEND(x, combine_samples({{x, ones}, {grad, steps, true}}, x));
+    });
+  });
+  add_case(name("tanh_adam_step"), [=](benchmark::State& state) {
+    const Tensor v = random_tensor(shape);
+    const Tensor grad = random_tensor(shape);
+    const Tensor first = random_tensor(shape);
+    const Tensor second = Tensor::empty(shape);
+    second.fill(1.0);
+    const Tensor original = Tensor::empty(shape);
+    original.fill(0.5);
+    const Tensor x = Tensor::empty(shape);
+    PAL_BACKEND(v, tanh_images(v, x));
+    const Tensor rates = filled(1e-6);
+    // Reads all six, writes all but the gradient and the original.
+    against_copy(state, {10 * v.bytes(), 24 * v.numel()}, [&] {
+      PAL_BACKEND(v, tanh_adam_step(v, first, second, grad, original, rates, {}, x));
+    });
+  });
+}
+
 void add_image_cases(const Size& size) {
   for (const bool noise : {false, true})
     for (const int64_t channels : {1, 3})
@@ -130,6 +170,7 @@ void add_streaming_cases() {
   for (const Size& size : sizes()) {
     add_elementwise_cases(size);
     add_update_cases(size);
+    add_attack_cases(size);
     add_image_cases(size);
   }
 }

@@ -263,6 +263,26 @@ def update_step(family, case):
                                      nesterov=False, maximize=False, is_first_step=False)
 
 
+def attack_step(family, case):
+    """Steps on images of 32 x 32 x 3, each with a rate of its own."""
+    shape = (ELEMENTS[case.split("/")[0]] // 3072, 3072)
+    x, grad = rand(shape), rand(shape)
+    rates = torch.full((shape[0], 1), 1e-6)
+    if family == "combine_samples":
+        return lambda: x.addcmul_(rates, grad.sign())
+    v, first, second = rand(shape), rand(shape), torch.ones(shape)
+    original, image = torch.full(shape, 0.5), torch.sigmoid(2 * v)
+
+    def step():
+        g = (grad + 2 * (image - original)) * (2 * image * (1 - image))
+        first.lerp_(g, 0.1)
+        second.mul_(0.999).addcmul_(g, g, value=0.001)
+        v.sub_(rates * (first / (second.sqrt() + 1e-8)))
+        torch.sigmoid(2 * v, out=image)
+
+    return step
+
+
 # {name: (classes, dims, mean dims, rank)}
 HEADS = {"ibinn-imagenet": (1000, 150528, 3072, 128), "ibinn-mnist": (10, 784, 784, 0)}
 
@@ -310,6 +330,7 @@ FAMILIES = {"conv_forward": conv, "conv_backward_data": conv, "conv_backward_wei
             "add_relu": elementwise, "copy_convert_from": elementwise,
             "squared_norm": elementwise, "channel_sums": elementwise,
             "sgd_step": update_step, "adamw_step": update_step,
+            "combine_samples": attack_step, "tanh_adam_step": attack_step,
             "mixture_scores": mixture, "mixture_backward": mixture}
 
 

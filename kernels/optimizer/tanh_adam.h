@@ -23,7 +23,7 @@ PAL_KERNEL(void tanh_images(const Tensor& v, const Tensor& x))
 ///   second  = beta2 second + (1 - beta2) g^2
 ///   v -= rates / correction1 * first / (sqrt(second / correction2) + epsilon)
 /// with the rate of each sample, rates f64 [n]; a sample of rate 0 stays as it is, moments included.
-/// Updates v and both moments, and overwrites x with the images of the new v. All [n, d] are dense,
+/// Updates v, both moments and x, which holds the images of v before and after. All [n, d] are dense,
 /// in one dtype of f32 or f64. Throws usage when shapes do not fit.
 PAL_KERNEL(void tanh_adam_step(const Tensor& v, const Tensor& first, const Tensor& second,
                                const Tensor& grad, const Tensor& original, const Tensor& rates,

@@ -47,24 +47,31 @@ double legend_width(const Chart& chart) {
   return longest == 0 ? 0.0 : 44.0 + 6.6 * static_cast<double>(longest);
 }
 
-/// How a series looks: its colour, and whether its points are hollow.
+/// How a series looks: its colour and its points.
 struct Look {
   std::string color;
   bool hollow = false;
   bool cross = false;
+  double size = 1.0;
 };
+
+/// How a line is broken, as an attribute.
+const char* dashes_of(const Series& series) {
+  if (series.dotted) return R"( stroke-dasharray="0.1 4" stroke-linecap="round")";
+  return series.dashed ? R"( stroke-dasharray="6 4")" : "";
+}
 
 std::vector<Look> looks_of(const std::vector<Series>& all) {
   std::vector<Look> looks;
   size_t next = 0;
   for (const Series& series : all) {
     if (!series.color.empty()) {
-      looks.push_back({series.color, false, series.cross});
+      looks.push_back({series.color, series.hollow, series.cross, series.size});
       continue;
     }
     const size_t place = series.place < 0 ? next++ : static_cast<size_t>(series.place);
-    looks.push_back(
-        {kColors[place % kColors.size()], place / kColors.size() % 2 == 1, series.cross});
+    looks.push_back({kColors[place % kColors.size()],
+                     series.hollow || place / kColors.size() % 2 == 1, series.cross, series.size});
   }
   return looks;
 }
@@ -114,6 +121,10 @@ class Canvas {
   const Range& y() const { return y_; }
   double width() const { return width_; }
   double height() const { return height_; }
+  /// Whether there is a point, in the range of the axes.
+  bool shows(double x, double y) const {
+    return x >= x_.low && x <= x_.high && y >= y_.low && y <= y_.high;
+  }
 
   template <typename... Args>
   void add(fmt::format_string<Args...> format, Args&&... args) {
@@ -139,13 +150,18 @@ class Canvas {
 void draw_axes(Canvas& canvas, const Chart& chart) {
   const double left = kMarginLeft, top = kMarginTop;
   const double right = left + canvas.width(), bottom = top + canvas.height();
-  for (const double tick : axis_ticks(canvas.x().low, canvas.x().high)) {
+  const auto tick_across = [&](double tick, const std::string& name) {
     const double at = canvas.across(tick);
     canvas.add(R"(<line x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}" stroke="#ddd"/>)", at,
                top, bottom);
-    canvas.add(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{:g}</text>)", at, bottom + 16.0,
-               tick);
-  }
+    canvas.add(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", at, bottom + 16.0,
+               svg_text(name));
+  };
+  for (size_t k = 0; k < chart.x_names.size(); ++k)
+    tick_across(static_cast<double>(k), chart.x_names[k]);
+  if (chart.x_names.empty())
+    for (const double tick : axis_ticks(canvas.x().low, canvas.x().high))
+      tick_across(tick, fmt::format("{:g}", tick));
   for (const double tick : chart.y_log ? decade_ticks(canvas.y().low, canvas.y().high)
                                        : axis_ticks(canvas.y().low, canvas.y().high)) {
     const double at = canvas.down(tick);
@@ -166,7 +182,8 @@ void draw_axes(Canvas& canvas, const Chart& chart) {
       0.5 * (top + bottom), svg_text(chart.y_title));
 }
 
-void draw_point(Canvas& canvas, double x, double y, double radius, const Look& look) {
+void draw_point(Canvas& canvas, double x, double y, double usual, const Look& look) {
+  const double radius = usual * look.size;
   if (look.cross)
     canvas.add(
         R"(<path d="M{0:.2f} {1:.2f} h{2} M{3:.2f} {4:.2f} v{2}" stroke="{5}" stroke-width="2"/>)",
@@ -180,6 +197,7 @@ void draw_point(Canvas& canvas, double x, double y, double radius, const Look& l
 }
 
 void draw_series(Canvas& canvas, const Series& series, const Look& look) {
+  if (series.x.empty()) return;  // stands in the legend alone
   std::string path;
   bool pen_down = false;
   for (size_t i = 0; i < series.x.size(); ++i) {
@@ -196,13 +214,13 @@ void draw_series(Canvas& canvas, const Series& series, const Look& look) {
     canvas.add(
         R"(<svg x="{0:.1f}" y="{1:.1f}" width="{2:.1f}" height="{3:.1f}" viewBox="{0:.1f} {1:.1f} {2:.1f} {3:.1f}"><path d="{4}" fill="none" stroke="{5}" stroke-width="1.8"{6}/></svg>)",
         kMarginLeft, kMarginTop, canvas.width(), canvas.height(), path, look.color,
-        series.dashed ? R"( stroke-dasharray="6 4")" : "");
+        dashes_of(series));
   // Points of long lines would hide the line.
   constexpr size_t kFewPoints = 40;
   constexpr size_t kManyPoints = 200;
   const double radius = series.x.size() > kManyPoints ? 2.0 : 2.8;
   for (size_t i = 0; i < series.x.size(); ++i) {
-    if (!std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) continue;
+    if (!canvas.shows(series.x[i], series.y[i])) continue;
     const double x = canvas.across(series.x[i]);
     if (!series.error.empty() && series.error[i] > 0.0)
       canvas.add(R"(<line x1="{0:.2f}" x2="{0:.2f}" y1="{1:.2f}" y2="{2:.2f}" stroke="{3}"/>)", x,
@@ -238,13 +256,13 @@ void draw_labels(Canvas& canvas, const std::vector<Series>& all) {
   std::vector<LabelBox> taken;
   for (const Series& series : all)
     for (size_t i = 0; i < series.labels.size(); ++i) {
+      if (!canvas.shows(series.x[i], series.y[i])) continue;
       const double x = canvas.across(series.x[i]), y = canvas.down(series.y[i]);
-      if (std::isfinite(x) && std::isfinite(y))
-        taken.push_back({x - kPoint, x + kPoint, y - kPoint, y + kPoint});
+      taken.push_back({x - kPoint, x + kPoint, y - kPoint, y + kPoint});
     }
   for (const Series& series : all)
     for (size_t i = 0; i < series.labels.size(); ++i) {
-      if (!std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) continue;
+      if (!canvas.shows(series.x[i], series.y[i])) continue;
       const double x = canvas.across(series.x[i]), y = canvas.down(series.y[i]);
       const double width = kCharacter * static_cast<double>(series.labels[i].size());
       const auto box_at = [&](const Place& place) {
@@ -279,8 +297,7 @@ void draw_legend(Canvas& canvas, const Chart& chart, const std::vector<Look>& lo
     if (series.line)
       canvas.add(
           R"(<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="1.8"{}/>)",
-          left, left + 24.0, y - 4.0, y - 4.0, looks[i].color,
-          series.dashed ? R"( stroke-dasharray="6 4")" : "");
+          left, left + 24.0, y - 4.0, y - 4.0, looks[i].color, dashes_of(series));
     else
       draw_point(canvas, left + 12.0, y - 4.0, 2.8, looks[i]);
     canvas.add(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", left + 30.0, y, svg_text(series.name));
@@ -318,7 +335,10 @@ std::string Chart::svg() const {
     }
   }
   expect(x.low <= x.high, "Chart: '{}' has no finite point", title);
-  x.settle(x_low, x_high);
+  if (x_names.empty())
+    x.settle(x_low, x_high);
+  else
+    x.settle(-0.5, static_cast<double>(x_names.size()) - 0.5);
   y.settle(y_low, y_high);
   Canvas canvas(*this, x, y);
   draw_axes(canvas, *this);

@@ -12,8 +12,11 @@ struct Series {
   std::vector<std::string> labels = {};  ///< beside each point; empty: none
   bool line = true;                      ///< joined; else points alone
   bool dashed = false;
+  bool dotted = false;
   bool cross = false;      ///< points are crosses
+  bool hollow = false;     ///< points are circles
   bool points = true;      ///< of short lines are marked too
+  double size = 1.0;       ///< of points, by that of others
   std::string color = {};  ///< as SVG has it; empty: one of the palette
   int place = -1;          ///< of that colour, from 0; negative: the next one
 };
@@ -24,7 +27,9 @@ struct Chart {
   std::string title, x_title, y_title;
   std::vector<Series> series;
   int width = 560, height = 380;  ///< pixels
-  /// Range of an axis; equal: that of the values.
+  /// Names of the places 0, 1, 2, ... on the x axis, in place of numbers; empty: numbers.
+  std::vector<std::string> x_names = {};
+  /// Range of an axis; equal: that of the values. What lies outside is not drawn.
   double x_low = 0.0, x_high = 0.0, y_low = 0.0, y_high = 0.0;
   /// Decades upwards: values that are not positive are left out, and the range is of log10 y.
   bool y_log = false;

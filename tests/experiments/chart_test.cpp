@@ -110,6 +110,42 @@ TEST(Chart, ColoursMayBeChosenByTheirPlace) {
   EXPECT_LT(svg.find("#d55e00"), svg.find("#0072b2"));
 }
 
+TEST(Chart, LinesMayBeDottedAndPointsLargeOrHollow) {
+  Chart chart;
+  chart.series.push_back({.name = "d", .x = {0, 1}, .y = {0, 1}, .dotted = true, .size = 2.0});
+  chart.series.push_back({.name = "h", .x = {0}, .y = {1}, .line = false, .hollow = true});
+  chart.series.push_back({.name = "the legend alone", .dashed = true});
+  const std::string svg = chart.svg();
+  EXPECT_NE(svg.find(R"(stroke-dasharray="0.1 4" stroke-linecap="round")"), std::string::npos);
+  EXPECT_NE(svg.find(R"(r="5.6")"), std::string::npos);
+  EXPECT_NE(svg.find(R"(r="2.8" fill="white" stroke="#d55e00")"), std::string::npos);
+  EXPECT_NE(svg.find(">the legend alone<"), std::string::npos);
+  EXPECT_EQ(svg.find("d=\"\""), std::string::npos) << "no path without a point";
+}
+
+TEST(Chart, PlacesOfTheAxisMayHaveNames) {
+  Chart chart;
+  chart.x_names = {"0", "1/4", "inf"};
+  chart.series.push_back({.name = "", .x = {0, 2}, .y = {5, 6}});
+  const std::string svg = chart.svg();
+  // Places 0, 1, 2 of an axis from -0.5 to 2.5 over 476 pixels from 68 on.
+  for (const char* text : {R"(x="147.3" y="344.0" text-anchor="middle">0<)",
+                           R"(x="306.0" y="344.0" text-anchor="middle">1/4<)",
+                           R"(x="464.7" y="344.0" text-anchor="middle">inf<)"})
+    EXPECT_NE(svg.find(text), std::string::npos) << text;
+}
+
+TEST(Chart, LeavesOutPointsBeyondARangeThatWasAskedFor) {
+  Chart chart;
+  chart.x_high = 1.0;
+  chart.series.push_back(
+      {.name = "", .x = {0.5, 7}, .y = {1, 1}, .labels = {"in", "out"}, .line = false});
+  const std::string svg = chart.svg();
+  EXPECT_NE(svg.find(">in<"), std::string::npos);
+  EXPECT_EQ(svg.find(">out<"), std::string::npos);
+  EXPECT_EQ(svg.find("<circle"), svg.rfind("<circle"));
+}
+
 TEST(Chart, RefusesWhatItCannotDraw) {
   Chart chart;
   testing::expect_error(ErrorKind::usage, "no finite point", [&] { chart.svg(); });

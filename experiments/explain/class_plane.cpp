@@ -70,6 +70,23 @@ struct Interval {
   }
 };
 
+/// A straight line, from + t along.
+struct Line {
+  PlanePoint from, along;
+
+  PlanePoint at(double t) const { return {from[0] + t * along[0], from[1] + t * along[1]}; }
+};
+
+/// Adds what is left of a line within the rectangle from `low` to `high`.
+void add_piece(std::vector<CellBorder>& borders, const Line& line, Interval kept,
+               const PlanePoint& low, const PlanePoint& high) {
+  for (size_t k = 0; k < 2; ++k) {
+    kept.cut(low[k] - line.from[k], -line.along[k]);
+    kept.cut(line.from[k] - high[k], line.along[k]);
+  }
+  if (kept.low < kept.high) borders.push_back({line.at(kept.low), line.at(kept.high)});
+}
+
 }  // namespace
 
 ClassPlane::ClassPlane(const std::vector<double>& means, int64_t classes) {
@@ -150,28 +167,48 @@ std::vector<CellBorder> cell_borders(const std::vector<PlanePoint>& points, cons
   for (size_t i = 0; i < points.size(); ++i)
     for (size_t j = i + 1; j < points.size(); ++j) {
       const PlanePoint &a = points[i], &b = points[j];
-      // Where both are equally near: middle + t along.
-      const PlanePoint middle{0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1])};
-      const PlanePoint along{a[1] - b[1], b[0] - a[0]};
-      if (along[0] == 0.0 && along[1] == 0.0) continue;
+      // Where both are equally near.
+      const Line line{{0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1])}, {a[1] - b[1], b[0] - a[0]}};
+      if (line.along[0] == 0.0 && line.along[1] == 0.0) continue;
       Interval kept;
       for (size_t k = 0; k < points.size(); ++k) {
         if (k == i || k == j) continue;
         // ||p - a||^2 - ||p - c||^2 is linear in p.
         const PlanePoint& c = points[k];
-        kept.cut(squared_distance(middle, a) - squared_distance(middle, c),
-                 2.0 * (along[0] * (c[0] - a[0]) + along[1] * (c[1] - a[1])));
+        kept.cut(squared_distance(line.from, a) - squared_distance(line.from, c),
+                 2.0 * (line.along[0] * (c[0] - a[0]) + line.along[1] * (c[1] - a[1])));
       }
-      for (size_t k = 0; k < 2; ++k) {
-        kept.cut(low[k] - middle[k], -along[k]);
-        kept.cut(middle[k] - high[k], along[k]);
-      }
-      if (kept.low >= kept.high) continue;
-      const auto at = [&](double t) {
-        return PlanePoint{middle[0] + t * along[0], middle[1] + t * along[1]};
-      };
-      borders.push_back({at(kept.low), at(kept.high)});
+      add_piece(borders, line, kept, low, high);
     }
+  return borders;
+}
+
+std::vector<CellBorder> margin_borders(const std::vector<PlanePoint>& points, int64_t target,
+                                       double margin, const PlanePoint& low,
+                                       const PlanePoint& high) {
+  std::vector<CellBorder> borders;
+  const auto nearest = static_cast<size_t>(target);
+  const PlanePoint& t = points.at(nearest);
+  // What the margin over c lacks at p is linear in p.
+  const auto lacks = [&](const PlanePoint& c, const PlanePoint& p) {
+    return margin - 0.5 * (squared_distance(p, c) - squared_distance(p, t));
+  };
+  for (size_t j = 0; j < points.size(); ++j) {
+    const PlanePoint towards{t[0] - points[j][0], t[1] - points[j][1]};
+    const double squared = towards[0] * towards[0] + towards[1] * towards[1];
+    if (j == nearest || squared == 0.0) continue;
+    // The line at which the margin over this point is met.
+    Line line{{}, {-towards[1], towards[0]}};
+    for (size_t k = 0; k < 2; ++k)
+      line.from[k] = 0.5 * (t[k] + points[j][k]) + margin / squared * towards[k];
+    Interval kept;
+    for (size_t k = 0; k < points.size(); ++k) {
+      if (k == j || k == nearest) continue;
+      const PlanePoint& c = points[k];
+      kept.cut(lacks(c, line.from), line.along[0] * (c[0] - t[0]) + line.along[1] * (c[1] - t[1]));
+    }
+    add_piece(borders, line, kept, low, high);
+  }
   return borders;
 }
 

@@ -52,4 +52,11 @@ struct CellBorder {
 std::vector<CellBorder> cell_borders(const std::vector<PlanePoint>& points, const PlanePoint& low,
                                      const PlanePoint& high);
 
+/// The border of the region in which the point `target` is nearest by a margin, that is
+/// 0.5 (||p - c||^2 - ||p - target||^2) >= margin for each other point c: a piece for each neighbour
+/// that bounds it, within the rectangle. Empty where no place has so large a margin.
+std::vector<CellBorder> margin_borders(const std::vector<PlanePoint>& points, int64_t target,
+                                       double margin, const PlanePoint& low,
+                                       const PlanePoint& high);
+
 }  // namespace pal

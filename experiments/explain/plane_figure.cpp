@@ -5,15 +5,14 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <limits>
 #include <numeric>
 
 #include "experiments/explain/doubles.h"
 #include "experiments/explain/explained_images.h"
+#include "experiments/explain/plane_chart.h"
 #include "experiments/explain/plane_training.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/measures/sampling.h"
-#include "experiments/report/chart.h"
 #include "experiments/report/job_clock.h"
 #include "experiments/report/run_log.h"
 #include "experiments/report/text_table.h"
@@ -101,63 +100,35 @@ double accuracy_in(const ClassPlane& plane, const std::vector<Placed>& placed) {
 
 std::string draw(const ClassPlane& plane, const std::vector<Placed>& placed,
                  const std::vector<std::string>& names, const std::string& title) {
-  Chart chart;
-  chart.title = title;
-  chart.x_title = "along the first axis of the plane";
-  chart.y_title = "along the second";
-  chart.width = 820;
-  chart.height = 640;
-  chart.y_per_x = 1.0;
   // Images come from each class in turn, so the first ones are spread over the classes.
   const size_t drawn = std::min(kDrawn, placed.size());
   // Single points far away would make all others small.
   std::array<std::vector<double>, 2> along;
   for (const Placed& p : placed)
     for (size_t k = 0; k < 2; ++k) along[k].push_back(p.at[k]);
-  PlanePoint low, high;
+  PlaneWindow window;
+  for (const PlanePoint& place : plane.places()) window.take(place);
   for (size_t k = 0; k < 2; ++k) {
     std::ranges::sort(along[k]);
     const size_t cut = along[k].size() / 200;
-    low[k] = along[k][cut];
-    high[k] = along[k][along[k].size() - 1 - cut];
-    for (const PlanePoint& place : plane.places()) {
-      low[k] = std::min(low[k], place[k]);
-      high[k] = std::max(high[k], place[k]);
-    }
-    const double room = 0.06 * (high[k] - low[k]);
-    low[k] -= room;
-    high[k] += room;
+    window.low[k] = std::min(window.low[k], along[k][cut]);
+    window.high[k] = std::max(window.high[k], along[k][along[k].size() - 1 - cut]);
   }
-  chart.x_low = low[0];
-  chart.x_high = high[0];
-  chart.y_low = low[1];
-  chart.y_high = high[1];
+  window.widen(0.06);
+  Chart chart = plane_chart(title, window);
   for (size_t y = 0; y < names.size(); ++y) {
     Series series{.name = names[y], .line = false};
     for (size_t i = 0; i < drawn; ++i) {
       const PlanePoint& at = placed[i].at;
-      if (placed[i].label != static_cast<int32_t>(y) || at[0] < low[0] || at[0] > high[0] ||
-          at[1] < low[1] || at[1] > high[1])
-        continue;
+      if (placed[i].label != static_cast<int32_t>(y)) continue;
       series.x.push_back(at[0]);
       series.y.push_back(at[1]);
     }
     chart.series.push_back(std::move(series));
   }
-  Series borders{.name = "border of two classes", .points = false, .color = "#555"};
-  constexpr double kGap = std::numeric_limits<double>::quiet_NaN();
-  // Beyond what is drawn, as the axes get more room on one side.
-  PlanePoint far_low, far_high;
-  for (size_t k = 0; k < 2; ++k) {
-    const double size = std::max(high[0] - low[0], high[1] - low[1]);
-    far_low[k] = low[k] - 2.0 * size;
-    far_high[k] = high[k] + 2.0 * size;
-  }
-  for (const CellBorder& border : cell_borders(plane.places(), far_low, far_high)) {
-    borders.x.insert(borders.x.end(), {border.from[0], border.to[0], kGap});
-    borders.y.insert(borders.y.end(), {border.from[1], border.to[1], kGap});
-  }
-  chart.series.push_back(std::move(borders));
+  const PlaneWindow far = window.surroundings();
+  chart.series.push_back(
+      border_series("border of two classes", cell_borders(plane.places(), far.low, far.high)));
   Series means{
       .name = "class means", .labels = names, .line = false, .cross = true, .color = "#000"};
   for (const PlanePoint& place : plane.places()) {

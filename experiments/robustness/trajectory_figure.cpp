@@ -73,8 +73,8 @@ void explain_dots(Chart& chart) {
       {.name = "margin not reached yet", .dotted = true, .points = false, .color = kQuiet});
 }
 
-Series marked(const std::string& name, const std::vector<PlanePoint>& at,
-              const std::vector<std::string>& labels) {
+Series mark_series(const std::string& name, const std::vector<PlanePoint>& at,
+                   const std::vector<std::string>& labels) {
   Series series{.name = name, .labels = labels, .line = false, .color = kInk};
   for (const PlanePoint& p : at) {
     series.x.push_back(p[0]);
@@ -115,11 +115,11 @@ void add_means(Chart& chart, const TrajectoryFigure& figure) {
     others.push_back(figure.means[y]);
     names.push_back(y == figure.label ? figure.names[y] + " (label)" : figure.names[y]);
   }
-  Series means = marked("class means", others, names);
+  Series means = mark_series("class means", others, names);
   means.cross = true;
   chart.series.push_back(std::move(means));
-  Series target = marked("mean of the target", {figure.means[figure.target]},
-                         {figure.names[figure.target] + " (target)"});
+  Series target = mark_series("mean of the target", {figure.means[figure.target]},
+                              {figure.names[figure.target] + " (target)"});
   target.size = 2.5;
   chart.series.push_back(std::move(target));
 }
@@ -129,12 +129,12 @@ void add_ends(Chart& chart, const std::vector<AttackTrajectory>& trajectories) {
   for (size_t k = 0; k < trajectories.size(); ++k) {
     const PlanePoint& start = trajectories[k].steps.front().at;
     if (starts.insert(start).second) {
-      Series mark = marked("", {start}, {"start"});
+      Series mark = mark_series("", {start}, {"start"});
       mark.hollow = true;
       mark.size = 1.6;
       chart.series.push_back(std::move(mark));
     }
-    Series end = marked("", {trajectories[k].steps.back().at}, {"end"});
+    Series end = mark_series("", {trajectories[k].steps.back().at}, {"end"});
     end.color.clear();
     end.place = static_cast<int>(k);
     end.size = 1.5;

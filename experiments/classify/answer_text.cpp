@@ -50,7 +50,7 @@ std::string reason_of(const Familiarity& f) {
   return "it fits the classes worse than familiar pictures do";
 }
 
-std::string sentence(const Answer& answer, const Classifier& classifier) {
+std::string verdict_sentence(const Answer& answer, const Classifier& classifier) {
   const auto& names = classifier.class_names();
   const std::string& best = names[static_cast<size_t>(answer.predicted())];
   const auto possible = [&] { return alternatives(names_of(*answer.classes, names)); };
@@ -58,7 +58,9 @@ std::string sentence(const Answer& answer, const Classifier& classifier) {
     case Verdict::unknown:
       return fmt::format("Most likely {}; without a calibration nothing is promised.", best);
     case Verdict::sure:
-      return fmt::format("Sure: {}{}.", best, answer.familiarity ? ", a familiar picture" : "");
+      return fmt::format(
+          "Sure: {}{}.", best,
+          answer.familiarity && !classifier.attack_flagged(answer) ? ", a familiar picture" : "");
     case Verdict::torn:
       return answer.classes->empty()
                  ? fmt::format("Torn: no class is likely enough, {} the most.", best)
@@ -71,6 +73,16 @@ std::string sentence(const Answer& answer, const Classifier& classifier) {
   }
   return fmt::format("Unfamiliar and torn: {}; {}.", reason_of(*answer.familiarity),
                      answer.classes->empty() ? "no class is likely" : "it may be " + possible());
+}
+
+std::string sentence(const Answer& answer, const Classifier& classifier) {
+  std::string text = verdict_sentence(answer, classifier);
+  if (classifier.attack_flagged(answer))
+    text += fmt::format(
+        " Its density is unusual (attack_p {:.2g}), as an attacked or otherwise changed picture's "
+        "may be.",
+        *answer.attack_p());
+  return text;
 }
 
 }  // namespace
@@ -94,6 +106,9 @@ std::string to_json(const Answer& answer, const Classifier& classifier,
                                                   {"complexity", answer.familiarity->complexity},
                                                   {"entropy", answer.familiarity->entropy}}
                                            : Json();
+  const std::optional<double> attack_p = answer.attack_p();
+  json["attack_p"] = attack_p ? Json(*attack_p) : Json();
+  json["attack_flagged"] = attack_p ? Json(classifier.attack_flagged(answer)) : Json();
   const Verdict verdict = classifier.verdict(answer);
   json["verdict"] = verdict == Verdict::unknown ? Json() : Json(name_of(verdict));
   return json_text(json, -1, BadUtf8::replaced);
@@ -114,9 +129,9 @@ std::string to_text(const Answer& answer, const Classifier& classifier,
                             : fmt::format("{}", fmt::join(names_of(*answer.classes, names), ", ")));
   if (answer.familiarity) {
     const Familiarity& f = *answer.familiarity;
-    text +=
-        fmt::format("; familiarity p {:.2g} (density {:.2g}, complexity {:.2g}, entropy {:.2g})",
-                    f.p, f.density, f.complexity, f.entropy);
+    text += fmt::format(
+        "; familiarity p {:.2g} (density {:.2g} = attack_p, complexity {:.2g}, entropy {:.2g})",
+        f.p, f.density, f.complexity, f.entropy);
   }
   if (answer.bits_per_dim) text += fmt::format("; {:.2f} bits/dim", *answer.bits_per_dim);
   return text + "\n  " + sentence(answer, classifier);

@@ -7,7 +7,8 @@ namespace pal {
 
 /// An answer as one JSON object, in one line: `file` and `error`; or `file`, `top` (class,
 /// probability), `entropy` (nats), `bits_per_dim`, `set` (level, classes), `familiarity` (p,
-/// density, complexity, entropy) and `verdict`. What cannot be said is null.
+/// density, complexity, entropy), `attack_p`, `attack_flagged` (true or false) and `verdict`. What
+/// cannot be said is null.
 std::string to_json(const Answer& answer, const Classifier& classifier,
                     const ClassifyOptions& options);
 

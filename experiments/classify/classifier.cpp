@@ -42,6 +42,10 @@ int32_t Answer::predicted() const {
   return static_cast<int32_t>(std::ranges::max_element(posterior) - posterior.begin());
 }
 
+std::optional<double> Answer::attack_p() const {
+  return familiarity ? std::optional(familiarity->density) : std::nullopt;
+}
+
 const char* name_of(Verdict verdict) {
   switch (verdict) {
     case Verdict::unknown:
@@ -105,8 +109,12 @@ void Classifier::find_calibration() {
   if (calibration_->has_density() && options_.warn_below < calibration_->least_p())
     log_warning(
         "--warn-below {}: no picture can count as unfamiliar, as p is at least {:.2g} with {} "
-        "held-out images",
-        options_.warn_below, calibration_->least_p(), calibration_->count());
+        "held-out images{}",
+        options_.warn_below, calibration_->least_p(), calibration_->count(),
+        options_.warn_below <= calibration_->least_density_p()
+            ? fmt::format("; none can be flagged by attack_p, at least {:.2g}",
+                          calibration_->least_density_p())
+            : "");
   transform_.resize = reading.resize;
   transform_.exif = reading.exif;
 }
@@ -197,6 +205,11 @@ Verdict Classifier::verdict(const Answer& answer) const {
   if (answer.familiarity && answer.familiarity->p < options_.warn_below)
     return torn ? Verdict::unfamiliar_torn : Verdict::unfamiliar;
   return torn ? Verdict::torn : Verdict::sure;
+}
+
+bool Classifier::attack_flagged(const Answer& answer) const {
+  const std::optional<double> p = answer.attack_p();
+  return p && *p < options_.warn_below;
 }
 
 }  // namespace pal

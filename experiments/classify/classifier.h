@@ -21,6 +21,8 @@ struct Answer {
   std::optional<Familiarity> familiarity;       ///< without calibration or density none
 
   int32_t predicted() const;
+  /// The p-value of the attack detector; without calibration or density none.
+  std::optional<double> attack_p() const;
 };
 
 /// Which of the four cases a generative classifier tells apart an answer is (the paper's Fig. 1).
@@ -47,6 +49,9 @@ class Classifier {
   /// One answer for each file, in order; pictures that cannot be read have an error instead.
   std::vector<Answer> classify(const std::vector<std::string>& files);
   Verdict verdict(const Answer& answer) const;
+  /// Whether the density is as unusual as that of an attacked, or otherwise changed, picture may be:
+  /// attack_p below --warn-below (attack_detector.h). Apart from the verdict.
+  bool attack_flagged(const Answer& answer) const;
 
  private:
   void find_calibration();

@@ -16,7 +16,8 @@ void add_classify_options(OptionTable& table, ClassifyOptions& o) {
                        "In percent, how often the set of classes shall hold the right one");
   table
       .number("warn-below", o.warn_below,
-              "Pictures with a smaller p-value of familiarity count as unfamiliar")
+              "Pictures with a smaller p-value of familiarity count as unfamiliar, those with a "
+              "smaller attack_p are flagged")
       .at_least(0)
       .at_most(1);
   table.file("calibration", o.calibration, "What pal-evaluate --calibrate has learned")

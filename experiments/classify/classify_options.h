@@ -14,7 +14,7 @@ struct ClassifyOptions {
   std::vector<std::string> images;  ///< files, folders, or "-" alone: names on stdin
   int64_t top = 5;                  ///< classes shown
   double level = 0.95;              ///< of the set of classes
-  double warn_below = 0.01;         ///< p-values of familiarity below this count as unfamiliar
+  double warn_below = 0.01;         ///< familiarity below counts as unfamiliar, attack_p is flagged
   std::string calibration;          ///< file; empty: the one that belongs to the model
   std::string heatmaps;             ///< folder for a sheet of maps of each picture; empty: none
   int64_t batch_size = 64;

@@ -1,9 +1,11 @@
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <memory>
 
 #include "experiments/classify/answer_text.h"
+#include "experiments/classify/attack_detector.h"
 #include "experiments/classify/name_source.h"
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
@@ -15,6 +17,13 @@ namespace {
 using namespace pal;
 
 constexpr const char* kName = "pal-classify";
+constexpr const char* kDescription =
+    "What a trained model makes of pictures: classes, how sure it is, and whether it knows such "
+    "pictures.\n\n"
+    "  pal-classify run coat.png shoe.jpg\n"
+    "  pal-classify run photos --json > answers.jsonl      a line for each picture below it\n"
+    "  find photos -name '*.jpg' | pal-classify run - --json\n\n"
+    "Sets of classes and p-values need the calibration that pal-evaluate RUN --calibrate makes.";
 
 std::unique_ptr<NameSource> names_of(const ClassifyOptions& o) {
   if (o.images[0] == "-")
@@ -53,16 +62,8 @@ int run(ClassifyOptions options) {
 
 int main(int argc, char** argv) {
   return pal::run_program(kName, [&] {
-    OptionTable table(
-        kName,
-        "What a trained model makes of pictures: classes, how sure it is, and whether it knows "
-        "such "
-        "pictures.\n\n"
-        "  pal-classify run coat.png shoe.jpg\n"
-        "  pal-classify run photos --json > answers.jsonl      a line for each picture below it\n"
-        "  find photos -name '*.jpg' | pal-classify run - --json\n\n"
-        "Sets of classes and p-values need the calibration that pal-evaluate RUN --calibrate "
-        "makes.");
+    OptionTable table(kName,
+                      fmt::format("{}\n\n{}\n{}", kDescription, kAttackDetector, kAttackRates));
     ClassifyOptions options;
     add_classify_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;

@@ -14,7 +14,7 @@ namespace pal {
 /// 12), each at most a with at most a share a of images like those.
 struct Familiarity {
   double p = 1.0;           ///< of the three together: min(1, 3 min)
-  double density = 1.0;     ///< too high or too low a density
+  double density = 1.0;     ///< too high or too low a density; alone, the paper's attack detector
   double complexity = 1.0;  ///< too low a density for so simple an image
   double entropy = 1.0;     ///< too undecided between classes
 };
@@ -45,6 +45,8 @@ class ModelCalibration {
   bool has_density() const { return density_.has_value(); }
   /// The least p that an image can get.
   double least_p() const;
+  /// The least p-value of the density that an image can get.
+  double least_density_p() const { return 2.0 / static_cast<double>(count() + 1); }
 
   /// q(y|x) at the temperature, of class scores.
   std::vector<double> posterior(std::span<const double> scores) const;

@@ -16,12 +16,13 @@ lines_of() { wc -l <out; }
 classifies run "$one" --json
 expect_text "no calibration of this model" err "no calibration"
 expect_text "pal-evaluate run/checkpoints/best --calibrate makes one" err "no calibration"
-for key in '"set":null' '"familiarity":null' '"verdict":null' '"bits_per_dim":' '"probability":'; do
+for key in '"set":null' '"familiarity":null' '"attack_p":null' '"attack_flagged":null' '"verdict":null' '"bits_per_dim":' '"probability":'; do
   expect_text "$key" out "answer without calibration"
 done
 expect_equal 4 "$(grep -o '"class":' out | wc -l)" "all four classes"
 classifies run "$one" --top 2
 expect_text "without a calibration nothing is promised." out "answer for people"
+expect_not "attack_p without a calibration" grep -q "attack" out
 
 succeeds pal-evaluate run --calibrate
 expect_match "^calibrated  *held out" out "--calibrate"
@@ -32,11 +33,32 @@ for key in '"level":0.9' '"density":' '"complexity":' '"verdict":"'; do
   expect_text "$key" out "answer with a calibration"
 done
 classifies run "$one" -q
-expect_match "95 % set: .*; familiarity p .* (density .*, complexity .*, entropy .*); .* bits/dim" out \
+expect_match "95 % set: .*; familiarity p .* (density .* = attack_p, complexity .*, entropy .*); .* bits/dim" out \
   "answer for people"
 expect_match "^  \(Sure\|Torn\|Unfamiliar\|Unfamiliar and torn\): .*\.$" out "the sentence"
 classifies run "$one" --json --warn-below 1
 expect_match '"verdict":"unfamiliar' out "--warn-below 1"
+
+# The attack detector: the density's p-value, flagged below --warn-below whatever the verdict.
+# flags: for each answer in the file out its attack_p, its flag and the density of familiarity.
+flags() { sed 's/.*"density":\([^,]*\),.*"attack_p":\([^,]*\),"attack_flagged":\([^,]*\),.*/\2 \3 \1/' out; }
+for level in 0 0.01 0.4 1; do
+  classifies run pictures --json -q --warn-below $level
+  flags >flags.$level
+  expect "attack_p at --warn-below $level: $(sort -u flags.$level | head -3)" awk -v level=$level '
+    NF != 3 || $1 != $3 || $2 != ($1 < level ? "true" : "false") { exit 1 }' flags.$level
+done
+flagged=$(grep -c true flags.0.4 || true)
+expect "none of the pictures is flagged at 0.4" [ "$flagged" -gt 0 ]
+expect "each of the pictures is flagged at 0.4" [ "$flagged" -lt "$(wc -l <flags.0.4)" ]
+classifies run pictures -q --warn-below 0.4
+expect_equal "$flagged" "$(grep -c '^  [A-Z].* Its density is unusual (attack_p 0[.0-9e-]*), as an attack' out)" \
+  "sentences of flagged pictures"
+expect_not "a flagged picture is called familiar" grep -q "a familiar picture.*attack_p" out
+run pal-classify --help
+tr -s ' \n' ' ' <out >help
+expect_text "attack_p is the attack detector of Mackowiak et al. 2021" help "--help"
+expect_text "of unchanged images it flags" help "--help: false alarms"
 
 # The same answers by name, of a folder, and through a pipe, whatever the batch.
 classifies run pictures --json -q
@@ -113,6 +135,10 @@ mkfifo pipe
 refuses 4 "is no regular file" pal-evaluate run --save-outputs pipe
 classifies run "$one" --json
 expect_text "no picture can count as unfamiliar" err "few held-out images"
+expect_text "none can be flagged by attack_p, at least 0.017" err "few held-out images"
+classifies run "$one" --json --warn-below 0.02
+expect_text "no picture can count as unfamiliar" err "a little below"
+expect_not "attack_p can be below 0.02" grep -q attack_p err
 
 # A reader that leaves.
 code=0
@@ -134,6 +160,7 @@ run pal-classify run "$one" --resize 40 --json
 expect_code 0 "--resize"
 expect_text "is of pictures read with --resize 18" err "another --resize"
 expect_text '"set":null' out "another --resize"
+expect_text '"attack_p":null,"attack_flagged":null' out "another --resize"
 mkdir empty
 refuses 2 "no .png, .jpg or .jpeg file in it" pal-classify run empty
 refuses 2 "IMAGE: none is given" pal-classify run
@@ -182,7 +209,7 @@ expect_not "a ResNet has no familiarity" grep -q '"unfamiliar"' out
 classifies resnet "$one" --json
 refuses 2 "only classifies; maps need a flow" pal-classify resnet "$one" --heatmap maps
 classifies resnet "$one" --json
-for key in '"bits_per_dim":null' '"familiarity":null' '"set":{"level":0.95'; do
+for key in '"bits_per_dim":null' '"familiarity":null' '"set":{"level":0.95' '"attack_p":null,"attack_flagged":null'; do
   expect_text "$key" out "a ResNet"
 done
 

@@ -90,6 +90,7 @@ TEST(ModelCalibration, SetsAreInTheOrderOfLikelihood) {
   const Familiarity far = calibration.familiarity(-1e9, 1e9, sure);
   EXPECT_DOUBLE_EQ(far.complexity, 1.0 / 1001.0);
   EXPECT_DOUBLE_EQ(far.density, 2.0 / 1001.0);
+  EXPECT_DOUBLE_EQ(far.density, calibration.least_density_p());
   EXPECT_DOUBLE_EQ(far.entropy, 1.0);
   EXPECT_DOUBLE_EQ(far.p, calibration.least_p());
   EXPECT_EQ(entropy_of(sure), 0.0);

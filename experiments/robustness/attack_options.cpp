@@ -55,10 +55,13 @@ void expect_different(const std::vector<double>& values, const char* flag) {
       expect(values[i] != values[k], "{}: {} is given twice", flag, setting_number(values[i]));
 }
 
-/// The attacks that are asked for; of a robust curve alone none but its own.
+/// The attacks that are asked for; "none" leaves the robust curve alone.
 std::vector<size_t> kinds_of(const AttackOptions& o) {
-  if (o.attacks.empty() && !o.robust_curve.empty()) return {};
-  return words_of(o.attacks.empty() ? "cw" : o.attacks, kKindNames, "--attack");
+  if (o.attacks == "none") {
+    expect(!o.robust_curve.empty(), "--attack none: leaves nothing to do but --robust-curve");
+    return {};
+  }
+  return words_of(o.attacks, kKindNames, "--attack");
 }
 
 /// The settings of a kind within a ball.
@@ -160,9 +163,9 @@ void add_attack_options(OptionTable& table, AttackOptions& o) {
   table
       .text("attack", o.attacks,
             "cw (Carlini-Wagner, the paper's), ddn (least L2 distance), pgd (APGD within a ball), "
-            "fgsm (one step), square (no gradients, a check of the others)")
-      .unit("NAME,...")
-      .shown_default("cw; beside --robust-curve none");
+            "fgsm (one step), square (no gradients, a check of the others); none: the robust curve "
+            "alone")
+      .unit("NAME,...");
   table
       .text("protocol", o.protocols,
             "Of cw: converged (1,000 steps at a falling rate, then a search towards the original), "
@@ -194,10 +197,9 @@ void add_attack_options(OptionTable& table, AttackOptions& o) {
             "q / D)^2: also goes unnoticed)")
       .unit("NAME,...")
       .shown_default("ce; of --robust-curve all that the model has");
-  table.toggle(
-      "untargeted", o.untargeted,
-      "Any wrong class is the goal; else one drawn for "
-      "each image");
+  table.toggle("untargeted", o.untargeted,
+               "Any wrong class is the goal; else one drawn for "
+               "each image");
   table
       .whole("steps", o.steps,
              "Steps at most; auto: cw 1,000 or (paper) 2,000, ddn 300, pgd 50, square 1,000 images")

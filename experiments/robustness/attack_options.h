@@ -13,7 +13,7 @@ namespace pal {
 /// Everything pal-attack can be told. Texts are read by finish_attack_options.
 struct AttackOptions {
   EvaluateOptions evaluation;  ///< checkpoints, data, device, batch size, images
-  std::string attacks;         ///< kinds, with commas between; empty: cw, or none beside a curve
+  std::string attacks = "cw";  ///< kinds, with commas between, or "none"
   std::string protocols = "converged";
   std::vector<double> kappas = {0.01};
   std::vector<double> detection = {0.0};  ///< weights d

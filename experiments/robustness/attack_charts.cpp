@@ -97,6 +97,19 @@ std::string robust_curve_svg(const RobustChart& robust) {
   Chart chart;
   chart.title = robust.title;
   chart.x_title = fmt::format("largest perturbation allowed, {}, pixels in [0, 1]", robust.norm);
+  // Radii go over decades: even places for all that are there.
+  std::vector<double> radii;
+  for (const RobustCurve& curve : robust.curves)
+    radii.insert(radii.end(), curve.epsilon.begin(), curve.epsilon.end());
+  std::ranges::sort(radii);
+  radii.erase(std::ranges::unique(radii).begin(), radii.end());
+  for (const double radius : radii) chart.x_names.push_back(fmt::format("{:g}", radius));
+  const auto places = [&](const std::vector<double>& epsilon) {
+    std::vector<double> x;
+    for (const double radius : epsilon)
+      x.push_back(static_cast<double>(std::ranges::lower_bound(radii, radius) - radii.begin()));
+    return x;
+  };
   chart.y_title = "% of the images";
   chart.width = 720;
   chart.y_low = 0.0;
@@ -109,12 +122,14 @@ std::string robust_curve_svg(const RobustChart& robust) {
            "robust curve: '{}' has {} epsilons, {} accuracies and {} unflagged shares", curve.name,
            curve.epsilon.size(), curve.accuracy.size(), curve.unflagged.size());
     const int place = static_cast<int>(k);
-    chart.series.push_back(
-        {.name = curve.name, .x = curve.epsilon, .y = in_percent(curve.accuracy), .place = place});
+    chart.series.push_back({.name = curve.name,
+                            .x = places(curve.epsilon),
+                            .y = in_percent(curve.accuracy),
+                            .place = place});
     if (curve.unflagged.empty()) continue;
     detected = true;
     chart.series.push_back({.name = "",
-                            .x = curve.epsilon,
+                            .x = places(curve.epsilon),
                             .y = in_percent(curve.unflagged),
                             .dashed = true,
                             .place = place});

@@ -265,6 +265,8 @@ AttackReport attack_report_of(const AttackStudy& study, const AttackOptions& opt
     of.has_density = model.has_density;
     of.calibrated = model.calibrated;
     of.left_out = model.left_out;
+    of.traced = static_cast<int64_t>(model.traces.size());
+    of.crossed_then_shrank = std::ranges::count_if(model.traces, &AttackTrace::crossed_then_shrank);
     std::optional<OodReference> known;
     if (model.has_density) known.emplace(model.reference);
     int64_t right = 0;

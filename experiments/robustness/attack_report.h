@@ -66,6 +66,9 @@ struct ModelAttackReport {
   std::optional<double> clean_flagged, clean_familiarity_flagged;  ///< false alarms
   std::vector<AttackRow> rows;
   std::vector<CurvePoint> curve;
+  /// Images whose way was followed, and those of them that first reached the goal and then shrank
+  /// the change (the two stages of the paper's Figs. 6 and 19).
+  int64_t traced = 0, crossed_then_shrank = 0;
   std::vector<std::string> left_out;
 };
 

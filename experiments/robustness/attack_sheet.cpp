@@ -23,19 +23,19 @@ void check_sheet(const AttackSheet& sheet) {
   expect(sheet.channels == 1 || sheet.channels == 3,
          "attack sheet: images of {} channels; expected 1 or 3", sheet.channels);
   const auto values = static_cast<size_t>(sheet.height * sheet.width * sheet.channels);
-  const auto check = [&](const std::vector<float>& pixels, const AttackedImage& image) {
+  const auto check = [&](const std::vector<float>& pixels, const SheetImage& image) {
     expect(values > 0 && pixels.size() == values,
            "attack sheet: '{}' has {} values; expected {} x {} x {}", image.title, pixels.size(),
            sheet.height, sheet.width, sheet.channels);
     if (!std::ranges::all_of(pixels, [](float v) { return std::isfinite(v); }))
       fail(ErrorKind::numerics, "attack sheet: '{}' has pixels that are not finite", image.title);
   };
-  for (const AttackedImage& image : sheet.images) {
+  for (const SheetImage& image : sheet.images) {
     check(image.original, image);
     expect(image.versions.size() == sheet.settings.size(),
            "attack sheet: '{}' has {} versions for {} settings", image.title, image.versions.size(),
            sheet.settings.size());
-    for (const AttackedVersion& version : image.versions)
+    for (const SheetVersion& version : image.versions)
       if (!version.pixels.empty()) check(version.pixels, image);
   }
 }
@@ -59,9 +59,9 @@ int64_t widest_text(const AttackSheet& sheet) {
     for (std::string line; std::getline(lines, line);) widest = std::max(widest, text_width(line));
   };
   for (const std::string& setting : sheet.settings) take(setting);
-  for (const AttackedImage& image : sheet.images) {
+  for (const SheetImage& image : sheet.images) {
     take(image.note);
-    for (const AttackedVersion& version : image.versions) {
+    for (const SheetVersion& version : image.versions) {
       take(version.note);
       take(version.size);
     }
@@ -79,19 +79,18 @@ int64_t scale_of_sheet(const AttackSheet& sheet) {
   return scale;
 }
 
-std::string difference_title(double factor) { return fmt::format("difference x {:g}", factor); }
-
 }  // namespace
 
-double difference_factor(const AttackSheet& sheet) {
+double difference_factor(const AttackSheet& sheet, size_t column) {
   double largest = 0.0;
-  for (const AttackedImage& image : sheet.images)
-    for (const AttackedVersion& version : image.versions)
-      for (size_t i = 0; i < version.pixels.size(); ++i)
-        largest = std::max(largest, std::abs(static_cast<double>(version.pixels[i]) -
-                                             static_cast<double>(image.original[i])));
+  for (const SheetImage& image : sheet.images) {
+    const std::vector<float>& pixels = image.versions.at(column).pixels;
+    for (size_t i = 0; i < pixels.size(); ++i)
+      largest = std::max(largest, std::abs(static_cast<double>(pixels[i]) -
+                                           static_cast<double>(image.original[i])));
+  }
   if (largest == 0.0) return 1.0;
-  // A sheet that needs 0.49999 may have 0.5.
+  // A column that needs 0.49999 may have 0.5.
   const double most = kMiddle / largest * (1.0 + 1e-4);
   const double power = std::pow(10.0, std::floor(std::log10(most)));
   double factor = power;
@@ -102,18 +101,25 @@ double difference_factor(const AttackSheet& sheet) {
 
 Image attack_sheet_image(const AttackSheet& sheet) {
   check_sheet(sheet);
-  const double factor = difference_factor(sheet);
+  std::vector<double> factors;
+  std::vector<std::string> titles = {""};
+  for (size_t column = 0; column < sheet.settings.size(); ++column) {
+    factors.push_back(difference_factor(sheet, column));
+    titles.push_back(fmt::format("x {:g}", factors.back()));
+  }
   const Image blank = picture_of(sheet, [](size_t) { return 1.0; });
   PictureSheet drawn;
   drawn.headline = sheet.headline;
   drawn.scale = scale_of_sheet(sheet);
   drawn.apart = {1};
-  for (const AttackedImage& image : sheet.images) {
+  for (const SheetImage& image : sheet.images) {
     SheetRow row{image.title, {"original"}, {}, {image.note}};
-    SheetRow below{difference_title(factor), {}, {blank}, {""}};
+    SheetRow below{"difference", titles, {blank}, {""}};
     row.captions.insert(row.captions.end(), sheet.settings.begin(), sheet.settings.end());
     row.pictures.push_back(picture_of(sheet, [&](size_t i) { return image.original[i]; }));
-    for (const AttackedVersion& version : image.versions) {
+    for (size_t column = 0; column < image.versions.size(); ++column) {
+      const SheetVersion& version = image.versions[column];
+      const double factor = factors[column];
       row.notes.push_back(version.note);
       below.notes.push_back(version.size);
       if (version.pixels.empty()) {

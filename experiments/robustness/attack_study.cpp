@@ -101,6 +101,8 @@ class StudyOfAttacks {
     line.clear();
     line_ = nullptr;
     if (options_.transfer) transfer();
+    if (options_.trace > 0)
+      for (Victim& victim : victims_) trace(victim);
     AttackStudy study;
     study.originals = victims_[0].originals;
     for (Victim& victim : victims_) study.models.push_back(std::move(victim.study));
@@ -251,6 +253,20 @@ class StudyOfAttacks {
       show(victim, setting);
     }
     return run;
+  }
+
+  /// Follows the first cw attack on the first images.
+  void trace(Victim& victim) {
+    const auto setting = std::ranges::find_if(options_.settings, [&](const AttackSetting& each) {
+      return each.kind == AttackKind::cw && suits(victim, each);
+    });
+    if (setting == options_.settings.end()) return;
+    AttackBatch batch = batch_of(victim, 0, setting->targeted);
+    const int64_t count = std::min(options_.trace, batch.count());
+    batch.images = batch.images.slice_batch(0, count);
+    batch.goals.resize(static_cast<size_t>(count));
+    victim.study.traces = trace_attack(victim.model(), victim.evaluation->loaded().input, batch,
+                                       *setting, victim.median);
   }
 
   /// Progress, with a time to come from the pace of the attacks so far.

@@ -6,6 +6,7 @@
 
 #include "experiments/robustness/attack_cell.h"
 #include "experiments/robustness/attack_options.h"
+#include "experiments/robustness/attack_trace.h"
 #include "experiments/robustness/attacked_images.h"
 
 namespace pal {
@@ -34,6 +35,7 @@ struct AttackedModelStudy {
   JudgedImages clean;                ///< the images as they are; margins are to their targets
   std::vector<AttackRun> runs;       ///< in the order of the settings that suit the model
   std::vector<std::vector<AttackRun>> curve;  ///< for each radius
+  std::vector<AttackTrace> traces;            ///< of the first images, under the first cw setting
   std::vector<std::string> left_out;          ///< settings that need a density, by name
 };
 

@@ -32,7 +32,9 @@ std::string with_error(const Estimate& estimate, int digits) {
 }
 
 /// A finite number, or null.
-AttackJson json_number(double value) { return std::isfinite(value) ? AttackJson(value) : AttackJson(); }
+AttackJson json_number(double value) {
+  return std::isfinite(value) ? AttackJson(value) : AttackJson();
+}
 AttackJson json_number(const std::optional<double>& value) {
   return value ? json_number(*value) : AttackJson();
 }
@@ -272,6 +274,11 @@ std::string to_text(const AttackReport& report) {
                               row.setting.name(), row.reached, row.images,
                               with_error(row.l2_reached, 3));
   }
+  for (const ModelAttackReport& model : report.models)
+    if (model.traced > 0)
+      text +=
+          fmt::format("\n{}: on {} of {} ways the goal was reached first, then the change shrank",
+                      model.label, model.crossed_then_shrank, model.traced);
   const bool curves = std::ranges::any_of(
       report.models, [](const ModelAttackReport& model) { return !model.curve.empty(); });
   if (curves) {
@@ -322,6 +329,8 @@ std::string to_json(const AttackReport& report) {
     for (const AttackRow& row : model.rows) of["attacks"].push_back(row_json(row));
     of["robust_curve"] = AttackJson::array();
     for (const CurvePoint& point : model.curve) of["robust_curve"].push_back(point_json(point));
+    if (model.traced > 0)
+      of["traces"] = {{"images", model.traced}, {"crossed_then_shrank", model.crossed_then_shrank}};
     json["models"].push_back(std::move(of));
   }
   json["warnings"] = report.warnings;

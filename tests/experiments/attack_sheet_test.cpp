@@ -17,10 +17,10 @@ constexpr int64_t kSide = 28;
 /// One image of one grey, and versions whose first value differs by `differences`.
 AttackSheet sheet_of(const std::vector<float>& differences, int64_t channels = 1) {
   AttackSheet sheet{.height = kSide, .width = kSide, .channels = channels};
-  AttackedImage image{.title = "image 17", .note = "coat"};
+  SheetImage image{.title = "image 17", .note = "coat"};
   image.original.assign(static_cast<size_t>(kSide * kSide * channels), 0.4F);
   for (const float difference : differences) {
-    AttackedVersion version{.pixels = image.original, .note = "shirt", .size = "L2 0.1"};
+    SheetVersion version{.pixels = image.original, .note = "shirt", .size = "L2 0.1"};
     version.pixels[0] += difference;
     image.versions.push_back(std::move(version));
     sheet.settings.push_back("kappa " + std::to_string(image.versions.size()));
@@ -40,8 +40,9 @@ TEST(AttackSheet, FactorFillsTheRangeWithARoundNumber) {
                                                        {0.6F, 0.5},
                                                        {1e-4F, 5000.0},
                                                        {0.0F, 1.0}})
-    EXPECT_DOUBLE_EQ(difference_factor(sheet_of({difference})), factor) << difference;
-  EXPECT_DOUBLE_EQ(difference_factor(sheet_of({0.001F, -0.05F})), 10.0) << "one for the sheet";
+    EXPECT_DOUBLE_EQ(difference_factor(sheet_of({difference}), 0), factor) << difference;
+  EXPECT_DOUBLE_EQ(difference_factor(sheet_of({0.001F, -0.05F}), 0), 500.0);
+  EXPECT_DOUBLE_EQ(difference_factor(sheet_of({0.001F, -0.05F}), 1), 10.0) << "one for a column";
 }
 
 TEST(AttackSheet, EnlargesSmallImagesByAWholeFactor) {

@@ -66,4 +66,86 @@ attack --attack cw,ddn,square --protocol converged,paper --kappa 0.01,1,inf \
 # Robust accuracy within balls of the L2 norm.
 attack --attack none --norm l2 --robust-curve 0,0.01,0.03,0.1,0.3,1,3 -o "$dir/l2" \
   >"$dir/l2.txt"
-echo "attacks: $(((SECONDS - begin) / 60)) min; $dir/table.txt, $dir/l2.txt"
+took=$(((SECONDS - begin + 59) / 60))
+
+# table PREFIX COLUMN FORMAT [FACTOR]: a column of attacks.csv, a line for each attack whose name
+# begins so, a column for each network.
+table() {
+  awk -F, -v prefix="$1" -v column="$2" -v format="$3" -v factor="${4:-1}" '
+    NR == 1 { for (i = 1; i <= NF; ++i) place[$i] = i; next }
+    index($place["attack"], prefix) == 1 {
+      if (!($1 in model)) { model[$1] = 1; models[++m] = $1 }
+      if (!($3 in attack)) { attack[$3] = 1; attacks[++a] = $3 }
+      value[$1, $3] = $place[column] == "" ? "" : sprintf(format, factor * $place[column])
+    }
+    END {
+      line = "| attack |"; rule = "|---|"
+      for (i = 1; i <= m; ++i) { line = line " " models[i] " |"; rule = rule "--:|" }
+      print line; print rule
+      for (k = 1; k <= a; ++k) {
+        line = "| `" attacks[k] "` |"
+        for (i = 1; i <= m; ++i) line = line " " value[models[i], attacks[k]] " |"
+        print line
+      }
+    }' "$dir/attacks.csv"
+}
+
+# curve FILE COLUMN: robust accuracy in percent, a line for each radius, a column for each network.
+curve() {
+  awk -F, -v column="$2" '
+    NR == 1 { for (i = 1; i <= NF; ++i) place[$i] = i; next }
+    {
+      if (!($1 in model)) { model[$1] = 1; models[++m] = $1 }
+      if (!($3 in radius)) { radius[$3] = 1; radii[++r] = $3 }
+      value[$1, $3] = $place[column] == "" ? "" : sprintf("%.1f", 100 * $place[column])
+    }
+    END {
+      line = "| radius |"; rule = "|---|"
+      for (i = 1; i <= m; ++i) { line = line " " models[i] " |"; rule = rule "--:|" }
+      print line; print rule
+      for (k = 1; k <= r; ++k) {
+        line = "| " radii[k] " |"
+        for (i = 1; i <= m; ++i) line = line " " value[models[i], radii[k]] " |"
+        print line
+      }
+    }' "$1"
+}
+
+{
+  echo "# Attacks on Fashion-MNIST"
+  echo
+  echo "Written by \`experiments/attacks_fashion_mnist.sh\` in $took min: the networks are those of seed 0"
+  echo "of the sweep over beta (\`experiments/results/sweep\`), $images test images, targets drawn once."
+  echo "What the words mean: section 19 of \`experiments/measures/README.md\`. Of beta 0 the classes mean"
+  echo "nothing; only what is said of its detection counts."
+  for part in "cw-converged|cw, converged" "ddn|ddn" "cw-paper|cw, the paper's protocol"; do
+    prefix=${part%%|*}
+    echo
+    echo "## ${part#*|}"
+    for what in "l2|%.3f|1|Mean L2 norm of the change, values in [0, 1]" \
+      "success|%.0f|100|Reached, % of the images" \
+      "success_8bit|%.0f|100|Reached by the picture of 8 bits, %" \
+      "auc_two_tailed|%.1f|100|Told from training images by density, two-tailed AUC in %" \
+      "flagged|%.0f|100|Flagged by density, p below 5 %, in % of the images" \
+      "familiarity_flagged|%.0f|100|Flagged by familiarity, p below 5 %, in %"; do
+      IFS='|' read -r column format factor title <<<"$what"
+      echo
+      echo "**$title**"
+      echo
+      table "$prefix" "$column" "$format" "$factor"
+    done
+  done
+  for part in "$dir/robust_curve.csv|L-infinity" "$dir/l2/robust_curve.csv|L2"; do
+    echo
+    echo "## Robust accuracy, ${part#*|}"
+    echo
+    echo "**Right under the worst attack, %**"
+    echo
+    curve "${part%%|*}" accuracy
+    echo
+    echo "**Right, or wrong and flagged by familiarity, %**"
+    echo
+    curve "${part%%|*}" noticed_familiarity
+  done
+} >"$dir/README.md"
+echo "attacks: $took min; $dir/README.md"

@@ -110,6 +110,12 @@ int64_t AttackSetting::most_steps() const {
   return random_squares_of(*this).queries;
 }
 
+int64_t AttackSetting::usual_steps() const {
+  constexpr int64_t kUsualOfPaper = 100;
+  const bool stops = kind == AttackKind::cw && protocol == CwProtocol::paper;
+  return stops ? std::min(most_steps(), kUsualOfPaper) : most_steps();
+}
+
 AttackResult run_attack(AttackedModel& model, const AttackBatch& batch,
                         const AttackSetting& setting, double median,
                         const std::vector<uint64_t>& streams, const AttackObserver& observe) {

@@ -41,8 +41,10 @@ struct AttackSetting {
   std::string title() const;
   /// What the name leaves out, for the record of a cell.
   std::string details() const;
-  /// Gradients that an image costs at most, for estimates of time.
+  /// Gradients that an image costs at most (square: images).
   int64_t most_steps() const;
+  /// What it usually costs, for estimates of time: the paper's protocol stops early.
+  int64_t usual_steps() const;
 };
 
 /// A number as names and tables have it: "0.01", "inf".

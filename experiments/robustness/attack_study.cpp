@@ -84,7 +84,7 @@ class StudyOfAttacks {
     }
     for (const Victim& victim : victims_)
       for_each_setting(victim, [&](const AttackSetting& setting) {
-        total_ += setting.most_steps() * victim.originals.count();
+        total_ += setting.usual_steps() * victim.originals.count();
       });
     ProgressLine line(options_.progress, options_.evaluation.run.quiet);
     line_ = &line;
@@ -243,12 +243,12 @@ class StudyOfAttacks {
         const AttackResult result =
             run_attack(*victim.attacked, batch, setting, victim.median, streams);
         seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-        worked_ += setting.most_steps() * batch.count();
+        worked_ += setting.usual_steps() * batch.count();
         cell = judge_attack(judge_of(victim, pictures_of(victim, setting)), victim.originals, first,
                             setting, batch, result);
         files_.save(victim.study.digest, setting.name(), details, number, *cell);
       }
-      done_ += setting.most_steps() * cell->count();
+      done_ += setting.usual_steps() * cell->count();
       run.cell.append(*cell);
       show(victim, setting);
     }
@@ -269,20 +269,25 @@ class StudyOfAttacks {
                                        *setting, victim.median);
   }
 
+  size_t curve_settings() const {
+    size_t count = 0;
+    for (const auto& of_radius : options_.curve) count += of_radius.size();
+    return count;
+  }
+
   /// Progress, with a time to come from the pace of the attacks so far.
   void show(const Victim& victim, const AttackSetting& setting) {
     std::string eta;
     if (worked_ > 0) {
       const double left = seconds_ / static_cast<double>(worked_) *
                           static_cast<double>(std::max<int64_t>(0, total_ - done_));
-      eta = fmt::format(", at most {} left", left < 90.0 ? fmt::format("{:.0f} s", left)
-                                                         : fmt::format("{:.0f} min", left / 60.0));
+      eta = fmt::format(", about {} left", left < 90.0 ? fmt::format("{:.0f} s", left)
+                                                       : fmt::format("{:.0f} min", left / 60.0));
       if (!estimated_ && !options_.evaluation.run.quiet) {
         estimated_ = true;
-        log_info("{} attacks on {} images of {} model{}: at most {:.0f} min",
-                 victim.study.runs.empty() ? options_.settings.size() : options_.settings.size(),
-                 victim.originals.count(), victims_.size(), victims_.size() == 1 ? "" : "s",
-                 std::ceil(left / 60.0));
+        log_info("{} attacks on {} images of {} model{}: about {:.0f} min",
+                 options_.settings.size() + curve_settings(), victim.originals.count(),
+                 victims_.size(), victims_.size() == 1 ? "" : "s", std::ceil(left / 60.0));
       }
     }
     if (line_ != nullptr)
@@ -332,7 +337,7 @@ class StudyOfAttacks {
   AttackFiles files_{{}, {}};
   CellFiles references_{{}, {}};
   ProgressLine* line_ = nullptr;
-  int64_t total_ = 0, done_ = 0;  // image-steps, at most
+  int64_t total_ = 0, done_ = 0;  // image-steps, as is usual
   int64_t worked_ = 0;            // those of this process
   double seconds_ = 0.0;          // that they took
   bool estimated_ = false;

@@ -173,7 +173,7 @@ void write_curve(const fs::path& folder, const AttackReport& report) {
   for (const ModelAttackReport& model : report.models) {
     RobustCurve curve;
     curve.name = model.label;
-    for (const CurvePoint& point : model.curve) {
+    for (const RobustPoint& point : model.curve) {
       curve.epsilon.push_back(point.eps);
       curve.accuracy.push_back(point.accuracy);
       const auto& noticed =

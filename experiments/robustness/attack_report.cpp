@@ -156,14 +156,14 @@ class CurveOf {
           const std::vector<double>& radii)
       : study_(study), known_(known), radii_(radii) {}
 
-  std::vector<CurvePoint> points() {
+  std::vector<RobustPoint> points() {
     const size_t n = study_.image_label.size();
     wrong_.assign(n, false);
     wrong_unflagged_.assign(n, false);
     wrong_unfamiliar_.assign(n, false);
-    std::vector<CurvePoint> points;
+    std::vector<RobustPoint> points;
     for (size_t k = 0; k < radii_.size(); ++k) {
-      CurvePoint point;
+      RobustPoint point;
       point.eps = radii_[k];
       std::vector<bool> here(n, false);
       take_clean(here);
@@ -210,7 +210,7 @@ class CurveOf {
 };
 
 /// Accuracies of one attack that rise with the radius.
-void warn_of_rising(const std::vector<CurvePoint>& curve, const std::string& label,
+void warn_of_rising(const std::vector<RobustPoint>& curve, const std::string& label,
                     std::vector<std::string>& warnings) {
   for (size_t k = 1; k < curve.size(); ++k) {
     if (curve[k].alone > curve[k - 1].alone)

@@ -47,7 +47,7 @@ struct AttackRow {
 };
 
 /// Robust accuracy at one radius.
-struct CurvePoint {
+struct RobustPoint {
   double eps = 0.0;
   double accuracy = 0.0;  ///< right under every attack of this radius and of smaller ones
   double alone = 0.0;     ///< of this radius alone
@@ -65,7 +65,7 @@ struct ModelAttackReport {
   std::optional<Estimate> clean_auc;  ///< two-tailed, clean test images against training images
   std::optional<double> clean_flagged, clean_familiarity_flagged;  ///< false alarms
   std::vector<AttackRow> rows;
-  std::vector<CurvePoint> curve;
+  std::vector<RobustPoint> curve;
   /// Images whose way was followed, and those of them that first reached the goal and then shrank
   /// the change (the two stages of the paper's Figs. 6 and 19).
   int64_t traced = 0, crossed_then_shrank = 0;

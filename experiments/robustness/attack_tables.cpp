@@ -104,7 +104,7 @@ AttackJson row_json(const AttackRow& row) {
   return json;
 }
 
-AttackJson point_json(const CurvePoint& point) {
+AttackJson point_json(const RobustPoint& point) {
   AttackJson json = {{"eps", point.eps},
                      {"accuracy", point.accuracy},
                      {"accuracy_alone", point.alone},
@@ -210,7 +210,7 @@ std::string paper_csv(const AttackReport& report) {
 std::string curve_csv(const AttackReport& report) {
   std::string text = "model,norm,eps,accuracy,accuracy_alone,noticed_density,noticed_familiarity\n";
   for (const ModelAttackReport& model : report.models)
-    for (const CurvePoint& point : model.curve) {
+    for (const RobustPoint& point : model.curve) {
       const auto optional = [](const std::optional<double>& value) {
         return value ? fmt::format("{:.6g}", *value) : std::string();
       };
@@ -291,7 +291,7 @@ std::string to_text(const AttackReport& report) {
     for (size_t k = 0; k < report.models[0].curve.size(); ++k) {
       std::vector<std::string> line = {setting_number(report.models[0].curve[k].eps)};
       for (const ModelAttackReport& model : report.models) {
-        const CurvePoint& point = model.curve[k];
+        const RobustPoint& point = model.curve[k];
         line.push_back(percent_text(point.accuracy));
         if (model.has_density)
           line.push_back(percent_text(point.noticed_familiarity ? point.noticed_familiarity
@@ -328,7 +328,7 @@ std::string to_json(const AttackReport& report) {
     of["attacks"] = AttackJson::array();
     for (const AttackRow& row : model.rows) of["attacks"].push_back(row_json(row));
     of["robust_curve"] = AttackJson::array();
-    for (const CurvePoint& point : model.curve) of["robust_curve"].push_back(point_json(point));
+    for (const RobustPoint& point : model.curve) of["robust_curve"].push_back(point_json(point));
     if (model.traced > 0)
       of["traces"] = {{"images", model.traced}, {"crossed_then_shrank", model.crossed_then_shrank}};
     json["models"].push_back(std::move(of));

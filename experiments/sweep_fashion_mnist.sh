@@ -2,11 +2,16 @@
 # The paper's sweep over beta on Fashion-MNIST: flows of beta 0, 0.25, 1, 4, 16 and inf and a
 # feed-forward net to compare with, of several seeds; then what they are worth, figures of why they
 # answer as they do, and which orderings of the paper hold.
-#   ./experiments/sweep_fashion_mnist.sh [--full] [--epochs E] [--seeds N] [--train-only] [DIR]
+#   ./experiments/sweep_fashion_mnist.sh [--full] [--epochs E] [--seeds N] [--train-only]
+#       [--attacks FOLDER] [DIR]
 #     --full         40 epochs, the recipe of the preset (default: 4)
 #     --epochs E     as many as that
 #     --seeds N      seeds 0 to N - 1 (default: 3)
 #     --train-only   nothing but the runs
+#     --attacks FOLDER
+#                    what pal-attack -o wrote of these networks (called as their runs, or of seed 0 as
+#                    the weights in DIR/results), for verdicts and the page; copied into DIR/attacks,
+#                    where it may lie already. Nothing is attacked here.
 #     --bin FOLDER   programs that are built already
 #     DIR            where all of it goes (default: runs/sweep)
 # 21 runs of 4 epochs and their figures take about an hour and a half on two idle cores. Started again
@@ -14,7 +19,7 @@
 # made it is in DIR/commands.txt; DIR/results has a page of tables, figures and verdicts, and weights.
 set -euo pipefail
 
-epochs=4 seeds=3 train_only='' bin='' dir=''
+epochs=4 seeds=3 train_only='' attacks='' bin='' dir=''
 usage() {
   echo "sweep: error: $*; see --help" >&2
   exit 2
@@ -23,11 +28,12 @@ while [ $# -gt 0 ]; do
   case $1 in
     --full) epochs=40 ;;
     --train-only) train_only=yes ;;
-    --epochs | --seeds | --bin)
+    --epochs | --seeds | --attacks | --bin)
       [ $# -gt 1 ] || usage "$1 needs a value"
       case $1 in
         --epochs) epochs=$2 ;;
         --seeds) seeds=$2 ;;
+        --attacks) attacks=$(realpath -m "$2") ;;
         --bin) bin=$(realpath "$2") ;;
       esac
       shift
@@ -46,6 +52,9 @@ while [ $# -gt 0 ]; do
 done
 [[ $epochs =~ ^[0-9]+(\.[0-9]+)?$|^\.[0-9]+$ ]] || usage "--epochs: expected a number, got $epochs"
 [[ $seeds =~ ^[1-9][0-9]*$ ]] || usage "--seeds: expected a whole number from 1, got $seeds"
+[ -z "$attacks" ] || [ -f "$attacks/attacks.json" ] ||
+  usage "--attacks: $attacks has no attacks.json, which pal-attack -o writes"
+[ -z "$attacks" ] || [ -z "$train_only" ] || usage "--attacks has no effect with --train-only"
 dir=${dir:-runs/sweep}
 here=$(dirname "$(realpath "$0")")
 
@@ -235,6 +244,12 @@ if [ -e "$corrupted/errors/resnet_seed_0.csv" ]; then
   rm -f "$corrupted/means.csv"
   make "$corrupted/means.csv" pal-robustness "${runs[@]}" -n 2000 -o "$corrupted" \
     --mce-reference "$corrupted/errors/resnet_seed_0.csv" --quiet
+fi
+
+# What attacks found, if somebody made some: the programs below look there.
+if [ -n "$attacks" ] && [ "$attacks" != "$(realpath -m "$dir/attacks")" ]; then
+  mkdir -p "$dir/attacks"
+  find "$attacks" -maxdepth 1 -type f -exec cp {} "$dir/attacks" \;
 fi
 
 # What follows is made anew: it takes no time, and runs may have been added.

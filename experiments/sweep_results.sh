@@ -67,7 +67,7 @@ cp "$sweep"/{runs.csv,runs.json,orderings.csv,commands.txt} "$out"
 } >"$page"
 
 # product FILE NAME CAPTION READING [BESIDE]: copies a product of the sweep under the paper's name,
-# with its command; BESIDE is the product whose command made it too.
+# with its command, if the sweep made it; BESIDE is the product whose command made it too.
 product() {
   local file=$sweep/$1 name=$2 caption=$3 reading=$4 beside=${5:-} command
   [ -e "$file" ] || return 0
@@ -79,7 +79,7 @@ product() {
     if [ -z "$beside" ]; then
       command=$(awk -v product="$file: " \
         'index($0, product) == 1 { print substr($0, length(product) + 1) }' "$sweep/commands.txt")
-      printf '```\n%s\n```\n\n' "$command"
+      [ -z "$command" ] || printf '```\n%s\n```\n\n' "$command"
     else
       printf 'By the command of %s.\n\n' "$beside"
     fi
@@ -143,6 +143,9 @@ for beta in 1 inf; do
     "Fig. 15: ten classes in a plane, beta $beta" \
     "Cells are where a class is the answer; points far beyond the means are surer than any mean."
 done
+product attacks/tables7-9.csv tables7-9.csv "Tables 7 to 9: attacks, by pal-attack" \
+  "d: the weight of going unnoticed. 8bit: of pictures as they are saved; one_tailed, two_tailed: \
+how well the density tells attacked images, 50 is guessing. Sizes of images that are not fooled count too."
 
 {
   echo

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <limits>
 
+#include "experiments/comparison/attack_orderings.h"
 #include "experiments/comparison/robustness_record.h"
 #include "experiments/comparison/run_figures.h"
 #include "experiments/comparison/run_measures.h"
@@ -49,11 +50,11 @@ class Judge {
     table6();
     table3();
     outliers();
-    list_.push_back({"Tables 7 to 9", "size, detection and confidence of attacks over beta", {}});
+    for (Ordering& ordering : attack_orderings(sweep_)) list_.push_back(std::move(ordering));
     figure12();
     figure13();
     figures15_16();
-    list_.push_back({"Figs. 6, 19", "attacks cross the boundary, then slide along the margin", {}});
+    list_.push_back(path_ordering(sweep_));
     return list_;
   }
 

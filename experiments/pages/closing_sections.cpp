@@ -17,7 +17,8 @@ constexpr size_t kShownCommands = 1;
 struct Word {
   const char* word;
   const char* meaning;
-  bool density;  // of flows alone
+  bool density;          // of flows alone
+  bool attacks = false;  // where there are attacks alone
 };
 
 constexpr Word kWords[] = {
@@ -25,6 +26,11 @@ constexpr Word kWords[] = {
      "share of images whose first answer is right; top-5: that have the right "
      "class among the first five answers",
      false},
+    {"attack",
+     "a change to an image, computed from the network's weights, that turns its answer; cw is that "
+     "of Carlini and Wagner, ddn one that looks for the least change, pgd one that stays within a "
+     "size",
+     false, true},
     {"AUC",
      "area under a curve: of all pairs of an image of either kind, the share that a score puts in "
      "the right order; 50 % is guessing",
@@ -46,6 +52,10 @@ constexpr Word kWords[] = {
      "mean of -ln of the probability that the right class was given; 0 is certainty, ln of the "
      "number of classes is knowing nothing",
      false},
+    {"d",
+     "of an attack: the weight of looking as likely as ordinary images, so that the density does "
+     "not notice; 0: it does not care",
+     true, true},
     {"epoch", "one pass over the training images", false},
     {"evidence",
      "what a place of an image adds to the logarithm of the odds of one class against another; all "
@@ -68,11 +78,22 @@ constexpr Word kWords[] = {
      "training images that it did not learn from, and that choose the best checkpoint; test images "
      "are none of either",
      false},
+    {"kappa",
+     "how much surer of the wrong class than of any other, in nats, an attack must make the "
+     "network; inf: as sure as it pays",
+     false, true},
+    {"L2, L-infinity",
+     "sizes of a change, of values between 0 (black) and 1 (white): the root of the sum of squares "
+     "over all values, and the largest of any value",
+     false, true},
     {"log-density",
      "logarithm of how likely the model finds an image; two-sided tests mistrust images that are "
      "too unlikely and those that are too likely",
      true},
     {"nat", "unit of natural logarithms, 1.44 bits", false},
+    {"noticed, flagged",
+     "a test gives the image a p-value below 5 %; of clean images about 5 % are flagged too", true,
+     true},
     {"OCE, overconfidence",
      "error rate among answers of at least some confidence over the rate that this confidence "
      "allows: 1 is honest, 10 is ten times as many errors",
@@ -136,12 +157,13 @@ HtmlSection about_section(const std::vector<RunRecord>& runs) {
           "What was trained, on what, and how it can be done again.", body};
 }
 
-HtmlSection glossary_section(bool density) {
+HtmlSection glossary_section(bool density, bool attacks) {
   PageTable table;
   table.left = 1;
   table.words_last = true;
   for (const Word& word : kWords)
-    if (density || !word.density) table.rows.push_back({word.word, word.meaning});
+    if ((density || !word.density) && (attacks || !word.attacks))
+      table.rows.push_back({word.word, word.meaning});
   return {"glossary", "Words", "What the page calls things.", table.html()};
 }
 

@@ -10,7 +10,8 @@ namespace pal {
 /// them, as far as their folders record it.
 HtmlSection about_section(const std::vector<RunRecord>& runs);
 
-/// The words of the page that not everyone knows. `density`: those of flows too.
-HtmlSection glossary_section(bool density);
+/// The words of the page that not everyone knows. `density`: those of flows too; `attacks`: those of
+/// attacks.
+HtmlSection glossary_section(bool density, bool attacks);
 
 }  // namespace pal

@@ -9,6 +9,7 @@
 #include "experiments/command_line/run_data.h"
 #include "experiments/evaluation/checkpoint_evaluation.h"
 #include "experiments/pages/answer_sections.h"
+#include "experiments/pages/attack_section.h"
 #include "experiments/pages/closing_sections.h"
 #include "experiments/pages/foreign_section.h"
 #include "experiments/pages/model_card.h"
@@ -79,8 +80,11 @@ ReportPage page_of_one(const ReportOptions& o, const RunRecord& run, Device devi
     sections.push_back(similarity_section(pictured));
   }
   if (auto worse = robustness_section(run, pictured)) sections.push_back(std::move(*worse));
+  auto attacks = attack_section(run);
+  const bool attacked = attacks.has_value();
+  if (attacked) sections.push_back(std::move(*attacks));
   sections.push_back(about_section({run}));
-  sections.push_back(glossary_section(density));
+  sections.push_back(glossary_section(density, attacked));
   ReportPage page;
   page.html = html_page(run.name, subtitle_of(run, report), sections);
   if (o.card) page.card = model_card(run, report, names, reading);
@@ -106,10 +110,13 @@ ReportPage page_of_several(const ReportOptions& o, std::vector<RunRecord> runs, 
   sections.push_back(comparison_section(runs));
   sections.push_back(curves_section(runs));
   if (auto worse = robustness_comparison(runs)) sections.push_back(std::move(*worse));
+  auto attacks = attack_comparison(runs);
+  const bool attacked = attacks.has_value();
+  if (attacked) sections.push_back(std::move(*attacks));
   for (HtmlSection& section : pictures_side_by_side(runs, o, device))
     sections.push_back(std::move(section));
   sections.push_back(about_section(runs));
-  sections.push_back(glossary_section(std::ranges::any_of(runs, &RunRecord::flow)));
+  sections.push_back(glossary_section(std::ranges::any_of(runs, &RunRecord::flow), attacked));
   return {html_page(title_of(runs), "What each is worth, side by side.", sections), {}};
 }
 

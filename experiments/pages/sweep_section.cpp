@@ -113,7 +113,8 @@ PageTable table_of_orderings(const std::vector<Ordering>& all) {
       "images); what does not count is undecided. Rises, falls, grows: the last beta differs from "
       "the first, and no pair of betas the other way; \u201cunclear\u201d names neighbours that do "
       "not "
-      "differ. What was not measured needs corrupted images or attacks.";
+      "differ. What was not measured needs corrupted images or attacks (pal-robustness, "
+      "pal-attack).";
   return table;
 }
 

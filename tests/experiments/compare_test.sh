@@ -29,6 +29,14 @@ succeeds pal-compare beta_4 again beta_0 --processor "A 9" -o named
 expect_text "not compared: again: another run of beta 4 has seed 0 too" out "twice the same"
 expect_text ',A 9,' named/runs.csv "--processor"
 
+# What attacks found beside the runs has verdicts.
+succeeds pal-attack beta_0 beta_4 beta_inf net --attack cw --steps 10 --images 6 --detection 0,66 \
+  --threads 1 -o attacks -q
+succeeds pal-compare net beta_inf beta_4 beta_0
+expect_match "Tables 7 to 9: size: the L2 norm of attacks falls with beta" out "verdicts of attacks"
+expect_match "cw, converged, kappa 0.01, d 0" out "the attack that verdicts are about"
+rm -r attacks
+
 refuses 2 "RUN: none is given" pal-compare
 refuses 3 "nowhere: no such run folder" pal-compare beta_4 nowhere
 echo "vertical,horizontal,influence" >beta_4/dct.csv
@@ -48,6 +56,12 @@ for arguments in "--epochs x" "--seeds 0" "--seeds" "--fast" "a b"; do
   sweep $arguments
   expect_refusal 2 "see --help" "sweep $arguments"
 done
+sweep --attacks nowhere
+expect_refusal 2 "nowhere has no attacks.json" "sweep --attacks nowhere"
+mkdir found
+touch found/attacks.json
+sweep --attacks found --train-only
+expect_refusal 2 "no effect with --train-only" "sweep --attacks --train-only"
 # Its last part: a page, figures under the paper's names and weights that programs take.
 mkdir made
 made=made/out
@@ -55,6 +69,8 @@ cp -r all made/sweep
 succeeds pal-train $tiny --validation 112 --threads 1 --beta 1 --epochs 0.4 -o made/sweep/beta_1_seed_0 --quiet
 succeeds pal-evaluate made/sweep/beta_1_seed_0 --calibrate --quiet
 succeeds pal-explain dct made/sweep/beta_1_seed_0 -o made/sweep/beta_1_seed_0/dct.svg --quiet
+mkdir made/sweep/attacks
+echo "protocol,kappa" >made/sweep/attacks/tables7-9.csv
 echo "made/sweep/beta_1_seed_0/dct.svg: pal-explain dct the-run" >made/sweep/commands.txt
 results() {
   program=sweep_results
@@ -68,6 +84,8 @@ expect_text "![Fig. 12: what each component tells of the classes, beta 1](fig12.
   $made/README.md "a figure"
 expect_text "pal-explain dct the-run" $made/README.md "its command"
 expect_same made/sweep/beta_1_seed_0/dct.svg $made/fig12.svg
+expect_text "Tables 7 to 9: attacks" $made/README.md "attacks"
+expect_same made/sweep/attacks/tables7-9.csv $made/tables7-9.csv
 succeeds pal-evaluate $made/beta_1.safetensors --ood inverted --quiet
 expect_text "familiarity" out "the calibration of the weights is found"
 results all

@@ -89,6 +89,34 @@ sound worse.html "several runs, corrupted images"
 echo '{"models": [{"label": "run"}]}' >run/robustness/robustness.json
 refuses 3 "not as pal-robustness writes it" pal-report run -o x.html
 rm -r run/robustness
+# What attacks found, in a run's own folder or beside the runs.
+succeeds pal-attack run --attack ddn,cw --steps 10 --images 6 --robust-curve 0,0.05 --loss ce \
+  --threads 1 -o run/attacks -q
+reports run
+has run attacks
+expect_text "grey levels of 255" run/report.html "how far attacks go"
+expect_text ">kappa<" run/report.html "words of attacks"
+expect_text "flagged by density %" run/report.html "whether attacks are noticed"
+sound run/report.html "run, attacked"
+rm -r run/attacks
+succeeds pal-attack run density resnet --attack cw --steps 10 --images 6 --threads 1 -o attacks -q
+for run in density resnet; do
+  reports $run
+  has $run attacks
+  sound $run/report.html "$run, attacked"
+done
+expect_text "it counts only whether attacks are noticed" density/report.html "attacks at beta 0"
+expect_text "no test here can notice an attack" resnet/report.html "attacks on a ResNet"
+reports calibrated
+has_not calibrated attacks
+reports run density resnet -o attacked.html
+expect "several runs: no section attacks" grep -q '<section id="attacks">' attacked.html
+sound attacked.html "several runs, attacked"
+echo '{"models": [{"label": "run"}]}' >attacks/attacks.json
+refuses 3 "attacks/attacks.json: not as pal-attack writes it" pal-report run -o x.html
+rm -r attacks
+reports run
+has_not run attacks
 succeeds pal-ood run --against inverted noise --images 40 --threads 1 -o run/foreign -q
 reports run
 has run foreign

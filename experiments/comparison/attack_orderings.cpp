@@ -107,11 +107,10 @@ class ProtocolJudge {
     });
   }
 
-  /// Of which networks the attack reaches less than all images, by name.
-  std::string reach_text(double kappa) const {
+  /// Where images are not taken for their targets: of which networks, and how many are.
+  std::string reach_text(const std::vector<BetaGroup>& groups, double kappa) const {
     std::vector<std::string> parts;
-    for (const BetaGroup& group : sweep_.all()) {
-      if (group.flow && group.beta == 0.0) continue;
+    for (const BetaGroup& group : groups)
       for (const RunRecord* const run : group.runs) {
         const auto record = records_.find(run);
         if (record == records_.end()) continue;
@@ -121,9 +120,8 @@ class ProtocolJudge {
                                     group.name(),
                                     row->success.value < kMostReached ? ", too few" : ""));
       }
-    }
     if (parts.empty()) return {};
-    return fmt::format("; reached, and counted, are {}", fmt::join(parts, ", "));
+    return fmt::format("; taken for their target: {}", fmt::join(parts, ", "));
   }
 
   void sizes() {
@@ -132,7 +130,7 @@ class ProtocolJudge {
     list_.push_back(course(
         kTables, fmt::format("size: the L2 norm of attacks falls with beta (above 0; {})", attack),
         points_of(classifiers_, size), Direction::falls, Steps::ends, kL2));
-    list_.back().measured += reach_text(kKappa);
+    list_.back().measured += reach_text(classifiers_, kKappa);
     twice_the_feed_forward_net(size, attack);
     mostly("size: the L2 norm mostly grows with d", classifiers_, Direction::rises, kL2,
            [this](double d) { return size_at(kKappa, d); });
@@ -149,7 +147,7 @@ class ProtocolJudge {
     const auto flow = shown.empty() ? std::nullopt : shown[0].mean(size);
     const auto net = sweep_.feed_forward ? sweep_.feed_forward->mean(size) : std::nullopt;
     if (sweep_.feed_forward) shown.push_back(*sweep_.feed_forward);
-    ordering.measured = text_of(points_of(shown, size), kL2) + reach_text(kKappa);
+    ordering.measured = text_of(points_of(shown, size), kL2) + reach_text(shown, kKappa);
     if (flow && net && net->mean > 0.0) {
       GroupMean ratio{.mean = flow->mean / net->mean, .error = {}, .runs = flow->runs};
       if (flow->error && net->error)
@@ -203,7 +201,7 @@ class ProtocolJudge {
         fmt::format("size: far larger for kappa inf: at least {:g} times that of kappa {} at "
                     "every beta ({})",
                     kFarLarger, kKappa, setting_text(kInf)),
-        text_of(points_of(classifiers_, endless), kL2) + reach_text(kInf)};
+        text_of(points_of(classifiers_, endless), kL2) + reach_text(classifiers_, kInf)};
     std::vector<Verdict> verdicts;
     for (const BetaGroup& group : classifiers_) {
       const auto high = group.mean(endless), low = group.mean(small);

@@ -128,6 +128,7 @@ AttackRecord attack_record_of(const nlohmann::json& file, const nlohmann::json& 
   model.clean_familiarity_flagged = optional_number(from.at("clean_familiarity_flagged"));
   for (const auto& row : from.at("attacks")) model.rows.push_back(attack_row_of(row));
   for (const auto& point : from.at("robust_curve")) model.curve.push_back(robust_point_of(point));
+  record.images = file.at("images").get<int64_t>();
   record.norm = file.at("curve_norm").get<std::string>();
   const std::string of_model = model.label + ": ";
   for (const auto& warning : file.at("warnings"))

@@ -12,6 +12,7 @@ namespace pal {
 /// What attacks found of a run, as pal-attack wrote it.
 struct AttackRecord {
   ModelAttackReport model;            ///< what attacks.json does not hold stays as it is
+  int64_t images = 0;                 ///< that were attacked
   std::string norm;                   ///< of the curve's radii
   std::vector<std::string> warnings;  ///< that the attacks were weak, of this model alone
   /// Of attacked images whose paths were kept: how many, and how many of them first reached the goal

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
+#include <cmath>
 #include <map>
 #include <set>
 #include <tuple>
@@ -38,20 +38,6 @@ std::vector<AttackedRun> attacked_runs(const std::vector<RunRecord>& runs) {
   return attacked;
 }
 
-/// The most thorough setting of the leading attack that tries to go unnoticed; null without one.
-const AttackRow* hidden_cw(const AttackRecord& record) {
-  const AttackRow* const lead = leading_cw(record);
-  const AttackRow* found = nullptr;
-  if (lead == nullptr) return nullptr;
-  for (const AttackRow& row : record.model.rows)
-    if (row.setting.kind == AttackKind::cw && row.setting.targeted &&
-        row.setting.protocol == lead->setting.protocol &&
-        row.setting.kappa == lead->setting.kappa &&
-        row.setting.d > (found == nullptr ? 0.0 : found->setting.d))
-      found = &row;
-  return found;
-}
-
 PageTable table_of_runs(const std::vector<AttackedRun>& attacked) {
   PageTable table;
   table.header = {"network",
@@ -63,7 +49,7 @@ PageTable table_of_runs(const std::vector<AttackedRun>& attacked) {
                   "cw flagged %",
                   "cw told by density, AUC %",
                   "cw with d, AUC %"};
-  std::set<std::string> leads;
+  std::set<std::string> leads, weights;
   for (const auto& [label, run, record] : attacked) {
     const AttackRow *const ddn = leading_ddn(record), *const cw = leading_cw(record),
                            *const hidden = hidden_cw(record);
@@ -74,7 +60,7 @@ PageTable table_of_runs(const std::vector<AttackedRun>& attacked) {
       return levels_text(*row) +
              (row->reached == row->images ? std::string() : fmt::format(" (of {})", row->reached));
     };
-    const int64_t n = model.rows.empty() ? 0 : model.rows[0].images;
+    const int64_t n = record.images;
     table.rows.push_back(
         {label, std::to_string(n), size(ddn), size(cw),
          cw == nullptr || !named ? "-" : share_text(cw->success_8bit, n),
@@ -84,20 +70,22 @@ PageTable table_of_runs(const std::vector<AttackedRun>& attacked) {
          cw == nullptr ? "-" : auc_words(cw->auc_two_tailed),
          hidden == nullptr ? "-" : auc_words(hidden->auc_two_tailed)});
     if (cw != nullptr)
-      leads.insert(fmt::format(
-          "{}, kappa {}{}", attack_words(cw->setting), setting_number(cw->setting.kappa),
-          hidden == nullptr ? std::string()
-                            : fmt::format(" (with d {})", setting_number(hidden->setting.d))));
+      leads.insert(fmt::format("{}, kappa {}", name_of(cw->setting.protocol),
+                               setting_number(cw->setting.kappa)));
+    if (hidden != nullptr) weights.insert(setting_number(hidden->setting.d));
   }
   table.caption = fmt::format(
-      "cw is {}. Change: of a typical value, over the images that are fooled (of "
-      "how many, where these are not all). Flagged: a p-value below 5 %, of "
-      "familiarity, or of the density without a calibration.",
-      leads.empty() ? std::string("missing") : fmt::format("{}", fmt::join(leads, "; ")));
+      "cw: {}{}. Change: of a typical value (root mean square), over the images that "
+      "are fooled (of how many, where these are not all). Flagged: a p-value below "
+      "{:g} %, of familiarity, or of the density without a calibration.",
+      leads.empty() ? std::string("none") : fmt::format("{}, d 0", fmt::join(leads, "; ")),
+      weights.empty() ? std::string()
+                      : fmt::format("; with d {}, to go unnoticed", fmt::join(weights, "; ")),
+      100.0 * kAttackFlag);
   return table;
 }
 
-/// A measure of converged attacks over beta, a line for each kappa and d; where runs differ in
+/// A measure of one protocol over beta, a line for each kappa and d; where runs differ in
 /// seeds alone, that of the first. Empty where fewer than two betas have it.
 std::string over_beta(const std::vector<AttackedRun>& attacked, CwProtocol protocol,
                       AttackMeasure measure, const std::string& title) {
@@ -110,7 +98,7 @@ std::string over_beta(const std::vector<AttackedRun>& attacked, CwProtocol proto
       if (s.kind != AttackKind::cw || !s.targeted || s.protocol != protocol) continue;
       if (size && !each.record.names_classes()) continue;
       const std::optional<Estimate> value = size ? row.l2_reached : row.auc_two_tailed;
-      if (!value) continue;
+      if (!value || !std::isfinite(value->value)) continue;
       AttackLine& line = lines[{s.kappa, s.d}];
       line.kappa = s.kappa;
       line.d = s.d;
@@ -128,7 +116,10 @@ std::string over_beta(const std::vector<AttackedRun>& attacked, CwProtocol proto
   std::vector<AttackLine> drawn;
   for (auto& [key, line] : lines)
     if (!line.beta.empty()) drawn.push_back(std::move(line));
-  return html_drawing(attack_beta_svg(title, measure, drawn), title);
+  return html_drawing(
+      attack_beta_svg(title, measure, drawn), title,
+      size ? "Over the images that are fooled. Higher: an attacker must change more."
+           : "50 is guessing; below, attacked images look more usual than usual ones.");
 }
 
 }  // namespace
@@ -138,9 +129,10 @@ std::optional<HtmlSection> attack_comparison(const std::vector<RunRecord>& runs)
   if (attacked.size() < 2) return std::nullopt;
   std::string body = table_of_runs(attacked).html();
   if (attacked.size() >= kFewestForCharts) {
-    CwProtocol protocol = CwProtocol::converged;
-    for (const AttackedRun& each : attacked)
-      if (const AttackRow* const lead = leading_cw(each.record)) protocol = lead->setting.protocol;
+    const auto lead = std::ranges::find_if(
+        attacked, [](const AttackedRun& each) { return leading_cw(each.record) != nullptr; });
+    const CwProtocol protocol =
+        lead == attacked.end() ? CwProtocol::converged : leading_cw(lead->record)->setting.protocol;
     const std::string charts =
         over_beta(attacked, protocol, AttackMeasure::l2, "How far attacks must go") +
         over_beta(attacked, protocol, AttackMeasure::detection, "How well attacks are told");

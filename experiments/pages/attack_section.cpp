@@ -46,14 +46,14 @@ void add_sizes(const AttackRecord& record, std::vector<std::string>& sentences) 
   const AttackRow *const ddn = leading_ddn(record), *const cw = leading_cw(record);
   if (ddn != nullptr)
     sentences.push_back(fmt::format(
-        "Attack ddn, which looks for the least change, changes a pixel by typically {} grey levels "
-        "of 255 (L2 norm {}){}.",
+        "The attack ddn, which looks for the least change, changes a pixel by typically {} grey "
+        "levels of 255 (L2 norm {}){}.",
         levels_text(*ddn), l2_text(*ddn), reached_words(*ddn)));
   if (cw != nullptr)
-    sentences.push_back(
-        fmt::format("Attack {}, which is that of Carlini and Wagner, needs {} grey levels (L2 norm "
-                    "{}){}. The eye sees little below one or two levels.",
-                    attack_words(cw->setting), levels_text(*cw), l2_text(*cw), reached_words(*cw)));
+    sentences.push_back(fmt::format(
+        "The attack of Carlini and Wagner ({}) changes it by typically {} grey levels of 255 (L2 "
+        "norm {}){}.",
+        attack_words(cw->setting), levels_text(*cw), l2_text(*cw), reached_words(*cw)));
   std::vector<std::string> kept;
   for (const AttackRow& row : record.model.rows)
     if (row.setting.targeted && row.setting.d == 0.0 &&
@@ -63,10 +63,11 @@ void add_sizes(const AttackRecord& record, std::vector<std::string>& sentences) 
       kept.push_back(fmt::format("{} at kappa {}: {:.0f} %", name_of(row.setting.kind),
                                  setting_number(row.setting.kappa), 100.0 * row.success_8bit));
   if (!kept.empty())
-    sentences.push_back(fmt::format(
-        "Saved as an ordinary picture, of 8 bits a value, so many attacked images still "
-        "fool it: {}. The wider the margin kappa, the more survive the rounding.",
-        fmt::join(kept, ", ")));
+    sentences.push_back(
+        fmt::format("A picture of 8 bits a value rounds off what is below half a level. After they "
+                    "were saved as one, so many attacked images still fool the network: {}. The "
+                    "wider the margin kappa, the more should.",
+                    fmt::join(kept, ", ")));
 }
 
 void add_notices(const AttackRecord& record, std::vector<std::string>& sentences) {
@@ -76,34 +77,30 @@ void add_notices(const AttackRecord& record, std::vector<std::string>& sentences
         "The network has no density, so that no test here can notice an attack.");
     return;
   }
-  sentences.push_back(
-      fmt::format("At a p-value of 5 %, clean images raise a false alarm: {}.",
-                  flags_text(model.clean_flagged, model.clean_familiarity_flagged)));
+  sentences.push_back(fmt::format(
+      "An image is flagged if a test gives it a p-value below {:g} %. Of clean images "
+      "{} are: false alarms.",
+      100.0 * kAttackFlag, flags_text(model.clean_flagged, model.clean_familiarity_flagged)));
   const AttackRow* const cw = leading_cw(record);
   if (cw == nullptr) return;
   const bool density = share_above(cw->flagged, model.clean_flagged, cw->images),
              familiarity =
                  share_above(cw->familiarity_flagged, model.clean_familiarity_flagged, cw->images);
   sentences.push_back(fmt::format(
-      "Images attacked by {} (kappa {}) are flagged: {}. {}", attack_words(cw->setting),
+      "Of images attacked by {} (kappa {}) {} are flagged. {}", attack_words(cw->setting),
       setting_number(cw->setting.kappa), flags_text(cw->flagged, cw->familiarity_flagged),
       density || familiarity
           ? fmt::format("{} more often than clean ones: it is noticed, as far as these shares go.",
                         density && familiarity ? "Both tests flag them"
                         : density              ? "Density flags them"
                                                : "Familiarity flags them")
-          : "That is no more than false alarms, as far as so few images tell: it goes "
-            "unnoticed."));
-  const AttackRow* hidden = nullptr;
-  for (const AttackRow& row : model.rows)
-    if (row.setting.kind == AttackKind::cw && row.setting.targeted &&
-        row.setting.protocol == cw->setting.protocol && row.setting.kappa == cw->setting.kappa &&
-        row.setting.d > (hidden == nullptr ? 0.0 : hidden->setting.d))
-      hidden = &row;
-  if (hidden != nullptr)
+          : fmt::format("That is no more than false alarms, as far as {} images tell: it goes "
+                        "unnoticed.",
+                        cw->images)));
+  if (const AttackRow* const hidden = hidden_cw(record))
     sentences.push_back(fmt::format(
-        "If the attacker also aims at a usual density (d {}), they are flagged: {}; the change "
-        "then is {} grey levels.",
+        "If the attacker aims at a usual density too (d {}), {} are flagged; the change then is {} "
+        "grey levels.",
         setting_number(hidden->setting.d), flags_text(hidden->flagged, hidden->familiarity_flagged),
         levels_text(*hidden)));
 }
@@ -137,9 +134,11 @@ std::vector<std::string> attack_sentences(const AttackRecord& record) {
   std::vector<std::string> sentences;
   if (!record.model.rows.empty())
     sentences.push_back(fmt::format(
-        "{} test images were changed by someone who knows all weights, so that the network takes "
-        "each for another class.",
-        record.model.rows[0].images));
+        "{} test images were changed, with all weights known, so that the network takes each for "
+        "{}.",
+        record.images,
+        record.model.rows[0].setting.targeted ? "a wrong class that was drawn for it"
+                                              : "any wrong class"));
   if (record.names_classes())
     add_sizes(record, sentences);
   else
@@ -160,10 +159,16 @@ std::string health_words(const AttackRecord& record) {
         "The attacks' own checks (no slope, steps in vain, noise that does better) found nothing "
         "to "
         "warn of.");
+  constexpr size_t kShown = 6;
+  std::vector<std::string> shown = record.warnings;
+  if (shown.size() > kShown + 1) {
+    shown.resize(kShown);
+    shown.push_back(fmt::format("and {} more, in attacks.json", record.warnings.size() - kShown));
+  }
   return html_paragraph(
              "An attack may be weak; then it is its weakness that the numbers show, not a strength "
              "of the network. The attacks' own checks warn:") +
-         html_list(record.warnings);
+         html_list(shown);
 }
 
 PageTable table_of_attacks(const AttackRecord& record) {
@@ -171,34 +176,35 @@ PageTable table_of_attacks(const AttackRecord& record) {
   const bool named = record.names_classes();
   PageTable table;
   table.header = {
-      "attack",      "kappa", "d", "change, levels of 255", "L2", "fooled %", "fooled in 8 bits %",
-      "confidence %"};
-  if (model.has_density) table.header.insert(table.header.end(), {"flagged by density %", "AUC %"});
+      "attack", "kappa", "d", "change, levels of 255", "L2", "fooled %", "fooled in 8 bits %"};
+  if (model.has_density) table.header.emplace_back("flagged by density %");
   if (model.calibrated) table.header.emplace_back("flagged by familiarity %");
-  const int64_t n = model.rows.empty() ? 0 : model.rows[0].images;
-  table.rows.push_back({"none", "-", "-", "0", "0", "-", "-", "-"});
-  const auto add_flags = [&](const std::optional<double>& density,
-                             const std::optional<Estimate>& auc,
-                             const std::optional<double>& familiarity) {
-    if (model.has_density) {
-      table.rows.back().push_back(share_text(density, n));
-      table.rows.back().push_back(auc_words(auc));
-    }
-    if (model.calibrated) table.rows.back().push_back(share_text(familiarity, n));
+  if (model.has_density) table.header.emplace_back("AUC %");
+  table.header.emplace_back("confidence %");
+  const int64_t n = record.images;
+  const auto add = [&](std::vector<std::string> cells, const std::optional<double>& density,
+                       const std::optional<double>& familiarity, const std::optional<Estimate>& auc,
+                       const std::string& confidence) {
+    if (model.has_density) cells.push_back(share_text(density, n));
+    if (model.calibrated) cells.push_back(share_text(familiarity, n));
+    if (model.has_density) cells.push_back(auc_words(auc));
+    cells.push_back(confidence);
+    table.rows.push_back(std::move(cells));
   };
-  add_flags(model.clean_flagged, model.clean_auc, model.clean_familiarity_flagged);
+  add({"none", "-", "-", "0", "0", "-", "-"}, model.clean_flagged, model.clean_familiarity_flagged,
+      model.clean_auc, "-");
   for (const AttackRow& row : model.rows) {
     const AttackSetting& s = row.setting;
-    table.rows.push_back({attack_words(s), s.bounded() ? "-" : setting_number(s.kappa),
-                          setting_number(s.d), levels_text(row), l2_text(row),
-                          named ? share_text(row.success.value, n) : "-",
-                          named ? share_text(row.success_8bit, n) : "-",
-                          named ? fmt::format("{:.1f}", 100.0 * row.confidence) : "-"});
-    add_flags(row.flagged, row.auc_two_tailed, row.familiarity_flagged);
+    add({attack_words(s), s.bounded() ? "-" : setting_number(s.kappa), setting_number(s.d),
+         levels_text(row), l2_text(row), named ? share_text(row.success.value, n) : "-",
+         named ? share_text(row.success_8bit, n) : "-"},
+        row.flagged, row.familiarity_flagged, row.auc_two_tailed,
+        named ? fmt::format("{:.1f}", 100.0 * row.confidence) : "-");
   }
   table.caption =
       "Sizes are means over the images that are taken for the goal; all else is over all images. "
-      "change: of a typical value (root mean square). fooled in 8 bits: after the picture was "
+      "change: of a typical value (root mean square); L2 has the same error in proportion. fooled "
+      "in 8 bits: after the picture was "
       "saved and read. ";
   if (model.has_density)
     table.caption +=
@@ -230,10 +236,12 @@ std::string robust_drawing(const std::vector<std::pair<std::string, AttackRecord
       chart.curves.push_back(curve_of(record, label));
     }
   if (chart.curves.empty()) return {};
-  return html_drawing(robust_curve_svg(chart),
-                      "Share of right answers over the size of the change that is allowed",
-                      "Solid: right under every attack of up to this size. Dashed: wrong without "
-                      "a flag, which a system that relies on the flag must fear.");
+  return html_drawing(
+      robust_curve_svg(chart), "Share of right answers over the size of the change that is allowed",
+      "Solid: right under every attack of up to this size. Dashed: wrong without a flag (of "
+      "familiarity; of density where it has no calibration), which a system that relies on the "
+      "flag "
+      "must fear.");
 }
 
 }  // namespace

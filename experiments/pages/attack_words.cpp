@@ -36,10 +36,22 @@ const AttackRow* leading_ddn(const AttackRecord& record) {
   return leading(record, AttackKind::ddn);
 }
 
+const AttackRow* hidden_cw(const AttackRecord& record) {
+  const AttackRow* const lead = leading_cw(record);
+  const AttackRow* found = nullptr;
+  if (lead == nullptr) return nullptr;
+  for (const AttackRow& row : record.model.rows)
+    if (row.setting.kind == AttackKind::cw && row.setting.targeted &&
+        row.setting.protocol == lead->setting.protocol &&
+        row.setting.kappa == lead->setting.kappa &&
+        row.setting.d > (found == nullptr ? 0.0 : found->setting.d))
+      found = &row;
+  return found;
+}
+
 std::string attack_words(const AttackSetting& setting) {
   std::string words = name_of(setting.kind);
-  if (setting.kind == AttackKind::cw)
-    words += setting.protocol == CwProtocol::paper ? ", the paper's protocol" : ", converged";
+  if (setting.kind == AttackKind::cw) words += fmt::format(", {}", name_of(setting.protocol));
   if (setting.bounded())
     words += fmt::format(" within {} {}", name_of(setting.norm), setting_number(setting.eps));
   if (setting.kind == AttackKind::pgd || setting.kind == AttackKind::fgsm)
@@ -56,7 +68,8 @@ std::string levels_text(const AttackRow& row) {
 }
 
 std::string l2_text(const AttackRow& row) {
-  return with_error_text(row.l2_reached.value, row.l2_reached.error);
+  const double value = row.l2_reached.value;
+  return std::isfinite(value) ? fmt::format("{:.3f}", value) : std::string("-");
 }
 
 std::string share_text(const std::optional<double>& share, int64_t n) {

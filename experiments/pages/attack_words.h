@@ -15,14 +15,16 @@ inline constexpr double kGreyLevels = 255.0;
 const AttackRow* leading_cw(const AttackRecord& record);
 /// The same of ddn.
 const AttackRow* leading_ddn(const AttackRecord& record);
+/// As leading_cw, with the largest weight of going unnoticed; null without one.
+const AttackRow* hidden_cw(const AttackRecord& record);
 
-/// "cw, the paper's protocol", "pgd within Linf 0.02, loss ce".
+/// "cw, paper", "pgd within Linf 0.02, loss ce".
 std::string attack_words(const AttackSetting& setting);
 
 /// The change of a typical value in grey levels of 255: the root of the mean square over the
 /// values, a mean over images that reach their goal, with its error; "-" where none does.
 std::string levels_text(const AttackRow& row);
-/// The L2 norm over the same images.
+/// The L2 norm over the same images, whose error has the same share of it.
 std::string l2_text(const AttackRow& row);
 
 /// A share of n images in percent, with the error that counting has; "-" for none.

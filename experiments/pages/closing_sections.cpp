@@ -28,8 +28,9 @@ constexpr Word kWords[] = {
      false},
     {"attack",
      "a change to an image, computed from the network's weights, that turns its answer; cw is that "
-     "of Carlini and Wagner, ddn one that looks for the least change, pgd one that stays within a "
-     "size",
+     "of Carlini and Wagner (converged: until it gets no better; paper: as briefly as the paper "
+     "had "
+     "it), ddn one that looks for the least change, pgd one that stays within a size",
      false, true},
     {"AUC",
      "area under a curve: of all pairs of an image of either kind, the share that a score puts in "

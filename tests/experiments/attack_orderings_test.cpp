@@ -113,6 +113,7 @@ TEST(AttackRecord, HoldsWhatAReportWrites) {
   ASSERT_TRUE(record.has_value());
   EXPECT_EQ(record->model.label, "beta_1");
   EXPECT_EQ(record->norm, "Linf");
+  EXPECT_EQ(record->images, 100);
   ASSERT_EQ(record->model.rows.size(), 5U);
   for (size_t i = 0; i < one.rows.size(); ++i)
     EXPECT_EQ(record->model.rows[i].setting.name(), one.rows[i].setting.name());
@@ -241,7 +242,7 @@ TEST(AttackOrderings, SizesOfFewImagesDoNotCount) {
   };
   EXPECT_EQ(measured().verdict, Verdict::holds);
   EXPECT_TRUE(
-      contains(measured().measured, "; reached, and counted, are 95 of 100 images of beta inf"));
+      contains(measured().measured, "; taken for their target: 95 of 100 images of beta inf"));
   few.reached = 30;
   few.success = {0.3, 0.05};
   EXPECT_EQ(measured().verdict, Verdict::not_measured);

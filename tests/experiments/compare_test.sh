@@ -30,7 +30,7 @@ expect_text "not compared: again: another run of beta 4 has seed 0 too" out "twi
 expect_text ',A 9,' named/runs.csv "--processor"
 
 # What attacks found beside the runs has verdicts.
-succeeds pal-attack beta_0 beta_4 beta_inf net --attack cw --steps 10 --images 6 --detection 0,66 \
+succeeds pal-attack beta_0 beta_4 beta_inf net --attack cw --steps 10 -n 6 --detection 0,66 \
   --threads 1 -o attacks -q
 succeeds pal-compare net beta_inf beta_4 beta_0
 expect_match "Tables 7 to 9: size: the L2 norm of attacks falls with beta" out "verdicts of attacks"

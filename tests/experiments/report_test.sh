@@ -90,7 +90,7 @@ echo '{"models": [{"label": "run"}]}' >run/robustness/robustness.json
 refuses 3 "not as pal-robustness writes it" pal-report run -o x.html
 rm -r run/robustness
 # What attacks found, in a run's own folder or beside the runs.
-succeeds pal-attack run --attack ddn,cw --steps 10 --images 6 --robust-curve 0,0.05 --loss ce \
+succeeds pal-attack run --attack ddn,cw --steps 10 -n 6 --robust-curve 0,0.05 --loss ce \
   --threads 1 -o run/attacks -q
 reports run
 has run attacks
@@ -99,7 +99,7 @@ expect_text ">kappa<" run/report.html "words of attacks"
 expect_text "flagged by density %" run/report.html "whether attacks are noticed"
 sound run/report.html "run, attacked"
 rm -r run/attacks
-succeeds pal-attack run density resnet --attack cw --steps 10 --images 6 --threads 1 -o attacks -q
+succeeds pal-attack run density resnet --attack cw --steps 10 -n 6 --threads 1 -o attacks -q
 for run in density resnet; do
   reports $run
   has $run attacks

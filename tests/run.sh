@@ -27,7 +27,7 @@ fi
 
 cmake --preset emulated -DPALINDROME_TESTS=ON
 cmake --build --preset emulated --target test_emulator test_cuda make_pictures pal-train pal-evaluate \
-  pal-sample pal-classify pal-explain pal-ood pal-robustness pal-inspect
+  pal-sample pal-classify pal-explain pal-ood pal-robustness pal-attack pal-inspect
 ctest --preset emulated -L cuda -j "$(nproc)" "$@"
 
 tests/fuzz.sh 10

@@ -1,5 +1,6 @@
 #include "experiments/attacks/attack_batch.h"
 
+#include <cmath>
 #include <limits>
 
 #include "kernels/arrays/host_values.h"
@@ -20,6 +21,11 @@ ImageDistances image_distances(const Tensor& a, const Tensor& b) {
     distances.largest.push_back(values[i + 1]);
   }
   return distances;
+}
+
+void clear_broken(const Tensor& gradient, const std::vector<double>& squared) {
+  for (size_t i = 0; i < squared.size(); ++i)
+    if (!std::isfinite(squared[i])) gradient.slice_batch(static_cast<int64_t>(i), 1).zero();
 }
 
 Tensor images_at(const Tensor& images, const std::vector<int64_t>& rows) {

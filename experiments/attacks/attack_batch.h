@@ -17,7 +17,7 @@ struct AttackBatch {
 };
 
 /// What became of one image.
-struct AttackedImage {
+struct AttackRecord {
   double objective_start = 0.0;  ///< what the attack makes small, of the image itself
   double objective = 0.0;        ///< of the result
   int64_t steps = 0;             ///< gradients taken (square: images tried)
@@ -31,7 +31,7 @@ struct AttackedImage {
 /// What an attack found.
 struct AttackResult {
   Tensor images;  ///< [n, h, w, c], on the device of the batch
-  std::vector<AttackedImage> records;
+  std::vector<AttackRecord> records;
 };
 
 /// One step of an attack, for traces: iterates, before the step is made.
@@ -52,6 +52,10 @@ struct ImageDistances {
   std::vector<double> largest;
 };
 ImageDistances image_distances(const Tensor& a, const Tensor& b = {});
+
+/// Sets to 0 the gradients of images whose norm is not finite, where a model gave no answer: 0 times
+/// NaN would still be NaN.
+void clear_broken(const Tensor& gradient, const std::vector<double>& squared);
 
 /// Some images of a batch, in new memory.
 Tensor images_at(const Tensor& images, const std::vector<int64_t>& rows);

@@ -141,7 +141,7 @@ ObjectiveValues evaluate_objective(const AttackObjective& objective, const Image
     }
     result.values.push_back(value);
     result.margins.push_back(margin.value);
-    result.reached.push_back(margin.value < 0.0);
+    result.reached.push_back(margin.value < 0.0 && std::isfinite(margin.value));
   }
   return result;
 }

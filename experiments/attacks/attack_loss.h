@@ -49,7 +49,7 @@ struct AttackObjective {
 struct ObjectiveValues {
   std::vector<double> values;   ///< of each image
   std::vector<double> margins;  ///< of each image
-  std::vector<bool> reached;    ///< whether the goal is: the margin is below 0
+  std::vector<bool> reached;    ///< whether the goal is: the margin is finite and below 0
 };
 /// Evaluates an objective for images with their goals. Throws usage for a detection term without a
 /// density, and for dlr with fewer than three classes (targeted: four).

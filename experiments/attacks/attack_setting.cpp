@@ -88,8 +88,11 @@ std::string AttackSetting::title() const {
 }
 
 std::string AttackSetting::details() const {
+  // Numbers in full: a name has four digits of them.
   std::string text = fmt::format("steps {}, seed {}", most_steps(), seed);
-  if (kind == AttackKind::cw) text += fmt::format(", c {}", setting_number(c));
+  text += bounded() ? fmt::format(", eps {}", eps) : fmt::format(", kappa {}", kappa);
+  if (d != 0.0) text += fmt::format(", d {}", d);
+  if (kind == AttackKind::cw) text += fmt::format(", c {}", c);
   if (kind == AttackKind::pgd) text += fmt::format(", restarts {}", restarts);
   return text;
 }

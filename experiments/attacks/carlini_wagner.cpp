@@ -125,7 +125,7 @@ class CarliniWagnerRun {
     for (size_t i = 0; i < rates.size(); ++i) {
       if (!running_.going[i]) rates[i] = 0.0;
       if (!running_.going[i]) continue;
-      AttackedImage& record = result_.records[static_cast<size_t>(running_.rows[i])];
+      AttackRecord& record = result_.records[static_cast<size_t>(running_.rows[i])];
       record.steps = t;
       if (t == 1) record.gradient_start = std::sqrt(steepness.squared[i]);
     }
@@ -142,9 +142,9 @@ class CarliniWagnerRun {
              const std::vector<double>* steepness) {
     for (size_t i = 0; i < total.size(); ++i) {
       if (!running_.going[i]) continue;
-      AttackedImage& record = result_.records[static_cast<size_t>(running_.rows[i])];
-      const bool finite =
-          std::isfinite(total[i]) && (steepness == nullptr || std::isfinite((*steepness)[i]));
+      AttackRecord& record = result_.records[static_cast<size_t>(running_.rows[i])];
+      const bool finite = std::isfinite(total[i]) && std::isfinite(values.margins[i]) &&
+                          (steepness == nullptr || std::isfinite((*steepness)[i]));
       if (!finite) {
         record.broken = true;
         running_.going[i] = false;
@@ -178,10 +178,10 @@ class CarliniWagnerRun {
       judge(values, total, nullptr);
     }
     for (size_t i = 0; i < result_.records.size(); ++i) {
-      AttackedImage& record = result_.records[i];
+      AttackRecord& record = result_.records[i];
       const double best = best_.objective(static_cast<int64_t>(i));
       record.ended_above =
-          record.objective - best > kClearlyAbove * (record.objective_start - best);
+          record.objective - best > kClearlyAbove * std::max(0.0, record.objective_start - best);
     }
     if (how_.search && std::isfinite(how_.kappa)) search();
     for (size_t i = 0; i < result_.records.size(); ++i) {

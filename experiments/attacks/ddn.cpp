@@ -40,7 +40,9 @@ AttackResult attack_ddn(AttackedModel& model, const AttackBatch& batch, const De
     std::vector<double> offered(n, std::numeric_limits<double>::infinity());
     std::vector<bool> wide(n);
     for (size_t i = 0; i < n; ++i) {
-      wide[i] = values.margins[i] < 0.0 && values.margins[i] <= -how.kappa;
+      wide[i] = std::isfinite(values.margins[i]) && values.margins[i] < 0.0 &&
+                values.margins[i] <= -how.kappa;
+      result.records[i].broken = result.records[i].broken || !std::isfinite(values.margins[i]);
       if (wide[i]) offered[i] = std::sqrt(squared[i]);
       result.records[i].fell =
           result.records[i].fell || values.margins[i] < result.records[i].objective_start;
@@ -61,6 +63,7 @@ AttackResult attack_ddn(AttackedModel& model, const AttackBatch& batch, const De
       for (size_t i = 0; i < n; ++i) result.records[i].objective_start = values.margins[i];
     const std::vector<bool> wide = judge(values, squared);
     const std::vector<double> steepness = image_distances(gradient).squared;
+    clear_broken(gradient, steepness);
     const double done = static_cast<double>(t) / static_cast<double>(how.steps);
     const double length =
         kLastStep + 0.5 * (1.0 - kLastStep) * (1.0 + std::cos(std::numbers::pi * done));
@@ -68,8 +71,6 @@ AttackResult attack_ddn(AttackedModel& model, const AttackBatch& batch, const De
     for (size_t i = 0; i < n; ++i) {
       const double norm = std::sqrt(steepness[i]);
       if (t == 0) result.records[i].gradient_start = norm;
-      // Where the model's answer is not finite or has no slope, the image stays and its distance
-      // shrinks.
       result.records[i].broken = result.records[i].broken || !std::isfinite(norm);
       along[i] = std::isfinite(norm) && norm > 0.0 ? -length / norm : 0.0;
       result.records[i].steps = t + 1;
@@ -82,7 +83,10 @@ AttackResult attack_ddn(AttackedModel& model, const AttackBatch& batch, const De
     const std::vector<double> length_now = image_distances(moved).squared;
     std::vector<double> scale(n);
     for (size_t i = 0; i < n; ++i) {
-      distance[i] *= wide[i] ? 1.0 - how.factor : 1.0 + how.factor;
+      // Back towards the original also where the model's answer is not finite.
+      const bool back =
+          wide[i] || !std::isfinite(steepness[i]) || !std::isfinite(values.margins[i]);
+      distance[i] *= back ? 1.0 - how.factor : 1.0 + how.factor;
       const double norm = std::sqrt(length_now[i]);
       scale[i] = std::isfinite(norm) && norm > 0.0 ? distance[i] / norm : 0.0;
     }

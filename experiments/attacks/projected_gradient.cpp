@@ -56,12 +56,14 @@ void project(const Tensor& x, const Tensor& original, AttackNorm norm, double ep
                                  as_rows(x)));
 }
 
-/// x minus a step of each image's length along its gradient, in the norm's steepest direction.
+/// x minus a step of each image's length along its gradient, in the norm's steepest direction; none
+/// where the gradient is not finite, which is cleared.
 Tensor stepped(const Tensor& x, const Tensor& gradient, const ProjectedGradient& how,
                const std::vector<double>& lengths) {
   std::vector<double> factors;
   const bool sign = how.norm == AttackNorm::linf;
   const std::vector<double> squared = image_distances(gradient).squared;
+  clear_broken(gradient, squared);
   for (size_t i = 0; i < lengths.size(); ++i) {
     const double norm = sign ? 1.0 : std::sqrt(squared[i]);
     const bool usable = std::isfinite(squared[i]) && norm > 0.0;
@@ -80,7 +82,7 @@ class ApgdRun {
  public:
   ApgdRun(AttackedModel& model, const ProjectedGradient& how, const Tensor& original,
           std::vector<AttackGoal> goals, std::vector<int64_t> rows, BestImages& best,
-          std::vector<AttackedImage>& records)
+          std::vector<AttackRecord>& records)
       : model_(model),
         how_(how),
         original_(original),
@@ -130,7 +132,8 @@ class ApgdRun {
       }
     }
     for (size_t i = 0; i < rows_.size(); ++i)
-      record(i).ended_above = last_[i] > lowest_[i] + 0.01 * std::abs(lowest_[i] - begun_[i]);
+      if (!done(i))
+        record(i).ended_above = last_[i] > lowest_[i] + 0.01 * std::abs(lowest_[i] - begun_[i]);
   }
 
  private:
@@ -138,7 +141,7 @@ class ApgdRun {
   bool leave_reached(Tensor& x, Tensor& before, Tensor& gradient) {
     std::vector<int64_t> kept;
     for (size_t i = 0; i < rows_.size(); ++i)
-      if (!best_.reached(rows_[i])) kept.push_back(static_cast<int64_t>(i));
+      if (!done(i)) kept.push_back(static_cast<int64_t>(i));
     if (kept.empty()) return false;
     if (2 * kept.size() > rows_.size()) return true;
     for (Tensor* const each : {&x, &before, &gradient, &original_, &lowest_x_, &lowest_gradient_})
@@ -156,7 +159,10 @@ class ApgdRun {
     return true;
   }
 
-  AttackedImage& record(size_t i) { return records_[static_cast<size_t>(rows_[i])]; }
+  /// Whether an image is left alone: its goal was reached, and that is enough.
+  bool done(size_t i) const { return how_.stop_when_reached && best_.reached(rows_[i]); }
+
+  AttackRecord& record(size_t i) { return records_[static_cast<size_t>(rows_[i])]; }
 
   /// The gradient at x; takes note of what is said there.
   Tensor evaluate(const Tensor& x, int64_t t, bool first) {
@@ -171,8 +177,14 @@ class ApgdRun {
     std::vector<bool> improved(rows_.size(), false);
     for (size_t i = 0; i < rows_.size(); ++i) {
       double& value = values.values[i];
-      AttackedImage& of = record(i);
-      if (!std::isfinite(value) || !std::isfinite(squared[i])) {
+      if (done(i)) {  // stays as it was found, however many others are still attacked
+        value = std::numeric_limits<double>::infinity();
+        values.reached[i] = false;
+        continue;
+      }
+      AttackRecord& of = record(i);
+      if (!std::isfinite(value) || !std::isfinite(values.margins[i]) ||
+          !std::isfinite(squared[i])) {
         of.broken = true;
         value = std::numeric_limits<double>::infinity();
         values.reached[i] = false;
@@ -182,6 +194,7 @@ class ApgdRun {
         of.gradient_start = std::sqrt(squared[i]);
       }
       of.fell = of.fell || value < of.objective_start;
+      if (how_.stop_when_reached && values.reached[i]) of.ended_above = false;
       ++of.steps;
       if (t > 0 && value < last_[i]) ++gained_[i];
       last_[i] = value;
@@ -222,7 +235,7 @@ class ApgdRun {
   std::vector<AttackGoal> goals_;
   std::vector<int64_t> rows_;  // of the batch
   BestImages& best_;
-  std::vector<AttackedImage>& records_;
+  std::vector<AttackRecord>& records_;
   std::vector<double> length_;
   std::vector<int64_t> gained_;  // steps since the last checkpoint that made the objective lower
   std::vector<bool> halved_;     // at the last checkpoint
@@ -275,7 +288,9 @@ Tensor random_start(const Tensor& images, const ProjectedGradient& how,
     }
   }
   const DeviceScope device(images.device());
-  return tensor_of(values, images.shape(), images.dtype());
+  const Tensor start = tensor_of(values, images.shape(), images.dtype());
+  project(start, images, how.norm, how.eps);  // rounding may have left the ball
+  return start;
 }
 
 }  // namespace
@@ -333,12 +348,13 @@ AttackResult attack_fast_gradient(AttackedModel& model, const AttackBatch& batch
   const ObjectiveValues values =
       evaluate_objective(how.objective, model.scores(result.images), batch.goals);
   for (size_t i = 0; i < n; ++i) {
-    AttackedImage& record = result.records[i];
+    AttackRecord& record = result.records[i];
     record.objective = values.values[i];
     record.reached = values.reached[i];
     record.fell = values.values[i] < record.objective_start;
     record.gradient_start = std::sqrt(squared[i]);
-    record.broken = !std::isfinite(squared[i]) || !std::isfinite(values.values[i]);
+    record.broken = !std::isfinite(squared[i]) || !std::isfinite(values.values[i]) ||
+                    !std::isfinite(values.margins[i]);
     record.steps = 1;
   }
   return result;

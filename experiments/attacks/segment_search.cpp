@@ -1,5 +1,7 @@
 #include "experiments/attacks/segment_search.h"
 
+#include <cmath>
+
 #include "kernels/arrays/samples.h"
 
 namespace pal {
@@ -32,7 +34,7 @@ SegmentResult search_segments(AttackedModel& model, const AttackBatch& batch, co
     std::vector<bool> wide;
     for (size_t i = 0; i < n; ++i) {
       const double margin = margin_of(said.row(static_cast<int64_t>(i)), batch.goals[i]).value;
-      wide.push_back(margin < 0.0 && margin <= -how.kappa);
+      wide.push_back(std::isfinite(margin) && margin < 0.0 && margin <= -how.kappa);
     }
     return wide;
   };

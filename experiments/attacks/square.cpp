@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "kernels/arrays/host_values.h"
@@ -41,8 +42,8 @@ class SquareImages {
       return own_;
     }
     const double area = share_at(how_, query) * static_cast<double>(height * wide);
-    const int64_t side = std::clamp<int64_t>(std::llround(std::sqrt(area)), 1,
-                                             std::min(height, wide) - (height > 1 ? 1 : 0));
+    const int64_t most = std::max<int64_t>(1, std::min(height, wide) - 1);
+    const int64_t side = std::clamp<int64_t>(std::llround(std::sqrt(area)), 1, most);
     const auto top =
         static_cast<int64_t>(random.below(base, static_cast<uint64_t>(height - side + 1)));
     const auto left =
@@ -93,8 +94,11 @@ AttackResult attack_square(AttackedModel& model, const AttackBatch& batch,
   const ObjectiveValues begun =
       evaluate_objective(objective, model.scores(batch.images), batch.goals);
   for (size_t i = 0; i < n; ++i) {
-    result.records[i].objective_start = result.records[i].objective = begun.margins[i];
-    result.records[i].reached = begun.reached[i];
+    const bool finite = std::isfinite(begun.margins[i]);
+    result.records[i].objective_start = result.records[i].objective =
+        finite ? begun.margins[i] : std::numeric_limits<double>::infinity();
+    result.records[i].reached = finite && begun.reached[i];
+    result.records[i].broken = !finite;
     // No gradient was looked at, so none vanished.
     result.records[i].gradient_start = 1.0;
   }
@@ -117,9 +121,13 @@ AttackResult attack_square(AttackedModel& model, const AttackBatch& batch,
         objective, model.scores(tensor_of(tried, some, batch.images.dtype())), goals);
     const size_t width = tried.size() / rows.size();
     for (size_t k = 0; k < rows.size(); ++k) {
-      AttackedImage& record = result.records[rows[k]];
+      AttackRecord& record = result.records[rows[k]];
       ++record.steps;
-      if (!(found.margins[k] < record.objective)) continue;
+      if (!std::isfinite(found.margins[k])) {
+        record.broken = true;
+        continue;
+      }
+      if (found.margins[k] >= record.objective) continue;
       record.objective = found.margins[k];
       record.reached = found.reached[k];
       record.fell = true;

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <initializer_list>
 #include <limits>
 
 #include "runtime/error.h"
+#include "runtime/log.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -49,10 +51,12 @@ constexpr AttackKind kKinds[] = {AttackKind::cw, AttackKind::ddn, AttackKind::pg
                                  AttackKind::square};
 const std::vector<std::string> kKindNames = {"cw", "ddn", "pgd", "fgsm", "square"};
 
+/// Files are named by these numbers, so they differ in the digits of names.
 void expect_different(const std::vector<double>& values, const char* flag) {
   for (size_t i = 0; i < values.size(); ++i)
     for (size_t k = 0; k < i; ++k)
-      expect(values[i] != values[k], "{}: {} is given twice", flag, setting_number(values[i]));
+      expect(setting_number(values[i]) != setting_number(values[k]),
+             "{}: {} is given twice, in the first four digits", flag, setting_number(values[i]));
 }
 
 /// The attacks that are asked for; "none" leaves the robust curve alone.
@@ -88,6 +92,40 @@ std::vector<NamedLoss> losses_of(const std::string& text, const char* usual) {
   return losses;
 }
 
+/// Refuses what the attacks that are asked for take no notice of.
+void check_effects(const AttackOptions& o, const std::vector<size_t>& kinds) {
+  const AttackOptions usual;
+  const auto any = [&](std::initializer_list<AttackKind> wanted) {
+    return std::ranges::any_of(kinds, [&](size_t place) {
+      return std::ranges::find(wanted, kKinds[place]) != wanted.end();
+    });
+  };
+  const bool curve = !o.robust_curve.empty();
+  const bool cw = any({AttackKind::cw}), ddn = any({AttackKind::ddn});
+  const bool gradient = any({AttackKind::pgd, AttackKind::fgsm}),
+             square = any({AttackKind::square});
+  const bool bounded = gradient || square;
+  expect(!bounded || !o.eps.empty() || curve,
+         "--eps: pgd, fgsm and square need a radius, such as --eps 0.03");
+  expect(o.eps.empty() || bounded,
+         "--eps: is the radius of pgd, fgsm and square; --attack has none of them");
+  expect(o.losses.empty() || gradient || curve,
+         "--loss: is that of pgd and fgsm; --attack has neither");
+  expect(!(square && o.norm == "l2"), "--norm: square is made for linf");
+  expect(o.norm == usual.norm || bounded || curve,
+         "--norm: is that of --eps and --robust-curve; cw and ddn are of L2 anyway");
+  expect(o.protocols == usual.protocols || cw, "--protocol: is of cw; --attack has none");
+  expect(o.c == usual.c || cw, "--c: is of cw; --attack has none");
+  expect(o.detection == usual.detection || cw,
+         "--detection: is of cw; to hide pgd and fgsm say --loss adaptive");
+  expect(o.kappas == usual.kappas || cw || ddn, "--kappa: is of cw and ddn; --attack has neither");
+  expect(o.restarts == usual.restarts || any({AttackKind::pgd}) || curve,
+         "--restarts: are of pgd; --attack has none");
+  expect(o.steps == usual.steps || cw || ddn || square || any({AttackKind::pgd}) || curve,
+         "--steps: fgsm has one");
+  expect(o.targets.empty() || !kinds.empty(), "--targets: the robust curve has none");
+}
+
 void list_settings(AttackOptions& o) {
   AttackSetting like;
   like.c = o.c;
@@ -97,12 +135,12 @@ void list_settings(AttackOptions& o) {
   like.seed = o.evaluation.run.seed;
   like.targeted = !o.untargeted;
   const auto protocols = words_of(o.protocols, {"converged", "paper"}, "--protocol");
-  bool bounded = false, square = false, gradient = false;
-  for (const size_t place : kinds_of(o)) {
+  const std::vector<size_t> kinds = kinds_of(o);
+  check_effects(o, kinds);
+  bool square = false;
+  for (const size_t place : kinds) {
     like.kind = kKinds[place];
-    bounded = bounded || like.bounded();
     square = square || like.kind == AttackKind::square;
-    gradient = gradient || like.kind == AttackKind::pgd || like.kind == AttackKind::fgsm;
     if (like.kind == AttackKind::cw)
       for (const size_t protocol : protocols)
         for (const double kappa : o.kappas)
@@ -115,8 +153,10 @@ void list_settings(AttackOptions& o) {
           }
     if (like.kind == AttackKind::ddn)
       for (const double kappa : o.kappas) {
-        // A width without bound has no least distance.
-        if (std::isinf(kappa) && o.kappas.size() > 1) continue;
+        if (std::isinf(kappa) && o.kappas.size() > 1) {
+          log_warning("ddn: without kappa inf, which has no least distance");
+          continue;
+        }
         expect(!std::isinf(kappa), "--kappa: inf has no least distance; ddn needs a number");
         AttackSetting setting = like;
         setting.kappa = kappa;
@@ -126,14 +166,6 @@ void list_settings(AttackOptions& o) {
       for (const double eps : o.eps)
         add_bounded(o, like, eps, losses_of(o.losses, "ce"), o.settings);
   }
-  expect(!bounded || !o.eps.empty() || !o.robust_curve.empty(),
-         "--eps: pgd, fgsm and square need a radius, such as --eps 0.03");
-  expect(o.eps.empty() || bounded,
-         "--eps: is the radius of pgd, fgsm and square; --attack has none "
-         "of them");
-  expect(o.losses.empty() || gradient || !o.robust_curve.empty(),
-         "--loss: is that of pgd and fgsm; --attack has neither");
-  expect(!(square && like.norm == AttackNorm::l2), "--norm: square is made for linf");
   // The curve: untargeted, with every loss.
   like.targeted = false;
   for (const double eps : o.robust_curve) {

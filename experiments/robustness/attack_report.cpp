@@ -77,7 +77,9 @@ AttackHealth health_of(const AttackRun& run) {
   if (static_cast<double>(health.ended_above) > kMostEndedAbove * static_cast<double>(health.open))
     warn(health.ended_above,
          "the last step lies above an earlier one: steps are too long, or too few");
-  warn(health.broken, "the model's answer was not finite at a step, where the attack stopped");
+  if (health.broken > 0)
+    health.warnings.push_back(images_text(health.broken, cell.count()) +
+                              ": the model's answer was not finite at a step");
   warn(health.noise_better, "random noise of the same size reaches what the attack does not");
   for (const auto& [from, reached] : run.transferred) {
     int64_t own = 0, other = 0;

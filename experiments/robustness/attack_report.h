@@ -12,7 +12,7 @@ namespace pal {
 inline constexpr double kAttackFlag = 0.05;
 
 /// Signs that an attack was weak, so that its numbers say little of the model (Carlini and others
-/// 2019); counts of images, of those whose goal was not reached before.
+/// 2019); counts of images, of those whose goal was not reached before (`broken`: of all).
 struct AttackHealth {
   int64_t open = 0;          ///< images whose goal was not reached before
   int64_t no_gradient = 0;   ///< the loss had no slope at the start

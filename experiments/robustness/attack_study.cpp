@@ -28,6 +28,7 @@ struct Victim {
   std::unique_ptr<AttackedNetwork> attacked;
   OriginalImages originals;
   double median = 0.0;
+  std::string calibrated_by;  // what familiarity in cells depends on, in words
   AttackedModelStudy study;
 
   Model& model() const { return *evaluation->loaded().model; }
@@ -85,6 +86,7 @@ class StudyOfAttacks {
     for (const Victim& victim : victims_)
       for_each_setting(victim, [&](const AttackSetting& setting) {
         total_ += setting.usual_steps() * victim.originals.count();
+        ++attacks_;
       });
     ProgressLine line(options_.progress, options_.evaluation.run.quiet);
     line_ = &line;
@@ -124,14 +126,28 @@ class StudyOfAttacks {
     victim.study.class_names = model_class_names(loaded.input, loaded.model->config().classes);
     const ModelCalibration* const calibration = victim.evaluation->calibration();
     victim.study.calibrated = calibration != nullptr && calibration->has_density();
+    if (victim.study.calibrated)
+      victim.calibrated_by = fmt::format(", calibration of {} images at temperature {}",
+                                         calibration->count(), calibration->temperature());
   }
 
-  /// Whether a model can be attacked so: what goes unnoticed needs a density, dlr classes.
+  /// Why a model cannot be attacked so; empty: it can.
+  static std::string lack(const Victim& victim, const AttackSetting& setting) {
+    if (setting.d != 0.0 && !victim.study.has_density)
+      return fmt::format(
+          "{}: {} has no density, so no attack can hide from a test of it; leave the weight out, "
+          "or "
+          "name a flow",
+          setting.kind == AttackKind::cw ? "--detection" : "--loss", victim.study.checkpoint);
+    const int64_t classes = victim.model().config().classes, least = setting.targeted ? 4 : 3;
+    if (setting.loss == AttackLoss::dlr && classes < least)
+      return fmt::format("--loss: dlr needs {} classes{}; {} has {}", least,
+                         setting.targeted ? " (3 with --untargeted)" : "", victim.study.checkpoint,
+                         classes);
+    return {};
+  }
   static bool suits(const Victim& victim, const AttackSetting& setting) {
-    const int64_t classes = victim.model().config().classes;
-    return (setting.d == 0.0 || victim.study.has_density) &&
-           (setting.loss != AttackLoss::dlr || setting.kind != AttackKind::pgd ||
-            classes >= (setting.targeted ? 4 : 3));
+    return lack(victim, setting).empty();
   }
 
   template <typename Body>
@@ -143,18 +159,25 @@ class StudyOfAttacks {
         if (suits(victim, setting)) body(setting);
   }
 
-  /// Refuses a model that nothing suits, and says what is left out.
+  /// Refuses a model that nothing suits, or nothing of a radius of the curve, and says what is left
+  /// out.
   void check_settings() {
     for (Victim& victim : victims_) {
-      for (const AttackSetting& setting : options_.settings)
-        if (!suits(victim, setting)) victim.study.left_out.push_back(setting.name());
-      expect(victim.study.left_out.size() < options_.settings.size() || options_.settings.empty(),
-             "--detection: {}: {} has no density, so no attack can hide from a test of it; leave "
-             "the weight out, or name a flow",
-             victim.study.checkpoint, victim.study.label);
-      if (!victim.study.left_out.empty())
+      std::vector<std::string>& left_out = victim.study.left_out;
+      const auto check = [&](const std::vector<AttackSetting>& settings, bool told) {
+        bool any = settings.empty();
+        for (const AttackSetting& setting : settings) {
+          any = any || suits(victim, setting);
+          if (told && !suits(victim, setting)) left_out.push_back(setting.name());
+        }
+        if (!any) fail(ErrorKind::usage, "{}", lack(victim, settings.front()));
+      };
+      check(options_.settings, true);
+      // Without --loss a curve takes what the model has.
+      for (const auto& of_radius : options_.curve) check(of_radius, !options_.losses.empty());
+      if (!left_out.empty())
         log_warning("{}: without {}: it has no density, or too few classes", victim.study.label,
-                    fmt::join(victim.study.left_out, ", "));
+                    fmt::join(left_out, ", "));
     }
   }
 
@@ -228,8 +251,7 @@ class StudyOfAttacks {
     AttackRun run;
     run.setting = setting;
     const int64_t count = victim.originals.count();
-    // Numbers of the median decide what hides from a test.
-    const std::string details = setting.details();
+    const std::string details = setting.details() + victim.calibrated_by;
     for (int64_t first = 0; first < count; first += batch_size_) {
       const int64_t number = first / batch_size_;
       auto cell = files_.find(victim.study.digest, setting.name(), details, number);
@@ -269,12 +291,6 @@ class StudyOfAttacks {
                                        *setting, victim.median);
   }
 
-  size_t curve_settings() const {
-    size_t count = 0;
-    for (const auto& of_radius : options_.curve) count += of_radius.size();
-    return count;
-  }
-
   /// Progress, with a time to come from the pace of the attacks so far.
   void show(const Victim& victim, const AttackSetting& setting) {
     std::string eta;
@@ -285,9 +301,8 @@ class StudyOfAttacks {
                                                        : fmt::format("{:.0f} min", left / 60.0));
       if (!estimated_ && !options_.evaluation.run.quiet) {
         estimated_ = true;
-        log_info("{} attacks on {} images of {} model{}: about {:.0f} min",
-                 options_.settings.size() + curve_settings(), victim.originals.count(),
-                 victims_.size(), victims_.size() == 1 ? "" : "s", std::ceil(left / 60.0));
+        log_info("{} attack{} on {} images: about {:.0f} min", attacks_, attacks_ == 1 ? "" : "s",
+                 victim.originals.count(), std::ceil(left / 60.0));
       }
     }
     if (line_ != nullptr)
@@ -337,6 +352,7 @@ class StudyOfAttacks {
   AttackFiles files_{{}, {}};
   CellFiles references_{{}, {}};
   ProgressLine* line_ = nullptr;
+  int64_t attacks_ = 0;           // of all models
   int64_t total_ = 0, done_ = 0;  // image-steps, as is usual
   int64_t worked_ = 0;            // those of this process
   double seconds_ = 0.0;          // that they took

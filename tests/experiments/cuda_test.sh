@@ -86,6 +86,8 @@ for device in cpu cuda; do
     --calibration cal.cpu.safetensors -o foreign.$device
   succeeds pal-robustness trusted --device $device --corruptions fog,contrast --severities 1,5 -n 40 \
     -b 7 -q -o corrupted.$device
+  succeeds pal-attack trusted --device $device --attack cw,ddn,pgd --eps 0.1 --steps 15 --kappa 0.01 \
+    -n 8 -b 5 -q -o attacked.$device
 done
 # alike FILE FILE WHAT: the same texts, and numbers within 1e-4 (of ranks among 112 images: within one).
 alike() {
@@ -103,6 +105,18 @@ for most in 1 7; do alike answers.{cpu,cuda}.$most "answers in batches of $most"
 alike foreign.{cpu,cuda}/scores.csv "scores of foreign images"
 alike corrupted.{cpu,cuda}/corruptions.csv "corruptions"
 alike corrupted.{cpu,cuda}/table3.csv "answers of densities to corruptions"
+# Attacks reach the same images, at distances that differ by less than 1e-3.
+for attack in cw-converged-k0.01-d0 ddn-k0.01 pgd-linf-0.1-ce-targeted; do
+  of_attack() { echo "attacked.$1/images/trusted/$attack.csv"; }
+  expect "$attack: CPU and GPU differ" awk -F, -v what=$attack '
+    function abs(v) { return v < 0 ? -v : v }
+    FNR == 1 { for (i = 1; i <= NF; ++i) at[$i] = i; next }
+    NR == FNR { l2[FNR] = $at["l2"]; linf[FNR] = $at["linf"]; answer[FNR] = $at["answer"]; next }
+    { n++
+      if (answer[FNR] != $at["answer"] || abs(l2[FNR] - $at["l2"]) > 1e-3 ||
+          abs(linf[FNR] - $at["linf"]) > 1e-3) { print what ": " $0; exit 1 } }
+    END { exit n != 8 }' "$(of_attack cpu)" "$(of_attack cuda)"
+done
 for figure in heatmap evidence receptive-field plane; do alike $figure.{cpu,cuda}.csv $figure; done
 
 # A step that is not finite stops the run and names what broke; nothing is lost.

@@ -59,10 +59,11 @@ begin=$SECONDS
 attack() {
   "$bin/pal-attack" "${all[@]}" -n "$images" --activation-memory max --restarts "$restarts" "$@"
 }
-# The least change, targeted, and robust accuracy within balls of largest changes.
+# The least change, targeted, and robust accuracy within balls of largest changes, among them 1, 2, 4
+# and 8 of 255 levels.
 attack --attack cw,ddn,square --protocol converged,paper --kappa 0.01,1,inf \
   --detection "$weights_of_detection" --trace 3 --transfer \
-  --robust-curve 0,0.0005,0.001,0.002,0.004,0.008,0.016,0.03,0.1,0.5 -o "$dir" >"$dir/table.txt"
+  --robust-curve 0,0.0005,0.001,0.002,0.00392157,0.00784314,0.0156863,0.0313725,0.1,0.5 -o "$dir" >"$dir/table.txt"
 # Robust accuracy within balls of the L2 norm.
 attack --attack none --norm l2 --robust-curve 0,0.01,0.03,0.1,0.3,1,3 -o "$dir/l2" \
   >"$dir/l2.txt"
@@ -142,6 +143,10 @@ curve() {
     echo "**Right under the worst attack, %**"
     echo
     curve "${part%%|*}" accuracy
+    echo
+    echo "**The same of the pictures of 8 bits that attacks leave, %**"
+    echo
+    curve "${part%%|*}" accuracy_8bit
     echo
     echo "**Right, or wrong and flagged by familiarity, %**"
     echo

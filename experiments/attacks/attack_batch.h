@@ -17,7 +17,7 @@ struct AttackBatch {
 };
 
 /// What became of one image.
-struct AttackRecord {
+struct AttackedImage {
   double objective_start = 0.0;  ///< what the attack makes small, of the image itself
   double objective = 0.0;        ///< of the result
   int64_t steps = 0;             ///< gradients taken (square: images tried)
@@ -31,7 +31,7 @@ struct AttackRecord {
 /// What an attack found.
 struct AttackResult {
   Tensor images;  ///< [n, h, w, c], on the device of the batch
-  std::vector<AttackRecord> records;
+  std::vector<AttackedImage> records;
 };
 
 /// One step of an attack, for traces: iterates, before the step is made.

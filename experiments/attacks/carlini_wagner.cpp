@@ -125,7 +125,7 @@ class CarliniWagnerRun {
     for (size_t i = 0; i < rates.size(); ++i) {
       if (!running_.going[i]) rates[i] = 0.0;
       if (!running_.going[i]) continue;
-      AttackRecord& record = result_.records[static_cast<size_t>(running_.rows[i])];
+      AttackedImage& record = result_.records[static_cast<size_t>(running_.rows[i])];
       record.steps = t;
       if (t == 1) record.gradient_start = std::sqrt(steepness.squared[i]);
     }
@@ -142,7 +142,7 @@ class CarliniWagnerRun {
              const std::vector<double>* steepness) {
     for (size_t i = 0; i < total.size(); ++i) {
       if (!running_.going[i]) continue;
-      AttackRecord& record = result_.records[static_cast<size_t>(running_.rows[i])];
+      AttackedImage& record = result_.records[static_cast<size_t>(running_.rows[i])];
       const bool finite = std::isfinite(total[i]) && std::isfinite(values.margins[i]) &&
                           (steepness == nullptr || std::isfinite((*steepness)[i]));
       if (!finite) {
@@ -178,7 +178,7 @@ class CarliniWagnerRun {
       judge(values, total, nullptr);
     }
     for (size_t i = 0; i < result_.records.size(); ++i) {
-      AttackRecord& record = result_.records[i];
+      AttackedImage& record = result_.records[i];
       const double best = best_.objective(static_cast<int64_t>(i));
       record.ended_above =
           record.objective - best > kClearlyAbove * std::max(0.0, record.objective_start - best);

@@ -82,7 +82,7 @@ class ApgdRun {
  public:
   ApgdRun(AttackedModel& model, const ProjectedGradient& how, const Tensor& original,
           std::vector<AttackGoal> goals, std::vector<int64_t> rows, BestImages& best,
-          std::vector<AttackRecord>& records)
+          std::vector<AttackedImage>& records)
       : model_(model),
         how_(how),
         original_(original),
@@ -162,7 +162,7 @@ class ApgdRun {
   /// Whether an image is left alone: its goal was reached, and that is enough.
   bool done(size_t i) const { return how_.stop_when_reached && best_.reached(rows_[i]); }
 
-  AttackRecord& record(size_t i) { return records_[static_cast<size_t>(rows_[i])]; }
+  AttackedImage& record(size_t i) { return records_[static_cast<size_t>(rows_[i])]; }
 
   /// The gradient at x; takes note of what is said there.
   Tensor evaluate(const Tensor& x, int64_t t, bool first) {
@@ -182,7 +182,7 @@ class ApgdRun {
         values.reached[i] = false;
         continue;
       }
-      AttackRecord& of = record(i);
+      AttackedImage& of = record(i);
       if (!std::isfinite(value) || !std::isfinite(values.margins[i]) ||
           !std::isfinite(squared[i])) {
         of.broken = true;
@@ -235,7 +235,7 @@ class ApgdRun {
   std::vector<AttackGoal> goals_;
   std::vector<int64_t> rows_;  // of the batch
   BestImages& best_;
-  std::vector<AttackRecord>& records_;
+  std::vector<AttackedImage>& records_;
   std::vector<double> length_;
   std::vector<int64_t> gained_;  // steps since the last checkpoint that made the objective lower
   std::vector<bool> halved_;     // at the last checkpoint
@@ -348,7 +348,7 @@ AttackResult attack_fast_gradient(AttackedModel& model, const AttackBatch& batch
   const ObjectiveValues values =
       evaluate_objective(how.objective, model.scores(result.images), batch.goals);
   for (size_t i = 0; i < n; ++i) {
-    AttackRecord& record = result.records[i];
+    AttackedImage& record = result.records[i];
     record.objective = values.values[i];
     record.reached = values.reached[i];
     record.fell = values.values[i] < record.objective_start;

@@ -121,7 +121,7 @@ AttackResult attack_square(AttackedModel& model, const AttackBatch& batch,
         objective, model.scores(tensor_of(tried, some, batch.images.dtype())), goals);
     const size_t width = tried.size() / rows.size();
     for (size_t k = 0; k < rows.size(); ++k) {
-      AttackRecord& record = result.records[rows[k]];
+      AttackedImage& record = result.records[rows[k]];
       ++record.steps;
       if (!std::isfinite(found.margins[k])) {
         record.broken = true;

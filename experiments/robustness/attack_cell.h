@@ -28,7 +28,7 @@ struct AttackCell {
   std::vector<double> answer_8bit, density_8bit, familiarity_8bit;  ///< of the picture's levels
   std::vector<double> noise_reached;  ///< 1: random noise of the same size reaches the goal too
   std::vector<double> steps, objective_start, objective, gradient_start;
-  std::vector<double> fell, ended_above, broken;  ///< 1: as AttackRecord has it
+  std::vector<double> fell, ended_above, broken;  ///< 1: as AttackedImage has it
 
   Tensor images;  ///< f32 [n, h, w, c] in [0, 1], on the CPU; undefined for none
 

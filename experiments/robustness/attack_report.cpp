@@ -162,6 +162,9 @@ class CurveOf {
     const size_t n = study_.image_label.size();
     wrong_.assign(n, false);
     wrong_unflagged_.assign(n, false);
+    wrong_8bit_.assign(n, false);
+    for (size_t i = 0; i < n; ++i)
+      wrong_8bit_[i] = study_.clean.answer[i] != static_cast<double>(study_.image_label[i]);
     wrong_unfamiliar_.assign(n, false);
     std::vector<RobustPoint> points;
     for (size_t k = 0; k < radii_.size(); ++k) {
@@ -174,11 +177,14 @@ class CurveOf {
         const AttackCell& cell = run.cell;
         take_clean(alone);
         take(cell.answer, cell.density, cell.familiarity, alone);
+        for (size_t i = 0; i < n; ++i)
+          if (cell.answer_8bit[i] != cell.label[i]) wrong_8bit_[i] = true;
         point.attacks.emplace_back(run.setting.name(), right_share(alone));
         for (size_t i = 0; i < n; ++i) here[i] = here[i] || alone[i];
       }
       point.alone = right_share(here);
       point.accuracy = right_share(wrong_);
+      point.accuracy_8bit = right_share(wrong_8bit_);
       if (known_ != nullptr) point.noticed_density = right_share(wrong_unflagged_);
       if (study_.calibrated) point.noticed_familiarity = right_share(wrong_unfamiliar_);
       points.push_back(std::move(point));
@@ -208,7 +214,7 @@ class CurveOf {
   const AttackedModelStudy& study_;
   const OodReference* known_;
   const std::vector<double>& radii_;
-  std::vector<bool> wrong_, wrong_unflagged_, wrong_unfamiliar_;  // at radii so far
+  std::vector<bool> wrong_, wrong_8bit_, wrong_unflagged_, wrong_unfamiliar_;  // at radii so far
 };
 
 /// Accuracies of one attack that rise with the radius.

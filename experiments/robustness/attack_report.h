@@ -49,8 +49,9 @@ struct AttackRow {
 /// Robust accuracy at one radius.
 struct RobustPoint {
   double eps = 0.0;
-  double accuracy = 0.0;  ///< right under every attack of this radius and of smaller ones
-  double alone = 0.0;     ///< of this radius alone
+  double accuracy = 0.0;       ///< right under every attack of this radius and of smaller ones
+  double alone = 0.0;          ///< of this radius alone
+  double accuracy_8bit = 0.0;  ///< the same as accuracy of the pictures that attacks leave
   /// Not wrong and unnoticed under any of them, by the two tests; none where there is no test.
   std::optional<double> noticed_density, noticed_familiarity;
   std::vector<std::pair<std::string, double>> attacks;  ///< accuracy under each alone

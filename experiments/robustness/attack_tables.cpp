@@ -108,6 +108,7 @@ AttackJson point_json(const RobustPoint& point) {
   AttackJson json = {{"eps", point.eps},
                      {"accuracy", point.accuracy},
                      {"accuracy_alone", point.alone},
+                     {"accuracy_8bit", point.accuracy_8bit},
                      {"noticed_density", json_number(point.noticed_density)},
                      {"noticed_familiarity", json_number(point.noticed_familiarity)}};
   for (const auto& [name, accuracy] : point.attacks) json["attacks"][name] = accuracy;
@@ -208,15 +209,17 @@ std::string paper_csv(const AttackReport& report) {
 }
 
 std::string curve_csv(const AttackReport& report) {
-  std::string text = "model,norm,eps,accuracy,accuracy_alone,noticed_density,noticed_familiarity\n";
+  std::string text =
+      "model,norm,eps,accuracy,accuracy_alone,accuracy_8bit,noticed_density,noticed_familiarity\n";
   for (const ModelAttackReport& model : report.models)
     for (const RobustPoint& point : model.curve) {
       const auto optional = [](const std::optional<double>& value) {
         return value ? fmt::format("{:.6g}", *value) : std::string();
       };
-      text += fmt::format("{},{},{},{:.6g},{:.6g},{},{}\n", csv_field(model.label), report.norm,
-                          setting_number(point.eps), point.accuracy, point.alone,
-                          optional(point.noticed_density), optional(point.noticed_familiarity));
+      text +=
+          fmt::format("{},{},{},{:.6g},{:.6g},{:.6g},{},{}\n", csv_field(model.label), report.norm,
+                      setting_number(point.eps), point.accuracy, point.alone, point.accuracy_8bit,
+                      optional(point.noticed_density), optional(point.noticed_familiarity));
     }
   return text;
 }
@@ -285,6 +288,7 @@ std::string to_text(const AttackReport& report) {
     std::vector<std::string> header = {report.norm + " radius"};
     for (const ModelAttackReport& model : report.models) {
       header.push_back(model.label + " %");
+      header.emplace_back("8 bit %");
       if (model.has_density) header.emplace_back("or noticed %");
     }
     TextTable table(header);
@@ -293,6 +297,7 @@ std::string to_text(const AttackReport& report) {
       for (const ModelAttackReport& model : report.models) {
         const RobustPoint& point = model.curve[k];
         line.push_back(percent_text(point.accuracy));
+        line.push_back(percent_text(point.accuracy_8bit));
         if (model.has_density)
           line.push_back(percent_text(point.noticed_familiarity ? point.noticed_familiarity
                                                                 : point.noticed_density));
@@ -300,7 +305,8 @@ std::string to_text(const AttackReport& report) {
       table.add(line);
     }
     text +=
-        "\n\nRobust accuracy: right under the worst of the attacks; or noticed: right, or wrong "
+        "\n\nRobust accuracy: right under the worst of the attacks; 8 bit: of their pictures; or "
+        "noticed: right, or wrong "
         "and flagged by " +
         std::string(report.models[0].calibrated ? "familiarity" : "density") + "\n\n" +
         table.text();

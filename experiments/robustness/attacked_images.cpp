@@ -274,7 +274,7 @@ AttackCell judge_attack(const AttackJudge& judge, const OriginalImages& original
   const int64_t count = clean.numel() / n;
   for (int64_t i = 0; i < n; ++i) {
     const auto at = static_cast<size_t>(i);
-    const AttackRecord& record = result.records[at];
+    const AttackedImage& record = result.records[at];
     cell.index.push_back(static_cast<double>(originals.index[static_cast<size_t>(first + i)]));
     cell.label.push_back(batch.goals[at].label);
     cell.target.push_back(batch.goals[at].target);

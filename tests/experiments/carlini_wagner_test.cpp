@@ -62,7 +62,7 @@ std::vector<std::vector<double>> curved_images() {
   return images;
 }
 
-void expect_same_record(const AttackRecord& left, const AttackRecord& right) {
+void expect_same_record(const AttackedImage& left, const AttackedImage& right) {
   EXPECT_EQ(left.objective_start, right.objective_start);
   EXPECT_EQ(left.objective, right.objective);
   EXPECT_EQ(left.steps, right.steps);
@@ -146,7 +146,7 @@ TEST(CarliniWagnerTest, NoResultLiesAboveItsStart) {
             evaluate_objective(objective, model.scores(result.images), batch.goals);
         const ImageDistances moved = image_distances(result.images, batch.images);
         for (size_t i = 0; i < result.records.size(); ++i) {
-          const AttackRecord& record = result.records[i];
+          const AttackedImage& record = result.records[i];
           EXPECT_LE(record.objective, record.objective_start) << kappa << ", " << d;
           // What is told is what the image has.
           EXPECT_NEAR(record.objective, values.values[i] + moved.squared[i],

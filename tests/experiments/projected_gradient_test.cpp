@@ -67,7 +67,7 @@ void expect_in_ball(const AttackResult& result, const AttackBatch& batch, Attack
 void expect_same_result(const AttackResult& a, int64_t row_a, const AttackResult& b, int64_t row_b,
                         const std::string& what) {
   EXPECT_EQ(image_values(a.images, row_a), image_values(b.images, row_b)) << what;
-  const AttackRecord &left = a.records[static_cast<size_t>(row_a)],
+  const AttackedImage &left = a.records[static_cast<size_t>(row_a)],
                      &right = b.records[static_cast<size_t>(row_b)];
   EXPECT_EQ(left.objective, right.objective) << what;
   EXPECT_EQ(left.objective_start, right.objective_start) << what;
@@ -93,7 +93,7 @@ TEST(ProjectedGradientTest, StaysInTheBallAndInTheBox) {
         const std::string what = std::string(name_of(norm)) + " " + std::to_string(eps);
         const AttackResult result = attack_projected_gradient(model, batch, how);
         expect_in_ball(result, batch, norm, eps, what);
-        for (const AttackRecord& record : result.records)
+        for (const AttackedImage& record : result.records)
           EXPECT_LE(record.objective, record.objective_start) << what;
         expect_in_ball(attack_fast_gradient(model, batch, how), batch, norm, eps, what);
       }
@@ -256,7 +256,7 @@ TEST(SquareTest, FlipsALineStaysInTheBallAndNeverGetsWorse) {
     const AttackResult again = attack_square(model, batch, how);
     expect_in_ball(result, batch, AttackNorm::linf, how.eps, "squares");
     for (int64_t i = 0; i < 3; ++i) {
-      const AttackRecord& record = result.records[static_cast<size_t>(i)];
+      const AttackedImage& record = result.records[static_cast<size_t>(i)];
       EXPECT_EQ(record.reached, factor > 1.0);
       EXPECT_LE(record.objective, record.objective_start);
       EXPECT_TRUE(record.fell);

@@ -80,6 +80,7 @@ class StudyOfAttacks {
   AttackStudy run() {
     if (!options_.output.empty()) {
       make_folders(options_.output);
+      for (const Victim& victim : victims_) clear_leftovers(victim);
       write_atomic((fs::path(options_.output) / "targets.csv").string(),
                    targets_csv(victims_[0].originals));
     }
@@ -227,6 +228,20 @@ class StudyOfAttacks {
       batch.goals.push_back({from.label[at], targeted ? from.target[at] : -1});
     }
     return batch;
+  }
+
+  /// Removes what a killed run left half written of a model; another process may be at work on
+  /// others.
+  void clear_leftovers(const Victim& victim) const {
+    const fs::path output(options_.output);
+    for (const fs::path& of_model :
+         {output / "cells" / victim.study.digest, output / "pictures" / victim.study.label,
+          output / "images" / victim.study.label}) {
+      remove_leftovers(of_model.string());
+      std::error_code ignored;
+      for (const auto& entry : fs::directory_iterator(of_model, ignored))
+        if (entry.is_directory(ignored)) remove_leftovers(entry.path().string());
+    }
   }
 
   AttackJudge judge_of(const Victim& victim, const std::string& pictures = {}) const {

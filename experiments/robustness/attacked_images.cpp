@@ -11,6 +11,7 @@
 #include "experiments/measures/sampling.h"
 #include "experiments/trust/trust_scores.h"
 #include "kernels/arrays/host_values.h"
+#include "layers/checkpoint/safetensors_header.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/philox.h"
@@ -150,22 +151,21 @@ std::vector<int32_t> read_targets(const std::string& path, const OriginalImages&
     }
     if (header.empty()) {
       header = fields;
+      for (const char* const name : {"index", "target"})
+        if (std::ranges::find(header, name) == header.end())
+          fail(ErrorKind::data,
+               "--targets: {}:{}: expected a first line with the columns index and target", path,
+               line_number);
       continue;
     }
     const auto field = [&](const char* name) {
-      const auto at = std::ranges::find(header, name);
-      if (at == header.end())
-        fail(ErrorKind::data,
-             "--targets: {}:1: expected a first line with the columns index and "
-             "target, got {}",
-             path, fmt::join(header, ","));
-      const auto place = static_cast<size_t>(at - header.begin());
+      const auto place = static_cast<size_t>(std::ranges::find(header, name) - header.begin());
       const std::string value = place < fields.size() ? fields[place] : std::string();
       char* rest = nullptr;
       const long long number = std::strtoll(value.c_str(), &rest, 10);
-      if (value.empty() || *rest != '\0')
-        fail(ErrorKind::data, "--targets: {}:{}: expected a whole number for {}, got '{}'", path,
-             line_number, name, value);
+      if (value.empty() || rest != value.c_str() + value.size())
+        fail(ErrorKind::data, "--targets: {}:{}: expected a whole number for {}, got {}", path,
+             line_number, name, printable(value));
       return static_cast<int64_t>(number);
     };
     const int64_t index = field("index");
@@ -173,6 +173,8 @@ std::vector<int32_t> read_targets(const std::string& path, const OriginalImages&
       fail(ErrorKind::data, "--targets: {}:{}: image {} has a line already", path, line_number,
            index);
   }
+  if (header.empty())
+    fail(ErrorKind::data, "--targets: {}: empty; expected the columns index and target", path);
   std::vector<int32_t> targets;
   for (size_t i = 0; i < originals.index.size(); ++i) {
     const int64_t index = originals.index[i];

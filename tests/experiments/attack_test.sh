@@ -95,7 +95,7 @@ pictures=least/pictures/net/cw-paper-k0.01-d0
 expect_equal 24 "$(find $pictures -name '*.png' | wc -l)" "pictures"
 find $pictures -name '*.png' | LC_ALL=C sort >names
 succeeds pal-classify net - --json -q <names
-sed -n 's/.*"predictions":\[{[^}]*"index":\([0-9]*\).*/\1/p' out >answers
+sed -n 's/.*"top":\[{"class":"stripes \([0-9]*\)".*/\1/p' out >answers
 paste -d' ' <(column index least/images/net/cw-paper-k0.01-d0.csv) \
   <(column answer_8bit least/images/net/cw-paper-k0.01-d0.csv) | sort -n | cut -d' ' -f2 >wanted
 expect_same wanted answers
@@ -118,7 +118,7 @@ bad_targets 2 "expected a class from 0 to 3, got 4" large.csv
 awk -F, -v OFS=, 'NR == 4 { $3 = -1 } 1' drawn/targets.csv >negative.csv
 bad_targets 2 "expected a class from 0 to 3, got -1" negative.csv
 awk -F, -v OFS=, 'NR == 4 { $3 = "cat" } 1' drawn/targets.csv >text.csv
-bad_targets 3 "text.csv:4: expected a whole number for target, got 'cat'" text.csv
+bad_targets 3 "text.csv:4: expected a whole number for target, got \"cat\"" text.csv
 sed '4{p}' drawn/targets.csv >twice.csv
 bad_targets 3 "twice.csv:5: image" twice.csv
 : >empty.csv
@@ -184,8 +184,8 @@ expect_text "ddn: without kappa inf" err "a margin without bound"
 
 # Signs of weak attacks.
 succeeds pal-attack flow net --attack pgd --eps 0.1 --steps 1 --transfer -n 24 --threads 1 --json
-expect_text '"transferred":{' out "--transfer"
-succeeds pal-attack flow --attack cw --steps 1 --kappa inf -n 24 --threads 1
-expect_match "warning.*cw-converged-kinf-d0: .* of 24 images" err "an attack of one step"
+expect_text '"transferred": {' out "--transfer"
+succeeds pal-attack net --attack fgsm --eps 1 -n 24 --threads 1
+expect_match "warning: net: fgsm-linf-1-ce-targeted: .* images: no step made" err "one step too far"
 
 finish_test "pal-attack"

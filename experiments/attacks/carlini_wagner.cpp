@@ -149,7 +149,9 @@ class CarliniWagnerRun {
         record.broken = true;
         running_.going[i] = false;
       }
-      record.fell = record.fell || (finite && total[i] < record.objective_start);
+      // Drawing an image in for the first look is no step.
+      record.fell =
+          record.fell || (finite && record.steps > 0 && total[i] < record.objective_start);
       record.objective = total[i];  // of the last step, until finish() judges it
     }
     for (size_t i = 0; i < total.size(); ++i)

@@ -187,6 +187,21 @@ TEST(ProjectedGradientTest, NoSlopeIsSurvivedAndTold) {
   }
 }
 
+TEST(ProjectedGradientTest, ASaturatedCrossEntropyIsToldAndTheMarginStillWorks) {
+  FunctionAttacked sure([](std::span<const double> x, std::span<double> grad) {
+    std::ranges::fill(grad, 1e5);
+    return 1e4 + 1e5 * (x[0] + x[1] - 1.0);
+  });
+  const AttackBatch batch = attack_batch({{0.5, 0.5}}, false);
+  ProjectedGradient how = {.eps = 0.1};
+  const AttackResult blind = attack_projected_gradient(sure, batch, how);
+  EXPECT_EQ(blind.records[0].gradient_start, 0.0);
+  EXPECT_FALSE(blind.records[0].fell);
+  EXPECT_FALSE(blind.records[0].reached);
+  how.objective.loss = AttackLoss::margin;
+  EXPECT_TRUE(attack_projected_gradient(sure, batch, how).records[0].reached);
+}
+
 TEST(ProjectedGradientTest, AnswersThatAreNoNumbersAreSurvivedAndTold) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   // Images break where the first value is small or large, in value or in slope; the second

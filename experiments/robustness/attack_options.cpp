@@ -188,17 +188,6 @@ void list_settings(AttackOptions& o) {
 
 void add_attack_options(OptionTable& table, AttackOptions& o) {
   EvaluateOptions& e = o.evaluation;
-  // Whether one of some attacks is asked for, by name.
-  const auto names = [&o](std::initializer_list<const char*> some) {
-    return [&o, kinds = std::vector<std::string>(some.begin(), some.end())] {
-      const std::string list = ',' + o.attacks + ',';
-      return std::ranges::any_of(kinds, [&](const std::string& kind) {
-        return list.find(',' + kind + ',') != std::string::npos;
-      });
-    };
-  };
-  const auto bounded = names({"pgd", "fgsm", "square"}), pgd = names({"pgd"});
-  const auto curve = [&o] { return !o.robust_curve.empty(); };
   table.positionals("CHECKPOINT", e.checkpoints,
                     "Checkpoints or run folders, then perhaps the folder of the images; else the "
                     "data that the runs were trained on");
@@ -214,30 +203,22 @@ void add_attack_options(OptionTable& table, AttackOptions& o) {
             "Of cw: converged (1,000 steps at a falling rate, then a search towards the original), "
             "paper (rate 0.01, an image stops after 20 steps without improvement: it goes farther "
             "than it must)")
-      .unit("NAME,...")
-      .only("with --attack cw", names({"cw"}));
+      .unit("NAME,...");
   table
       .numbers("kappa", o.kappas, 0,
                "By how many nats the target's score shall lead, of cw and ddn; inf: as far as it "
                "pays")
       .at_least(0)
-      .word("inf", kInfinite)
-      .only("with --attack cw or ddn", names({"cw", "ddn"}));
+      .word("inf", kInfinite);
   table
       .numbers("detection", o.detection, 0,
                "Weight d of the term that hides cw from a test of densities; 0: none")
       .letter('d')
       .at_least(0)
-      .at_most(1e9)
-      .only("with --attack cw", names({"cw"}));
-  table.number("c", o.c, "Weight of cw's margin against the squared distance")
-      .above(0)
-      .only("with --attack cw", names({"cw"}));
-  table
-      .choice<std::string>("norm", o.norm, {{"linf", "linf"}, {"l2", "l2"}},
-                           "Which distance --eps and --robust-curve bound")
-      .only("with --attack pgd, fgsm or square, or --robust-curve",
-            [=] { return bounded() || curve(); });
+      .at_most(1e9);
+  table.number("c", o.c, "Weight of cw's margin against the squared distance").above(0);
+  table.choice<std::string>("norm", o.norm, {{"linf", "linf"}, {"l2", "l2"}},
+                            "Which distance --eps and --robust-curve bound");
   table.numbers("eps", o.eps, 0, "Radii of pgd, fgsm and square, of values in [0, 1]")
       .above(0)
       .at_most(1000)
@@ -259,8 +240,7 @@ void add_attack_options(OptionTable& table, AttackOptions& o) {
       .word("auto", 0);
   table.whole("restarts", o.restarts, "Starts of pgd, all but the first at random")
       .at_least(1)
-      .at_most(200)
-      .only("with --attack pgd or --robust-curve", [=] { return pgd() || curve(); });
+      .at_most(200);
   table
       .numbers("robust-curve", o.robust_curve, 0,
                "Robust accuracy at these radii: the worst case over untargeted pgd with every "

@@ -42,8 +42,8 @@ ROOMS = {
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets", "variants", "corruptions"],
     "experiments": ["command_line", "measures", "trust", "planning", "report", "inspect", "recipe",
-                    "training", "evaluation", "sampling", "explain", "classify", "attacks", "robustness",
-                    "comparison", "pages", "datasets", "programs"],
+                    "training", "evaluation", "sampling", "explain", "classify", "attacks",
+                    "robustness", "attack_study", "comparison", "pages", "datasets", "programs"],
     "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
 }
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/attack_study/attack_report.h"
 #include "experiments/comparison/run_record.h"
-#include "experiments/robustness/attack_report.h"
 
 namespace pal {
 

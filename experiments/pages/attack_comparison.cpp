@@ -6,11 +6,11 @@
 #include <set>
 #include <tuple>
 
+#include "experiments/attack_study/attack_charts.h"
 #include "experiments/pages/attack_section.h"
 #include "experiments/pages/attack_words.h"
 #include "experiments/pages/page_table.h"
 #include "experiments/pages/run_sections.h"
-#include "experiments/robustness/attack_charts.h"
 
 // Attacks on several runs, side by side.
 namespace pal {

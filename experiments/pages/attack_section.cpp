@@ -7,9 +7,9 @@
 #include <cmath>
 #include <iterator>
 
+#include "experiments/attack_study/attack_charts.h"
 #include "experiments/pages/attack_words.h"
 #include "experiments/pages/page_table.h"
-#include "experiments/robustness/attack_charts.h"
 
 namespace pal {
 namespace {

@@ -1,9 +1,9 @@
 #include <string>
 
+#include "experiments/attack_study/attack_report.h"
+#include "experiments/attack_study/attack_study.h"
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
-#include "experiments/robustness/attack_report.h"
-#include "experiments/robustness/attack_study.h"
 #include "runtime/log.h"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "experiments/robustness/attack_charts.h"
+#include "experiments/attack_study/attack_charts.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // What a report says of attacks: means over all images, signs of weak attacks, robust curves; on cells
 // by hand.
-#include "experiments/robustness/attack_report.h"
+#include "experiments/attack_study/attack_report.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "experiments/robustness/attack_sheet.h"
+#include "experiments/attack_study/attack_sheet.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "experiments/robustness/trajectory_figure.h"
+#include "experiments/attack_study/trajectory_figure.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <limits>
 #include <string>
 
-#include "experiments/robustness/trajectory_plane.h"
+#include "experiments/attack_study/trajectory_plane.h"
 #include "tests/support/numeric.h"
 
 namespace pal {

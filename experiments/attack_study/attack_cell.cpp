@@ -1,4 +1,4 @@
-#include "experiments/robustness/attack_cell.h"
+#include "experiments/attack_study/attack_cell.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "experiments/robustness/attack_study.h"
+#include "experiments/attack_study/attack_study.h"
 
 #include <fmt/format.h>
 
@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "data/sources/hasher.h"
+#include "experiments/attack_study/attack_targets.h"
 #include "experiments/report/job_clock.h"
 #include "experiments/report/run_log.h"
 #include "experiments/robustness/robustness_study.h"

@@ -1,4 +1,4 @@
-#include "experiments/robustness/attack_trace.h"
+#include "experiments/attack_study/attack_trace.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <map>
 #include <numeric>
 
-#include "experiments/robustness/trajectory_plane.h"
+#include "experiments/attack_study/trajectory_plane.h"
 #include "kernels/arrays/host_values.h"
 #include "layers/models/ib_inn.h"
 #include "runtime/error.h"

@@ -2,8 +2,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/attack_study/trajectory_figure.h"
 #include "experiments/attacks/attack_setting.h"
-#include "experiments/robustness/trajectory_figure.h"
 #include "layers/models/model.h"
 
 namespace pal {

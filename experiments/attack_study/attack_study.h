@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "experiments/robustness/attack_cell.h"
-#include "experiments/robustness/attack_options.h"
-#include "experiments/robustness/attack_trace.h"
-#include "experiments/robustness/attacked_images.h"
+#include "experiments/attack_study/attack_cell.h"
+#include "experiments/attack_study/attack_options.h"
+#include "experiments/attack_study/attack_trace.h"
+#include "experiments/attack_study/attacked_images.h"
 
 namespace pal {
 

@@ -1,20 +1,17 @@
-#include "experiments/robustness/attacked_images.h"
+#include "experiments/attack_study/attacked_images.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <map>
 
 #include "experiments/measures/metrics.h"
 #include "experiments/measures/sampling.h"
 #include "experiments/trust/trust_scores.h"
 #include "kernels/arrays/host_values.h"
-#include "layers/checkpoint/safetensors_header.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
-#include "runtime/philox.h"
 
 namespace pal {
 namespace {
@@ -113,92 +110,6 @@ OriginalImages read_originals(const CheckpointEvaluation::Images& from, const Lo
   expect(!pictures.empty(), "{}: no image to attack", set.info().name);
   originals.images = images_of(pictures);
   return originals;
-}
-
-std::vector<int32_t> draw_targets(const OriginalImages& originals, int64_t classes, uint64_t seed) {
-  expect(classes > 1, "attack: a model of one class has no target");
-  std::vector<int32_t> targets;
-  for (size_t i = 0; i < originals.index.size(); ++i) {
-    const Philox random(seed, RandomPurpose::sample,
-                        (static_cast<uint64_t>(originals.index[i]) << 8) + 253);
-    const auto other = static_cast<int32_t>(random.below(0, static_cast<uint64_t>(classes - 1)));
-    targets.push_back(other < originals.label[i] ? other : other + 1);
-  }
-  return targets;
-}
-
-std::vector<int32_t> read_targets(const std::string& path, const OriginalImages& originals,
-                                  int64_t classes) {
-  const std::vector<uint8_t> bytes = read_file(path, int64_t{1} << 28);
-  const std::string text(bytes.begin(), bytes.end());
-  std::map<int64_t, int64_t> target_of;
-  std::vector<std::string> header;
-  size_t begin = 0;
-  int64_t line_number = 0;
-  while (begin < text.size()) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++line_number;
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (line.empty()) continue;
-    std::vector<std::string> fields(1);
-    for (const char c : line) {
-      if (c == ',')
-        fields.emplace_back();
-      else
-        fields.back() += c;
-    }
-    if (header.empty()) {
-      header = fields;
-      for (const char* const name : {"index", "target"})
-        if (std::ranges::find(header, name) == header.end())
-          fail(ErrorKind::data,
-               "--targets: {}:{}: expected a first line with the columns index and target", path,
-               line_number);
-      continue;
-    }
-    const auto field = [&](const char* name) {
-      const auto place = static_cast<size_t>(std::ranges::find(header, name) - header.begin());
-      const std::string value = place < fields.size() ? fields[place] : std::string();
-      char* rest = nullptr;
-      const long long number = std::strtoll(value.c_str(), &rest, 10);
-      if (value.empty() || rest != value.c_str() + value.size())
-        fail(ErrorKind::data, "--targets: {}:{}: expected a whole number for {}, got {}", path,
-             line_number, name, printable(value));
-      return static_cast<int64_t>(number);
-    };
-    const int64_t index = field("index");
-    if (!target_of.emplace(index, field("target")).second)
-      fail(ErrorKind::data, "--targets: {}:{}: image {} has a line already", path, line_number,
-           index);
-  }
-  if (header.empty())
-    fail(ErrorKind::data, "--targets: {}: empty; expected the columns index and target", path);
-  std::vector<int32_t> targets;
-  for (size_t i = 0; i < originals.index.size(); ++i) {
-    const int64_t index = originals.index[i];
-    const auto found = target_of.find(index);
-    expect(found != target_of.end(),
-           "--targets: {}: no target for image {}; it needs a line for each of the {} images", path,
-           index, originals.index.size());
-    const int64_t target = found->second;
-    expect(target >= 0 && target < classes,
-           "--targets: {}: image {}: expected a class from 0 to {}, got {}", path, index,
-           classes - 1, target);
-    expect(target != originals.label[i],
-           "--targets: {}: image {}: {} is its own class; a target is another one", path, index,
-           target);
-    targets.push_back(static_cast<int32_t>(target));
-  }
-  return targets;
-}
-
-std::string targets_csv(const OriginalImages& originals) {
-  std::string text = "index,label,target\n";
-  for (size_t i = 0; i < originals.index.size(); ++i)
-    text += fmt::format("{},{},{}\n", originals.index[i], originals.label[i], originals.target[i]);
-  return text;
 }
 
 void JudgedImages::append(const JudgedImages& other) {

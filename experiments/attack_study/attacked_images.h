@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
+#include "experiments/attack_study/attack_cell.h"
 #include "experiments/attacks/attack_setting.h"
 #include "experiments/evaluation/checkpoint_evaluation.h"
 #include "experiments/measures/ood_score.h"
-#include "experiments/robustness/attack_cell.h"
 
 namespace pal {
 
@@ -22,16 +22,6 @@ struct OriginalImages {
 
 /// Reads the images that a model is evaluated on, all into memory. Targets stay empty.
 OriginalImages read_originals(const CheckpointEvaluation::Images& from, const LoadedModel& loaded);
-
-/// A target for each image: a class other than its label, by seed and index alone, so that it is
-/// the same for all models and settings.
-std::vector<int32_t> draw_targets(const OriginalImages& originals, int64_t classes, uint64_t seed);
-/// Those of a CSV file with the columns index and target. Throws data for a broken file, usage for
-/// an image without a line, and for a target that is the image's label or no class.
-std::vector<int32_t> read_targets(const std::string& path, const OriginalImages& originals,
-                                  int64_t classes);
-/// The file that read_targets reads.
-std::string targets_csv(const OriginalImages& originals);
 
 /// What judges attacked images of one model.
 struct AttackJudge {

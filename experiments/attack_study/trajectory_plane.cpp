@@ -1,4 +1,4 @@
-#include "experiments/robustness/trajectory_plane.h"
+#include "experiments/attack_study/trajectory_plane.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "experiments/robustness/attack_options.h"
+#include "experiments/attack_study/attack_options.h"
 
 #include <fmt/format.h>
 

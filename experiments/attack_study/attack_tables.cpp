@@ -4,9 +4,9 @@
 #include <cmath>
 #include <filesystem>
 
+#include "experiments/attack_study/attack_figures.h"
+#include "experiments/attack_study/attack_report.h"
 #include "experiments/report/text_table.h"
-#include "experiments/robustness/attack_figures.h"
-#include "experiments/robustness/attack_report.h"
 #include "runtime/file.h"
 #include "runtime/json.h"
 

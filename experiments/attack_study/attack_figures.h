@@ -1,5 +1,5 @@
 #pragma once
-#include "experiments/robustness/attack_report.h"
+#include "experiments/attack_study/attack_report.h"
 
 namespace pal {
 

@@ -1,4 +1,4 @@
-#include "experiments/robustness/attack_report.h"
+#include "experiments/attack_study/attack_report.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "experiments/robustness/trajectory_figure.h"
+#include "experiments/attack_study/trajectory_figure.h"
 
 #include <fmt/format.h>
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/robustness/attack_study.h"
+#include "experiments/attack_study/attack_study.h"
 #include "experiments/trust/estimate.h"
 
 namespace pal {

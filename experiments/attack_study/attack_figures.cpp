@@ -1,4 +1,4 @@
-#include "experiments/robustness/attack_figures.h"
+#include "experiments/attack_study/attack_figures.h"
 
 #include <fmt/format.h>
 
@@ -8,9 +8,9 @@
 #include <limits>
 #include <map>
 
-#include "experiments/robustness/attack_charts.h"
-#include "experiments/robustness/attack_sheet.h"
-#include "experiments/robustness/trajectory_figure.h"
+#include "experiments/attack_study/attack_charts.h"
+#include "experiments/attack_study/attack_sheet.h"
+#include "experiments/attack_study/trajectory_figure.h"
 #include "runtime/file.h"
 
 namespace pal {

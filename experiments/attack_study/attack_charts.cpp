@@ -103,7 +103,7 @@ std::string robust_curve_svg(const RobustChart& robust) {
     radii.insert(radii.end(), curve.epsilon.begin(), curve.epsilon.end());
   std::ranges::sort(radii);
   radii.erase(std::ranges::unique(radii).begin(), radii.end());
-  for (const double radius : radii) chart.x_names.push_back(fmt::format("{:g}", radius));
+  for (const double radius : radii) chart.x_names.push_back(fmt::format("{:.2g}", radius));
   const auto places = [&](const std::vector<double>& epsilon) {
     std::vector<double> x;
     for (const double radius : epsilon)

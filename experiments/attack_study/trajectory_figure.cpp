@@ -206,7 +206,8 @@ std::string trace_svg(const std::string& title, const std::vector<AttackTrajecto
   std::vector<double> values;
   for (size_t k = 0; k < trajectories.size(); ++k) {
     add_path(chart, trajectories[k], static_cast<int>(k), [&](size_t i) {
-      return PlanePoint{static_cast<double>(i), number_of(trajectories[k].steps[i], number)};
+      return PlanePoint{static_cast<double>(static_cast<int64_t>(i) * trajectories[k].every),
+                        number_of(trajectories[k].steps[i], number)};
     });
     for (const TrajectoryStep& step : trajectories[k].steps) {
       const double value = number_of(step, number);
@@ -228,9 +229,9 @@ std::string trace_csv(const std::vector<AttackTrajectory>& trajectories) {
     for (size_t i = 0; i < one.steps.size(); ++i) {
       const TrajectoryStep& step = one.steps[i];
       fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{},{},{},{}\n", csv_field(one.name),
-                     i, field(step.objective), field(step.squared_distance), field(step.margin),
-                     field(step.log_density), field(step.at[0]), field(step.at[1]),
-                     step.reached ? 1 : 0);
+                     static_cast<int64_t>(i) * one.every, field(step.objective),
+                     field(step.squared_distance), field(step.margin), field(step.log_density),
+                     field(step.at[0]), field(step.at[1]), step.reached ? 1 : 0);
     }
   return csv;
 }

@@ -21,6 +21,7 @@ struct TrajectoryStep {
 struct AttackTrajectory {
   std::string name;  ///< in legends and tables, such as "cw, d 66"; empty: no name
   std::vector<TrajectoryStep> steps = {};
+  int64_t every = 1;  ///< steps of the attack from one of these to the next
 };
 
 struct TrajectoryFigure {

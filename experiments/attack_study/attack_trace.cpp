@@ -20,6 +20,8 @@ constexpr size_t kPlaneClasses = 5;
 constexpr double kAllInPlane = 1.0 - 1e-9;
 // Values of class means that are spelled out to look whether all lie in a plane.
 constexpr int64_t kMostSpelledOut = 20'000'000;
+// Values of latent vectors that are kept of all ways.
+constexpr int64_t kMostKept = 64'000'000;
 
 /// What is kept of one image on its way.
 struct Way {
@@ -88,12 +90,12 @@ void project(const IbInn& flow, const std::optional<ClassPlane>& deciding, const
 
 std::vector<AttackTrace> trace_attack(Model& model, const InputSpec& input,
                                       const AttackBatch& batch, const AttackSetting& setting,
-                                      double median, int64_t most_points) {
+                                      double median) {
   AttackedNetwork attacked(model, input);
   auto* const flow = dynamic_cast<IbInn*>(&model);
   std::vector<Way> ways(static_cast<size_t>(batch.count()));
-  const int64_t every =
-      std::max<int64_t>(1, (setting.most_steps() + most_points - 1) / most_points);
+  const int64_t points = std::max<int64_t>(1, kMostKept / (batch.count() * model.dims()));
+  const int64_t every = std::max<int64_t>(1, (setting.most_steps() + points - 1) / points);
   const double kappa = std::isfinite(setting.kappa) ? setting.kappa : 0.0;
   const auto observe = [&](const AttackStep& at) {
     const bool kept = at.step % every == 0;
@@ -134,7 +136,7 @@ std::vector<AttackTrace> trace_attack(Model& model, const InputSpec& input,
   for (size_t i = 0; i < ways.size(); ++i) {
     AttackTrace trace;
     trace.image = static_cast<int64_t>(i);
-    trace.trajectory = {setting.title(), ways[i].steps};
+    trace.trajectory = {setting.title(), ways[i].steps, every};
     trace.crossed_then_shrank = ways[i].last < ways[i].crossed_at;
     if (flow != nullptr && flow->config().classes >= 3)
       project(*flow, deciding, ways[i], batch.goals[i], trace);

@@ -23,9 +23,9 @@ struct AttackTrace {
 
 /// Follows an attack on each image of a batch and projects its latent vectors: into the plane of the
 /// class means if they lie in one, else into that of the five means which the trajectory comes
-/// closest to. Keeps at most `most_points` evenly spaced steps and the last one.
+/// closest to. Keeps every step of small images, of larger ones evenly spaced steps.
 std::vector<AttackTrace> trace_attack(Model& model, const InputSpec& input,
                                       const AttackBatch& batch, const AttackSetting& setting,
-                                      double median, int64_t most_points = 400);
+                                      double median);
 
 }  // namespace pal

@@ -115,7 +115,7 @@ curve() {
 {
   echo "# Attacks on Fashion-MNIST"
   echo
-  echo "Written by \`experiments/attacks_fashion_mnist.sh\` in $took min: the networks are those of seed 0"
+  echo "Written by \`experiments/attacks_fashion_mnist.sh\`: the networks are those of seed 0"
   echo "of the sweep over beta (\`experiments/results/sweep\`), $images test images, targets drawn once."
   echo "What the words mean: section 19 of \`experiments/measures/README.md\`. Of beta 0 the classes mean"
   echo "nothing; only what is said of its detection counts."

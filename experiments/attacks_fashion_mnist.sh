@@ -62,7 +62,7 @@ attack() {
 # The least change, targeted, and robust accuracy within balls of largest changes, among them 1, 2, 4
 # and 8 of 255 levels.
 attack --attack cw,ddn,square --protocol converged,paper --kappa 0.01,1,inf \
-  --detection "$weights_of_detection" --trace 3 --transfer \
+  --detection "$weights_of_detection" --trace 10 --transfer \
   --robust-curve 0,0.0005,0.001,0.002,0.00392157,0.00784314,0.0156863,0.0313725,0.1,0.5 -o "$dir" >"$dir/table.txt"
 # Robust accuracy within balls of the L2 norm.
 attack --attack none --norm l2 --robust-curve 0,0.01,0.03,0.1,0.3,1,3 -o "$dir/l2" \

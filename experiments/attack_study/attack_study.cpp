@@ -122,8 +122,9 @@ class StudyOfAttacks {
     victim.study.checkpoint = checkpoint;
     victim.study.label = label;
     victim.study.digest = model_digest(loaded);
-    victim.study.beta = victim.evaluation->beta();
     victim.study.has_density = loaded.model->has_density();
+    // A ResNet's loss has none.
+    if (victim.study.has_density) victim.study.beta = victim.evaluation->beta();
     victim.study.dataset = victim.evaluation->evaluated_images().from.set->info().name;
     victim.study.class_names = model_class_names(loaded.input, loaded.model->config().classes);
     const ModelCalibration* const calibration = victim.evaluation->calibration();

@@ -6,7 +6,7 @@
 #     -n IMAGES    test images that are attacked (default: 40)
 #     --bin FOLDER programs that are built already
 #     DIR          where all of it goes (default: runs/attacks)
-# About half an hour on two idle cores; pal-attack says how long at most once it has begun. Started
+# About half an hour on two idle cores; pal-attack says about how long once it has begun. Started
 # again after a kill it goes on where it was. Of beta 0, whose classes mean nothing, only what is said
 # of detection counts.
 set -euo pipefail

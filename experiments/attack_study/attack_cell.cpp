@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kAttackImages = "images";
 
 bool is_goal(double answer, double label, double target) {
-  return target >= 0.0 ? answer == target : answer != label;
+  return target >= 0.0 ? answer == target : answer >= 0.0 && answer != label;
 }
 
 std::vector<std::pair<std::string, Tensor>> tensors_of(const AttackCell& cell) {
@@ -29,6 +29,23 @@ std::vector<std::pair<std::string, Tensor>> tensors_of(const AttackCell& cell) {
     tensors.emplace_back(name, column);
   }
   return tensors;
+}
+
+/// A line for each image.
+std::string cell_csv(const AttackCell& cell) {
+  std::string text;
+  for (const auto& [name, member] : AttackCell::columns())
+    text += fmt::format("{}{}", text.empty() ? "" : ",", name);
+  text += '\n';
+  for (size_t i = 0; i < cell.index.size(); ++i) {
+    bool first = true;
+    for (const auto& [name, member] : AttackCell::columns()) {
+      text += fmt::format("{}{:.9g}", first ? "" : ",", (cell.*member)[i]);
+      first = false;
+    }
+    text += '\n';
+  }
+  return text;
 }
 
 }  // namespace
@@ -80,23 +97,29 @@ bool AttackCell::reached_8bit(int64_t i) const {
   return is_goal(answer_8bit[at], label[at], target[at]);
 }
 
-void AttackCell::append(const AttackCell& other) {
-  for (const auto& [name, member] : columns()) {
-    std::vector<double>& to = this->*member;
-    to.insert(to.end(), (other.*member).begin(), (other.*member).end());
+AttackCell AttackCell::joined(const std::vector<AttackCell>& parts) {
+  AttackCell whole;
+  int64_t images_in_all = 0;
+  for (const AttackCell& part : parts) {
+    for (const auto& [name, member] : columns())
+      (whole.*member).insert((whole.*member).end(), (part.*member).begin(), (part.*member).end());
+    images_in_all += part.images.size(0);
   }
-  if (!other.images.defined()) return;
-  if (!images.defined()) {
-    images = other.images;
-    return;
+  if (images_in_all == 0) return whole;
+  const Shape& shape = parts[0].images.shape();
+  whole.images =
+      Tensor::empty({images_in_all, shape[1], shape[2], shape[3]}, DType::f32, Tag::data, Device());
+  int64_t at = 0;
+  for (const AttackCell& part : parts) {
+    whole.images.slice_batch(at, part.images.size(0)).copy_from(part.images);
+    at += part.images.size(0);
   }
-  const Shape& shape = other.images.shape();
-  const int64_t before = images.size(0);
-  const Tensor all = Tensor::empty({before + shape[0], shape[1], shape[2], shape[3]}, DType::f32,
-                                   Tag::data, Device());
-  all.slice_batch(0, before).copy_from(images);
-  all.slice_batch(before, shape[0]).copy_from(other.images);
-  images = all;
+  return whole;
+}
+
+void AttackCell::keep_images(int64_t most) {
+  if (images.defined() && most < images.size(0))
+    images = most > 0 ? images.slice_batch(0, most).clone(Tag::data) : Tensor();
 }
 
 AttackFiles::AttackFiles(std::string folder, std::map<std::string, std::string> made_of)
@@ -158,7 +181,8 @@ void AttackFiles::save(const std::string& model, const std::string& setting,
 void write_attack_cell(const std::string& path, const AttackCell& cell,
                        const std::map<std::string, std::string>& metadata) {
   make_folders(std::filesystem::path(path).parent_path().string());
-  write_safetensors(path, metadata, tensors_of(cell));
+  write_atomic(path + ".csv", cell_csv(cell));
+  write_safetensors(path + ".safetensors", metadata, tensors_of(cell));
 }
 
 }  // namespace pal

@@ -30,14 +30,17 @@ struct AttackCell {
   std::vector<double> steps, objective_start, objective, gradient_start;
   std::vector<double> fell, ended_above, broken;  ///< 1: as AttackedImage has it
 
-  Tensor images;  ///< f32 [n, h, w, c] in [0, 1], on the CPU; undefined for none
+  /// f32 [n, h, w, c] in [0, 1], on the CPU; after keep_images the first of them, undefined for none.
+  Tensor images;
 
   int64_t count() const { return static_cast<int64_t>(index.size()); }
   /// Whether the goal is reached: of the floating-point image, and of its picture.
   bool reached(int64_t i) const;
   bool reached_8bit(int64_t i) const;
-  /// Adds the images of another cell behind these.
-  void append(const AttackCell& other);
+  /// Those of several batches, one behind the other; each has its images.
+  static AttackCell joined(const std::vector<AttackCell>& parts);
+  /// Leaves only the first `most` of the images in memory.
+  void keep_images(int64_t most);
 
   /// Its columns by name, in the order of files.
   static const std::vector<std::pair<const char*, std::vector<double> AttackCell::*>>& columns();
@@ -66,7 +69,7 @@ class AttackFiles {
   std::map<std::string, std::string> made_of_;
 };
 
-/// Writes a cell as one safetensors file: `images` and its columns.
+/// Writes a cell as PATH.safetensors, `images` and its columns, and PATH.csv, a line for each image.
 void write_attack_cell(const std::string& path, const AttackCell& cell,
                        const std::map<std::string, std::string>& metadata);
 

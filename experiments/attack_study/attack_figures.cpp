@@ -41,6 +41,7 @@ std::vector<float> pixels_at(const Tensor& images, int64_t i) {
 
 /// What the model says of an image: "coat\n99 %".
 std::string said(const AttackedModelStudy& model, double answer, double confidence) {
+  if (answer < 0.0) return "no answer";
   return fmt::format("{}\n{:.0f} %", model.class_names.at(static_cast<size_t>(answer)),
                      100.0 * confidence);
 }
@@ -95,7 +96,7 @@ std::vector<AttackLine> lines_of(const AttackReport& report, const std::string& 
   const auto value_of = [&](const AttackRow& row) -> Estimate {
     switch (measure) {
       case AttackMeasure::l2:
-        return row.l2;
+        return row.l2_reached;
       case AttackMeasure::corruption:
         return row.corruption;
       case AttackMeasure::uncertainty:
@@ -107,7 +108,10 @@ std::vector<AttackLine> lines_of(const AttackReport& report, const std::string& 
   };
   std::vector<const ModelAttackReport*> flows;
   for (const ModelAttackReport& model : report.models)
-    if (model.has_density && model.beta) flows.push_back(&model);
+    // The classes of beta 0 mean nothing, but its density does.
+    if (model.has_density && model.beta &&
+        (*model.beta != 0.0 || measure == AttackMeasure::detection))
+      flows.push_back(&model);
   std::ranges::stable_sort(flows, {}, [](const ModelAttackReport* m) { return *m->beta; });
   std::vector<AttackLine> lines;
   for (const ModelAttackReport& model : report.models)

@@ -310,6 +310,8 @@ void add_attack_options(OptionTable& table, AttackOptions& o) {
 }
 
 void finish_attack_options(AttackOptions& o) {
+  // An attacker may make the model name any class.
+  o.evaluation.restrict_classes = false;
   finish_evaluate_options(o.evaluation);
   expect(!o.kappas.empty(), "--kappa: expected a number");
   expect(!o.detection.empty(), "--detection: expected a number");

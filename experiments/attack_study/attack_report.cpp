@@ -107,7 +107,11 @@ AttackRow row_of(const AttackRun& run, const AttackedModelStudy& study, const Oo
   row.rms = column_mean(cell.rms);
   row.l2 = column_mean(cell.l2);
   row.linf = column_mean(cell.linf);
-  row.contrast = column_mean(cell.contrast);
+  std::vector<double> contrast = cell.contrast;
+  std::erase_if(contrast, [](double value) { return !std::isfinite(value); });
+  row.contrast_images = static_cast<int64_t>(contrast.size());
+  row.contrast = contrast.empty() ? Estimate{std::numeric_limits<double>::quiet_NaN(), 0.0}
+                                  : column_mean(contrast);
   row.entropy_clean = column_mean(cell.clean_entropy).value;
   row.entropy = column_mean(cell.entropy).value;
   row.steps = column_mean(cell.steps).value;

@@ -28,9 +28,11 @@ struct AttackRow {
   AttackSetting setting;
   int64_t images = 0;
   double confidence = 0.0;
-  Estimate corruption, rms, l2, linf, contrast;
-  Estimate success;   ///< the goal is reached
-  double kept = 0.0;  ///< the margin is at least kappa wide
+  Estimate corruption, rms, l2, linf;
+  Estimate contrast;            ///< over the images that have any: not of one grey
+  int64_t contrast_images = 0;  ///< how many these are
+  Estimate success;             ///< the goal is reached
+  double kept = 0.0;            ///< the margin is at least kappa wide
   double success_8bit = 0.0;
   /// Of the images whose goal is reached alone, and how many these are; not a number for none.
   Estimate l2_reached;

@@ -23,6 +23,14 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMostAtOnce = 100;
 
+/// A label that can name files: of a path its parts.
+std::string file_label(const std::string& label) {
+  std::string name;
+  for (const fs::path& part : fs::path(label).relative_path())
+    if (part != "." && part != "..") name += (name.empty() ? "" : "_") + part.string();
+  return name.empty() ? "model" : name;
+}
+
 /// A model of the study with what attacks it and judges the results.
 struct Victim {
   std::unique_ptr<CheckpointEvaluation> evaluation;
@@ -120,7 +128,7 @@ class StudyOfAttacks {
     const LoadedModel& loaded = victim.evaluation->loaded();
     victim.attacked = std::make_unique<AttackedNetwork>(*loaded.model, loaded.input);
     victim.study.checkpoint = checkpoint;
-    victim.study.label = label;
+    victim.study.label = file_label(label);
     victim.study.digest = model_digest(loaded);
     victim.study.has_density = loaded.model->has_density();
     // A ResNet's loss has none.
@@ -196,7 +204,9 @@ class StudyOfAttacks {
             {"selection", fmt::format("{:016x}", hasher.value())},
             {"reference", fmt::format("up to {} images", options_.reference)},
             {"batch_size", std::to_string(batch_size_)},
-            {"precision", precision.empty() ? "as recorded" : precision}};
+            {"precision", precision.empty() ? "as recorded" : precision},
+            {"device", victims_[0].model().device().is_cpu() ? "CPU" : "GPU"},
+            {"activation_memory", options_.memory.text()}};
   }
 
   /// Densities of training images, and what blocks keep in a step.
@@ -269,6 +279,7 @@ class StudyOfAttacks {
     run.setting = setting;
     const int64_t count = victim.originals.count();
     const std::string details = setting.details() + victim.calibrated_by;
+    std::vector<AttackCell> cells;
     for (int64_t first = 0; first < count; first += batch_size_) {
       const int64_t number = first / batch_size_;
       auto cell = files_.find(victim.study.digest, setting.name(), details, number);
@@ -288,10 +299,26 @@ class StudyOfAttacks {
         files_.save(victim.study.digest, setting.name(), details, number, *cell);
       }
       done_ += setting.usual_steps() * cell->count();
-      run.cell.append(*cell);
+      cells.push_back(std::move(*cell));
       show(victim, setting);
     }
+    run.cell = AttackCell::joined(cells);
+    keep(victim, run);
     return run;
+  }
+
+  /// Writes what was found of all images, and keeps those that pictures and other models need: all
+  /// attacks of ImageNet would be gigabytes.
+  void keep(const Victim& victim, AttackRun& run) const {
+    if (!options_.output.empty())
+      write_attack_cell(
+          (fs::path(options_.output) / "images" / victim.study.label / run.setting.name()).string(),
+          run.cell,
+          {{"format", "palindrome-attack"},
+           {"attack", run.setting.name()},
+           {"details", run.setting.details()},
+           {"model", victim.study.digest}});
+    if (!options_.transfer) run.cell.keep_images(std::max(options_.sheet, options_.trace));
   }
 
   /// Follows the first cw attack on the first images.
@@ -304,8 +331,14 @@ class StudyOfAttacks {
     const int64_t count = std::min(options_.trace, batch.count());
     batch.images = batch.images.slice_batch(0, count);
     batch.goals.resize(static_cast<size_t>(count));
-    victim.study.traces = trace_attack(victim.model(), victim.evaluation->loaded().input, batch,
-                                       *setting, victim.median);
+    try {
+      victim.study.traces = trace_attack(victim.model(), victim.evaluation->loaded().input, batch,
+                                         *setting, victim.median);
+    } catch (const Error& error) {
+      // What was measured is not to be lost for a picture.
+      if (error.kind() != ErrorKind::numerics) throw;
+      log_warning("{}: no ways are drawn: {}", victim.study.label, error.what());
+    }
   }
 
   /// Progress, with a time to come from the pace of the attacks so far.

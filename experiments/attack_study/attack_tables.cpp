@@ -91,6 +91,7 @@ AttackJson row_json(const AttackRow& row) {
   json["margin_kept"] = row.kept;
   json["success_8bit"] = row.success_8bit;
   json["contrast_ratio"] = json_number(row.contrast);
+  json["contrast_images"] = row.contrast_images;
   json["steps"] = row.steps;
   json["auc_one_tailed"] = json_number(row.auc_one_tailed);
   json["auc_two_tailed"] = json_number(row.auc_two_tailed);
@@ -224,23 +225,6 @@ std::string curve_csv(const AttackReport& report) {
   return text;
 }
 
-/// A line for each image of a cell.
-std::string cell_csv(const AttackCell& cell) {
-  std::string text;
-  for (const auto& [name, member] : AttackCell::columns())
-    text += fmt::format("{}{}", text.empty() ? "" : ",", name);
-  text += '\n';
-  for (size_t i = 0; i < cell.index.size(); ++i) {
-    bool first = true;
-    for (const auto& [name, member] : AttackCell::columns()) {
-      text += fmt::format("{}{:.9g}", first ? "" : ",", (cell.*member)[i]);
-      first = false;
-    }
-    text += '\n';
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string to_text(const AttackReport& report) {
@@ -266,10 +250,15 @@ std::string to_text(const AttackReport& report) {
                    percent_text(row.auc_two_tailed), percent_text(row.flagged),
                    percent_text(row.familiarity_flagged), fmt::format("{:.2f}", row.entropy),
                    fmt::format("{:.0f}", row.steps)});
-    text +=
-        "\n\n" + table.text() +
-        "\n\nreached: taken for the target (8 bit: of the PNG); noticed: p below 5 %; all means "
-        "over all images";
+    text += "\n\n" + table.text() +
+            "\n\nreached: taken for the target, untargeted for another class (8 bit: of the PNG); "
+            "noticed: p below 5 %; all means "
+            "over all images";
+    for (const ModelAttackReport& model : report.models)
+      for (const AttackRow& row : model.rows)
+        if (row.contrast_images < row.images)
+          text += fmt::format("\n{}, {}: contrast over the {} of {} images that have any",
+                              model.label, row.setting.name(), row.contrast_images, row.images);
     for (const ModelAttackReport& model : report.models)
       for (const AttackRow& row : model.rows)
         if (row.reached < row.images && row.reached > 0 && !row.setting.bounded())
@@ -289,7 +278,8 @@ std::string to_text(const AttackReport& report) {
     for (const ModelAttackReport& model : report.models) {
       header.push_back(model.label + " %");
       header.emplace_back("8 bit %");
-      if (model.has_density) header.emplace_back("or noticed %");
+      if (model.has_density)
+        header.emplace_back(model.calibrated ? "or familiarity %" : "or density %");
     }
     TextTable table(header);
     for (size_t k = 0; k < report.models[0].curve.size(); ++k) {
@@ -306,9 +296,7 @@ std::string to_text(const AttackReport& report) {
     }
     text +=
         "\n\nRobust accuracy: right under the worst of the attacks; 8 bit: of their pictures; or "
-        "noticed: right, or wrong "
-        "and flagged by " +
-        std::string(report.models[0].calibrated ? "familiarity" : "density") + "\n\n" +
+        "familiarity, or density: right, or wrong and flagged by that test\n\n" +
         table.text();
   }
   return text;
@@ -354,22 +342,6 @@ void write_attacks(const AttackOptions& options, const AttackStudy& study,
   write_some("attacks.csv", rows_csv(report));
   write_some("tables7-9.csv", paper_csv(report));
   write_some("robust_curve.csv", curve_csv(report));
-  for (const AttackedModelStudy& model : study.models) {
-    const fs::path images = folder / "images" / model.label;
-    make_folders(images.string());
-    const auto write_cell = [&](const AttackRun& run) {
-      const std::string name = run.setting.name();
-      write_atomic((images / (name + ".csv")).string(), cell_csv(run.cell));
-      write_attack_cell((images / (name + ".safetensors")).string(), run.cell,
-                        {{"format", "palindrome-attack"},
-                         {"attack", name},
-                         {"details", run.setting.details()},
-                         {"model", model.digest}});
-    };
-    for (const AttackRun& run : model.runs) write_cell(run);
-    for (const auto& of_radius : model.curve)
-      for (const AttackRun& run : of_radius) write_cell(run);
-  }
   write_attack_figures(options, study, report);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "experiments/measures/metrics.h"
 #include "experiments/measures/sampling.h"
@@ -87,6 +88,16 @@ Change change_of(const float* original, const float* changed, int64_t count, int
   return change;
 }
 
+/// What is kept of an image that a model has no finite answer for: no class, the least density.
+JudgedImages unanswered() {
+  return {.answer = {-1.0},
+          .confidence = {0.0},
+          .entropy = {0.0},
+          .density = {std::numeric_limits<double>::lowest()},
+          .familiarity = {0.0},
+          .margin = {std::numeric_limits<double>::infinity()}};
+}
+
 }  // namespace
 
 OriginalImages read_originals(const CheckpointEvaluation::Images& from, const LoadedModel& loaded) {
@@ -122,29 +133,39 @@ void JudgedImages::append(const JudgedImages& other) {
 JudgedImages judge_images(const AttackJudge& judge, const Tensor& images,
                           const std::vector<AttackGoal>& goals) {
   const Tensor x = images.to(judge.model.device());
-  JudgedImages judged;
   const ImageScores said = judge.attacked.scores(x);
-  TrustScores trust;
-  if (judge.calibration != nullptr)
-    add_trust_scores(judge.model, judge.input,
-                     AttackedNetwork(judge.model, judge.input).normalised(x), {}, trust);
+  JudgedImages judged;
+  std::vector<int64_t> finite;
   std::vector<double> posterior(static_cast<size_t>(said.classes));
   for (int64_t i = 0; i < said.count(); ++i) {
     const auto at = static_cast<size_t>(i);
+    const double density = said.log_density.empty() ? 0.0 : said.log_density[at];
+    if (!std::isfinite(density) ||
+        !std::ranges::all_of(said.row(i), [](double l) { return std::isfinite(l); })) {
+      judged.append(unanswered());
+      continue;
+    }
+    finite.push_back(i);
     const ImageResult result = judge_scores(said.row(i), 0, 0.0, posterior);
-    judged.answer.push_back(result.predicted);
-    judged.confidence.push_back(result.confidence);
-    judged.entropy.push_back(result.entropy);
-    judged.density.push_back(said.log_density.empty() ? 0.0 : said.log_density[at]);
-    judged.margin.push_back(margin_of(said.row(i), goals[at]).value);
-    judged.familiarity.push_back(
-        trust.log_density.empty()
-            ? 1.0
-            : judge.calibration
-                  ->familiarity(trust.log_density[at], trust.excess[at],
-                                judge.calibration->posterior(trust.classes.row(i)))
-                  .p);
+    judged.append({.answer = {static_cast<double>(result.predicted)},
+                   .confidence = {result.confidence},
+                   .entropy = {result.entropy},
+                   .density = {density},
+                   .familiarity = {1.0},
+                   .margin = {margin_of(said.row(i), goals[at]).value}});
   }
+  if (judge.calibration == nullptr || !judge.calibration->has_density() || finite.empty())
+    return judged;
+  TrustScores trust;
+  add_trust_scores(judge.model, judge.input,
+                   AttackedNetwork(judge.model, judge.input).normalised(images_at(x, finite)), {},
+                   trust);
+  for (size_t k = 0; k < finite.size(); ++k)
+    judged.familiarity[static_cast<size_t>(finite[k])] =
+        judge.calibration
+            ->familiarity(trust.log_density[k], trust.excess[k],
+                          judge.calibration->posterior(trust.classes.row(static_cast<int64_t>(k))))
+            .p;
   return judged;
 }
 

@@ -32,7 +32,8 @@ struct AttackJudge {
   std::string pictures;  ///< folder that PNG files are written to; empty: kept in memory
 };
 
-/// What a model says of images in [0, 1] on its device.
+/// What a model says of images in [0, 1] on its device. Where its answer is not finite the class is
+/// -1, p is 0 and the goal is not reached.
 struct JudgedImages {
   std::vector<double> answer, confidence, entropy, density, familiarity;
   std::vector<double> margin;  ///< towards the goals

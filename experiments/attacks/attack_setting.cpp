@@ -76,7 +76,9 @@ std::string AttackSetting::name() const {
   if (kind == AttackKind::pgd || kind == AttackKind::fgsm)
     name += fmt::format("-{}", name_of(loss));
   if (kind == AttackKind::cw || d != 0.0) name += fmt::format("-d{}", setting_number(d));
+  // What is usual of either kind is left out.
   if (bounded() && targeted) name += "-targeted";
+  if (!bounded() && !targeted) name += "-untargeted";
   return name;
 }
 
@@ -93,6 +95,8 @@ std::string AttackSetting::details() const {
   text += bounded() ? fmt::format(", eps {}", eps) : fmt::format(", kappa {}", kappa);
   if (d != 0.0) text += fmt::format(", d {}", d);
   if (kind == AttackKind::cw) text += fmt::format(", c {}", c);
+  if (kind == AttackKind::cw && protocol == CwProtocol::paper)
+    text += fmt::format(", drawn in by {}", CarliniWagner::paper().drawn_in);
   if (kind == AttackKind::pgd) text += fmt::format(", restarts {}", restarts);
   return text;
 }

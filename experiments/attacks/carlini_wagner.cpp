@@ -173,10 +173,12 @@ class CarliniWagnerRun {
   void finish() {
     if (running_.active() > 0) {
       const ImageDistances moved = image_distances(running_.x, running_.original);
-      ObjectiveValues values =
-          evaluate_objective(objective_, model_.scores(running_.x), running_.goals);
+      const ImageScores said = model_.scores(running_.x);
+      ObjectiveValues values = evaluate_objective(objective_, said, running_.goals);
       for (size_t i = 0; i < values.values.size(); ++i) values.values[i] += moved.squared[i];
       std::vector<double> total = values.values;
+      if (observe_)
+        observe_({how_.steps, running_.x, running_.rows, total, moved.squared, values, said});
       judge(values, total, nullptr);
     }
     for (size_t i = 0; i < result_.records.size(); ++i) {

@@ -17,8 +17,9 @@ struct CarliniWagner {
   double rate = 0.01;
   bool cosine = false;  ///< the rate falls to 0 along a cosine
   bool search = false;  ///< of the segment to the original, for the nearest image of the margin
-  /// Images are drawn in by this factor before atanh, as 0 and 1 lie at infinity.
-  double drawn_in = 1e-6;
+  /// Images are drawn in by this factor before atanh, as 0 and 1 lie at infinity. With 1e-6, as is
+  /// usual, black and white pixels would take hundreds of steps to move at all.
+  double drawn_in = 1e-3;
 
   /// As published: stops an image after 20 steps without improvement. One step of Adam moves every
   /// pixel by up to rate / 2, whatever the margin needs.
@@ -29,14 +30,14 @@ struct CarliniWagner {
     attack.steps = 1000;
     attack.patience = 0;
     attack.cosine = attack.search = true;
-    attack.drawn_in = 1e-3;
     return attack;
   }
 };
 
 /// Attacks a batch. Of the iterates that have their goal the one of the lowest objective counts,
-/// else that of all; a search's result where its objective is no higher. `observe` is told of every
-/// step.
+/// else that of all (so that an image near its goal may end with a higher objective than it began
+/// with, but at its goal); a search's result where its objective is no higher. `observe` is told of
+/// every step, and of the iterate after the last one.
 AttackResult attack_carlini_wagner(AttackedModel& model, const AttackBatch& batch,
                                    const CarliniWagner& how, const AttackObserver& observe = {});
 

@@ -1,11 +1,13 @@
 #include "experiments/attacks/ddn.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 #include <numeric>
 
 #include "experiments/attacks/segment_search.h"
+#include "kernels/arrays/host_values.h"
 #include "kernels/arrays/samples.h"
 #include "runtime/error.h"
 
@@ -14,6 +16,19 @@ namespace {
 
 // Length of a step along the gradient at the end, as a share of that at the start (1).
 constexpr double kLastStep = 0.01;
+
+/// How far the farthest image in [0, 1] is from each.
+std::vector<double> farthest_corners(const Tensor& images) {
+  const std::vector<double> values = host_values(images);
+  const size_t width = values.size() / static_cast<size_t>(images.size(0));
+  std::vector<double> distances(static_cast<size_t>(images.size(0)), 0.0);
+  for (size_t k = 0; k < values.size(); ++k) {
+    const double most = std::max(values[k], 1.0 - values[k]);
+    distances[k / width] += most * most;
+  }
+  for (double& distance : distances) distance = std::sqrt(distance);
+  return distances;
+}
 
 }  // namespace
 
@@ -32,6 +47,7 @@ AttackResult attack_ddn(AttackedModel& model, const AttackBatch& batch, const De
   Tensor x = original.clone(Tag::stream);
   const Tensor moved = Tensor::empty(original.shape(), original.dtype(), Tag::stream);
   std::vector<double> distance(n, how.start);
+  const std::vector<double> farthest = farthest_corners(original);
   const std::vector<double> ones(n, 1.0);
   const Tensor one = image_numbers(ones, x);
   const Tensor minus_one = image_numbers(std::vector<double>(n, -1.0), x);
@@ -87,6 +103,7 @@ AttackResult attack_ddn(AttackedModel& model, const AttackBatch& batch, const De
       const bool back =
           wide[i] || !std::isfinite(steepness[i]) || !std::isfinite(values.margins[i]);
       distance[i] *= back ? 1.0 - how.factor : 1.0 + how.factor;
+      distance[i] = std::min(distance[i], farthest[i]);
       const double norm = std::sqrt(length_now[i]);
       scale[i] = std::isfinite(norm) && norm > 0.0 ? distance[i] / norm : 0.0;
     }

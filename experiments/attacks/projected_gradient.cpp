@@ -375,7 +375,10 @@ Tensor random_in_ball(const Tensor& images, AttackNorm norm, const std::vector<d
     scale = norm == AttackNorm::linf ? 1.0 : std::sqrt(scale);
     for (size_t k = 0; k < noise.size(); ++k) {
       double& value = values[i * noise.size() + k];
-      value = std::clamp(value + radius[i] * noise[k] / scale, 0.0, 1.0);
+      const double step = radius[i] * noise[k] / scale;
+      // The other way where this one leaves [0, 1], so that nothing of the size is lost.
+      const bool leaves = value + step < 0.0 || value + step > 1.0;
+      value = std::clamp(value + (leaves ? -step : step), 0.0, 1.0);
     }
   }
   const DeviceScope device(images.device());

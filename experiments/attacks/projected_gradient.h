@@ -33,8 +33,8 @@ AttackResult attack_projected_gradient(AttackedModel& model, const AttackBatch& 
 AttackResult attack_fast_gradient(AttackedModel& model, const AttackBatch& batch,
                                   const ProjectedGradient& how);
 
-/// Random images of the ball's border: of L-infinity signs, of L2 a normal direction, clamped to
-/// [0, 1]. What an attack must be better than.
+/// Random images of the ball's border: of L-infinity signs, of L2 a normal direction, each value in
+/// the other direction where it would leave [0, 1]. What an attack must be better than.
 Tensor random_in_ball(const Tensor& images, AttackNorm norm, const std::vector<double>& radius,
                       uint64_t seed, const std::vector<uint64_t>& streams);
 

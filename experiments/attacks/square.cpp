@@ -99,8 +99,8 @@ AttackResult attack_square(AttackedModel& model, const AttackBatch& batch,
         finite ? begun.margins[i] : std::numeric_limits<double>::infinity();
     result.records[i].reached = finite && begun.reached[i];
     result.records[i].broken = !finite;
-    // No gradient was looked at, so none vanished.
-    result.records[i].gradient_start = 1.0;
+    // No gradient is looked at.
+    result.records[i].gradient_start = std::numeric_limits<double>::quiet_NaN();
   }
   for (int64_t query = 0; query < how.queries; ++query) {
     std::vector<size_t> rows;

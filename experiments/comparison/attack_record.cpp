@@ -87,21 +87,21 @@ AttackRow attack_row_of(const nlohmann::json& from) {
   row.setting = attack_setting_of(from);
   row.images = from.at("images").get<int64_t>();
   row.reached = from.at("reached").get<int64_t>();
-  row.confidence = from.at("confidence").get<double>();
+  row.confidence = number_or_nan(from.at("confidence"));
   row.corruption = read_estimate(from.at("corruption"));
   row.rms = read_estimate(from.at("rms"));
   row.l2 = read_estimate(from.at("l2"));
   row.l2_reached = read_estimate(from.at("l2_reached"));
   row.linf = read_estimate(from.at("linf"));
   row.success = read_estimate(from.at("success"));
-  row.success_8bit = from.at("success_8bit").get<double>();
+  row.success_8bit = number_or_nan(from.at("success_8bit"));
   row.auc_one_tailed = optional_estimate(from.at("auc_one_tailed"));
   row.auc_two_tailed = optional_estimate(from.at("auc_two_tailed"));
   row.flagged = optional_number(from.at("flagged"));
   row.familiarity_flagged = optional_number(from.at("familiarity_flagged"));
   row.unnoticed = optional_number(from.at("unnoticed"));
-  row.entropy = from.at("entropy").get<double>();
-  row.entropy_clean = from.at("entropy_clean").get<double>();
+  row.entropy = number_or_nan(from.at("entropy"));
+  row.entropy_clean = number_or_nan(from.at("entropy_clean"));
   return row;
 }
 

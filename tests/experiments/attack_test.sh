@@ -41,18 +41,41 @@ attack flow net --attack none --robust-curve 0.5,0,0.02,0.1 -n 48 --steps 50 -o 
 expect "robust accuracy" awk -F, '
   NR == 1 { next }
   $1 != model { model = $1; if ($3 != 0) exit 1; last = 1; models++ }
-  $4 > last { print "rises: " $0; exit 1 }
-  { last = $4 }
+  $5 > last { print "rises: " $0; exit 1 }
+  { last = $5 }
   $3 == 0.5 { if ($4 > 0.02) { print "robust at 0.5: " $0; exit 1 } ends++ }
   END { exit !(models == 2 && ends == 2) }' curve/robust_curve.csv
 expect_equal 0.5 "$(grep -o '^flow,Linf,0.5' curve/robust_curve.csv | cut -d, -f3)" "the last radius"
 expect_not "a ResNet's curve without a detector" grep -q '^net,.*,[0-9.]*,[0-9]' <(
-  awk -F, '$1 == "net" { print $1 ",," $6 "," $7 }' curve/robust_curve.csv)
+  awk -F, '$1 == "net" { print $1 ",," $7 "," $8 }' curve/robust_curve.csv)
+expect_not "random noise is the better attack" grep -q '"noise_better": [1-9]' least/attacks.json
 clean() { sed -n "s/^$1  *\([0-9.]*\) .*/\1/p" out | head -n 1; }
 at_nothing() { awk -F, -v m="$1" '$1 == m && $3 == 0 { printf "%.1f", 100 * $4 }' curve/robust_curve.csv; }
 for model in flow net; do
   expect_equal "$(clean $model)" "$(at_nothing $model)" "$model: accuracy at radius 0"
 done
+
+# Ways through the latent space, with and without a target; of a ResNet those of numbers alone.
+attack flow net --attack cw -n 3 --steps 30 --trace 2 --sheet 1 -o traced
+for model in flow net; do
+  expect_equal 2 "$(ls traced/traces/$model/*-distance.svg | wc -l)" "$model: ways"
+  expect_equal 31 "$(tail -n +2 "$(ls traced/traces/$model/*.csv | head -n 1)" | wc -l)" \
+    "$model: steps, and what they lead to"
+done
+expect_equal 2 "$(ls traced/traces/flow/*[0-9].svg | wc -l)" "ways in a plane"
+expect_equal 0 "$(find traced/traces/net -name '*[0-9].svg' | wc -l)" "no plane of a ResNet"
+attack flow --attack cw --untargeted -n 2 --steps 20 --trace 1 -o untargeted
+expect "cw without targets has a name of its own" \
+  test -e untargeted/images/flow/cw-converged-k0.01-d0-untargeted.csv
+
+# Models of one name are told apart, by names that stay in the folder.
+mkdir -p a b
+weights=$(find flow/checkpoints -name "*.safetensors" | sort | head -n 1)
+cp "$weights" a/x.safetensors
+cp "$weights" b/x.safetensors
+attack a/x.safetensors "$PWD/b/x.safetensors" --attack fgsm --eps 0.05 -n 2 --transfer -o twins
+expect_equal 2 "$(ls twins/images | wc -l)" "folders of two models of one name"
+expect_equal 2 "$(find twins/images -name '*.csv' | wc -l)" "results of two models of one name"
 
 # A run that is killed goes on to the same bits, at another number of threads too.
 grid="--attack cw,pgd,square --untargeted --kappa 0.01,inf -d 0,66 --eps 0.05 --loss ce,adaptive

@@ -249,7 +249,13 @@ TEST(AttackReportTest, JsonHoldsNoNumberThatIsNone) {
   const auto json = parse_json(to_json(report_of_run(run)));
   const auto& row = json["models"][0]["attacks"][0];
   EXPECT_EQ(row["kappa"], "inf");
-  EXPECT_TRUE(row["contrast_ratio"]["value"].is_null());
+  // The mean over the image that has contrast, with how many these are.
+  EXPECT_EQ(row["contrast_ratio"]["value"], 1.0);
+  EXPECT_EQ(row["contrast_images"], 1);
+  run.cell.contrast.assign(2, std::numeric_limits<double>::quiet_NaN());
+  const auto none = parse_json(to_json(report_of_run(run)));
+  EXPECT_TRUE(none["models"][0]["attacks"][0]["contrast_ratio"]["value"].is_null());
+  EXPECT_EQ(none["models"][0]["attacks"][0]["contrast_images"], 0);
 }
 
 }  // namespace

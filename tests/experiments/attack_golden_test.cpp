@@ -23,6 +23,11 @@ std::string attack_golden_file() {
          "/attack.json";
 }
 
+/// A number, or the infinity that JSON has no number for.
+double number_of(const nlohmann::json& value) {
+  return value.is_string() ? std::numeric_limits<double>::infinity() : value.get<double>();
+}
+
 struct LinearCase {
   std::string name;
   std::shared_ptr<LinearAttacked> model;
@@ -43,7 +48,7 @@ std::vector<LinearCase> linear_cases() {
         entry.key(),
         std::make_shared<LinearAttacked>(x, w, each.at("start_margin").get<double>()),
         {},
-        each.at("kappa").get<double>(),
+        number_of(each.at("kappa")),
         each.at("c").get<double>(),
         each.at("optimum").get<double>(),
         std::sqrt(square),
@@ -62,6 +67,7 @@ double distance_of(const AttackResult& result, const AttackBatch& batch, int64_t
 
 TEST(AttackGolden, DdnFindsTheLeastDistance) {
   for (const LinearCase& each : linear_cases()) {
+    if (std::isinf(each.kappa)) continue;
     const AttackResult result = attack_ddn(*each.model, each.batch, {.kappa = each.kappa});
     const double least = (each.kappa + each.start_margin) / each.slope;
     EXPECT_TRUE(result.records[0].reached) << each.name;
@@ -96,6 +102,37 @@ TEST(AttackGolden, ThePublishedProtocolNeverBeatsTheOptimum) {
     EXPECT_GE(result.records[0].objective, (r * r + each.c * margin) - 1e-4) << each.name;
     EXPECT_GE(distance_of(result, each.batch), each.start_margin / each.slope * (1.0 - 1e-5));
   }
+}
+
+TEST(AttackGolden, NearTheOptimumAtEverySlope) {
+  for (const size_t dims : {16, 784, 3072})
+    for (const double slope : {1.0, 3.0, 10.0, 30.0, 100.0}) {
+      std::vector<double> x, w;
+      double square = 0.0;
+      for (size_t i = 0; i < dims; ++i) {
+        const auto at = static_cast<double>(i);
+        x.push_back(0.5 + 0.15 * std::sin(2.3 * at));
+        // Normal-like weights: sums of sines of unrelated periods.
+        w.push_back(std::sin(1.0 + 0.7 * at) + std::sin(2.0 + 1.9 * at) + std::sin(3.1 * at));
+        square += w.back() * w.back();
+      }
+      for (double& v : w) v *= slope / std::sqrt(square);
+      LinearAttacked model(x, w, 1.0);
+      const AttackBatch batch = model.batch();
+      for (const double kappa : {0.01, 1.0}) {
+        const double least = (1.0 + kappa) / slope;
+        // Beyond that the borders of [0, 1] stand in the way.
+        if (least > 0.1 * std::sqrt(static_cast<double>(dims))) continue;
+        CarliniWagner attack = CarliniWagner::converged();
+        attack.kappa = kappa;
+        const std::string what = fmt::format("{} values, slope {}, kappa {}", dims, slope, kappa);
+        const AttackResult cw = attack_carlini_wagner(model, batch, attack);
+        EXPECT_LT(distance_of(cw, batch), 1.35 * least) << what;
+        const AttackResult ddn = attack_ddn(model, batch, {.kappa = kappa});
+        EXPECT_LT(distance_of(ddn, batch), 1.02 * least) << what;
+        EXPECT_LE(distance_of(ddn, batch), (1.0 + 1e-5) * distance_of(cw, batch)) << what;
+      }
+    }
 }
 
 TEST(AttackGolden, WithoutBoundTheMarginIsAsWideAsItPays) {

@@ -58,7 +58,7 @@ expect_not "a flagged picture is called familiar" grep -q "a familiar picture.*a
 run pal-classify --help
 tr -s ' \n' ' ' <out >help
 expect_text "attack_p is the attack detector of Mackowiak et al. 2021" help "--help"
-expect_text "of unchanged images it flags" help "--help: false alarms"
+expect_text "False alarms, of 10,000 unchanged" help "--help: false alarms"
 
 # The same answers by name, of a folder, and through a pipe, whatever the batch.
 classifies run pictures --json -q

@@ -119,6 +119,12 @@ curve() {
   echo "of the sweep over beta (\`experiments/results/sweep\`), $images test images, targets drawn once."
   echo "What the words mean: section 19 of \`experiments/measures/README.md\`. Of beta 0 the classes mean"
   echo "nothing; only what is said of its detection counts."
+  echo
+  for figure in fig7-ddn fig7-cw-converged fig7-cw-paper fig23-detection-cw-converged robust_curve; do
+    [ ! -e "$dir/$figure.svg" ] || echo "![$figure]($figure.svg)"
+  done
+  echo
+  echo "Sheets of pictures are in [sheets](sheets), ways through the latent space in [traces](traces)."
   for part in "cw-converged|cw, converged" "ddn|ddn" "cw-paper|cw, the paper's protocol"; do
     prefix=${part%%|*}
     echo

@@ -68,7 +68,7 @@ void expect_same_result(const AttackResult& a, int64_t row_a, const AttackResult
                         const std::string& what) {
   EXPECT_EQ(image_values(a.images, row_a), image_values(b.images, row_b)) << what;
   const AttackedImage &left = a.records[static_cast<size_t>(row_a)],
-                     &right = b.records[static_cast<size_t>(row_b)];
+                      &right = b.records[static_cast<size_t>(row_b)];
   EXPECT_EQ(left.objective, right.objective) << what;
   EXPECT_EQ(left.objective_start, right.objective_start) << what;
   EXPECT_EQ(left.steps, right.steps) << what;

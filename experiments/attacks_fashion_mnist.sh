@@ -69,48 +69,30 @@ attack --attack none --norm l2 --robust-curve 0,0.01,0.03,0.1,0.3,1,3 -o "$dir/l
   >"$dir/l2.txt"
 took=$(((SECONDS - begin + 59) / 60))
 
-# table PREFIX COLUMN FORMAT [FACTOR]: a column of attacks.csv, a line for each attack whose name
-# begins so, a column for each network.
-table() {
-  awk -F, -v prefix="$1" -v column="$2" -v format="$3" -v factor="${4:-1}" '
+# pivot FILE KEY PREFIX COLUMN FORMAT FACTOR: a column of a CSV file as Markdown, a line for each key
+# that begins so, a column for each network.
+pivot() {
+  awk -F, -v key="$2" -v prefix="$3" -v column="$4" -v format="$5" -v factor="$6" '
     NR == 1 { for (i = 1; i <= NF; ++i) place[$i] = i; next }
-    index($place["attack"], prefix) == 1 {
+    index($place[key], prefix) == 1 {
+      row = $place[key]
       if (!($1 in model)) { model[$1] = 1; models[++m] = $1 }
-      if (!($3 in attack)) { attack[$3] = 1; attacks[++a] = $3 }
-      value[$1, $3] = $place[column] == "" ? "" : sprintf(format, factor * $place[column])
+      if (!(row in seen)) { seen[row] = 1; rows[++n] = row }
+      value[$1, row] = $place[column] == "" ? "" : sprintf(format, factor * $place[column])
     }
     END {
-      line = "| attack |"; rule = "|---|"
+      line = "| " key " |"; rule = "|---|"
       for (i = 1; i <= m; ++i) { line = line " " models[i] " |"; rule = rule "--:|" }
       print line; print rule
-      for (k = 1; k <= a; ++k) {
-        line = "| `" attacks[k] "` |"
-        for (i = 1; i <= m; ++i) line = line " " value[models[i], attacks[k]] " |"
-        print line
-      }
-    }' "$dir/attacks.csv"
-}
-
-# curve FILE COLUMN: robust accuracy in percent, a line for each radius, a column for each network.
-curve() {
-  awk -F, -v column="$2" '
-    NR == 1 { for (i = 1; i <= NF; ++i) place[$i] = i; next }
-    {
-      if (!($1 in model)) { model[$1] = 1; models[++m] = $1 }
-      if (!($3 in radius)) { radius[$3] = 1; radii[++r] = $3 }
-      value[$1, $3] = $place[column] == "" ? "" : sprintf("%.1f", 100 * $place[column])
-    }
-    END {
-      line = "| radius |"; rule = "|---|"
-      for (i = 1; i <= m; ++i) { line = line " " models[i] " |"; rule = rule "--:|" }
-      print line; print rule
-      for (k = 1; k <= r; ++k) {
-        line = "| " radii[k] " |"
-        for (i = 1; i <= m; ++i) line = line " " value[models[i], radii[k]] " |"
+      for (k = 1; k <= n; ++k) {
+        line = "| " rows[k] " |"
+        for (i = 1; i <= m; ++i) line = line " " value[models[i], rows[k]] " |"
         print line
       }
     }' "$1"
 }
+table() { pivot "$dir/attacks.csv" attack "$@"; }
+curve() { pivot "$1" eps "" "$2" %.1f 100; }
 
 {
   echo "# Attacks on Fashion-MNIST"

@@ -9,7 +9,6 @@
 
 #include "data/sources/hasher.h"
 #include "experiments/attack_study/attack_targets.h"
-#include "experiments/report/job_clock.h"
 #include "experiments/report/run_log.h"
 #include "experiments/robustness/robustness_study.h"
 #include "runtime/error.h"

@@ -157,8 +157,7 @@ JudgedImages judge_images(const AttackJudge& judge, const Tensor& images,
   if (judge.calibration == nullptr || !judge.calibration->has_density() || finite.empty())
     return judged;
   TrustScores trust;
-  add_trust_scores(judge.model, judge.input,
-                   AttackedNetwork(judge.model, judge.input).normalised(images_at(x, finite)), {},
+  add_trust_scores(judge.model, judge.input, judge.attacked.normalised(images_at(x, finite)), {},
                    trust);
   for (size_t k = 0; k < finite.size(); ++k)
     judged.familiarity[static_cast<size_t>(finite[k])] =

@@ -27,7 +27,7 @@ OriginalImages read_originals(const CheckpointEvaluation::Images& from, const Lo
 struct AttackJudge {
   Model& model;
   const InputSpec& input;
-  AttackedModel& attacked;
+  AttackedNetwork& attacked;
   const ModelCalibration* calibration = nullptr;  ///< null: no familiarity
   std::string pictures;  ///< folder that PNG files are written to; empty: kept in memory
 };

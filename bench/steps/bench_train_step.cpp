@@ -65,7 +65,8 @@ void add_options(CLI::App& app, Options& options) {
                  "TFLOP/s of a large matrix product, one for each --precision: adds the share of "
                  "it that the model's operations (three forward passes) reach")
       ->delimiter(',');
-  app.add_flag("--autotune", options.autotune, "GPU: time the convolution algorithms first");
+  app.add_flag("--autotune", options.autotune,
+               "GPU: time the algorithms of convolutions and matrix products first");
   app.add_flag("--profile", options.profile, "a table of time per kernel for each policy");
   app.add_flag("--json", options.json, "figures as a JSON array on stdout");
 }

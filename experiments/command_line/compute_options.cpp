@@ -29,7 +29,8 @@ void add_compute_options(OptionTable& table, ComputeOptions& o) {
       .on_resume(OnResume::keeps)
       .recorded();
   table.toggle("autotune", o.autotune,
-               "GPU: time the convolution algorithms and keep the fastest, for later runs too");
+               "GPU: time the algorithms of convolutions and matrix products and keep the fastest, "
+               "for later runs too");
   table.toggle("allow-nondeterministic", o.allow_nondeterministic,
                "GPU: also algorithms whose sums come in no fixed order");
 }
@@ -54,6 +55,8 @@ Device apply_compute_options(const ComputeOptions& o) {
            "--precision: bf16 needs AVX-512, which this processor lacks; use fp32");
   }
   cuda_math().tf32 = precision == "tf32";
+  // Gradients that come from subnets in bf16 and go back to them are no more exact than TF32.
+  cuda_math().tf32_gradients = precision == "bf16";
   cuda_math().autotune = o.autotune;
   cuda_math().allow_nondeterministic = o.allow_nondeterministic;
   return device;

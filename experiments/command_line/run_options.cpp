@@ -1,5 +1,6 @@
 #include "experiments/command_line/run_options.h"
 
+#include "kernels/library/cuda_settings.h"
 #include "runtime/allocator.h"
 #include "runtime/log.h"
 
@@ -56,6 +57,7 @@ Device apply_run_options(const RunOptions& options) {
 void set_precision(const RunOptions& options, ModelConfig& config) {
   const std::string& precision = options.compute.precision;
   if (!precision.empty()) config.compute = precision == "bf16" ? DType::bf16 : DType::f32;
+  cuda_math().tf32_gradients = config.compute == DType::bf16;
 }
 
 LoadedModel load_for_run(const std::string& checkpoint, const RunOptions& options, Device device) {

@@ -41,7 +41,7 @@ Device apply_run_options(const RunOptions& options);
 LoadedModel load_for_run(const std::string& checkpoint, const RunOptions& options, Device device);
 
 /// Puts the compute type that --precision asks for, if it is given, into a checkpoint's
-/// configuration.
+/// configuration, and lets the GPU's libraries know how exact gradients are then.
 void set_precision(const RunOptions& options, ModelConfig& config);
 
 }  // namespace pal

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <map>
 
+#include "experiments/training/choices_metadata.h"
 #include "experiments/training/resume_check.h"
-#include "kernels/library/cuda_settings.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -29,8 +29,7 @@ std::map<std::string, std::string> extra_metadata(const TrainSetup& setup, const
   if (state.last_validation.step >= 0)
     metadata["validation"] = validation_json(state.last_validation);
   // Measured choices decide bits, so a resumed run repeats them.
-  if (setup.options.compute.autotune && setup.device.is_cuda())
-    metadata["convolution_choices"] = convolution_choices();
+  if (setup.options.compute.autotune && setup.device.is_cuda()) export_library_choices(metadata);
   return metadata;
 }
 
@@ -58,9 +57,7 @@ bool RunCheckpoints::resume() {
          path);
   const ResumeChanges changes = check_resume(setup_, checkpoint, path);
   load_state(checkpoint, path, *setup_.model, setup_.optimizer->flat_states());
-  const auto choices = checkpoint.metadata.find("convolution_choices");
-  if (setup_.device.is_cuda() && choices != checkpoint.metadata.end())
-    set_convolution_choices(choices->second);
+  if (setup_.device.is_cuda()) import_library_choices(checkpoint.metadata);
   state_.progress = checkpoint_progress(checkpoint);
   read_run_state(checkpoint.metadata.at("trainer"), path, state_);
   setup_.optimizer->set_guard(state_.guard);

@@ -8,10 +8,13 @@ namespace pal {
 struct CudaMath {
   /// f32 convolutions and matrix products round their operands to ten bits of fraction.
   bool tf32 = false;
+  /// Products of f32 that say they are gradients (GemmOp) do so, whatever tf32 says: the head's,
+  /// where subnets compute in bf16.
+  bool tf32_gradients = false;
   /// Also algorithms whose sums come in no fixed order.
   bool allow_nondeterministic = false;
-  /// Times the convolution algorithms when a shape is first met, and keeps the fastest; otherwise
-  /// the library's own estimate decides.
+  /// Times the algorithms of a convolution or a matrix product when its shape is first met, and
+  /// keeps the fastest; otherwise the library's own estimate decides.
   bool autotune = false;
 };
 /// The settings of this process.
@@ -20,12 +23,12 @@ inline CudaMath& cuda_math() {
   return instance;
 }
 
-/// The measured or imported choices of convolution engines as JSON, {device: {convolution: engine}}
-/// with the GPU's and the library's name as the device; "{}" if there are none.
-std::string convolution_choices();
-/// Adds choices in the form of convolution_choices: convolutions planned from now on keep to them,
-/// whatever autotune says, if the library still offers those engines. Throws data for text that is
-/// no such JSON.
-void set_convolution_choices(const std::string& json);
+/// The measured or imported choices of algorithms as JSON, {device: {problem: algorithm}} with the
+/// GPU's and the library's name as the device; "{}" if there are none.
+std::string library_choices();
+/// Adds choices in the form of library_choices: convolutions and products planned from now on keep
+/// to them, whatever autotune says, if the library still offers those algorithms. Throws data for
+/// text that is no such JSON.
+void set_library_choices(const std::string& json);
 
 }  // namespace pal

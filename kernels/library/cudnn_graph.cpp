@@ -74,10 +74,12 @@ size_t Descriptor::get_raw(cudnnBackendAttributeName_t name, int type, size_t mo
 std::vector<Descriptor> Descriptor::get_descriptors(cudnnBackendAttributeName_t name,
                                                     cudnnBackendDescriptorType_t type,
                                                     Where where) const {
-  // With room for none, cuDNN answers how many there are at most.
-  int64_t most = 0;
-  check(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &most, nullptr),
-        "cudnnBackendGetAttribute", name, where);
+  // With room for none, cuDNN answers how many there are at most; but always 0 for the settings of
+  // an engine, of which there is at most one of each type.
+  int64_t most = CUDNN_KNOB_TYPE_COUNTS;
+  if (name != CUDNN_ATTR_ENGINECFG_KNOB_CHOICES)
+    check(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &most, nullptr),
+          "cudnnBackendGetAttribute", name, where);
   std::vector<Descriptor> found;
   std::vector<cudnnBackendDescriptor_t> raw;
   for (int64_t i = 0; i < most; ++i) {

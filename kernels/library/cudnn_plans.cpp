@@ -126,6 +126,13 @@ std::string name_of(const Descriptor& config, const Descriptor& engine) {
   return name;
 }
 
+/// Whether an engine of that name is what a choice names: it, or an engine by its number alone, as
+/// choices were noted that did not know of settings.
+bool is_called(const std::string& name, const std::string& choice) {
+  return name == choice ||
+         (choice.find('=') == std::string::npos && name.starts_with(choice + " "));
+}
+
 /// The engines that one of the library's heuristics proposes, best first.
 std::vector<Descriptor> proposals(cudnnBackendHeurMode_t mode, const Descriptor& graph,
                                   const Target& target, std::string* why) {
@@ -195,14 +202,13 @@ std::string Problem::text() const {
                      allow_nondeterministic ? " in any order" : "");
 }
 
-std::vector<Plan> make_plans(const Problem& problem, const Target& target, const Wanted& wanted,
-                             std::string* why) {
-  std::vector<Plan> plans;
+void each_plan(const Problem& problem, const Target& target, const std::optional<std::string>& only,
+               std::string* why, const std::function<bool(Plan)>& visit) {
   for_engines(problem, target, why, [&](const Descriptor& config, std::string name) {
-    if (wanted.only && name != *wanted.only) return false;
+    if (only && !is_called(name, *only)) return false;
     // Asked of the engine first: making a plan may mean compiling kernels.
     const auto bytes = config.try_get<int64_t>(CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE);
-    if (!bytes || *bytes > kMostWorkspace) {
+    if (!bytes || *bytes > target.most_workspace) {
       *why = bytes ? fmt::format("it wants {} bytes of scratch memory", *bytes)
                    : "it does not know its scratch memory";
       return false;
@@ -221,10 +227,8 @@ std::vector<Plan> make_plans(const Problem& problem, const Target& target, const
     }
     plan.workspace = plan.descriptor.get<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
     plan.engine = std::move(name);
-    plans.push_back(std::move(plan));
-    return plans.size() == wanted.most;
+    return visit(std::move(plan));
   });
-  return plans;
 }
 
 int64_t images_at_a_time(const Problem& problem, const Target& target) {
@@ -240,7 +244,7 @@ int64_t images_at_a_time(const Problem& problem, const Target& target) {
     return bytes;
   };
   int64_t count = problem.x[0];
-  while (count > 1 && best_wants(count) > kMostWorkspace) {
+  while (count > 1 && best_wants(count) > target.most_workspace) {
     count = (count + 1) / 2;
     // Eight images of any size and dtype end at an aligned address.
     if (count > 8) count = (count + 7) / 8 * 8;

@@ -1,5 +1,6 @@
 #pragma once
 // From a convolution to the plans by which cuDNN can compute it.
+#include <functional>
 #include <optional>
 
 #include "kernels/library/conv.h"
@@ -9,8 +10,10 @@ namespace pal::cudnn {
 
 /// cuDNN's pointers must be aligned to this; its fast engines read 16 bytes at a time.
 inline constexpr int64_t kAlignment = 16;
-/// Most scratch memory of a convolution, in bytes.
-inline constexpr int64_t kMostWorkspace = int64_t{256} << 20;
+/// Most scratch memory of a convolution on a GPU with that much memory, both in bytes.
+constexpr int64_t most_workspace(int64_t device_memory) {
+  return (device_memory >= int64_t{64} << 30 ? int64_t{1024} : int64_t{256}) << 20;
+}
 
 /// Which result of a convolution is computed: y, the gradient of x, or that of the weights.
 enum class Pass : int64_t { forward, backward_data, backward_weight };
@@ -36,25 +39,24 @@ struct Plan {
   Descriptor descriptor;
   int64_t workspace = 0;  ///< scratch memory, bytes
   std::string engine;     ///< "engine 67 2=5 13=0": its number and its settings
+
+  const std::string& name() const { return engine; }
 };
 
 /// For what GPU plans are made: that of a handle, or one that is only described (cuDNN 9.8).
 struct Target {
   cudnnHandle_t handle = nullptr;
   const Descriptor* device = nullptr;
+  int64_t most_workspace = 0;  ///< scratch memory that a plan may want, bytes
 };
 
-/// Which plans of a problem are asked for.
-struct Wanted {
-  size_t most = 1;                       ///< plans
-  std::optional<std::string> only = {};  ///< the name of the one engine that will do
-};
-
-/// A problem's plans in the order of the library's estimates, without engines that compute less
-/// exactly than the problem says or, if not allowed, in no fixed order. If there is none, `why`
+/// Makes a problem's plans, one after the other in the order of the library's estimates, without
+/// engines that compute less exactly than the problem says or, if not allowed, in no fixed order,
+/// and hands each to `visit` until that returns true. With a name in `only`, those called so: one
+/// plan, or for an engine's number without settings all of that engine. If there is none, `why`
 /// says what was wrong with the last.
-std::vector<Plan> make_plans(const Problem& problem, const Target& target, const Wanted& wanted,
-                             std::string* why);
+void each_plan(const Problem& problem, const Target& target, const std::optional<std::string>& only,
+               std::string* why, const std::function<bool(Plan)>& visit);
 
 /// How many of a problem's images are to be computed at a time. Less than all if the engine
 /// proposed first would need too much scratch memory for that: fewer at a time by a good engine are

@@ -1,61 +1,30 @@
 #include "kernels/library/cudnn_run.cuh"
 
-#include <algorithm>
-#include <array>
-#include <cctype>
-#include <limits>
+#include <functional>
 #include <mutex>
 
 #include "kernels/library/capture.cuh"
-#include "kernels/library/conv_choices.h"
+#include "kernels/library/choose_plan.h"
 #include "kernels/library/cuda_settings.h"
 #include "kernels/library/plan_cache.h"
 #include "kernels/library/planned.h"
+#include "kernels/library/stopwatch.cuh"
 #include "runtime/byte_count.h"
 #include "runtime/cuda.h"
 #include "runtime/log.h"
 
-// How a convolution gets its engine, and runs.
-//
-// When a problem is first met, choose() runs it once by the first of these plans that works:
-//   1. that of the engine which this process has chosen or imported before (conv_choices.h);
-//   2. if engines are to be measured, the one that an earlier run found fastest on such a device,
-//      as a file in the user's cache says;
-//   3. if they are, the fastest of some proposals, timed here and then noted in that file;
-//   4. the library's first proposal.
-// Nothing is measured while a graph is recorded. From then on the plan is looked up and executed.
-// Operands at unaligned addresses are copied, as cuDNN's fast engines read 16 bytes at a time.
+// Which engine a convolution gets is decided when it is first met (choose_plan.h), but nothing is
+// measured while a graph is recorded. From then on the plan is looked up and executed. Operands at
+// unaligned addresses are copied, as cuDNN's fast engines read 16 bytes at a time.
 namespace pal::cudnn {
 namespace {
 
 using cuda::stream;
 
-/// At most so many engines are timed.
-constexpr size_t kMostMeasured = 8;
-
-/// "nvidia-h200-sm90-cudnn9.19.0": where a choice of engines holds.
-const std::string& device_name() {
-  static const std::string name = [] {
-    const cuda::DeviceInfo info = cuda::device_info();
-    std::string text = fmt::format("{}-sm{}{}", info.name, info.major, info.minor);
-    for (char& c : text)
-      c = std::isalnum(static_cast<unsigned char>(c)) != 0
-              ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
-              : '-';
-    return text + "-cudnn" + version();
-  }();
-  return name;
-}
-
-/// What an earlier run measured on this device.
-std::optional<std::string> measured_before(const std::string& what) {
-  static const EngineChoices choices = [] {
-    const std::string path = choices_path(device_name());
-    return path.empty() ? EngineChoices{} : read_choices(path);
-  }();
-  const auto found = choices.find(what);
-  if (found == choices.end()) return std::nullopt;
-  return found->second;
+/// The GPU of this process.
+const Target& target() {
+  static const Target instance = {handle(), nullptr, most_workspace(cuda::device_info().memory)};
+  return instance;
 }
 
 /// Starts a plan's work, of which the stream takes care.
@@ -72,98 +41,39 @@ cudnnStatus_t execute(const Plan& plan, const Operands& operands) {
   return cudnnBackendExecute(handle(), plan.descriptor.raw(), pack.raw());
 }
 
-/// Whether a plan can be started; the result is overwritten.
-bool works(const Plan& plan, const std::string& what, const Operands& operands, std::string* why) {
-  const cudnnStatus_t status = execute(plan, operands);
-  if (status == CUDNN_STATUS_SUCCESS) return true;
-  *why = describe(status);
-  log_warning("{}: cuDNN {} does not run here: {}", what, plan.engine, *why);
-  // The refused launch must not be found by the check of the next.
-  (void)cudaGetLastError();
-  return false;
-}
+/// A convolution and its operands, as choose_plan asks for them.
+class Convolution {
+ public:
+  using Plan = cudnn::Plan;
 
-/// Milliseconds that a plan takes, the least of some tries. Infinite if it does not run, for
-/// example because its scratch memory cannot be had.
-float time_of(const Plan& plan, const std::string& what, const Operands& operands) {
-  constexpr int kTries = 3;
-  constexpr int kRuns = 4;
-  static const std::array<cudaEvent_t, 2> events = [] {
-    std::array<cudaEvent_t, 2> made{};
-    for (cudaEvent_t& event : made) PAL_CUDA_CHECK(cudaEventCreate(&event));
-    return made;
-  }();
-  float least = std::numeric_limits<float>::infinity();
-  try {
-    std::string ignored;
-    if (!works(plan, what, operands, &ignored)) return least;
-    for (int i = 0; i < kTries; ++i) {
-      PAL_CUDA_CHECK(cudaEventRecord(events[0], stream()));
-      for (int k = 0; k < kRuns; ++k) (void)execute(plan, operands);
-      PAL_CUDA_CHECK(cudaEventRecord(events[1], stream()));
-      PAL_CUDA_CHECK(cudaEventSynchronize(events[1]));
-      float milliseconds = 0.0F;
-      PAL_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, events[0], events[1]));
-      least = std::min(least, milliseconds / kRuns);
-    }
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::environment) throw;
-    log_debug("{}: {} is not measured: {}", what, plan.engine, error.what());
-  }
-  log_debug("{}: {}: {:.4f} ms", what, plan.engine, static_cast<double>(least));
-  return least;
-}
+  Convolution(const Problem& problem, const Operands& operands, std::string* why)
+      : problem_(problem), operands_(operands), why_(why) {}
 
-/// The fastest first; those that do not run are gone.
-std::vector<Plan> by_time(std::vector<Plan> plans, const std::string& what,
-                          const Operands& operands) {
-  std::vector<std::pair<float, size_t>> times;
-  for (size_t i = 0; i < plans.size(); ++i)
-    times.emplace_back(time_of(plans[i], what, operands), i);
-  std::sort(times.begin(), times.end());
-  std::vector<Plan> sorted;
-  for (const auto& [milliseconds, i] : times)
-    if (milliseconds < std::numeric_limits<float>::infinity())
-      sorted.push_back(std::move(plans[i]));
-  return sorted;
-}
+  std::string device() const { return choices_device("cudnn" + version()); }
+  std::string problem() const { return problem_.text(); }
+  const std::string& why() const { return *why_; }
+  void each_plan(const std::optional<std::string>& only, const std::function<bool(Plan)>& visit) {
+    cudnn::each_plan(problem_, target(), only, why_, visit);
+  }
+  bool run(const Plan& plan) {
+    const cudnnStatus_t status = execute(plan, operands_);
+    if (status == CUDNN_STATUS_SUCCESS) return true;
+    *why_ = describe(status);
+    // The refused launch must not be found by the check of the next.
+    (void)cudaGetLastError();
+    return false;
+  }
+  /// Results are overwritten.
+  bool rehearse(const Plan& plan) { return run(plan); }
+  double milliseconds(const Plan& plan, int runs) {
+    return cuda::milliseconds_of(runs, [&] { (void)execute(plan, operands_); });
+  }
 
-/// The plan that a problem shall have from now on, run once; without a descriptor if there is none.
-Plan choose(const Problem& problem, const Operands& operands, std::string* why) {
-  const std::string what = problem.text();
-  const Target target = {handle(), nullptr};
-  const auto first_that_works = [&](std::vector<Plan> plans) {
-    for (Plan& plan : plans)
-      if (works(plan, what, operands, why)) return std::move(plan);
-    return Plan();
-  };
-  const bool measure = cuda_math().autotune && cuda::capture_id() == 0;
-  std::optional<std::string> wanted = chosen_engine(device_name(), what);
-  const bool imported = wanted.has_value();
-  if (!wanted && measure) wanted = measured_before(what);
-  if (wanted) {
-    Plan plan = first_that_works(make_plans(problem, target, {.only = wanted}, why));
-    if (plan.descriptor.defined()) {
-      if (!imported) choose_engine(device_name(), what, plan.engine);
-      return plan;
-    }
-    log_warning("{}: cuDNN does not offer {} here ({}); another is chosen", what, *wanted, *why);
-  }
-  if (measure) {
-    Plan plan = first_that_works(
-        by_time(make_plans(problem, target, {.most = kMostMeasured}, why), what, operands));
-    if (plan.descriptor.defined()) {
-      choose_engine(device_name(), what, plan.engine);
-      const std::string path = choices_path(device_name());
-      if (!path.empty()) save_choice(path, what, plan.engine);
-      return plan;
-    }
-  }
-  Plan plan = first_that_works(make_plans(problem, target, {}, why));
-  if (plan.descriptor.defined()) return plan;
-  // Only if the first proposal is refused does it pay to make plans of the others.
-  return first_that_works(make_plans(problem, target, {.most = kMostMeasured}, why));
-}
+ private:
+  const Problem& problem_;
+  const Operands& operands_;
+  std::string* why_;
+};
 
 bool is_aligned(const Tensor& t) {
   return reinterpret_cast<uintptr_t>(t.raw()) % static_cast<uintptr_t>(kAlignment) == 0;
@@ -200,7 +110,9 @@ bool run(const Problem& problem, const Operands& operands, std::string* why) {
       fail(ErrorKind::failure, "{}: cuDNN {}: {} ({})", problem.text(), version(), describe(status),
            plan->engine);
   } else if (plan == nullptr) {
-    plan = &plans.keep(key, choose(problem, here, why));
+    Convolution convolution(problem, here, why);
+    const bool measure = cuda_math().autotune && cuda::capture_id() == 0;
+    plan = &plans.keep(key, choose_plan(convolution, measure).value_or(Plan()));
     if (plan->descriptor.defined())
       note_implementation(problem.text(), fmt::format("cuDNN {}, {} scratch", plan->engine,
                                                       format_bytes(plan->workspace)));
@@ -216,7 +128,7 @@ bool run(const Problem& problem, const Operands& operands, std::string* why) {
 int64_t images_at_a_time(const Problem& problem) {
   static PlanCache<int64_t> counts;
   return counts.get(problem.key(), [&] {
-    const int64_t count = images_at_a_time(problem, {handle(), nullptr});
+    const int64_t count = images_at_a_time(problem, target());
     if (count < problem.x[0])
       log_debug("{}: {} images at a time, to save scratch memory", problem.text(), count);
     return count;

@@ -11,6 +11,9 @@ struct GemmOp {
   bool accumulate = false;
   /// Keeps f32 operands in f32 even where TF32 is allowed: what is inverted must be exact.
   bool exact = false;
+  /// The product is a gradient, or on the way to one: it may be rounded to TF32 where those may
+  /// (CudaMath::tf32_gradients).
+  bool gradient = false;
 };
 
 /// c[m, n] = op(a)[m, k] op(b)[k, n], overwritten unless op.accumulate. Tensors count as matrices

@@ -1,15 +1,20 @@
 #include <cublasLt.h>
 
+#include <functional>
+#include <mutex>
 #include <optional>
 
 #include "kernels/arrays/elementwise.h"
 #include "kernels/common/gpu_dtypes.h"
 #include "kernels/library/bias.h"
+#include "kernels/library/capture.cuh"
+#include "kernels/library/choose_plan.h"
 #include "kernels/library/cuda_settings.h"
 #include "kernels/library/gemm_bias.h"
-#include "kernels/library/gemm_check.h"
+#include "kernels/library/gemm_problem.h"
 #include "kernels/library/plan_cache.h"
 #include "kernels/library/planned.h"
+#include "kernels/library/stopwatch.cuh"
 #include "runtime/byte_count.h"
 #include "runtime/launch.cuh"
 #include "runtime/log.h"
@@ -20,11 +25,12 @@
 namespace pal::cuda {
 namespace {
 
-/// The library's fast algorithms read 16 bytes at a time.
-constexpr uintptr_t kAlignment = 16;
+constexpr uintptr_t kAlignment = GemmProblem::kAlignment;
 /// Most scratch memory of a product, in bytes.
 constexpr uint64_t kMostWorkspace = uint64_t{32} << 20;
-constexpr int kMostAlgorithms = 8;
+/// The library is asked for so many proposals, whether they are measured or not: one that was
+/// chosen is found again among them.
+constexpr int kMostAlgorithms = 24;
 
 std::string describe(cublasStatus_t status) {
   return fmt::format("{} ({})", cublasLtGetStatusName(status), cublasLtGetStatusString(status));
@@ -52,7 +58,9 @@ cublasLtHandle_t handle() {
 bool is_aligned(const Tensor& t) { return reinterpret_cast<uintptr_t>(t.raw()) % kAlignment == 0; }
 
 bool uses_tf32(const Tensor& a, GemmOp op) {
-  return a.dtype() == DType::f32 && cuda_math().tf32 && !op.exact;
+  const CudaMath& math = cuda_math();
+  return a.dtype() == DType::f32 && !op.exact &&
+         (math.tf32 || (op.gradient && math.tf32_gradients));
 }
 
 cudaDataType_t data_type(DType dtype) { return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
@@ -106,7 +114,36 @@ struct GemmPlan {
   cublasLtMatmulAlgo_t algorithm;
   size_t workspace;  ///< scratch memory, bytes
   bool adds_bias;    ///< whether the library adds the bias on the way
+
+  /// All that tells the library's algorithms apart:
+  /// "algorithm 66 tile 20 stages 35 split 1 sum 0 swizzle 0 option 0 inner 0 cluster 2".
+  std::string name() const;
 };
+
+template <typename T>
+T setting(const cublasLtMatmulAlgo_t& algorithm, cublasLtMatmulAlgoConfigAttributes_t name) {
+  T value{};
+  size_t written = 0;
+  PAL_CUBLASLT_CHECK(
+      cublasLtMatmulAlgoConfigGetAttribute(&algorithm, name, &value, sizeof value, &written));
+  return value;
+}
+
+std::string GemmPlan::name() const {
+  const auto number = [&](cublasLtMatmulAlgoConfigAttributes_t what) {
+    return setting<uint32_t>(algorithm, what);
+  };
+  const auto shape = [&](cublasLtMatmulAlgoConfigAttributes_t what) {
+    return setting<uint16_t>(algorithm, what);
+  };
+  return fmt::format(
+      "algorithm {} tile {} stages {} split {} sum {} swizzle {} option {} inner {} cluster {}{}",
+      number(CUBLASLT_ALGO_CONFIG_ID), number(CUBLASLT_ALGO_CONFIG_TILE_ID),
+      number(CUBLASLT_ALGO_CONFIG_STAGES_ID), number(CUBLASLT_ALGO_CONFIG_SPLITK_NUM),
+      number(CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME), number(CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING),
+      number(CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION), shape(CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID),
+      shape(CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID), adds_bias ? ", adds the bias" : "");
+}
 
 /// The library's proposals, best first; none if it has none for this product.
 std::vector<GemmPlan> proposals(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op,
@@ -169,65 +206,93 @@ cublasStatus_t run(const GemmPlan& plan, const Tensor& a, const Tensor& b, const
   return status;
 }
 
-std::string name_of(const GemmPlan& plan) {
-  const auto get = [&](cublasLtMatmulAlgoConfigAttributes_t name) {
-    int32_t value = -1;
-    size_t written = 0;
-    (void)cublasLtMatmulAlgoConfigGetAttribute(&plan.algorithm, name, &value, sizeof value,
-                                               &written);
-    return value;
-  };
-  return fmt::format(
-      "cuBLASLt algorithm {} tile {} split {}, {} scratch{}", get(CUBLASLT_ALGO_CONFIG_ID),
-      get(CUBLASLT_ALGO_CONFIG_TILE_ID), get(CUBLASLT_ALGO_CONFIG_SPLITK_NUM),
-      format_bytes(static_cast<int64_t>(plan.workspace)), plan.adds_bias ? ", adds the bias" : "");
-}
+/// A product and its operands, as choose_plan asks for them.
+class GemmChoice {
+ public:
+  using Plan = GemmPlan;
+
+  GemmChoice(const GemmProblem& problem, const Tensor& a, const Tensor& b, const Tensor& bias,
+             const Tensor& c, GemmOp op)
+      : problem_(problem), a_(a), b_(b), bias_(bias), c_(c), op_(op) {}
+
+  std::string device() const {
+    const size_t version = cublasLtGetVersion();
+    return choices_device(
+        fmt::format("cublaslt{}.{}.{}", version / 10000, version / 100 % 100, version % 100));
+  }
+  std::string problem() const { return problem_.text(); }
+  const std::string& why() const { return why_; }
+
+  void each_plan(const std::optional<std::string>& only, const std::function<bool(Plan)>& visit) {
+    why_ = "it proposes no algorithm";
+    std::vector<std::string> seen;
+    for (const bool adds_bias : {true, false}) {
+      if (adds_bias && !bias_.defined()) continue;
+      for (const GemmPlan& plan : proposals(a_, b_, c_, op_, adds_bias)) {
+        std::string name = plan.name();
+        if (only && name != *only) continue;
+        // Two of one name could not be told apart later.
+        if (std::find(seen.begin(), seen.end(), name) != seen.end()) continue;
+        seen.push_back(std::move(name));
+        if (visit(plan)) return;
+      }
+    }
+  }
+
+  bool run(const Plan& plan) { return run_into(c_, plan); }
+  /// What is added to must not be added to again: such a product goes elsewhere.
+  bool rehearse(const Plan& plan) { return run_into(rehearsed(), plan); }
+  double milliseconds(const Plan& plan, int runs) {
+    const Tensor to = rehearsed();
+    return milliseconds_of(runs, [&] { (void)cuda::run(plan, a_, b_, bias_, to, op_); });
+  }
+
+ private:
+  bool run_into(const Tensor& c, const Plan& plan) {
+    const cublasStatus_t status = cuda::run(plan, a_, b_, bias_, c, op_);
+    if (status == CUBLAS_STATUS_SUCCESS) return true;
+    why_ = describe(status);
+    // The refused launch must not be found by the check of the next.
+    (void)cudaGetLastError();
+    return false;
+  }
+  /// Where a product goes that is only timed: memory like that of c.
+  const Tensor& rehearsed() {
+    if (!op_.accumulate) return c_;
+    if (!elsewhere_.defined())
+      elsewhere_ = Tensor::zeros({c_.rows(), std::max(c_.pitch(), c_.channels())}, c_.dtype(),
+                                 Tag::workspace, c_.device())
+                       .slice_channels(0, c_.channels());
+    return elsewhere_;
+  }
+
+  const GemmProblem& problem_;
+  const Tensor &a_, &b_, &bias_, &c_;
+  Tensor elsewhere_;
+  GemmOp op_;
+  std::string why_;
+};
 
 }  // namespace
 
 void gemm_bias(const Tensor& a, const Tensor& b, const Tensor& bias, const Tensor& c, GemmOp op) {
-  const GemmShape size = check_gemm(a, b, c, op);
   refuse_f64("gemm", a.dtype());
-  if (bias.defined()) expect_tensor("gemm", "bias", bias, {size.n}, DType::f32);
+  const GemmProblem problem(a, b, bias, c, op, uses_tf32(a, op));
+  if (bias.defined()) expect_tensor("gemm", "bias", bias, {problem.size.n}, DType::f32);
   // Not destroyed either.
   static auto& plans = *new PlanCache<GemmPlan>;
-  const std::vector<int64_t> key = {size.m,
-                                    size.n,
-                                    size.k,
-                                    a.pitch(),
-                                    b.pitch(),
-                                    c.pitch(),
-                                    op.transpose_a,
-                                    op.transpose_b,
-                                    static_cast<int64_t>(a.dtype()),
-                                    static_cast<int64_t>(c.dtype()),
-                                    is_aligned(a),
-                                    is_aligned(b),
-                                    is_aligned(c),
-                                    bias.defined(),
-                                    uses_tf32(a, op)};
+  const std::vector<int64_t> key = problem.key();
   if (const GemmPlan* plan = plans.find(key))
     return check_library(run(*plan, a, b, bias, c, op), "cublasLtMatmul", __LINE__);
 
-  const std::string what = fmt::format(
-      "gemm {} {}x{}x{}{}{}{}", pal::name_of(a.dtype()), size.m, size.n, size.k,
-      op.transpose_a ? " ta" : "", op.transpose_b ? " tb" : "", uses_tf32(a, op) ? " tf32" : "");
-  std::string why = "it proposes no algorithm";
-  for (const bool adds_bias : {true, false}) {
-    if (adds_bias && !bias.defined()) continue;
-    for (const GemmPlan& plan : proposals(a, b, c, op, adds_bias)) {
-      const cublasStatus_t status = run(plan, a, b, bias, c, op);
-      if (status == CUBLAS_STATUS_SUCCESS) {
-        plans.keep(key, plan);
-        return note_implementation(what, name_of(plan));
-      }
-      why = describe(status);
-      log_warning("{}: {} does not run here: {}", what, name_of(plan), why);
-      // The refused launch must not be found by the check of the next.
-      (void)cudaGetLastError();
-    }
-  }
-  fail(ErrorKind::failure, "{}: cuBLASLt: {}", what, why);
+  GemmChoice choice(problem, a, b, bias, c, op);
+  const std::optional<GemmPlan> plan =
+      choose_plan(choice, cuda_math().autotune && capture_id() == 0);
+  if (!plan) fail(ErrorKind::failure, "{}: cuBLASLt: {}", problem.text(), choice.why());
+  plans.keep(key, *plan);
+  note_implementation(problem.text(),
+                      fmt::format("cuBLASLt {}, {} scratch", plan->name(),
+                                  format_bytes(static_cast<int64_t>(plan->workspace))));
 }
 
 void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 
 #include "kernels/library/bias.h"
@@ -12,6 +11,7 @@
 #include "runtime/cuda_graph.h"
 #include "tests/cuda/libraries.h"
 #include "tests/cuda/parity.h"
+#include "tests/support/environment.h"
 #include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"
 
@@ -301,24 +301,18 @@ TEST(ConvCuda, LargeBatchesAreAsSmallOnes) {
 
 TEST(ConvCuda, MeasuredEnginesAreKept) {
   const testing::TemporaryFolder folder;
-  const char* before = std::getenv("XDG_CACHE_HOME");
-  const std::string saved = before == nullptr ? "" : before;
-  ::setenv("XDG_CACHE_HOME", folder.path().c_str(), 1);
+  const testing::Environment cache("XDG_CACHE_HOME", folder.path());
   const Case c({3, 19, 17, 24}, 40, {3, 1, 1});
   {
     const MathScope autotune({.autotune = true});
     expect_alike(run_on_cpu(c, true), run_on_gpu(c, DType::f32, true), 1e-4, c.name());
   }
-  const std::string choices = convolution_choices();
+  const std::string choices = library_choices();
   for (const char* pass : {"conv_forward", "conv_backward_data", "conv_backward_weight"})
     EXPECT_NE(choices.find(std::string(pass) + " f32 [3, 19, 17, 24] k3 s1 p1 24->40"),
               std::string::npos)
         << choices;
   EXPECT_TRUE(std::filesystem::exists(folder.file("palindrome")));
-  if (before == nullptr)
-    ::unsetenv("XDG_CACHE_HOME");
-  else
-    ::setenv("XDG_CACHE_HOME", saved.c_str(), 1);
 }
 
 TEST(ConvCuda, PlansAreNoted) {

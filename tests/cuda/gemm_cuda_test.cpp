@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <filesystem>
 
 #include "tests/cuda/libraries.h"
 #include "tests/cuda/parity.h"
+#include "tests/support/environment.h"
 #include "tests/support/numeric.h"
+#include "tests/support/temporary_folder.h"
 
 namespace pal::test {
 namespace {
@@ -98,6 +101,42 @@ TEST(GemmCuda, SameBitsEveryTime) {
   const Tensor first = product();
   for (int i = 0; i < 3; ++i) expect_same(first, product(), "again");
 }
+
+TEST(GemmCuda, MeasuringLeavesNoTrace) {
+  const testing::TemporaryFolder folder;
+  const testing::Environment cache("XDG_CACHE_HOME", folder.path());
+  const MathScope autotune({.autotune = true});
+  // Of shapes that no other test plans.
+  for (const bool accumulate : {false, true})
+    for (const bool pitched : {false, true})
+      check({37, 29, accumulate ? 43 : 41}, {.accumulate = accumulate}, DType::f32, DType::f32,
+            pitched, 1e-4);
+}
+
+TEST(GemmCuda, GradientsAloneAreRoundedIfTheyAloneMayBe) {
+  const MathScope tf32({.tf32_gradients = true});
+  check({33, 40, 300}, {.transpose_b = true}, DType::f32, DType::f32, false, 1e-4);
+  check({33, 40, 300}, {.transpose_b = true, .exact = true, .gradient = true}, DType::f32,
+        DType::f32, false, 1e-4);
+  check({33, 40, 300}, {.transpose_b = true, .gradient = true}, DType::f32, DType::f32, false,
+        2e-2);
+}
+
+#ifndef PAL_EMULATE_CUDA
+
+TEST(GemmCuda, MeasuredAlgorithmsAreKept) {
+  const testing::TemporaryFolder folder;
+  const testing::Environment cache("XDG_CACHE_HOME", folder.path());
+  const MathScope autotune({.autotune = true});
+  const Tensor a = on_gpu(random_tensor({47, 64}, DType::f32, 1));
+  const Tensor b = on_gpu(random_tensor({64, 53}, DType::f32, 2));
+  cuda::gemm(a, b, Tensor::empty({47, 53}, DType::f32, Tag::data, gpu()));
+  const std::string entry = R"("gemm f32 47x53x64 pitch 64 53 53":"algorithm )";
+  EXPECT_NE(library_choices().find(entry), std::string::npos) << library_choices();
+  EXPECT_TRUE(std::filesystem::exists(folder.file("palindrome")));
+}
+
+#endif
 
 TEST(GemmCuda, ImagesCountAsRows) {
   const Tensor x = random_tensor({2, 3, 5, 7}, DType::f32, 1);

@@ -5,14 +5,26 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
+#include <map>
+
 #if CUDNN_VERSION >= 90800
 
 namespace pal::cudnn {
 namespace {
 
-/// What cuDNN wants to know of a GPU, in its own words.
-std::string description(const std::string& name) {
-  const bool h100 = name == "H100";
+/// A GPU, and what cuDNN wants to know of it.
+struct Gpu {
+  const char* name;
+  int capability, multiprocessors, shared_memory, l2;
+  int64_t memory;
+};
+constexpr Gpu kGpus[] = {{"NVIDIA A100-SXM4-40GB", 800, 108, 166912, 41943040, 42505273344},
+                         {"NVIDIA H200", 900, 132, 232448, 62914560, 150754820096}};
+
+/// In its own words.
+std::string description(const Gpu& gpu) {
   return fmt::format(
       R"({{"deviceName":"{}","deviceVer":{},"multiProcessorCount":{},)"
       R"("maxSharedMemoryPerBlockOptin":{},"l2CacheSize":{},"maxGridSize":[2147483647,65535,65535],)"
@@ -20,10 +32,9 @@ std::string description(const std::string& name) {
       R"("maxSharedMemoryPerBlock":49152,"reservedSharedMemoryPerBlock":1024,)"
       R"("maxRegistersPerSM":65536,"maxCtasPerSM":32,"maxThreadsPerBlock":1024,)"
       R"("maxThreadsPerSM":2048,"isTccDriver":0,"supportCoopLaunch":1,"cudaDeviceId":0,)"
-      R"("driverVer":13000,"totalGlobalMem":85045673984,"pciDeviceId":25,)"
+      R"("driverVer":13000,"totalGlobalMem":{},"pciDeviceId":25,)"
       R"("smClockRateKHz":1410000,"memClockRateKHz":1593000}})",
-      h100 ? "NVIDIA H100 80GB HBM3" : "NVIDIA A100-SXM4-80GB", h100 ? 900 : 800, h100 ? 132 : 108,
-      h100 ? 232448 : 166912, h100 ? 52428800 : 41943040);
+      gpu.name, gpu.capability, gpu.multiprocessors, gpu.shared_memory, gpu.l2, gpu.memory);
 }
 
 /// A described GPU; undefined if this cuDNN does not understand the description.
@@ -33,15 +44,21 @@ Descriptor device(const std::string& text) {
   return d.try_finalize() == CUDNN_STATUS_SUCCESS ? std::move(d) : Descriptor();
 }
 
-class CudnnPlans : public ::testing::TestWithParam<std::string> {
+class CudnnPlans : public ::testing::TestWithParam<Gpu> {
  protected:
   void SetUp() override {
     device_ = device(description(GetParam()));
     if (!device_.defined()) GTEST_SKIP() << "SKIPPED: cuDNN " << version() << " plans otherwise";
   }
+  Target target() const { return {nullptr, &device_, most_workspace(GetParam().memory)}; }
   std::vector<Plan> plans(const Problem& problem, size_t most,
                           const std::optional<std::string>& only = {}) {
-    return make_plans(problem, {nullptr, &device_}, {.most = most, .only = only}, &why_);
+    std::vector<Plan> found;
+    each_plan(problem, target(), only, &why_, [&](Plan plan) {
+      found.push_back(std::move(plan));
+      return found.size() == most;
+    });
+    return found;
   }
 
   Descriptor device_;
@@ -67,22 +84,48 @@ TEST_P(CudnnPlans, ThereIsOneForEveryConvolution) {
             const Problem p = problem(pass, image.with_last(in), out, g, dtype, tf32);
             const std::vector<Plan> found = plans(p, 1);
             ASSERT_EQ(found.size(), 1U) << p.text() << ": " << why_;
-            EXPECT_LE(found[0].workspace, kMostWorkspace) << p.text();
+            EXPECT_LE(found[0].workspace, target().most_workspace) << p.text();
           }
 }
 
 TEST_P(CudnnPlans, AreFoundAgainByName) {
   for (const Pass pass : kPasses) {
     const Problem p = problem(pass, {8, 56, 56, 64}, 64, {3, 1, 1}, DType::bf16, false);
-    const std::vector<Plan> some = plans(p, 4);
-    ASSERT_EQ(some.size(), 4U) << p.text() << ": " << why_;
+    const std::vector<Plan> some = plans(p, 8);
+    ASSERT_EQ(some.size(), 8U) << p.text() << ": " << why_;
     for (const Plan& plan : some) {
-      const std::vector<Plan> again = plans(p, 9, plan.engine);
-      ASSERT_EQ(again.size(), 1U) << plan.engine;
-      EXPECT_EQ(again[0].engine, plan.engine);
+      const std::vector<Plan> again = plans(p, 9, plan.name());
+      ASSERT_EQ(again.size(), 1U) << plan.name();
+      EXPECT_EQ(again[0].name(), plan.name());
       EXPECT_EQ(again[0].workspace, plan.workspace);
     }
     EXPECT_TRUE(plans(p, 1, "engine 4711").empty());
+    EXPECT_TRUE(plans(p, 1, some[0].name() + " 4711=1").empty());
+  }
+}
+
+/// "engine 62" of "engine 62 2=4 13=0".
+std::string engine_of(const Plan& plan) {
+  return plan.name().substr(0, plan.name().find(' ', std::string("engine ").size()));
+}
+
+TEST_P(CudnnPlans, TellTheSettingsOfAnEngineApart) {
+  for (const Pass pass : kPasses) {
+    const Problem p = problem(pass, {8, 56, 56, 64}, 64, {3, 1, 1}, DType::bf16, false);
+    const std::vector<Plan> all = plans(p, 99);
+    std::map<std::string, std::vector<std::string>> by_engine;
+    for (const Plan& plan : all) by_engine[engine_of(plan)].push_back(plan.name());
+    EXPECT_LT(by_engine.size(), all.size()) << p.text();
+    EXPECT_TRUE(std::any_of(all.begin(), all.end(), [](const Plan& plan) {
+      return plan.name().find('=') != std::string::npos;
+    })) << p.text();
+    // An engine's number alone, which is all that older choices say, means the best estimate's
+    // settings, which is what it meant to them.
+    for (const auto& [engine, names] : by_engine) {
+      const std::vector<Plan> found = plans(p, 99, engine);
+      ASSERT_EQ(found.size(), names.size()) << engine;
+      EXPECT_EQ(found[0].name(), names[0]);
+    }
   }
 }
 
@@ -102,26 +145,43 @@ TEST_P(CudnnPlans, AreAsExactAsAskedFor) {
 }
 
 TEST_P(CudnnPlans, DivideABatchThatWouldNeedTooMuchScratchMemory) {
-  const Target target = {nullptr, &device_};
+  const bool large_memory = GetParam().memory > int64_t{64} << 30;
+  EXPECT_EQ(target().most_workspace, (large_memory ? int64_t{1024} : int64_t{256}) << 20);
   // f32 without TF32 is computed in another layout, into which all images are copied.
-  const Problem large =
-      problem(Pass::backward_data, {70, 224, 224, 3}, 64, {3, 1, 1}, DType::f32, false);
-  const int64_t some = images_at_a_time(large, target);
-  EXPECT_LT(some, 70);
+  const Problem large = problem(Pass::backward_data, {large_memory ? 280 : 70, 224, 224, 3}, 64,
+                                {3, 1, 1}, DType::f32, false);
+  const int64_t some = images_at_a_time(large, target());
+  EXPECT_LT(some, large.x[0]);
   EXPECT_EQ(some % 8, 0);
   const Problem part = with_images(large, some);
   EXPECT_EQ(part.x, Shape({some, 224, 224, 3}));
   EXPECT_EQ(part.y, Shape({some, 224, 224, 64}));
-  EXPECT_EQ(images_at_a_time(part, target), some);
+  EXPECT_EQ(images_at_a_time(part, target()), some);
   ASSERT_EQ(plans(part, 1).size(), 1U) << why_;
   // That many images have an engine that all together have not.
-  EXPECT_NE(plans(part, 1)[0].engine, plans(large, 1)[0].engine);
-  EXPECT_GT(plans(part, 1)[0].workspace, kMostWorkspace / 4);
+  const std::vector<Plan> of_all = plans(large, 1);
+  EXPECT_TRUE(of_all.empty() || plans(part, 1)[0].name() != of_all[0].name());
+  EXPECT_GT(plans(part, 1)[0].workspace, target().most_workspace / 4);
   const Problem small = problem(Pass::forward, {8, 28, 28, 64}, 64, {3, 1, 1}, DType::bf16, false);
-  EXPECT_EQ(images_at_a_time(small, target), 8);
+  EXPECT_EQ(images_at_a_time(small, target()), 8);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, CudnnPlans, ::testing::Values("A100", "H100"));
+TEST_P(CudnnPlans, DivideABatchByTheMemoryOfTheGpu) {
+  const Problem p =
+      problem(Pass::backward_data, {70, 224, 224, 3}, 64, {3, 1, 1}, DType::f32, false);
+  const auto images = [&](int64_t memory) {
+    return images_at_a_time(p, {nullptr, &device_, most_workspace(memory)});
+  };
+  EXPECT_GT(images(int64_t{64} << 30), images((int64_t{64} << 30) - 1));
+}
+
+std::string name_of_gpu(const ::testing::TestParamInfo<Gpu>& gpu) {
+  std::string name = gpu.param.name;
+  std::erase_if(name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; });
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Gpus, CudnnPlans, ::testing::ValuesIn(kGpus), name_of_gpu);
 
 }  // namespace
 }  // namespace pal::cudnn

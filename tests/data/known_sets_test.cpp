@@ -9,7 +9,7 @@
 #include "data/sets/synthetic.h"
 #include "runtime/parallel.h"
 #include "tests/data/byte_builder.h"
-#include "tests/data/environment.h"
+#include "tests/support/environment.h"
 
 namespace pal {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "data/pictures/image_file.h"
 #include "data/sets/part_names.h"
-#include "tests/data/environment.h"
 #include "tests/data/tar_builder.h"
+#include "tests/support/environment.h"
 
 namespace pal {
 namespace {

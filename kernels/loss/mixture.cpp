@@ -14,6 +14,9 @@
 namespace pal {
 namespace {
 
+/// A gradient over the batch, added to that of a parameter.
+constexpr GemmOp kAddedGradient{.transpose_a = true, .accumulate = true, .gradient = true};
+
 /// Gives `tensor` this shape on the device of z, keeping its memory if it has it already.
 void prepare(Tensor& tensor, const Shape& shape, DType dtype, const Tensor& z) {
   if (!tensor.defined() || tensor.shape() != shape || tensor.dtype() != dtype ||
@@ -40,6 +43,26 @@ void permute_head(const Tensor& from, const Tensor& index, const Tensor& to) {
   if (tail > 0) to.slice_channels(head, tail).copy_from(from.slice_channels(head, tail));
 }
 
+/// gram = prototypes prototypes^T. Large ones by their symmetry, from two products instead of one:
+/// the left half of the columns, and the lower right quarter; the upper right one is the mirror
+/// image of the lower left. That is three quarters of the operations, in shapes that suit libraries
+/// as well as the whole does; more and narrower parts would save another eighth at most.
+void compute_gram(const Tensor& prototypes, const Tensor& gram) {
+  constexpr GemmOp kOp{.transpose_b = true, .exact = true};
+  constexpr int64_t kLarge = 64;
+  constexpr int64_t kStep = 16;  // of the half: vectors of all dtypes stay aligned
+  const int64_t rank = gram.rows();
+  if (rank < kLarge) return PAL_BACKEND(gram, gemm(prototypes, prototypes, gram, kOp));
+  const int64_t left = (rank / 2 + kStep - 1) / kStep * kStep;
+  const int64_t right = rank - left;
+  const Tensor last = prototypes.slice_batch(left, right);
+  PAL_BACKEND(gram,
+              gemm(prototypes, prototypes.slice_batch(0, left), gram.slice_channels(0, left), kOp));
+  PAL_BACKEND(gram,
+              gemm(last, last, gram.slice_batch(left, right).slice_channels(left, right), kOp));
+  PAL_BACKEND(gram, mirror_lower_left(gram, left));
+}
+
 /// Adds what the low-rank dimensions contribute to the scores and to the norms; fills their part of
 /// the state.
 void add_rest_scores(const Tensor& z, const MixtureMeans& means, const Tensor& scores,
@@ -50,8 +73,7 @@ void add_rest_scores(const Tensor& z, const MixtureMeans& means, const Tensor& s
   prepare(state.alpha_gram, {means.classes(), rank}, z.dtype(), z);
   PAL_BACKEND(z, gemm(rest_of(z, means), means.prototypes, state.projection,
                       {.transpose_b = true, .exact = true}));
-  PAL_BACKEND(z, gemm(means.prototypes, means.prototypes, state.gram,
-                      {.transpose_b = true, .exact = true}));
+  compute_gram(means.prototypes, state.gram);
   PAL_BACKEND(z, gemm(means.alpha, state.gram, state.alpha_gram, {.exact = true}));
   PAL_BACKEND(z, gemm(state.projection, means.alpha, scores,
                       {.transpose_b = true, .accumulate = true, .exact = true}));
@@ -86,22 +108,22 @@ void backward_rest(const Tensor& z, const MixtureMeans& means, const MixtureStat
                    const Tensor& grad_scores, const Tensor& weights, const Tensor& grad_z,
                    const MixtureGrads& grads) {
   const Tensor grad_projection = temporary(state.projection.shape(), z);
-  PAL_BACKEND(z, gemm(grad_scores, means.alpha, grad_projection));
-  PAL_BACKEND(z, gemm(grad_projection, means.prototypes, rest_of(grad_z, means)));
+  PAL_BACKEND(z, gemm(grad_scores, means.alpha, grad_projection, {.gradient = true}));
+  PAL_BACKEND(z,
+              gemm(grad_projection, means.prototypes, rest_of(grad_z, means), {.gradient = true}));
   if (grads.alpha.defined()) {
-    PAL_BACKEND(z, gemm(grad_scores, state.projection, grads.alpha,
-                        {.transpose_a = true, .accumulate = true}));
+    PAL_BACKEND(z, gemm(grad_scores, state.projection, grads.alpha, kAddedGradient));
     PAL_BACKEND(z, add_weighted_rows(weights, -1.0, state.alpha_gram, grads.alpha));
   }
   if (!grads.prototypes.defined()) return;
-  PAL_BACKEND(z, gemm(grad_projection, rest_of(z, means), grads.prototypes,
-                      {.transpose_a = true, .accumulate = true}));
+  PAL_BACKEND(z, gemm(grad_projection, rest_of(z, means), grads.prototypes, kAddedGradient));
   // d/dP of -sum_y weight_y alpha_y^T P P^T alpha_y / 2 is -(alpha^T diag(weight) alpha) P.
   const Tensor weighted = Tensor::zeros(means.alpha.shape(), z.dtype(), Tag::workspace, z.device());
   PAL_BACKEND(z, add_weighted_rows(weights, -1.0, means.alpha, weighted));
   const Tensor mixed = temporary(state.gram.shape(), z);
-  PAL_BACKEND(z, gemm(means.alpha, weighted, mixed, {.transpose_a = true}));
-  PAL_BACKEND(z, gemm(mixed, means.prototypes, grads.prototypes, {.accumulate = true}));
+  PAL_BACKEND(z, gemm(means.alpha, weighted, mixed, {.transpose_a = true, .gradient = true}));
+  PAL_BACKEND(
+      z, gemm(mixed, means.prototypes, grads.prototypes, {.accumulate = true, .gradient = true}));
 }
 
 template <typename Scope>
@@ -121,14 +143,13 @@ void compute_backward(const Tensor& z, const MixtureMeans& means, const MixtureS
   const Tensor grad_mean_part = grad_z.slice_channels(0, means.mean_size());
   if (means.permutation.defined()) {
     const Tensor ordered = temporary(grad_mean_part.shape(), z);
-    PAL_BACKEND(z, gemm(grad_scores, means.mean, ordered));
+    PAL_BACKEND(z, gemm(grad_scores, means.mean, ordered, {.gradient = true}));
     permute_head(ordered, means.inverse_permutation, grad_mean_part);
   } else {
-    PAL_BACKEND(z, gemm(grad_scores, means.mean, grad_mean_part));
+    PAL_BACKEND(z, gemm(grad_scores, means.mean, grad_mean_part, {.gradient = true}));
   }
   if (grads.mean.defined()) {
-    PAL_BACKEND(
-        z, gemm(grad_scores, state.z_mean, grads.mean, {.transpose_a = true, .accumulate = true}));
+    PAL_BACKEND(z, gemm(grad_scores, state.z_mean, grads.mean, kAddedGradient));
     PAL_BACKEND(z, add_weighted_rows(weights, -1.0, means.mean, grads.mean));
   }
   if (means.low_rank()) backward_rest(z, means, state, grad_scores, weights, grad_z, grads);

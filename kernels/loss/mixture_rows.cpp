@@ -41,6 +41,18 @@ void add_half_products(const Tensor& a, const Tensor& b, const Tensor& norms) {
   });
 }
 
+void mirror_lower_left(const Tensor& square, int64_t first) {
+  const int64_t last = square.channels() - first;
+  const ProfileScope scope("mirror_lower_left", 2 * first * last * size_of(square.dtype()));
+  dispatch_real("mirror_lower_left", square.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    const int64_t pitch = square.pitch();
+    for (int64_t i = 0; i < first; ++i)
+      for (int64_t j = first; j < first + last; ++j)
+        square.data<T>()[i * pitch + j] = square.data<T>()[j * pitch + i];
+  });
+}
+
 void subtract_norms(const Tensor& norms, const Tensor& scores) {
   const ProfileScope scope("subtract_norms", 2 * scores.bytes(), scores.numel(), Peak::f32);
   dispatch_real("subtract_norms", scores.dtype(), [&](auto typed) {

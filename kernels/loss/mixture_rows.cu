@@ -1,6 +1,7 @@
 #include "kernels/loss/mixture_rows.h"
 
 #include "kernels/arrays/elementwise_map.cuh"
+#include "kernels/common/items.cuh"
 #include "kernels/loss/mixture_math.h"
 #include "runtime/profiler.h"
 
@@ -38,6 +39,17 @@ struct SubtractNorms {
   }
 };
 
+/// A thread for each entry: what is mirrored is small and lies in the cache.
+__global__ void __launch_bounds__(kThreads)
+    mirror_lower_left_kernel(Matrix<float> square, uint32_t entries, Divisor first) {
+  for (uint32_t item = first_item(); item < entries; item += item_step()) {
+    const uint32_t row = first.quotient(item);
+    const uint32_t below = first.value() + row;
+    const uint32_t column = item - row * first.value();
+    *square.at(column, below) = *square.at(below, column);
+  }
+}
+
 /// norms[row] += <a[row], b[row]> / 2, a row per warp.
 __global__ void __launch_bounds__(kThreads)
     add_half_products_kernel(Matrix<const float> a, Matrix<const float> b, int64_t rows,
@@ -69,6 +81,15 @@ void add_half_products(const Tensor& a, const Tensor& b, const Tensor& norms) {
   launch(add_half_products_kernel, grid_for(a.rows(), kThreads / 32), kThreads, 0, stream(),
          Matrix<const float>(a), Matrix<const float>(b), a.rows(), a.channels(),
          norms.data<double>());
+}
+
+void mirror_lower_left(const Tensor& square, int64_t first) {
+  const int64_t entries = first * (square.channels() - first);
+  const ProfileScope scope("mirror_lower_left", 2 * entries * size_of(square.dtype()));
+  expect(entries <= kMostItems, "mirror_lower_left: {} entries; a kernel takes at most {}", entries,
+         kMostItems);
+  launch(mirror_lower_left_kernel, grid_for(entries, kThreads), kThreads, 0, stream(),
+         Matrix<float>(square), static_cast<uint32_t>(entries), Divisor(first));
 }
 
 void subtract_norms(const Tensor& norms, const Tensor& scores) {

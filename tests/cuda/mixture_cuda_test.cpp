@@ -24,10 +24,10 @@ using testing::tensor_with;
 struct Sizes {
   int64_t batch, classes, dims, mean_dims, rank, permuted;
 };
-constexpr Sizes kSizes[] = {{1, 1, 1, 1, 0, 0},       {3, 4, 11, 11, 0, 0},
-                            {3, 4, 11, 11, 0, 3},     {3, 4, 11, 5, 2, 0},
-                            {6, 10, 5000, 12, 8, 12}, {5, 131, 300, 140, 7, 133},
-                            {9, 12, 1024, 512, 16, 0}};
+constexpr Sizes kSizes[] = {
+    {1, 1, 1, 1, 0, 0},        {3, 4, 11, 11, 0, 0},     {3, 4, 11, 11, 0, 3},
+    {3, 4, 11, 5, 2, 0},       {6, 10, 5000, 12, 8, 12}, {5, 131, 300, 140, 7, 133},
+    {9, 12, 1024, 512, 16, 0}, {2, 3, 700, 5, 64, 0},    {2, 3, 300, 5, 83, 0}};
 
 std::string name_of_sizes(const Sizes& s) {
   return std::to_string(s.classes) + " classes in " + std::to_string(s.dims) + " dimensions";

@@ -78,6 +78,32 @@ double half_distance(const Tensor& z, const MixtureMeans& means, int64_t n, int6
   return sum;
 }
 
+TEST(Mixture, GramMatrixHoldsTheProductsOfPrototypes) {
+  for (const DType dtype : {DType::f64, DType::f32})
+    for (const int64_t rank : {1, 7, 63, 64, 83, 128}) {
+      constexpr int64_t kRest = 45;
+      const MixtureMeans means{random_tensor({kClasses, kMeanSize}, dtype, 2),
+                               random_tensor({kClasses, rank}, dtype, 3),
+                               random_tensor({rank, kRest}, dtype, 4),
+                               {},
+                               {}};
+      const Tensor z = random_tensor({kBatch, kMeanSize + kRest}, dtype, 5);
+      const Tensor scores = Tensor::empty({kBatch, kClasses}, dtype);
+      MixtureState state;
+      cpu::mixture_scores(z, means, scores, state);
+      for (int64_t i = 0; i < rank; ++i)
+        for (int64_t j = 0; j < rank; ++j) {
+          double product = 0.0;
+          for (int64_t d = 0; d < kRest; ++d)
+            product += value_at(means.prototypes, i * kRest + d) *
+                       value_at(means.prototypes, j * kRest + d);
+          ASSERT_NEAR(value_at(state.gram, i * rank + j), product,
+                      dtype == DType::f32 ? 2e-5 : 1e-12)
+              << i << ", " << j << " of " << rank;
+        }
+    }
+}
+
 TEST(Mixture, ScoresAreHalfDistancesUpToTheNorm) {
   for (const DType dtype : {DType::f64, DType::f32})
     for (const MixtureMeans& means : all_means(dtype)) {

@@ -1,7 +1,10 @@
 // The latent mixture and the softmax losses.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "bench/kernels/kernel_case.h"
+#include "kernels/library/cuda_settings.h"
 #include "kernels/loss/mixture.h"
 #include "kernels/loss/softmax.h"
 
@@ -60,7 +63,9 @@ void scores(benchmark::State& state, const HeadCase& c) {
   });
 }
 
-void backward(benchmark::State& state, const HeadCase& c) {
+/// `tf32`: with gradients as in runs whose subnets compute in bf16.
+void backward(benchmark::State& state, const HeadCase& c, bool tf32) {
+  const bool before = std::exchange(cuda_math().tf32_gradients, tf32);
   Head head(c);
   PAL_BACKEND(head.z, mixture_scores(head.z, head.means, head.scores, head.mixture));
   const Tensor grad_z = Tensor::empty(head.z.shape());
@@ -77,6 +82,7 @@ void backward(benchmark::State& state, const HeadCase& c) {
     PAL_BACKEND(head.z, mixture_backward(head.z, head.means, head.mixture, head.scores, 1e-6,
                                          grad_z, grads));
   });
+  cuda_math().tf32_gradients = before;
 }
 
 void add_softmax_cases(int64_t rows) {
@@ -108,7 +114,10 @@ void add_head_cases() {
     add_case(fmt::format("mixture_scores/{}/b{}", c.name, c.batch),
              [c](benchmark::State& state) { scores(state, c); });
     add_case(fmt::format("mixture_backward/{}/b{}", c.name, c.batch),
-             [c](benchmark::State& state) { backward(state, c); });
+             [c](benchmark::State& state) { backward(state, c, false); });
+    if (target().device.is_cuda())
+      add_case(fmt::format("mixture_backward/{}/b{}/tf32", c.name, c.batch),
+               [c](benchmark::State& state) { backward(state, c, true); });
   }
   add_softmax_cases(4);
   add_softmax_cases(4096);

@@ -1,6 +1,4 @@
 #pragma once
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <chrono>
 #include <limits>

@@ -75,6 +75,19 @@ inline void check_backward(const Tensor& active, const Tensor& passive, const Te
   check_grads("coupling_backward", factors, grad_y, grad_log_det, grads);
 }
 
+// Bytes that a call moves. Where channels are permuted, the halves of a pixel lie mixed in its row of
+// y, so both steps of the inverse read whole rows. It makes no difference whether the second step
+// reads y again or the active half that the first one put aside: that would be written and read.
+
+inline int64_t inverse_passive_bytes(const Tensor& y, const OutputMap& map, const Tensor& passive) {
+  return (map.index.defined() ? y.bytes() : passive.bytes()) + passive.bytes();
+}
+
+inline int64_t inverse_bytes(const Tensor& y, const Tensor& factors, const OutputMap& map,
+                             const Tensor& active) {
+  return (map.index.defined() ? y.bytes() : active.bytes()) + active.bytes() + factors.bytes();
+}
+
 inline void check_mean_log_s(const Tensor& factors, const Tensor& mean) {
   expect(factors.rank() == 4 && factors.size(0) > 0 && mean.numel() == factors.size(0),
          "coupling_mean_log_s: expected a [n > 0, h, w, 2 c] and mean [n], got {}",

@@ -40,6 +40,8 @@ inline void check_grads(const char* op, const Tensor& factors, const Tensor& gra
        {std::pair{"grad_scale", grads.scale}, {"grad_offset", grads.offset}})
     if (grads.scale.defined()) expect_shape(op, name, grad, {grad_y.channels()});
   if (grads.log_s.defined()) expect_shape(op, "grad_log_s", grads.log_s, {factors.size(0)});
+  if (grads.factor_sums.defined())
+    expect_shape(op, "factor_sums", grads.factor_sums, {factors.channels()});
 }
 
 inline void check_forward(const Tensor& active, const Tensor& passive, const Tensor& factors,

@@ -223,6 +223,9 @@ TEST(CouplingKernels, RefuseWhatDoesNotFit) {
   grads.active = zeros({2, 3, 5, 2});
   expect_error(ErrorKind::usage, "grad_active of shape", [&] { c.backward(grads); });
   grads = c.empty_grads();
+  grads.factor_sums = zeros({3});
+  expect_error(ErrorKind::usage, "factor_sums of shape [6], got [3]", [&] { c.backward(grads); });
+  grads = c.empty_grads();
   grads.scale = zeros({5});
   expect_error(ErrorKind::usage, "grad_scale of shape", [&] { c.backward(grads); });
 }

@@ -52,6 +52,8 @@ __global__ void __launch_bounds__(kThreads)
       continue;
     }
     const int64_t end = i + kWidth < count ? i + kWidth : count;
+    // A few elements of the whole call.
+#pragma unroll 1
     for (int64_t k = i < 0 ? 0 : i; k < end; ++k) body.template run<1>(0, k);
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 // Block-level building stones of the CUDA kernels. Reductions add in a fixed tree, so results
 // depend on the number of threads of a block only.
+#include <cstring>
 #include <new>
 
 #include "kernels/common/backend.h"
@@ -85,11 +86,35 @@ template <int kWidth, typename T>
 __device__ inline Vec<T, kWidth> load_vector(const T* from) {
   return *reinterpret_cast<const Vec<T, kWidth>*>(from);
 }
-/// Writes kWidth neighbouring elements in one access, to whose size `to` must be aligned.
+/// Writes kWidth neighbouring elements in one access, to whose size `to` must be aligned; in memory
+/// of any kind. For global memory store_vector is safer.
 template <int kWidth, typename T>
-__device__ inline void store_vector(T* to, const Vec<T, kWidth>& values) {
+__device__ inline void store_vector_anywhere(T* to, const Vec<T, kWidth>& values) {
   // Not by assignment: types with an operator of their own would be stored one by one.
   ::new (static_cast<void*>(to)) Vec<T, kWidth>(values);
+}
+/// Writes kWidth neighbouring elements of global memory in one access, to whose size `to` must be
+/// aligned.
+template <int kWidth, typename T>
+__device__ inline void store_vector(T* to, const Vec<T, kWidth>& values) {
+#ifdef __CUDA_ARCH__
+  // By name: nvcc takes some stores of structures apart (Haar's), and a warp's scalar stores with
+  // gaps write each sector several times.
+  if constexpr (sizeof(values) == 16) {
+    unsigned word[4];
+    std::memcpy(word, &values, sizeof values);
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)),
+                 "r"(word[0]), "r"(word[1]), "r"(word[2]), "r"(word[3])
+                 : "memory");
+  } else if constexpr (sizeof(values) == 8) {
+    unsigned word[2];
+    std::memcpy(word, &values, sizeof values);
+    asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(to)),
+                 "r"(word[0]), "r"(word[1])
+                 : "memory");
+  } else
+#endif
+    store_vector_anywhere(to, values);
 }
 
 /// Whether rows of `tensor` may be read in accesses of kWidth elements: its first element, its

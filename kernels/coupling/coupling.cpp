@@ -183,7 +183,7 @@ void coupling_mean_log_s(const Tensor& factors, const CouplingGains& gains, cons
 void coupling_mean_log_s_backward(const Tensor& factors, const CouplingGains& gains,
                                   const Tensor& grad_log_s, const Tensor& grad_factors) {
   check_mean_log_s_backward(factors, grad_log_s, grad_factors);
-  const ProfileScope profile("coupling_mean_log_s_backward", 2 * factors.bytes());
+  const ProfileScope profile("coupling_mean_log_s_backward", 3 * factors.bytes() / 2);
   dispatch_pair("coupling_mean_log_s_backward", stream_of(factors.dtype()), factors.dtype(),
                 [&](auto t, auto tf) {
                   mean_log_s_backward<decltype(t), decltype(tf)>(factors, gains, grad_log_s,
@@ -203,7 +203,7 @@ void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor&
 
 void coupling_inverse_passive(const Tensor& y, const OutputMap& map, const Tensor& passive) {
   check_inverse_passive(y, passive);
-  const ProfileScope profile("coupling_inverse_passive", 2 * passive.bytes());
+  const ProfileScope profile("coupling_inverse_passive", inverse_passive_bytes(y, map, passive));
   dispatch_real("coupling_inverse_passive", y.dtype(),
                 [&](auto typed) { inverse_passive<decltype(typed)>(y, map, passive); });
 }
@@ -211,7 +211,7 @@ void coupling_inverse_passive(const Tensor& y, const OutputMap& map, const Tenso
 void coupling_inverse(const Tensor& y, const Tensor& factors, const CouplingGains& gains,
                       const OutputMap& map, const Tensor& active, const Tensor& log_det) {
   check_inverse(y, factors, map, active, log_det);
-  const ProfileScope profile("coupling_inverse", 2 * active.bytes() + factors.bytes());
+  const ProfileScope profile("coupling_inverse", inverse_bytes(y, factors, map, active));
   dispatch_pair("coupling_inverse", y.dtype(), factors.dtype(), [&](auto t, auto tf) {
     inverse<decltype(t), decltype(tf)>(y, factors, gains, map, active, log_det);
   });

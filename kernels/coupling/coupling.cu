@@ -66,19 +66,22 @@ __global__ __launch_bounds__(kThreads, 4) void forward_kernel(const Job job,
     active_share.for_each([&](int item) {
       const int c = item * kWidth;
       const Channels<kWidth> channels(job.map, g.active_at + c);
+      float item_sum = 0.0F;
       for (int p = active_share.lane; p < tile.count; p += active_share.split.lanes) {
         auto x = load_vector<kWidth>(active.row(p) + c);
         const auto s = load_wide<kWidth>(tile_factors.row(p) + c);
         const auto t = load_wide<kWidth>(tile_factors.row(p) + g.active + c);
 #pragma unroll
         for (int k = 0; k < kWidth; ++k) {
-          const float log_s = soft_clamp(s.at[k], job.gains.clamp, job.gains.s_gain).log_s - shift;
-          x.at[k] = affine(affine(x.at[k], fast_exp(log_s), job.gains.t_gain * t.at[k]),
+          const float log_s =
+              gpu_soft_clamp(s.at[k], job.gains.clamp, job.gains.s_gain).log_s - shift;
+          x.at[k] = affine(affine(x.at[k], gpu_math::exp(log_s), job.gains.t_gain * t.at[k]),
                            channels.scale.at[k], channels.offset.at[k]);
-          log_s_sum += static_cast<double>(log_s);
+          item_sum += log_s;
         }
         put(v, p, scattered, g.active_at + c, channels.place, x);
       }
+      log_s_sum += static_cast<double>(item_sum);
     });
     passive_share.for_each([&](int item) {
       const int c = item * kWidth;
@@ -123,19 +126,24 @@ __global__ __launch_bounds__(kThreads, 4) void inverse_kernel(const Job job,
     active_share.for_each([&](int item) {
       const int c = item * kWidth;
       const Channels<kWidth> channels(job.map, g.active_at + c);
+      const auto inverse_scale = reciprocals(channels.scale);
+      float item_sum = 0.0F;
       for (int p = active_share.lane; p < tile.count; p += active_share.split.lanes) {
         const auto s = load_wide<kWidth>(tile_factors.row(p) + c);
         const auto t = load_wide<kWidth>(tile_factors.row(p) + g.active + c);
         auto x = take<kWidth>(y.row(p), permuted, g.active_at + c, channels.place);
 #pragma unroll
         for (int k = 0; k < kWidth; ++k) {
-          const float log_s = soft_clamp(s.at[k], job.gains.clamp, job.gains.s_gain).log_s - shift;
-          x.at[k] = scaled_affine_inverse(x.at[k], fast_exp(log_s), job.gains.t_gain * t.at[k],
-                                          channels.scale.at[k], channels.offset.at[k]);
-          log_s_sum += static_cast<double>(log_s);
+          const float log_s =
+              gpu_soft_clamp(s.at[k], job.gains.clamp, job.gains.s_gain).log_s - shift;
+          x.at[k] = scaled_affine_inverse_by(x.at[k], gpu_math::reciprocal(gpu_math::exp(log_s)),
+                                             job.gains.t_gain * t.at[k], inverse_scale.at[k],
+                                             channels.offset.at[k]);
+          item_sum += log_s;
         }
         store_vector<kWidth>(active.row(p) + c, x);
       }
+      log_s_sum += static_cast<double>(item_sum);
     });
     if (job.log_partial != nullptr) put_warp_sum(log_s_sum, index, job.log_partial);
     if constexpr (kStaged) __syncthreads();
@@ -157,12 +165,13 @@ __global__ __launch_bounds__(kThreads, 4) void inverse_passive_kernel(const Job 
     passive_share.for_each([&](int item) {
       const int c = item * kWidth;
       const Channels<kWidth> channels(job.map, g.passive_at + c);
+      const auto inverse_scale = reciprocals(channels.scale);
 #pragma unroll 2
       for (int p = passive_share.lane; p < tile.count; p += passive_share.split.lanes) {
         auto x = take<kWidth>(y.row(p), permuted, g.passive_at + c, channels.place);
 #pragma unroll
         for (int k = 0; k < kWidth; ++k)
-          x.at[k] = affine_inverse(x.at[k], channels.scale.at[k], channels.offset.at[k]);
+          x.at[k] = affine_inverse_by(x.at[k], inverse_scale.at[k], channels.offset.at[k]);
         store_vector<kWidth>(passive.row(p) + c, x);
       }
     });
@@ -242,7 +251,8 @@ void coupling_forward(const Tensor& active, const Tensor& passive, const Tensor&
 
 void coupling_inverse_passive(const Tensor& y, const OutputMap& map, const Tensor& passive) {
   pal::coupling::check_inverse_passive(y, passive);
-  const ProfileScope profile("coupling_inverse_passive", 2 * passive.bytes());
+  const ProfileScope profile("coupling_inverse_passive",
+                             pal::coupling::inverse_passive_bytes(y, map, passive));
   expect_stream("coupling_inverse_passive", y.dtype());
   const Layout layout(halves_of(y.size(0), y.rows() / y.size(0), y.channels() - passive.channels(),
                                 passive.channels(), map.active_first),
@@ -261,7 +271,8 @@ void coupling_inverse_passive(const Tensor& y, const OutputMap& map, const Tenso
 void coupling_inverse(const Tensor& y, const Tensor& factors, const CouplingGains& gains,
                       const OutputMap& map, const Tensor& active, const Tensor& log_det) {
   pal::coupling::check_inverse(y, factors, map, active, log_det);
-  const ProfileScope profile("coupling_inverse", 2 * active.bytes() + factors.bytes());
+  const ProfileScope profile("coupling_inverse",
+                             pal::coupling::inverse_bytes(y, factors, map, active));
   dispatch_subnet("coupling_inverse", y.dtype(), factors.dtype(), [&](auto typed) {
     inverse<decltype(typed)>(y, factors, gains, map, active, log_det);
   });

@@ -57,6 +57,11 @@ struct CouplingGrads {
   Tensor offset;
   /// Sum of the gradients of a sample's log_s, f64 [n], overwritten; undefined: not wanted.
   Tensor log_s;
+  /// Gradient of the factors summed over all pixels, f32 (or f64 on the CPU) [2 ca], added to: that
+  /// of the bias of the subnet's last convolution. On the GPU of the values before they are rounded
+  /// to the factors' dtype. Without the part that flows through log_s_shift, like `factors`;
+  /// undefined: not wanted.
+  Tensor factor_sums;
 };
 
 /// Overwrites mean, f64 [n], with each sample's mean of clamp tanh(s_gain s): as log_s_shift it

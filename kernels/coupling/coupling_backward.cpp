@@ -1,5 +1,6 @@
 #include <vector>
 
+#include "kernels/arrays/reduce.h"
 #include "kernels/coupling/coupling_check.h"
 #include "kernels/coupling/coupling_tile.h"
 #include "runtime/profiler.h"
@@ -230,13 +231,16 @@ void coupling_inverse_backward(const Tensor& y, const Tensor& grad_y, const Tens
                                const OutputMap& map, const Tensor& active,
                                const CouplingGrads& grads) {
   check_inverse_backward(y, grad_y, grad_log_det, factors, map, active, grads);
-  const ProfileScope profile("coupling_inverse_backward",
-                             3 * y.bytes() + active.bytes() + 2 * factors.bytes());
-  dispatch_pair("coupling_inverse_backward", y.dtype(), factors.dtype(), [&](auto t, auto tf) {
-    Backward<decltype(t), decltype(tf), true>(y, active, {}, grad_y, grad_log_det, factors, gains,
-                                              map, grads)
-        .run();
-  });
+  {
+    const ProfileScope profile("coupling_inverse_backward",
+                               3 * y.bytes() + active.bytes() + 2 * factors.bytes());
+    dispatch_pair("coupling_inverse_backward", y.dtype(), factors.dtype(), [&](auto t, auto tf) {
+      Backward<decltype(t), decltype(tf), true>(y, active, {}, grad_y, grad_log_det, factors, gains,
+                                                map, grads)
+          .run();
+    });
+  }
+  if (grads.factor_sums.defined()) channel_sums(grads.factors, grads.factor_sums);
 }
 
 void coupling_backward(const Tensor& active, const Tensor& passive, const Tensor& grad_y,
@@ -244,12 +248,15 @@ void coupling_backward(const Tensor& active, const Tensor& passive, const Tensor
                        const CouplingGains& gains, const OutputMap& map,
                        const CouplingGrads& grads) {
   check_backward(active, passive, grad_y, grad_log_det, factors, map, grads);
-  const ProfileScope profile("coupling_backward", 3 * grad_y.bytes() + 2 * factors.bytes());
-  dispatch_pair("coupling_backward", grad_y.dtype(), factors.dtype(), [&](auto t, auto tf) {
-    Backward<decltype(t), decltype(tf), false>({}, active, passive, grad_y, grad_log_det, factors,
-                                               gains, map, grads)
-        .run();
-  });
+  {
+    const ProfileScope profile("coupling_backward", 3 * grad_y.bytes() + 2 * factors.bytes());
+    dispatch_pair("coupling_backward", grad_y.dtype(), factors.dtype(), [&](auto t, auto tf) {
+      Backward<decltype(t), decltype(tf), false>({}, active, passive, grad_y, grad_log_det, factors,
+                                                 gains, map, grads)
+          .run();
+    });
+  }
+  if (grads.factor_sums.defined()) channel_sums(grads.factors, grads.factor_sums);
 }
 
 }  // namespace pal::cpu

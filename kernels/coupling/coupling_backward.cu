@@ -23,11 +23,15 @@ struct Job {
   Rows<float> grad_passive;  ///< null: not wanted
   const double* grad_log_det = nullptr;
   double* log_partial = nullptr;  ///< one sum of grad log_s per warp of each tile; null: not wanted
-  /// f32 [groups, 2 channels]: sums of grad v and of grad v * v before the act norm; null: not
-  /// wanted.
+  /// f32 [groups, 2 channels + 2 active]: sums of grad v and of grad v * v before the act norm, of
+  /// the gradients of s and of t; null: none are wanted.
   float* channel_partial = nullptr;
-  /// The threads' running sums of each group, if they do not fit into shared memory.
+  bool act_norm = false;     ///< whether those of grad v and grad v * v are
+  bool factor_sums = false;  ///< whether those of the factors are
+  /// The threads' running sums of each group, if they do not fit into shared memory: those of the
+  /// halves, and those of the gradients of s.
   float* running = nullptr;
+  float* factor_running = nullptr;
   int groups = 0;
   int tiles_per_group = 1;
 };
@@ -44,7 +48,8 @@ struct Subnet {
 template <typename F, int kWidth, bool kInverse>
 __device__ inline double active_half(const Job& job, const Subnet<F>& subnet, const Tile& tile,
                                      bool permuted, const TileRows<const float>& y,
-                                     const TileRows<const float>& grad_y, const ChannelSums& sums) {
+                                     const TileRows<const float>& grad_y, const ChannelSums& sums,
+                                     const ChannelSums& factor_sums) {
   const Geometry& g = job.geometry;
   const Gains& gains = job.gains;
   const TileRows<float> active = job.active.of(tile);
@@ -58,8 +63,11 @@ __device__ inline double active_half(const Job& job, const Subnet<F>& subnet, co
   share.for_each([&](int item) {
     const int c = item * kWidth;
     const Channels<kWidth> channels(job.map, g.active_at + c);
+    const auto inverse_scale = reciprocals(channels.scale);
     Vec<float, kWidth> sum_g = {};
     Vec<float, kWidth> sum_gv = {};
+    Vec<float, kWidth> sum_s = {};
+    float item_sum = 0.0F;
     for (int p = share.lane; p < tile.count; p += share.split.lanes) {
       auto s = load_wide<kWidth>(factors.row(p) + c);
       auto t = load_wide<kWidth>(factors.row(p) + g.active + c);
@@ -71,18 +79,19 @@ __device__ inline double active_half(const Job& job, const Subnet<F>& subnet, co
         x = load_vector<kWidth>(active.row(p) + c);
 #pragma unroll
       for (int k = 0; k < kWidth; ++k) {
-        const SoftClamp<float> soft = soft_clamp(s.at[k], gains.clamp, gains.s_gain);
-        const float exp_log_s = fast_exp(soft.log_s - shift);
+        const SoftClamp<float> soft = gpu_soft_clamp(s.at[k], gains.clamp, gains.s_gain);
+        const float exp_log_s = gpu_math::exp(soft.log_s - shift);
         const float moved = gains.t_gain * t.at[k];
         if constexpr (kInverse)
-          x.at[k] = scaled_affine_inverse(x.at[k], exp_log_s, moved, channels.scale.at[k],
-                                          channels.offset.at[k]);
+          x.at[k] = scaled_affine_inverse_by(x.at[k], gpu_math::reciprocal(exp_log_s), moved,
+                                             inverse_scale.at[k], channels.offset.at[k]);
         sum_g.at[k] += grad.at[k];
         sum_gv.at[k] += grad.at[k] * affine(x.at[k], exp_log_s, moved);
         const AffineGrads<float> grads =
             affine_backward(grad.at[k] * channels.scale.at[k], grad_log_det, x.at[k], exp_log_s,
                             soft.tanh, gains.clamp, gains.s_gain, gains.t_gain);
-        log_s_sum += static_cast<double>(grads.log_s);
+        item_sum += grads.log_s;
+        sum_s.at[k] += grads.s;
         grad.at[k] = grads.x;
         s.at[k] = grads.s;
         t.at[k] = grads.t;
@@ -92,7 +101,10 @@ __device__ inline double active_half(const Job& job, const Subnet<F>& subnet, co
       store_narrow<kWidth>(grad_factors.row(p) + c, s);
       store_narrow<kWidth>(grad_factors.row(p) + g.active + c, t);
     }
-    sums.add(share, g.active, c, sum_g, sum_gv);
+    log_s_sum += static_cast<double>(item_sum);
+    sums.add(share, 0, g.active, c, sum_g);
+    sums.add(share, 1, g.active, c, sum_gv);
+    factor_sums.add(share, 0, g.active, c, sum_s);
   });
   return log_s_sum;
 }
@@ -109,6 +121,7 @@ __device__ inline void passive_half(const Job& job, const Tile& tile, bool permu
   share.for_each([&](int item) {
     const int c = item * kWidth;
     const Channels<kWidth> channels(job.map, g.passive_at + c);
+    const auto inverse_scale = reciprocals(channels.scale);
     Vec<float, kWidth> sum_g = {};
     Vec<float, kWidth> sum_gv = {};
     for (int p = share.lane; p < tile.count; p += share.split.lanes) {
@@ -122,7 +135,7 @@ __device__ inline void passive_half(const Job& job, const Tile& tile, bool permu
 #pragma unroll
         for (int k = 0; k < kWidth; ++k) {
           if constexpr (kInverse)
-            v.at[k] = affine_inverse(v.at[k], channels.scale.at[k], channels.offset.at[k]);
+            v.at[k] = affine_inverse_by(v.at[k], inverse_scale.at[k], channels.offset.at[k]);
           sum_g.at[k] += grad.at[k];
           sum_gv.at[k] += grad.at[k] * v.at[k];
         }
@@ -132,8 +145,32 @@ __device__ inline void passive_half(const Job& job, const Tile& tile, bool permu
       for (int k = 0; k < kWidth; ++k) grad.at[k] *= channels.scale.at[k];
       store_vector<kWidth>(grad_passive.row(p) + c, grad);
     }
-    sums.add(share, g.passive, c, sum_g, sum_gv);
+    sums.add(share, 0, g.passive, c, sum_g);
+    sums.add(share, 1, g.passive, c, sum_gv);
   });
+}
+
+/// Writes a group's sums from the running ones. All threads of the block must call it.
+__device__ inline void put_group_sums(const Job& job, const SumLayout& layout, int group,
+                                      const float* running, const float* passive_running,
+                                      const float* factor_running) {
+  const Geometry& g = job.geometry;
+  const int channels = g.channels();
+  float* to = job.channel_partial + static_cast<int64_t>(group) * 2 * (channels + g.active);
+  float* to_factors = to + 2 * channels;
+  fold(running, 2, layout.active_lanes, g.active, [&](int plane, int c, double sum) {
+    to[plane * channels + g.active_at + c] = static_cast<float>(sum);
+    if (!job.factor_sums || plane != 0) return;
+    const float scale = job.map.scale == nullptr ? 1.0F : job.map.scale[g.active_at + c];
+    to_factors[g.active + c] = job.gains.t_gain * scale * static_cast<float>(sum);
+  });
+  if (job.act_norm)
+    fold(passive_running, 2, layout.passive_lanes, g.passive, [&](int plane, int c, double sum) {
+      to[plane * channels + g.passive_at + c] = static_cast<float>(sum);
+    });
+  if (job.factor_sums)
+    fold(factor_running, 1, layout.active_lanes, g.active,
+         [&](int, int c, double sum) { to_factors[c] = static_cast<float>(sum); });
 }
 
 template <typename F, int kWidth, bool kInverse, bool kStaged>
@@ -143,12 +180,13 @@ __global__ __launch_bounds__(kThreads,
   const Geometry& g = job.geometry;
   const SumLayout layout(g);
   const bool sums_in_shared = job.channel_partial != nullptr && job.running == nullptr;
-  // Gradient of y, y, running sums.
-  float* staged_grad = shared_floats(kStaged || sums_in_shared);
+  const bool factors_in_shared = job.factor_sums && job.factor_running == nullptr;
+  // Gradient of y, y, running sums of the halves, of s.
+  float* staged_grad = shared_floats(kStaged || sums_in_shared || factors_in_shared);
   float* staged_y = staged_grad + (kStaged ? g.tile * g.channels() : 0);
   float* in_shared = staged_y + (kStaged && kInverse ? g.tile * g.channels() : 0);
   const bool permuted = kStaged || job.map.index != nullptr;
-  const bool passive_wanted = job.grad_passive.at != nullptr || job.channel_partial != nullptr;
+  const bool passive_wanted = job.grad_passive.at != nullptr || job.act_norm;
   for (int group = static_cast<int>(blockIdx.x); group < job.groups;
        group += static_cast<int>(gridDim.x)) {
     const int begin = group * job.tiles_per_group;
@@ -158,7 +196,12 @@ __global__ __launch_bounds__(kThreads,
     if constexpr (!kStaged)
       if (job.running != nullptr)
         running = job.running + static_cast<int64_t>(group) * layout.floats();
-    float* passive_running = running == nullptr ? nullptr : running + layout.active_floats();
+    float* passive_running = job.act_norm ? running + layout.active_floats() : nullptr;
+    float* factor_running = nullptr;
+    if (factors_in_shared)
+      factor_running = in_shared + (sums_in_shared ? layout.floats() : 0);
+    else if (job.factor_sums)
+      factor_running = job.factor_running + static_cast<int64_t>(group) * layout.factor_floats();
     for (int i = 0; i < count; ++i) {
       const Tile tile = tile_at(g, begin + i);
       const TileRows<const float> grad_y = stage<kStaged>(job.grad_y, tile, g, staged_grad);
@@ -166,7 +209,8 @@ __global__ __launch_bounds__(kThreads,
       if constexpr (kInverse) y = stage<kStaged>(job.y, tile, g, staged_y);
       if constexpr (kStaged) __syncthreads();
       const double log_s_sum = active_half<F, kWidth, kInverse>(
-          job, subnet, tile, permuted, y, grad_y, ChannelSums(running, i == 0));
+          job, subnet, tile, permuted, y, grad_y, ChannelSums(running, i == 0),
+          ChannelSums(factor_running, i == 0));
       if (passive_wanted)
         passive_half<kWidth, kInverse>(job, tile, permuted, y, grad_y,
                                        ChannelSums(passive_running, i == 0));
@@ -175,9 +219,7 @@ __global__ __launch_bounds__(kThreads,
     }
     if (job.channel_partial == nullptr) continue;
     __syncthreads();
-    float* to = job.channel_partial + static_cast<int64_t>(group) * 2 * g.channels();
-    fold(running, layout.active_lanes, g.active, to + g.active_at, g.channels());
-    fold(passive_running, layout.passive_lanes, g.passive, to + g.passive_at, g.channels());
+    put_group_sums(job, layout, group, running, passive_running, factor_running);
     __syncthreads();
   }
 }
@@ -216,29 +258,40 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
     log_partial = warp_sums(layout, factors.device());
     job.log_partial = log_partial.data<double>();
   }
-  const bool act_norm = grads.scale.defined();
-  if (act_norm) job.tiles_per_group = tiles_per_group(geometry);
+  job.act_norm = grads.scale.defined();
+  job.factor_sums = grads.factor_sums.defined();
+  const bool any_sums = job.act_norm || job.factor_sums;
+  if (any_sums) job.tiles_per_group = tiles_per_group(geometry);
   job.groups = (geometry.tiles + job.tiles_per_group - 1) / job.tiles_per_group;
 
   const SumLayout sums(geometry);
-  const int64_t sum_floats = act_norm ? sums.floats() : 0;
+  const int64_t sum_floats = any_sums ? sums.floats() : 0;
   const int64_t staged_floats = (kInverse ? 2 : 1) * geometry.tile_values() + sum_floats;
   const bool staged = map.index.defined() && staged_floats <= kSharedFloats;
   const bool sums_fit = sum_floats <= kSharedFloats;
+  int64_t shared_floats = staged ? staged_floats : sums_fit ? sum_floats : 0;
+  const auto group_memory = [&](int64_t floats) {
+    return Tensor::empty({job.groups, floats}, DType::f32, Tag::workspace, factors.device());
+  };
   Tensor channel_partial;
   Tensor running;
-  if (act_norm) {
-    channel_partial = Tensor::empty({job.groups, 2 * geometry.channels()}, DType::f32,
-                                    Tag::workspace, factors.device());
+  Tensor factor_running;
+  if (any_sums) {
+    channel_partial = group_memory(2 * (geometry.channels() + geometry.active));
     job.channel_partial = channel_partial.data<float>();
     if (!sums_fit) {
-      running =
-          Tensor::empty({job.groups, sum_floats}, DType::f32, Tag::workspace, factors.device());
+      running = group_memory(sum_floats);
       job.running = running.data<float>();
     }
   }
+  if (job.factor_sums && shared_floats + sums.factor_floats() <= kSharedFloats) {
+    shared_floats += sums.factor_floats();
+  } else if (job.factor_sums) {
+    // A few percent of what the tiles move; it stays in the cache.
+    factor_running = group_memory(sums.factor_floats());
+    job.factor_running = factor_running.data<float>();
+  }
   const Subnet<F> subnet = {rows_of<const F>(factors), rows_of<F>(grads.factors)};
-  const int64_t shared_floats = staged ? staged_floats : sums_fit ? sum_floats : 0;
   dispatch_bool(staged, [&](auto is_staged) {
     dispatch_width(layout.width, [&](auto width) {
       launch_blocks(backward_kernel<F, width(), kInverse, is_staged()>, job.groups, layout,
@@ -246,7 +299,7 @@ void backward(const Tensor& y, const Tensor& active, const Tensor& passive, cons
     });
   });
   if (grads.log_s.defined()) finish_sample_sums(log_partial, geometry, 1.0, false, grads.log_s);
-  if (act_norm) finish_channel_sums(channel_partial, grads.offset, grads.scale);
+  if (any_sums) finish_channel_sums(channel_partial, geometry.channels(), grads);
 }
 
 }  // namespace

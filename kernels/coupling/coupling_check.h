@@ -40,6 +40,8 @@ inline void check_grads(const char* op, const Tensor& factors, const Tensor& gra
        {std::pair{"grad_scale", grads.scale}, {"grad_offset", grads.offset}})
     if (grads.scale.defined()) expect_shape(op, name, grad, {grad_y.channels()});
   if (grads.log_s.defined()) expect_shape(op, "grad_log_s", grads.log_s, {factors.size(0)});
+  if (grads.factor_sums.defined())
+    expect_shape(op, "factor_sums", grads.factor_sums, {factors.channels()});
 }
 
 inline void check_forward(const Tensor& active, const Tensor& passive, const Tensor& factors,
@@ -73,6 +75,19 @@ inline void check_backward(const Tensor& active, const Tensor& passive, const Te
                            const CouplingGrads& grads) {
   check("coupling_backward", factors, active, passive, grad_y, map);
   check_grads("coupling_backward", factors, grad_y, grad_log_det, grads);
+}
+
+// Bytes that a call moves. Where channels are permuted, the halves of a pixel lie mixed in its row of
+// y, so both steps of the inverse read whole rows. It makes no difference whether the second step
+// reads y again or the active half that the first one put aside: that would be written and read.
+
+inline int64_t inverse_passive_bytes(const Tensor& y, const OutputMap& map, const Tensor& passive) {
+  return (map.index.defined() ? y.bytes() : passive.bytes()) + passive.bytes();
+}
+
+inline int64_t inverse_bytes(const Tensor& y, const Tensor& factors, const OutputMap& map,
+                             const Tensor& active) {
+  return (map.index.defined() ? y.bytes() : active.bytes()) + active.bytes() + factors.bytes();
 }
 
 inline void check_mean_log_s(const Tensor& factors, const Tensor& mean) {

@@ -26,33 +26,52 @@ __global__ __launch_bounds__(kSampleThreads) void sample_sums_kernel(const doubl
   }
 }
 
-/// Thread (row lane, column): lanes of a warp hold four rows of kColumns columns.
+/// Where the sums of columns go: those of act norm's offset and scale, then of the factors.
+struct ChannelTargets {
+  double* offset;
+  double* scale;
+  float* factors;
+  int64_t channels;
+
+  __device__ void add(int64_t column, double sum) const {
+    if (column < channels)
+      offset[column] += sum;
+    else if (column < 2 * channels)
+      scale[column - channels] += sum;
+    else
+      factors[column - 2 * channels] =
+          static_cast<float>(static_cast<double>(factors[column - 2 * channels]) + sum);
+  }
+};
+
+/// Thread (row lane, column): lanes of a warp hold four rows of kColumns columns. Of the `pitch`
+/// columns those from `first` on and before `last` are added.
 __global__ __launch_bounds__(kThreads) void channel_sums_kernel(const float* partial, int64_t rows,
-                                                                int64_t channels, double* first,
-                                                                double* second) {
+                                                                int64_t pitch, int64_t first,
+                                                                int64_t last,
+                                                                ChannelTargets targets) {
   constexpr int kWarps = kThreads / 32;
   PAL_SHARED(double, of_warps, kWarps* kColumns);
   const int column = static_cast<int>(threadIdx.x) % kColumns;
-  for (int64_t begin = static_cast<int64_t>(blockIdx.x) * kColumns; begin < 2 * channels;
+  for (int64_t begin = first + static_cast<int64_t>(blockIdx.x) * kColumns; begin < last;
        begin += static_cast<int64_t>(gridDim.x) * kColumns) {
     const int64_t c = begin + column;
     double sum = 0.0;
-    if (c < 2 * channels) {
+    if (c < last) {
 #pragma unroll 8
       for (int64_t row = threadIdx.x / kColumns; row < rows; row += kThreads / kColumns)
-        sum += static_cast<double>(partial[row * 2 * channels + c]);
+        sum += static_cast<double>(partial[row * pitch + c]);
     }
 #pragma unroll
     for (int distance = 16; distance >= kColumns; distance /= 2)
       sum += __shfl_xor_sync(0xffffffffU, sum, distance);
     if (threadIdx.x % 32 < kColumns) of_warps[threadIdx.x / 32 * kColumns + threadIdx.x % 32] = sum;
     __syncthreads();
-    if (threadIdx.x < kColumns && c < 2 * channels) {
+    if (threadIdx.x < kColumns && c < last) {
       sum = 0.0;
 #pragma unroll
       for (int warp = 0; warp < kWarps; ++warp) sum += of_warps[warp * kColumns + column];
-      double* to = c < channels ? first + c : second + (c - channels);
-      *to += sum;
+      targets.add(c, sum);
     }
     __syncthreads();
   }
@@ -174,11 +193,16 @@ void finish_sample_sums(const Tensor& partial, const Geometry& geometry, double 
          partial.data<double>(), geometry.samples, per_sample, factor, add, sums.data<double>());
 }
 
-void finish_channel_sums(const Tensor& partial, const Tensor& first, const Tensor& second) {
-  const int64_t channels = first.numel();
-  launch(channel_sums_kernel, grid_for(2 * channels, kColumns), kThreads, 0, stream(),
-         partial.data<float>(), partial.size(0), channels, first.data<double>(),
-         second.data<double>());
+void finish_channel_sums(const Tensor& partial, int64_t channels, const CouplingGrads& grads) {
+  const bool act_norm = grads.scale.defined();
+  const bool factors = grads.factor_sums.defined();
+  const int64_t first = act_norm ? 0 : 2 * channels;
+  const int64_t last = factors ? partial.size(1) : 2 * channels;
+  const ChannelTargets targets{act_norm ? grads.offset.data<double>() : nullptr,
+                               act_norm ? grads.scale.data<double>() : nullptr,
+                               factors ? grads.factor_sums.data<float>() : nullptr, channels};
+  launch(channel_sums_kernel, grid_for(last - first, kColumns), kThreads, 0, stream(),
+         partial.data<float>(), partial.size(0), partial.size(1), first, last, targets);
 }
 
 }  // namespace pal::cuda::coupling

@@ -61,9 +61,9 @@ Tensor warp_sums(const Layout& layout, Device device);
 /// warp_sums made. One launch.
 void finish_sample_sums(const Tensor& partial, const Geometry& geometry, double factor, bool add,
                         const Tensor& sums);
-/// Adds the column sums of partial, f32 [groups, 2 c], to `first` and `second`, f64 [c] each. One
-/// launch.
-void finish_channel_sums(const Tensor& partial, const Tensor& first, const Tensor& second);
+/// Adds the column sums of partial, f32 [groups, 2 c + 2 ca], to grads' offset, scale and
+/// factor_sums, as far as they are defined. One launch.
+void finish_channel_sums(const Tensor& partial, int64_t channels, const CouplingGrads& grads);
 
 /// Launches a kernel that shares `items`, tiles or groups of them, among its blocks.
 template <typename Kernel, typename... Arguments>

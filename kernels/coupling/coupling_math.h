@@ -1,4 +1,5 @@
 #pragma once
+#include "kernels/common/gpu_math.h"
 #include "kernels/common/math.h"
 
 namespace pal {
@@ -26,6 +27,13 @@ PAL_HD SoftClamp<T> soft_clamp(T s, T clamp, T s_gain) {
   return {tanh, clamp * tanh};
 }
 
+/// soft_clamp by the GPU's tanh: log_s is off by at most 3e-7 clamp, and for infinite s it is the
+/// clamp to within an ulp.
+PAL_HD SoftClamp<float> gpu_soft_clamp(float s, float clamp, float s_gain) {
+  const float tanh = gpu_math::tanh(s_gain * s);
+  return {tanh, clamp * tanh};
+}
+
 /// d log_s / d s, from the tanh of soft_clamp.
 template <typename T>
 PAL_HD T soft_clamp_slope(T tanh, T clamp, T s_gain) {
@@ -48,6 +56,20 @@ PAL_HD T affine_inverse(T y, T exp_log_s, T shift) {
 template <typename T>
 PAL_HD T scaled_affine_inverse(T y, T exp_log_s, T shift, T scale, T offset) {
   return affine_inverse(y - offset, exp_log_s * scale, shift * scale);
+}
+
+/// affine_inverse, given 1 / exp(log_s).
+template <typename T>
+PAL_HD T affine_inverse_by(T y, T inverse_exp, T shift) {
+  return (y - shift) * inverse_exp;
+}
+
+/// scaled_affine_inverse, given 1 / exp(log_s) and 1 / scale. The forward pass and this share
+/// exp(log_s), so errors of log_s leave no trace in a round trip; those of the two reciprocals do,
+/// an ulp each.
+template <typename T>
+PAL_HD T scaled_affine_inverse_by(T y, T inverse_exp, T shift, T inverse_scale, T offset) {
+  return affine_inverse_by(affine_inverse_by(y, inverse_scale, offset), inverse_exp, shift);
 }
 
 /// Gradients with respect to the inputs of an active value v = x exp(log_s) + t_gain t.

@@ -18,13 +18,15 @@ __global__ __launch_bounds__(kThreads) void mean_log_s_kernel(const Geometry g, 
     const TileRows<const F> rows = factors.of(tile);
     double sum = 0.0;
     share.for_each([&](int item) {
+      float item_sum = 0.0F;
 #pragma unroll 4
       for (int p = share.lane; p < tile.count; p += share.split.lanes) {
         const auto s = load_wide<kWidth>(rows.row(p) + item * kWidth);
 #pragma unroll
         for (int k = 0; k < kWidth; ++k)
-          sum += static_cast<double>(soft_clamp(s.at[k], gains.clamp, gains.s_gain).log_s);
+          item_sum += gpu_soft_clamp(s.at[k], gains.clamp, gains.s_gain).log_s;
       }
+      sum += static_cast<double>(item_sum);
     });
     put_warp_sum(sum, index, partial);
   }
@@ -52,7 +54,7 @@ __global__ __launch_bounds__(kThreads) void mean_log_s_backward_kernel(const Geo
         auto grad = load_wide<kWidth>(to);
 #pragma unroll
         for (int k = 0; k < kWidth; ++k) {
-          const float tanh = soft_clamp(s.at[k], gains.clamp, gains.s_gain).tanh;
+          const float tanh = gpu_soft_clamp(s.at[k], gains.clamp, gains.s_gain).tanh;
           grad.at[k] -= mean * soft_clamp_slope(tanh, gains.clamp, gains.s_gain);
         }
         store_narrow<kWidth>(to, grad);
@@ -85,7 +87,7 @@ void coupling_mean_log_s(const Tensor& factors, const CouplingGains& gains, cons
 void coupling_mean_log_s_backward(const Tensor& factors, const CouplingGains& gains,
                                   const Tensor& grad_log_s, const Tensor& grad_factors) {
   pal::coupling::check_mean_log_s_backward(factors, grad_log_s, grad_factors);
-  const ProfileScope profile("coupling_mean_log_s_backward", 2 * factors.bytes());
+  const ProfileScope profile("coupling_mean_log_s_backward", 3 * factors.bytes() / 2);
   const Layout layout(halves_of(factors, factors.channels() / 2, true), {}, {},
                       {s_of(factors), s_of(grad_factors)});
   const Geometry& geometry = layout.geometry;

@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
       for (uint32_t k = 0; k < kBatch; ++k) {
         const uint32_t i = start + k * kThreads;
-        if (i < items) store_vector(tile + i * kWidth, values[k]);
+        if (i < items) store_vector_anywhere(tile + i * kWidth, values[k]);
       }
     }
     __syncthreads();

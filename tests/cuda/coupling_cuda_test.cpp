@@ -46,9 +46,13 @@ constexpr CouplingOptions kMapped{.act_norm = true, .permuted = true};
 constexpr CouplingOptions kMappedFirst{.act_norm = true, .permuted = true, .active_first = true};
 constexpr CouplingOptions kMappedGin{.act_norm = true, .permuted = true, .gin = true};
 
+/// Rounding in another order, through an inverse that magnifies it by up to 2.5.
+double tolerance(DType dtype) { return dtype == DType::bf16 ? 1e-2 : 2e-5; }
+
 struct Named {
   std::string name;
   Tensor tensor;
+  double tolerance;
 };
 
 Tensor index_tensor(const std::vector<int32_t>& index) {
@@ -132,6 +136,8 @@ class Case {
       g.scale.fill(2.0);
     }
     if (options.gin) g.log_s = image({1, 1, 1, a.size(0)}, DType::f64).reshape({a.size(0)});
+    g.factor_sums = Tensor::zeros({a.channels()}, DType::f32, Tag::data, device);
+    g.factor_sums.fill(3.0);
     return g;
   }
 
@@ -141,7 +147,7 @@ class Case {
     const int64_t n = a.size(0);
     std::vector<Named> r;
     const auto keep = [&](const std::string& name, const Tensor& tensor) {
-      if (tensor.defined()) r.push_back({name, tensor});
+      if (tensor.defined()) r.push_back({name, tensor, tolerance(tensor.dtype())});
       return tensor;
     };
     const auto keep_grads = [&](const std::string& name, const CouplingGrads& g) {
@@ -151,6 +157,9 @@ class Case {
       keep(name + " grad scale", g.scale);
       keep(name + " grad offset", g.offset);
       keep(name + " grad log_s", g.log_s);
+      // The CPU sums gradients that are rounded to a's dtype.
+      keep(name + " factor sums", g.factor_sums);
+      r.back().tolerance = tolerance(a.dtype());
     };
     const Tensor log_det = keep("log_det", zeros({n}));
     log_det.fill(3.0);
@@ -208,14 +217,11 @@ class Case {
   mutable std::vector<Tensor> images;
 };
 
-/// Rounding in another order, through an inverse that magnifies it by up to 2.5.
-double tolerance(const Tensor& t) { return t.dtype() == DType::bf16 ? 1e-2 : 2e-5; }
-
 void expect_parity(const std::vector<Named>& wanted, const std::vector<Named>& found,
                    const std::string& what) {
   ASSERT_EQ(wanted.size(), found.size()) << what;
   for (size_t i = 0; i < wanted.size(); ++i)
-    expect_close(wanted[i].tensor, found[i].tensor, tolerance(wanted[i].tensor),
+    expect_close(wanted[i].tensor, found[i].tensor, wanted[i].tolerance,
                  what + ", " + wanted[i].name);
 }
 
@@ -305,7 +311,7 @@ TEST(CouplingCuda, TheInverseUndoesTheForward) {
     cuda::coupling_inverse(y, g.a, kGains, g.output, active, log_det);
     expect_close(g.passive, passive, 4e-5, "passive");
     expect_close(g.active, active, 4e-5, "active");
-    // Float values, summed in double.
+    // The same floats in the same order.
     expect_close(g.zeros({2}), log_det, 1e-12, "log_det");
 
     const CouplingGrads stored = g.empty_grads();
@@ -318,6 +324,7 @@ TEST(CouplingCuda, TheInverseUndoesTheForward) {
     expect_close(stored.active, inverted.active, 2e-5, "grad active");
     expect_close(stored.passive, inverted.passive, 2e-5, "grad passive");
     expect_close(stored.factors, inverted.factors, 2e-5, "grad a");
+    expect_close(stored.factor_sums, inverted.factor_sums, 2e-5, "factor sums");
     if (g.options.act_norm) {
       expect_close(stored.scale, inverted.scale, 2e-5, "grad scale");
       expect_close(stored.offset, inverted.offset, 2e-5, "grad offset");
@@ -337,6 +344,15 @@ TEST(CouplingCuda, GradientsThatAreNotWanted) {
   expect_same(all.active, some.active, "active without sums");
   expect_same(all.passive, some.passive, "passive without sums");
   expect_same(all.factors, some.factors, "a without sums");
+  expect_same(all.factor_sums, some.factor_sums, "factor sums without act norm's");
+  some = g.empty_grads();
+  some.factor_sums = Tensor();
+  cuda::coupling_backward(g.active, g.passive, g.grad_y, g.grad_log_det, g.a, kGains, g.output,
+                          some);
+  expect_same(all.active, some.active, "active without factor sums");
+  expect_same(all.factors, some.factors, "a without factor sums");
+  expect_same(all.scale, some.scale, "scale without factor sums");
+  expect_same(all.offset, some.offset, "offset without factor sums");
   some = g.empty_grads();
   some.passive = Tensor();
   cuda::coupling_backward(g.active, g.passive, g.grad_y, g.grad_log_det, g.a, kGains, g.output,
@@ -357,7 +373,7 @@ TEST(CouplingCuda, TheInverseNeedsNoSums) {
   const CouplingGrads all = g.empty_grads();
   const Tensor wanted = invert(all);
   CouplingGrads some = g.empty_grads();
-  some.scale = some.offset = Tensor();
+  some.scale = some.offset = some.factor_sums = Tensor();
   expect_same(wanted, invert(some), "rebuilt");
   expect_same(all.active, some.active, "active");
   expect_same(all.passive, some.passive, "passive");
@@ -404,6 +420,12 @@ TEST(CouplingCuda, WrongArgumentsAreRefused) {
   CouplingGrads grads = g.empty_grads();
   grads.factors = g.image({2, 3, 5, 4});
   expect_error(ErrorKind::usage, "grad_a of shape", [&] {
+    cuda::coupling_backward(g.active, g.passive, g.grad_y, g.grad_log_det, g.a, kGains, g.output,
+                            grads);
+  });
+  grads = g.empty_grads();
+  grads.factor_sums = g.zeros({4});
+  expect_error(ErrorKind::usage, "factor_sums of shape [8], got [4]", [&] {
     cuda::coupling_backward(g.active, g.passive, g.grad_y, g.grad_log_det, g.a, kGains, g.output,
                             grads);
   });

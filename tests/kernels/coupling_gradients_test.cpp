@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "autograd/gradient_check.h"
+#include "kernels/arrays/reduce.h"
 #include "kernels/coupling/coupling.h"
 #include "tests/kernels/coupling_case.h"
 
@@ -85,6 +86,27 @@ TEST_P(Coupling, ActNormScalesGradientsThatAreWantedWithoutItsOwn) {
   some.passive = Tensor();
   c.backward(some);
   EXPECT_EQ(values_of(some.active), values_of(all.active));
+}
+
+TEST_P(Coupling, FactorSumsAreThoseOfTheFactorsGradient) {
+  for (const DType subnet : {DType::f64, DType::f32, DType::bf16}) {
+    const DType stream = subnet == DType::f64 ? subnet : DType::f32;
+    const Case c = Case({2, 3, 5, 6}, 4, GetParam()).in(stream, subnet);
+    for (const bool inverse : {false, true}) {
+      CouplingGrads g = c.empty_grads();
+      g.log_s = Tensor();
+      g.factor_sums = tensor_with({6}, stream, {1, 2, 3, 4, 5, 6});
+      const Tensor wanted = g.factor_sums.clone();
+      if (inverse)
+        cpu::coupling_inverse_backward(c.forward().y, c.grad_y, c.grad_log_det, c.a, kGains,
+                                       c.shifted(), c.image(c.active.shape(), stream), g);
+      else
+        cpu::coupling_backward(c.active, c.passive, c.grad_y, c.grad_log_det, c.a, kGains,
+                               c.shifted(), g);
+      cpu::channel_sums(g.factors, wanted);
+      EXPECT_EQ(values_of(g.factor_sums), values_of(wanted));
+    }
+  }
 }
 
 }  // namespace

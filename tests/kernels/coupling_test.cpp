@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "runtime/parallel.h"
+#include "runtime/profiler.h"
 #include "tests/kernels/coupling_case.h"
 #include "tests/support/jacobian.h"
 
@@ -157,6 +158,25 @@ TEST(CouplingKernels, ANanInTheFactorsIsSeen) {
   EXPECT_TRUE(std::isnan(value_at(c.forward().log_det, 0)));
 }
 
+TEST(CouplingKernels, TheInverseOfAPermutedCouplingReadsYTwice) {
+  // Per active channel and its passive partner, floats of 4 bytes and two factors of 2.
+  const auto bytes_of_a_pair = [](bool permuted) {
+    const Case c = Case({2, 4, 4, 12}, 6, {.permuted = permuted}).in(DType::f32, DType::bf16);
+    const auto f = c.forward();
+    Profiler::reset();
+    Profiler::enable();
+    cpu::coupling_inverse_passive(f.y, c.output, Tensor::empty(c.passive.shape()));
+    cpu::coupling_inverse(f.y, c.a, kGains, c.output, Tensor::empty(c.active.shape()), {});
+    Profiler::disable();
+    int64_t bytes = 0;
+    for (const KernelTotal& total : Profiler::totals()) bytes += total.bytes;
+    Profiler::reset();
+    return bytes / c.active.numel();
+  };
+  EXPECT_EQ(bytes_of_a_pair(false), 4 * 4 + 2 * 2);
+  EXPECT_EQ(bytes_of_a_pair(true), 6 * 4 + 2 * 2);
+}
+
 TEST(CouplingKernels, RefuseWhatDoesNotFit) {
   const Case c({2, 3, 5, 6}, 4, {.act_norm = true, .permuted = true});
   const Tensor log_det = Tensor::zeros({2}, DType::f64);
@@ -202,6 +222,9 @@ TEST(CouplingKernels, RefuseWhatDoesNotFit) {
   grads = c.empty_grads();
   grads.active = zeros({2, 3, 5, 2});
   expect_error(ErrorKind::usage, "grad_active of shape", [&] { c.backward(grads); });
+  grads = c.empty_grads();
+  grads.factor_sums = zeros({3});
+  expect_error(ErrorKind::usage, "factor_sums of shape [6], got [3]", [&] { c.backward(grads); });
   grads = c.empty_grads();
   grads.scale = zeros({5});
   expect_error(ErrorKind::usage, "grad_scale of shape", [&] { c.backward(grads); });

@@ -7,6 +7,8 @@ if(Python3_FOUND)
            COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/include_check.py ${CMAKE_SOURCE_DIR})
   add_test(NAME tests.citation_check
            COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/citation_check.py ${CMAKE_SOURCE_DIR})
+  add_test(NAME tests.machine_code
+           COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/machine_code_test.py)
 endif()
 
 set(patterns runtime/*.h kernels/*/*.h autograd/*.h layers/*.h layers/*/*.h data/*/*.h experiments/*/*.h)

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # What takes too long for every submission. Each part can be run alone:
-#   tests/nightly.sh [kills|sanitizers|fuzz|tidy|all]       (default: all)
+#   tests/nightly.sh [kills|sanitizers|fuzz|machine-code|tidy|all]       (default: all)
 # PAL_FUZZ_MINUTES (10): time for each parser, and for mutated files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 part=${1:-all}
 wanted() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 
-case $part in all | kills | sanitizers | fuzz | tidy) ;; *)
-  echo "nightly: error: unknown part '$part'; use kills, sanitizers, fuzz, tidy or all" >&2
+case $part in all | kills | sanitizers | fuzz | machine-code | tidy) ;; *)
+  echo "nightly: error: unknown part '$part'; use kills, sanitizers, fuzz, machine-code, tidy or all" >&2
   exit 2 ;;
 esac
 
@@ -41,6 +41,14 @@ if wanted fuzz; then
   cmake --build --preset asan --target pal-inspect
   python3 tests/mutate.py "$PWD/build/asan/bin/pal-inspect" tests/badinput tests/golden "$minutes"
   echo "nightly: fuzz passed"
+fi
+
+# The CUDA kernels' machine code for every GPU that is built for; SKIPPED without nvcc or nvdisasm.
+if wanted machine-code; then
+  for arch in sm_80 sm_90; do
+    bench/kernels/sass_table.py --check --arch $arch || [ $? -eq 77 ]
+  done
+  echo "nightly: machine-code passed"
 fi
 
 if wanted tidy; then

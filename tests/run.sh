@@ -19,6 +19,13 @@ if ! command -v nvcc >/dev/null; then
 elif ! has_cudnn; then
   echo "CUDA: SKIPPED (nvcc, but no cuDNN, so the CUDA backend is not compiled)"
 else
+  # NVIDIA's disassembler, for the test of the machine code, which is SKIPPED without.
+  if ! command -v nvdisasm >/dev/null; then
+    tools=$PWD/build/nvdisasm
+    [ -d "$tools" ] || python3 -m pip install --quiet --target "$tools" nvidia-cuda-nvdisasm ||
+      echo "CUDA: no nvdisasm, and pip brought none"
+    PATH="$tools/nvidia/cu13/bin:$PATH"
+  fi
   cmake --preset cuda-tests
   cmake --build --preset cuda-tests --target pal-train pal-evaluate pal-sample pal-inspect test_cuda \
     test_cudnn_plans

@@ -37,7 +37,7 @@ MAY_SEE = {
 }
 # The rooms of each folder, lowest first; "" is the folder itself.
 ROOMS = {
-    "kernels": ["common", "arrays", "library", "norm", "coupling", "resample", "mixing", "pool",
+    "kernels": ["common", "arrays", "library", "norm", "product", "coupling", "resample", "mixing", "pool",
                 "image", "optimizer", "loss"],
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets", "variants", "corruptions"],

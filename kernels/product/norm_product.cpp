@@ -10,10 +10,6 @@ namespace {
 
 /// Most input channels: their numbers lie in shared memory beside the tiles.
 constexpr int64_t kMostChannels = 1024;
-/// Most operations for each element of x and y that is moved, in out / (in + out): beyond it the
-/// library's products, which reach a higher rate, win back more than the normalised values cost to
-/// store. Derived in bench/NOTES.md, "Batch norm inside 1x1 convolutions"; not measured.
-constexpr int64_t kMostIntensity = 256;
 
 /// The forward pass or, with gradients in place of y and weight, the backward one.
 void check(const char* op, const Tensor& x, const BatchNormArgs& norm, const Tensor& weight,
@@ -39,7 +35,7 @@ bool has_norm_product(const Tensor& x, int64_t out) {
   const bool aligned =
       reinterpret_cast<uintptr_t>(x.raw()) % 16 == 0 && x.pitch() * size_of(x.dtype()) % 16 == 0;
   return (x.dtype() == DType::f32 || x.dtype() == DType::bf16) && aligned && in % 8 == 0 &&
-         out % 8 == 0 && in <= kMostChannels && in * out <= kMostIntensity * (in + out);
+         out % 8 == 0 && in <= kMostChannels;
 }
 
 void norm_product_forward(const Tensor& x, const BatchNormArgs& norm, bool relu,

@@ -8,8 +8,8 @@ namespace pal {
 
 /// Whether norm_product_forward and norm_product_weight_gradient take these rows x [.., in] and
 /// this number of results. On a CPU (the plain kernels one after the other) any; on a GPU x in f32
-/// or bf16 with rows that 16-byte accesses can read, channels in and out in multiples of 8, and
-/// few enough of both that moving bytes takes longer than multiplying (see norm_product.cpp).
+/// or bf16 with rows that 16-byte accesses can read, and channels in multiples of 8, at most 1024
+/// of them in.
 bool has_norm_product(const Tensor& x, int64_t out);
 
 /// Overwrites y [.., out] with h weight^T + bias for all rows of x [.., in] (may be a channel

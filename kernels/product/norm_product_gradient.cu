@@ -70,14 +70,15 @@ struct RowsInFlight {
 #pragma unroll
     for (int i = 0; i < kTurns; ++i) {
       const int64_t at = row + i * kStepRowsAtOnce;
-      inside[i] = at < last;
-      const bool read = inside[i] && grad_channel < p.out;
-      grad_y[i] = read ? load_group(p.grad_y + at * p.out + grad_channel) : GroupOf<bfloat16>{};
-      x[i] = p.x.load(at, channel);
+      const bool inside = at < last;
+      grad_y[i] = inside && grad_channel < p.out ? load_group(p.grad_y + at * p.out + grad_channel)
+                                                 : GroupOf<bfloat16>{};
+      x[i] = inside ? p.x.load(at, channel) : GroupOf<X>{};
     }
   }
 
-  /// Writes grad_y [kStepRows][kSidePitch] and h behind it; rows beyond the last are zero.
+  /// Writes grad_y [kStepRows][kSidePitch] and h behind it. Beyond the last row grad_y is
+  /// zero, so that whatever h is there counts for nothing.
   __device__ void store(const GroupAffine& affine, float floor, bfloat16* tile) const {
     const int thread = static_cast<int>(threadIdx.x);
     bfloat16* to = tile + thread / kGroupsOfSide * kSidePitch + thread % kGroupsOfSide * kGroup;
@@ -87,11 +88,10 @@ struct RowsInFlight {
       const uint2 low = normalised_words<0>(x[i], affine.half[0], floor);
       const uint2 high = normalised_words<4>(x[i], affine.half[1], floor);
       store_group(to + (kStepRows + i * kStepRowsAtOnce) * kSidePitch,
-                  inside[i] ? make_uint4(low.x, low.y, high.x, high.y) : make_uint4(0, 0, 0, 0));
+                  make_uint4(low.x, low.y, high.x, high.y));
     }
   }
 
-  bool inside[kTurns];
   GroupOf<bfloat16> grad_y[kTurns];
   GroupOf<X> x[kTurns];
 };

@@ -2,8 +2,9 @@
 
 #include <cmath>
 #include <optional>
+#include <utility>
 
-#include "autograd/norm_conv.h"
+#include "autograd/norm_product.h"
 
 namespace pal {
 namespace {
@@ -180,6 +181,8 @@ Variable Subnet::forward(const Variable& x, const SubnetPass& pass) {
       PAL_BACKEND(of.value(), batch_norm_statistics(of.value(), run.measure));
     return run;
   };
+  // The next batch norm's, if its statistics were measured where its input was made.
+  std::optional<NormRun> next_norm;
   for (size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = *layers_[i];
     const bool before_conv = kind(i + 1) == Kind::conv;
@@ -194,11 +197,19 @@ Variable Subnet::forward(const Variable& x, const SubnetPass& pass) {
     } else if (kind(i) == Kind::conv) {
       current = conv2d(cast(current, result), layer.conv());
     } else {
-      const NormRun run = measured(current, layer.begin_norm(pass, statistics_at, average_count_));
-      if (pass.remade == Remade::normalised && before_conv && grad_enabled())
+      const NormRun run =
+          next_norm ? *std::exchange(next_norm, std::nullopt)
+                    : measured(current, layer.begin_norm(pass, statistics_at, average_count_));
+      if (before_conv && fuses_norm_product(current.value(), layers_[i + 1]->conv(), result)) {
+        if (kind(i + 2) == Kind::batch_norm)
+          next_norm = layers_[i + 2]->begin_norm(pass, statistics_at, average_count_);
+        current = norm_product(current, layer.norm(), run, layers_[++i]->conv(), result,
+                               next_norm ? next_norm->measure : BatchStatistics());
+      } else if (pass.remade == Remade::normalised && before_conv && grad_enabled()) {
         current = norm_conv(current, layer.norm(), run, layers_[++i]->conv(), result);
-      else
+      } else {
         current = batch_norm(current, run.args, layer.norm(), run.batch_statistics_used, result);
+      }
     }
   }
   return current;

@@ -37,8 +37,8 @@ MAY_SEE = {
 }
 # The rooms of each folder, lowest first; "" is the folder itself.
 ROOMS = {
-    "kernels": ["common", "arrays", "library", "norm", "coupling", "resample", "mixing", "pool",
-                "image", "optimizer", "loss"],
+    "kernels": ["common", "arrays", "library", "norm", "product", "coupling", "resample", "mixing",
+                "pool", "image", "optimizer", "loss"],
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets", "variants", "corruptions"],
     "experiments": ["command_line", "measures", "trust", "planning", "report", "inspect", "recipe",

@@ -108,6 +108,7 @@ void add_cases() {
   add_conv_cases();
   add_matrix_cases();
   add_norm_cases();
+  add_product_cases();
   add_coupling_cases();
   add_rearranging_cases();
   add_streaming_cases();

@@ -100,6 +100,7 @@ void for_sizes(const std::vector<int64_t>& all, int64_t in_memory, Run&& run) {
 void add_conv_cases();
 void add_matrix_cases();
 void add_norm_cases();
+void add_product_cases();
 void add_coupling_cases();
 void add_rearranging_cases();
 void add_streaming_cases();

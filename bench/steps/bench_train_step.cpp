@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "bench/steps/preset_with.h"
 #include "bench/steps/step_timing.h"
@@ -10,6 +11,7 @@
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/planning/model_summary.h"
+#include "kernels/library/cuda_settings.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
@@ -32,6 +34,7 @@ struct Options {
   std::vector<std::string> graphs = {"auto"};
   std::vector<double> gemm_peaks;
   bool autotune = false;
+  bool fused_products = false;
   bool profile = false;
   bool json = false;
 };
@@ -67,6 +70,8 @@ void add_options(CLI::App& app, Options& options) {
       ->delimiter(',');
   app.add_flag("--autotune", options.autotune,
                "GPU: time the algorithms of convolutions and matrix products first");
+  app.add_flag("--fused-products", options.fused_products,
+               "GPU, bf16: batch norm inside the 1x1 convolution that follows it");
   app.add_flag("--profile", options.profile, "a table of time per kernel for each policy");
   app.add_flag("--json", options.json, "figures as a JSON array on stdout");
 }
@@ -111,6 +116,7 @@ nlohmann::ordered_json json_row(const Case& c, const StepTiming& t) {
                                 {"precision", c.precision},
                                 {"device", c.step.device.is_cuda() ? "cuda" : "cpu"},
                                 {"cuda_graph", t.by_graph},
+                                {"fused_products", pal::cuda_math().fused_products},
                                 {"threads", pal::thread_count()},
                                 {"steps", c.step.steps},
                                 {"images_per_s", images_per_s},
@@ -143,6 +149,10 @@ void print_row(const Case& c, const StepTiming& t) {
 class Bench {
  public:
   explicit Bench(const Options& options) : options_(options) {
+    const auto& precisions = options.precisions;
+    pal::expect(!options.fused_products ||
+                    std::find(precisions.begin(), precisions.end(), "bf16") != precisions.end(),
+                "--fused-products: needs a GPU and --precision bf16");
     device_ = apply("fp32");
     pal::expect(
         options.gemm_peaks.empty() || options.gemm_peaks.size() == options.precisions.size(),
@@ -171,10 +181,12 @@ class Bench {
 
  private:
   pal::Device apply(const std::string& precision) const {
-    return pal::apply_compute_options({.device = options_.device,
-                                       .threads = options_.threads,
-                                       .precision = precision,
-                                       .autotune = options_.autotune});
+    return pal::apply_compute_options(
+        {.device = options_.device,
+         .threads = options_.threads,
+         .precision = precision,
+         .autotune = options_.autotune,
+         .fused_products = options_.fused_products && precision != "fp32"});
   }
 
   void measure(const Case& c) {

@@ -33,6 +33,11 @@ void add_compute_options(OptionTable& table, ComputeOptions& o) {
                "for later runs too");
   table.toggle("allow-nondeterministic", o.allow_nondeterministic,
                "GPU: also algorithms whose sums come in no fixed order");
+  if (of_checkpoint) return;
+  table
+      .toggle("fused-products", o.fused_products,
+              "GPU, bf16: batch norm inside the 1x1 convolution that follows it")
+      .on_resume(OnResume::changes);
 }
 
 Device apply_compute_options(const ComputeOptions& o) {
@@ -54,11 +59,14 @@ Device apply_compute_options(const ComputeOptions& o) {
       fail(ErrorKind::environment,
            "--precision: bf16 needs AVX-512, which this processor lacks; use fp32");
   }
+  if (o.fused_products && (device.is_cpu() || precision != "bf16"))
+    fail(ErrorKind::usage, "--fused-products: needs a GPU and --precision bf16");
   cuda_math().tf32 = precision == "tf32";
   // Gradients that come from subnets in bf16 and go back to them are no more exact than TF32.
   cuda_math().tf32_gradients = precision == "bf16";
   cuda_math().autotune = o.autotune;
   cuda_math().allow_nondeterministic = o.allow_nondeterministic;
+  cuda_math().fused_products = o.fused_products;
   return device;
 }
 

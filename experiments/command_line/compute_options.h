@@ -13,9 +13,11 @@ struct ComputeOptions {
   std::string precision;  ///< fp32, tf32 or bf16; empty: as the checkpoint says
   bool autotune = false;
   bool allow_nondeterministic = false;
+  bool fused_products = false;
 };
 
-/// Adds --device, --threads, --precision, --autotune and --allow-nondeterministic to a program.
+/// Adds --device, --threads, --precision, --autotune and --allow-nondeterministic to a program, and
+/// --fused-products to one that trains: whose precision is not a checkpoint's.
 void add_compute_options(OptionTable& table, ComputeOptions& options);
 
 /// After parsing: sets threads and the GPU libraries' precision and returns the device. Throws

@@ -3,7 +3,7 @@
 
 namespace pal {
 
-/// How exactly the GPU's libraries compute; plain settings of the process, to be made before work
+/// How, and how exactly, the GPU computes; plain settings of the process, to be made before work
 /// begins.
 struct CudaMath {
   /// f32 convolutions and matrix products round their operands to ten bits of fraction.
@@ -16,6 +16,9 @@ struct CudaMath {
   /// Times the algorithms of a convolution or a matrix product when its shape is first met, and
   /// keeps the fastest; otherwise the library's own estimate decides.
   bool autotune = false;
+  /// Batch norms before 1x1 convolutions in bf16 are part of the product (kernels/product), where
+  /// that has a kernel for them.
+  bool fused_products = false;
 };
 /// The settings of this process.
 inline CudaMath& cuda_math() {

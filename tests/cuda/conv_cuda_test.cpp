@@ -132,14 +132,10 @@ TEST(ConvCuda, Tf32AgreesWithinItsRounding) {
   check_all(DType::f32, 2e-2);
 }
 
-TEST(ConvCuda, Bf16AgreesWithinItsRounding) {
-  if (!library_has_bf16()) GTEST_SKIP() << "SKIPPED: no bf16 here";
-  check_all(DType::bf16, 3e-2);
-}
+TEST(ConvCuda, Bf16AgreesWithinItsRounding) { check_all(DType::bf16, 3e-2); }
 
 TEST(ConvCuda, AnyAddressWillDo) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    if (dtype == DType::bf16 && !library_has_bf16()) continue;
     for (const ConvGeometry& g : {ConvGeometry{1, 1, 0}, ConvGeometry{3, 1, 1}}) {
       const Case c({2, 7, 5, 24}, 13, g, dtype);
       const Results wanted = run_on_cpu(c, true);
@@ -166,7 +162,6 @@ TEST(ConvCuda, SameBitsEveryTime) {
 
 TEST(ConvCuda, WeightsMayChange) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    if (dtype == DType::bf16 && !library_has_bf16()) continue;
     for (const int64_t offset : {0, 1})
       for (const ConvGeometry& g : {ConvGeometry{1, 1, 0}, ConvGeometry{3, 1, 1}}) {
         const Case c({2, 6, 6, 24}, 24, g, dtype);
@@ -198,7 +193,6 @@ TEST(ConvCuda, WeightsMayChange) {
 
 TEST(ConvCuda, ARecordedGraphFollowsTheWeights) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    if (dtype == DType::bf16 && !library_has_bf16()) continue;
     for (const ConvGeometry& g : {ConvGeometry{1, 1, 0}, ConvGeometry{3, 1, 1}}) {
       const Case c({2, 6, 6, 24}, 24, g, dtype);
       const Tensor x = on_gpu(c.x.to(dtype));

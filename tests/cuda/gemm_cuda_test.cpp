@@ -57,19 +57,12 @@ TEST(GemmCuda, Tf32AgreesWithinItsRounding) {
   check_all(DType::f32, DType::f32, 2e-2);
 }
 
-TEST(GemmCuda, Bf16WithFloatResults) {
-  if (!library_has_bf16()) GTEST_SKIP() << "SKIPPED: no bf16 here";
-  check_all(DType::bf16, DType::f32, 1e-4);
-}
+TEST(GemmCuda, Bf16WithFloatResults) { check_all(DType::bf16, DType::f32, 1e-4); }
 
-TEST(GemmCuda, Bf16WithBf16Results) {
-  if (!library_has_bf16()) GTEST_SKIP() << "SKIPPED: no bf16 here";
-  check_all(DType::bf16, DType::bf16, 3e-2);
-}
+TEST(GemmCuda, Bf16WithBf16Results) { check_all(DType::bf16, DType::bf16, 3e-2); }
 
 TEST(GemmCuda, ManyPixelsAndDeepSums) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    if (dtype == DType::bf16 && !library_has_bf16()) continue;
     // As in a 1x1 convolution over 4 images of 28x28, and its weight gradient.
     check({3136, 72, 24}, {.transpose_b = true}, dtype, dtype, false,
           dtype == DType::f32 ? 1e-4 : 3e-2);

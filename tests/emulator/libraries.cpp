@@ -1,7 +1,10 @@
 // What stands in for cuDNN and cuBLASLt in the emulated build: the CPU's library, which works on
-// device memory, here heap memory, either at once or when a recorded graph is launched.
+// device memory, here heap memory, either at once or when a recorded graph is launched. Where the
+// processor has no bf16, operands in bf16 are computed in f32 and results rounded.
+#include "kernels/arrays/elementwise.h"
 #include "kernels/library/conv_check.h"
 #include "kernels/library/gemm_check.h"
+#include "kernels/library/platform.h"
 #include "tests/emulator/cuda_emulator.h"
 
 namespace pal::cuda {
@@ -33,6 +36,19 @@ void refuse_f64(const char* op, const Tensor& x) {
     fail(ErrorKind::usage, "{}: f64 streams are for the CPU backend", op);
 }
 
+/// A tensor for the CPU's library to read: in f32 if it is in bf16, which the processor lacks.
+Tensor readable(const Tensor& t) {
+  return t.defined() && t.dtype() == DType::bf16 && !cpu_has_bf16() ? t.to(DType::f32) : t;
+}
+
+/// Calls body(t) with a tensor that the library can read and write in place of a result.
+template <typename Body>
+void write_result(const Tensor& result, Body&& body) {
+  const Tensor t = readable(result);
+  body(t);
+  if (t.dtype() != result.dtype()) cpu::copy_convert(t, result);
+}
+
 }  // namespace
 
 void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
@@ -40,7 +56,9 @@ void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
   refuse_f64("gemm", a);
   emulator::host_op([a = Place(a), b = Place(b), c = Place(c), op] {
     const DeviceScope scope{Device()};
-    cpu::gemm(a.tensor(), b.tensor(), c.tensor(), op);
+    write_result(c.tensor(), [&](const Tensor& to) {
+      cpu::gemm(readable(a.tensor()), readable(b.tensor()), to, op);
+    });
   });
 }
 
@@ -51,7 +69,9 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   emulator::host_op([x = Place(x), weight = Place(weight), bias = Place(bias), g, y = Place(y)] {
     const DeviceScope scope{Device()};
     WeightShadow fresh;  // weights change between launches of a graph
-    cpu::conv_forward(x.tensor(), weight.tensor(), bias.tensor(), g, fresh, y.tensor());
+    write_result(y.tensor(), [&](const Tensor& to) {
+      cpu::conv_forward(readable(x.tensor()), weight.tensor(), bias.tensor(), g, fresh, to);
+    });
   });
 }
 
@@ -62,7 +82,9 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
   emulator::host_op([grad_y = Place(grad_y), weight = Place(weight), g, grad_x = Place(grad_x)] {
     const DeviceScope scope{Device()};
     WeightShadow fresh;
-    cpu::conv_backward_data(grad_y.tensor(), weight.tensor(), g, fresh, grad_x.tensor());
+    write_result(grad_x.tensor(), [&](const Tensor& to) {
+      cpu::conv_backward_data(readable(grad_y.tensor()), weight.tensor(), g, fresh, to);
+    });
   });
 }
 
@@ -73,8 +95,8 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
   emulator::host_op([x = Place(x), grad_y = Place(grad_y), g, grad_weight = Place(grad_weight),
                      grad_bias = Place(grad_bias)] {
     const DeviceScope scope{Device()};
-    cpu::conv_backward_weight(x.tensor(), grad_y.tensor(), g, grad_weight.tensor(),
-                              grad_bias.tensor());
+    cpu::conv_backward_weight(readable(x.tensor()), readable(grad_y.tensor()), g,
+                              grad_weight.tensor(), grad_bias.tensor());
   });
 }
 

@@ -41,6 +41,7 @@ refuse 2 "--stream-anchors" $tiny --stream-anchors 2x
 refuse 2 "--memory-limit: expected bytes" $tiny --memory-limit 2XB
 refuse 2 "--init-from: does not go with --resume" $tiny --init-from a --resume auto
 refuse 2 "--precision: tf32 needs a GPU" $tiny --precision tf32
+refuse 2 "--fused-products: needs a GPU and --precision bf16" $tiny --fused-products
 refuse 2 "--precision" $tiny --precision fp8
 refuse 4 "cuda" $tiny --device cuda
 refuse 2 "error: --device: expected auto, cpu or cuda[:N]" $tiny --device tpu

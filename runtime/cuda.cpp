@@ -39,6 +39,7 @@ void copy_to_pinned(void*, const void*, int64_t) { no_backend(); }
 Event::~Event() = default;
 void Event::record() { no_backend(); }
 void Event::wait() const {}
+uint64_t recording_id() { return 0; }
 bool emulated() { return false; }
 
 #else
@@ -46,11 +47,13 @@ bool emulated() { return false; }
 namespace {
 
 constexpr int kOldestMajor = 8;
+constexpr int64_t kTickets = 65536;
 
 /// The process's GPU.
 struct Selected {
   int index = -1;
   cudaStream_t stream = nullptr;
+  unsigned* tickets = nullptr;
   DeviceInfo info;
 };
 Selected& selected() {
@@ -152,6 +155,8 @@ void use(int index) {
          index, info.name, info.major, info.minor, kOldestMajor);
   PAL_CUDA_CHECK(cudaSetDevice(index));
   PAL_CUDA_CHECK(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking));
+  PAL_CUDA_CHECK(cudaMalloc(reinterpret_cast<void**>(&s.tickets), kTickets * sizeof(unsigned)));
+  PAL_CUDA_CHECK(cudaMemsetAsync(s.tickets, 0, kTickets * sizeof(unsigned), s.stream));
   s.index = index;
   s.info = info;
 }
@@ -164,6 +169,12 @@ DeviceInfo device_info() {
 cudaStream_t stream() {
   require_selected();
   return selected().stream;
+}
+
+unsigned* tickets(int64_t count) {
+  require_selected();
+  expect(count <= kTickets, "cuda: no kernel for {} groups of blocks", count);
+  return selected().tickets;
 }
 
 void synchronize() { PAL_CUDA_CHECK(cudaStreamSynchronize(stream())); }
@@ -228,6 +239,13 @@ void Event::record() {
 
 void Event::wait() const {
   if (event_ != nullptr) PAL_CUDA_CHECK(cudaEventSynchronize(static_cast<cudaEvent_t>(event_)));
+}
+
+uint64_t recording_id() {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  unsigned long long id = 0;
+  PAL_CUDA_CHECK(cudaStreamGetCaptureInfo(stream(), &status, &id));
+  return status == cudaStreamCaptureStatusActive ? id : 0;
 }
 
 bool emulated() {

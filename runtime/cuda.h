@@ -77,6 +77,10 @@ class Event {
   void* event_ = nullptr;
 };
 
+/// The number of the recording of a graph that the stream is in (cuda_graph.h), unique in the
+/// process; 0: none.
+uint64_t recording_id();
+
 /// Whether memory comes from the emulator of the tests, which wants to see every single block.
 bool emulated();
 

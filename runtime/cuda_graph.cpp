@@ -19,20 +19,24 @@ void CudaGraph::capture(const std::function<void()>&) {
 bool CudaGraph::captured() const { return false; }
 void CudaGraph::launch() const {}
 void CudaGraph::reset() {}
+int64_t CudaGraph::nodes() const { return 0; }
 
 #else
 
 struct CudaGraph::Impl {
   explicit Impl(cudaGraph_t graph) {
+    const cudaError_t counted = cudaGraphGetNodes(graph, nullptr, &nodes);
     // Without this bracket a failure would leave the recording behind.
     const cudaError_t status = cudaGraphInstantiate(&exec, graph, 0);
     (void)cudaGraphDestroy(graph);
+    PAL_CUDA_CHECK(counted);
     PAL_CUDA_CHECK(status);
   }
   ~Impl() { (void)cudaGraphExecDestroy(exec); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   cudaGraphExec_t exec = nullptr;
+  size_t nodes = 0;
 };
 
 CudaGraph::CudaGraph() = default;
@@ -63,6 +67,8 @@ void CudaGraph::launch() const {
 }
 
 void CudaGraph::reset() { impl_.reset(); }
+
+int64_t CudaGraph::nodes() const { return captured() ? static_cast<int64_t>(impl_->nodes) : 0; }
 
 #endif
 

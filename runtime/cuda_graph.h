@@ -25,6 +25,8 @@ class CudaGraph {
   void launch() const;
   /// Forgets the recording.
   void reset();
+  /// How many launches, copies and fills were recorded; 0: no recording.
+  int64_t nodes() const;
 
  private:
   struct Impl;

@@ -39,6 +39,10 @@ void check(cudaError_t status, const char* call, const char* file, int line);
 /// The stream of all work; the first call selects a GPU if none was.
 cudaStream_t stream();
 
+/// At least `count` zeros in the GPU's memory, at most 65,536, for kernels whose blocks count each
+/// other: they must be zeros again when a kernel ends, as all launches of the stream share them.
+unsigned* tickets(int64_t count);
+
 /// Most blocks of a grid-stride launch. Results never depend on it.
 int64_t max_blocks();
 /// For tests: another cap, so that few elements are more than one grid; 0 restores.

@@ -3,7 +3,6 @@
 #include <functional>
 #include <mutex>
 
-#include "kernels/library/capture.cuh"
 #include "kernels/library/choose_plan.h"
 #include "kernels/library/cuda_settings.h"
 #include "kernels/library/plan_cache.h"
@@ -111,7 +110,7 @@ bool run(const Problem& problem, const Operands& operands, std::string* why) {
            plan->engine);
   } else if (plan == nullptr) {
     Convolution convolution(problem, here, why);
-    const bool measure = cuda_math().autotune && cuda::capture_id() == 0;
+    const bool measure = cuda_math().autotune && cuda::recording_id() == 0;
     plan = &plans.keep(key, choose_plan(convolution, measure).value_or(Plan()));
     if (plan->descriptor.defined())
       note_implementation(problem.text(), fmt::format("cuDNN {}, {} scratch", plan->engine,

@@ -7,7 +7,6 @@
 #include "kernels/arrays/elementwise.h"
 #include "kernels/common/gpu_dtypes.h"
 #include "kernels/library/bias.h"
-#include "kernels/library/capture.cuh"
 #include "kernels/library/choose_plan.h"
 #include "kernels/library/cuda_settings.h"
 #include "kernels/library/gemm_bias.h"
@@ -16,6 +15,7 @@
 #include "kernels/library/planned.h"
 #include "kernels/library/stopwatch.cuh"
 #include "runtime/byte_count.h"
+#include "runtime/cuda.h"
 #include "runtime/launch.cuh"
 #include "runtime/log.h"
 #include "runtime/profiler.h"
@@ -278,7 +278,8 @@ class GemmChoice {
 void gemm_bias(const Tensor& a, const Tensor& b, const Tensor& bias, const Tensor& c, GemmOp op) {
   refuse_f64("gemm", a.dtype());
   const GemmProblem problem(a, b, bias, c, op, uses_tf32(a, op));
-  if (bias.defined()) expect_tensor("gemm", "bias", bias, {problem.size.n}, DType::f32);
+  if (bias.defined() && bias.dtype() != c.dtype())
+    expect_tensor("gemm", "bias", bias, {problem.size.n}, DType::f32);
   // Not destroyed either.
   static auto& plans = *new PlanCache<GemmPlan>;
   const std::vector<int64_t> key = problem.key();
@@ -287,7 +288,7 @@ void gemm_bias(const Tensor& a, const Tensor& b, const Tensor& bias, const Tenso
 
   GemmChoice choice(problem, a, b, bias, c, op);
   const std::optional<GemmPlan> plan =
-      choose_plan(choice, cuda_math().autotune && capture_id() == 0);
+      choose_plan(choice, cuda_math().autotune && recording_id() == 0);
   if (!plan) fail(ErrorKind::failure, "{}: cuBLASLt: {}", problem.text(), choice.why());
   plans.keep(key, *plan);
   note_implementation(problem.text(),

@@ -56,6 +56,8 @@ class TrainStep {
   StepResult take();
   /// Whether the last step ran as a graph.
   bool by_graph() const { return by_graph_; }
+  /// Nodes of the recorded step; 0: none is recorded.
+  int64_t graph_nodes() const { return graph_.nodes(); }
 
  private:
   /// What a recorded step depends on beside the contents of its buffers.

@@ -34,6 +34,19 @@ void set_usable_bytes(void* begin, std::size_t bytes);
 /// or records it if the calling thread captures a graph.
 void host_op(std::function<void()> work);
 
+/// What a recorded graph consists of. Libraries count as one node a call, though theirs may launch
+/// more than one kernel.
+struct GraphNodes {
+  int64_t kernels = 0;
+  int64_t library = 0;  ///< host_op
+  int64_t copies = 0;
+  int64_t fills = 0;
+  int64_t others = 0;
+  int64_t total() const { return kernels + library + copies + fills + others; }
+};
+/// Of the capture that ended last, without an error.
+GraphNodes captured_nodes();
+
 /// Makes the call of the runtime API after `calls` more return `error` (a cudaError_t) and do
 /// nothing else. Getters of errors are not counted.
 void inject_error(int error, int calls = 0);

@@ -61,13 +61,16 @@ cudaError_t copy(const char* call, const Rows& to, const Rows& from, cudaMemcpyK
   // Replays would touch the host memory at a time when nobody keeps it.
   if (recording && (space_of(from.begin) == Space::host || space_of(to.begin) == Space::host))
     forbid_captured(stream->capture, "a copy of pageable memory");
-  submit(stream, call, nanoseconds(to), [=] {
-    // Again for a replay: the memory may be gone.
-    check_copy(call, to, from, kind);
-    for (std::size_t row = 0; row < to.height; ++row)
-      std::memcpy(const_cast<char*>(to.begin) + row * to.pitch, from.begin + row * from.pitch,
-                  to.width);
-  });
+  submit(
+      stream, call, nanoseconds(to),
+      [=] {
+        // Again for a replay: the memory may be gone.
+        check_copy(call, to, from, kind);
+        for (std::size_t row = 0; row < to.height; ++row)
+          std::memcpy(const_cast<char*>(to.begin) + row * to.pitch, from.begin + row * from.pitch,
+                      to.width);
+      },
+      &emulator::GraphNodes::copies);
   return cudaSuccess;
 }
 
@@ -81,7 +84,7 @@ cudaError_t set(const char* call, const Rows& to, int value, cudaStream_t stream
       std::memset(const_cast<char*>(to.begin) + row * to.pitch, value, to.width);
   };
   check_side(call, "destination", Side::device, to);
-  submit(stream, call, nanoseconds(to), work);
+  submit(stream, call, nanoseconds(to), work, &emulator::GraphNodes::fills);
   return cudaSuccess;
 }
 

@@ -146,6 +146,11 @@ T __ldg(const T* address) {
   return *address;
 }
 
+template <class T>
+T __ldcg(const T* address) {
+  return *address;
+}
+
 inline int __float_as_int(float x) { return std::bit_cast<int>(x); }
 inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 inline float __int_as_float(int x) { return std::bit_cast<float>(x); }

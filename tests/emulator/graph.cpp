@@ -24,6 +24,7 @@ struct Capture {
 
 struct Captures {
   std::recursive_mutex mutex;
+  GraphNodes last_nodes;
   std::vector<std::unique_ptr<Capture>> active;
   int64_t last_id = 0;
 };
@@ -89,9 +90,11 @@ bool is_recording(cudaStream_t stream, const char* call) {
   return stream->capture != 0;
 }
 
-void record(cudaStream_t stream, std::function<void()> operation) {
+void record(cudaStream_t stream, std::function<void()> operation, int64_t GraphNodes::*kind) {
   const std::lock_guard lock(captures().mutex);
-  find(stream->capture)->graph->operations.push_back(std::move(operation));
+  CUgraph_st& graph = *find(stream->capture)->graph;
+  graph.operations.push_back(std::move(operation));
+  ++(graph.nodes.*kind);
   ++stream->recorded;
   if (stream != find(stream->capture)->origin) stream->joined = false;
 }
@@ -135,6 +138,11 @@ void end_all_captures() {
 
 namespace emulator {
 
+GraphNodes captured_nodes() {
+  const std::lock_guard lock(detail::captures().mutex);
+  return detail::captures().last_nodes;
+}
+
 void host_op(std::function<void()> work) {
   auto operation = [work = std::move(work)] {
     const detail::DeviceWork device;
@@ -142,7 +150,7 @@ void host_op(std::function<void()> work) {
   };
   std::unique_lock lock(detail::captures().mutex);
   if (const detail::Capture* capture = detail::find_here())
-    return detail::record(capture->origin, std::move(operation));
+    return detail::record(capture->origin, std::move(operation), &GraphNodes::library);
   lock.unlock();
   operation();
 }
@@ -183,7 +191,10 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   const cudaError_t error = capture->spoiled ? cudaErrorStreamCaptureInvalidated
                             : !all_joined    ? cudaErrorStreamCaptureUnjoined
                                              : cudaSuccess;
-  if (!error) *graph = capture->graph.release();
+  if (!error) {
+    captures().last_nodes = capture->graph->nodes;
+    *graph = capture->graph.release();
+  }
   end(capture);
   return end_call(error);
 }
@@ -195,6 +206,14 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
   *status = !capture           ? cudaStreamCaptureStatusNone
             : capture->spoiled ? cudaStreamCaptureStatusInvalidated
                                : cudaStreamCaptureStatusActive;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status,
+                                     unsigned long long* id) {
+  if (const cudaError_t error = cudaStreamIsCapturing(stream, status)) return error;
+  if (*status == cudaStreamCaptureStatusActive)
+    *id = static_cast<unsigned long long>(stream->capture);
   return cudaSuccess;
 }
 

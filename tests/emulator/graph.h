@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "tests/emulator/control.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/runtime_api.h"
 
@@ -12,6 +13,7 @@
 
 struct CUgraph_st {
   std::vector<std::function<void()>> operations;
+  emulator::GraphNodes nodes;
 };
 
 struct CUgraphExec_st {
@@ -51,18 +53,20 @@ void end_all_captures();
 /// Whether work on the stream is to be recorded; throws Fault if there is no device or the stream
 /// must not be used.
 bool is_recording(cudaStream_t stream, const char* call);
-void record(cudaStream_t stream, std::function<void()> operation);
+void record(cudaStream_t stream, std::function<void()> operation,
+            int64_t GraphNodes::*kind = &GraphNodes::others);
 
 /// Does device work of about `nanoseconds` now, or records it.
 template <class F>
-void submit(cudaStream_t stream, const char* call, int64_t nanoseconds, F work) {
+void submit(cudaStream_t stream, const char* call, int64_t nanoseconds, F work,
+            int64_t GraphNodes::*kind = &GraphNodes::others) {
   auto operation = [work, nanoseconds] {
     DeviceWork device;
     work();
     device.charge(nanoseconds);
   };
   if (is_recording(stream, call))
-    record(stream, operation);
+    record(stream, operation, kind);
   else
     operation();
 }

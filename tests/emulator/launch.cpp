@@ -6,6 +6,7 @@
 #include "tests/emulator/block.h"
 #include "tests/emulator/control.h"
 #include "tests/emulator/fault.h"
+#include "tests/emulator/graph.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/scheduler.h"
 #include "tests/emulator/shared_memory.h"
@@ -93,6 +94,10 @@ void check_kernel_pointer(std::size_t position, const void* pointer) {
   if (pointer && !is_device_accessible(pointer))
     throw Fault("emulator: kernel argument " + std::to_string(position) +
                 " points to memory that the device cannot read");
+}
+
+void record_kernel(cudaStream_t stream, std::function<void()> operation) {
+  record(stream, std::move(operation), &GraphNodes::kernels);
 }
 
 void run_kernel(const Launch& launch, void (*body)(void*), void* argument) {

@@ -25,7 +25,7 @@ void raise_shared_limit(const void* kernel, std::size_t bytes);
 void check_kernel_pointer(std::size_t position, const void* pointer);
 /// Whether work on the stream is to be recorded; checks the stream and the device.
 bool is_recording(cudaStream_t stream, const char* call);
-void record(cudaStream_t stream, std::function<void()> operation);
+void record_kernel(cudaStream_t stream, std::function<void()> operation);
 
 template <class... P>
 class Call {
@@ -76,7 +76,7 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared_byte
   detail::Call<P...> call({grid, block, shared_bytes, reinterpret_cast<const void*>(kernel)},
                           kernel, static_cast<P>(std::forward<A>(arguments))...);
   if (recording)
-    detail::record(stream, call);
+    detail::record_kernel(stream, call);
   else
     call();
 }

@@ -1,13 +1,16 @@
 #pragma once
 #include "autograd/ops.h"
 #include "kernels/library/conv_gemm.h"
+#include "kernels/library/weight_copies.h"
 
 // The passes of a convolution of dense x, for the ops that contain one.
 namespace pal {
 
-/// The bias of a convolution; undefined if it has none.
-inline Tensor bias_of(const Conv& conv) {
-  return conv.bias != nullptr ? conv.bias->value : Tensor();
+/// The bias of a convolution of x as its kernel reads it; undefined if it has none.
+inline Tensor bias_of(const Conv& conv, const Tensor& x) {
+  if (conv.bias == nullptr) return {};
+  if (!conv.geometry.is_product()) return conv.bias->value;
+  return PAL_BACKEND(x, library_copy(conv.bias->value, conv.bias->shadow, x.dtype()));
 }
 
 /// On a meta device: allocates the scratch memory that the kernel of a pass would need, so that a
@@ -22,8 +25,8 @@ inline void count_scratch(cpu::ConvPass pass, const Tensor& x, const Tensor& y, 
 /// y = x convolved, plus bias; overwrites y.
 inline void conv_pass(const Tensor& x, const Conv& conv, const Tensor& y) {
   count_scratch(cpu::ConvPass::forward, x, y, conv);
-  PAL_BACKEND(
-      x, conv_forward(x, conv.weight->value, bias_of(conv), conv.geometry, conv.weight->shadow, y));
+  PAL_BACKEND(x, conv_forward(x, conv.weight->value, bias_of(conv, x), conv.geometry,
+                              conv.weight->shadow, y));
 }
 
 /// x convolved, plus bias, in a new tensor of x's dtype.
@@ -34,13 +37,20 @@ inline Tensor conv_pass(const Tensor& x, const Conv& conv) {
   return y;
 }
 
+/// Where a convolution's op adds the gradient of the bias; undefined if there is none, or if it is
+/// for the caller to add to.
+inline Tensor bias_gradient_of(const Conv& conv, const Tensor& grad_y) {
+  const bool elsewhere = conv.bias_gradient_elsewhere && grad_y.device().is_cuda();
+  return conv.bias != nullptr && !elsewhere ? conv.bias->grad : Tensor();
+}
+
 /// Gradients of weight and bias from x and grad_y: added to those of the parameters, unless they
 /// are frozen (x may be undefined then).
 inline void conv_weight_pass(const Tensor& x, const Tensor& grad_y, const Conv& conv) {
   if (!parameter_grads_enabled()) return;
   count_scratch(cpu::ConvPass::weight, x, grad_y, conv);
   PAL_BACKEND(x, conv_backward_weight(x, grad_y, conv.geometry, conv.weight->grad,
-                                      conv.bias != nullptr ? conv.bias->grad : Tensor()));
+                                      bias_gradient_of(conv, grad_y)));
 }
 
 /// Gradient of a convolution's input from grad_y; overwrites grad_x.

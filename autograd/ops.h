@@ -15,6 +15,9 @@ struct Conv {
   Parameter* weight = nullptr;
   Parameter* bias = nullptr;  ///< null: none
   ConvGeometry geometry = {};
+  /// On a GPU the caller adds to the bias's gradient, as the sums of that of the result over all
+  /// rows, which it comes by on the way.
+  bool bias_gradient_elsewhere = false;
 };
 
 /// x [n, h, w, in] convolved, plus bias: [n, h', w', out] of x's dtype (f32, bf16, f64). Keeps x,

@@ -56,19 +56,29 @@ void ActNorm::collect(const std::string& prefix, StateList& state) {
 }
 
 ActNorm::Values ActNorm::evaluate() const {
+  if (known_version_ == gamma_.shadow.version) return known_;
   const Tensor& gamma = gamma_.value;
   Values values;
   values.scale = Tensor::empty(gamma.shape(), gamma.dtype(), Tag::workspace, gamma.device());
   values.offset = offset_.value;
   values.log_scale_sum = Tensor::empty({1}, DType::f64, Tag::workspace, gamma.device());
   PAL_BACKEND(gamma, act_norm_scale(gamma, spec_.kind, values.scale, values.log_scale_sum));
-  if (gamma.device().is_cpu() && !std::isfinite(values.log_scale_sum.item())) {
-    const std::vector<double> scales = host_values(values.scale);
-    for (size_t c = 0; c < scales.size(); ++c)
-      if (!(scales[c] > 0.0) || !std::isfinite(scales[c]))
-        fail(ErrorKind::numerics, "{}: the scale of channel {} is {}", gamma_.name, c, scales[c]);
-  }
+  check(values);
   return values;
+}
+
+void ActNorm::set_values(const Values& values) {
+  check(values);
+  known_ = values;
+  known_version_ = gamma_.shadow.version;
+}
+
+void ActNorm::check(const Values& values) const {
+  if (!values.scale.device().is_cpu() || std::isfinite(values.log_scale_sum.item())) return;
+  const std::vector<double> scales = host_values(values.scale);
+  for (size_t c = 0; c < scales.size(); ++c)
+    if (!(scales[c] > 0.0) || !std::isfinite(scales[c]))
+      fail(ErrorKind::numerics, "{}: the scale of channel {} is {}", gamma_.name, c, scales[c]);
 }
 
 void ActNorm::fit(const ChannelMoments& moments, double deviation, const FitLimits& limits) {
@@ -88,6 +98,7 @@ void ActNorm::fit(const ChannelMoments& moments, double deviation, const FitLimi
   }
   gamma_.value.copy_from(tensor_of(gammas, gamma_.shape, gamma_.value.dtype()));
   offset_.value.copy_from(tensor_of(offsets, offset_.shape, offset_.value.dtype()));
+  ++gamma_.shadow.version;
 }
 
 void ActNorm::backward(const Tensor& grad_scale, const Tensor& grad_offset,

@@ -33,6 +33,13 @@ class ActNorm {
   /// The values of the parameters as they are. Throws numerics for a scale that is not positive; on
   /// a GPU, which nobody waits for here, the sum is not finite then, and so is the loss.
   Values evaluate() const;
+  /// What evaluate() is to return, instead of working it out, until the parameters are marked as
+  /// changed. Throws as evaluate().
+  void set_values(const Values& values);
+
+  ActNormKind kind() const { return spec_.kind; }
+  const Tensor& gamma() const { return gamma_.value; }
+  const Tensor& offset() const { return offset_.value; }
 
   /// How far fit() may go.
   struct FitLimits {
@@ -55,9 +62,13 @@ class ActNorm {
                 int64_t rows);
 
  private:
+  void check(const Values& values) const;
+
   ActNormSpec spec_;
   Parameter gamma_;
   Parameter offset_;
+  Values known_;
+  uint64_t known_version_ = 0;  ///< of gamma's shadow, when known_ was worked out
 };
 
 }  // namespace pal

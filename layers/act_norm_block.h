@@ -22,6 +22,7 @@ class ActNormBlock : public InvertibleBlock {
   /// Sets scale and offset so that the output for x [n, D] has mean 0 and variance 1 in every
   /// dimension; scales are at most `most`. Returns the output.
   Tensor fit(const Tensor& x, double most);
+  ActNorm& act_norm() { return act_norm_; }
 
  private:
   int64_t channels_;

@@ -99,6 +99,18 @@ void act_norm_scale(const Tensor& gamma, ActNormKind kind, const Tensor& scale,
   });
 }
 
+void act_norm_scales(const Tensor& values, const Tensor& segments, ActNormKind kind,
+                     const Tensor& scales, const Tensor& log_scale_sums) {
+  check_act_norm_scales(values, segments, scales, log_scale_sums);
+  const ProfileScope profile("act_norm_scales", 2 * scales.bytes());
+  for (int64_t i = 0; i < segments.size(0); ++i) {
+    const int32_t* segment = segments.data<int32_t>() + 3 * i;
+    const Shape shape = {segment[2]};
+    act_norm_scale(values.view_at(segment[0], shape), kind, scales.view_at(segment[1], shape),
+                   log_scale_sums.view_at(i, {1}));
+  }
+}
+
 void act_norm_parameters_backward(const Tensor& gamma, ActNormKind kind, const Tensor& grad_scale,
                                   const Tensor& grad_offset, const Tensor& grad_log_det,
                                   int64_t rows, const Tensor& grad_gamma,

@@ -83,19 +83,34 @@ struct BackwardSums {
   bool aligned;
 };
 
-/// Overwrites scale and log_scale_sum, in one block.
-__global__ void __launch_bounds__(kThreads)
-    scale_kernel(const float* gamma, int64_t channels, ActNormKind kind, float* scale,
-                 double* log_scale_sum) {
-  double sum = 0.0;
-  for (int64_t c = threadIdx.x; c < channels; c += kThreads) {
-    const double value = act_norm_math::scale_of(static_cast<double>(gamma[c]), kind).scale;
-    const auto stored = static_cast<float>(value);
-    scale[c] = stored;
-    sum += act_norm_math::log_scale(value, static_cast<double>(stored));
+/// Where an act norm's gamma and scale begin, in their buffers, and its channels.
+struct Segment {
+  int32_t gamma;
+  int32_t scale;
+  int32_t channels;
+};
+/// Threads for one act norm: many, as a channel takes some 200 instructions in double, each of
+/// which waits for the one before.
+constexpr int kScaleThreads = 512;
+
+/// Overwrites the scales and the sums of their logarithms, an act norm a block. Without `segments`
+/// there is one alone.
+__global__ void __launch_bounds__(kScaleThreads)
+    scales_kernel(const float* gammas, const Segment* segments, Segment alone, int count,
+                  ActNormKind kind, float* scales, double* log_scale_sums) {
+  for (int i = static_cast<int>(blockIdx.x); i < count; i += static_cast<int>(gridDim.x)) {
+    const Segment segment = segments == nullptr ? alone : segments[i];
+    double sum = 0.0;
+    for (int c = static_cast<int>(threadIdx.x); c < segment.channels; c += kScaleThreads) {
+      const auto gamma = static_cast<double>(gammas[segment.gamma + c]);
+      const double value = act_norm_math::scale_of(gamma, kind).scale;
+      const auto stored = static_cast<float>(value);
+      scales[segment.scale + c] = stored;
+      sum += act_norm_math::log_scale(value, static_cast<double>(stored));
+    }
+    sum = block_sum<kScaleThreads>(sum);
+    if (threadIdx.x == 0) log_scale_sums[i] = sum;
   }
-  sum = block_sum<kThreads>(sum);
-  if (threadIdx.x == 0) *log_scale_sum = sum;
 }
 
 /// What parameters_backward_kernel reads (the first five) and adds to.
@@ -175,8 +190,20 @@ void act_norm_scale(const Tensor& gamma, ActNormKind kind, const Tensor& scale,
   check_act_norm_scale(gamma, scale, log_scale_sum);
   expect_float("act_norm_scale", gamma);
   const ProfileScope profile("act_norm_scale", gamma.bytes() + scale.bytes());
-  launch(scale_kernel, 1, kThreads, 0, stream(), gamma.data<float>(), gamma.numel(), kind,
+  const Segment alone = {0, 0, static_cast<int32_t>(gamma.numel())};
+  launch(scales_kernel, 1, kScaleThreads, 0, stream(), gamma.data<float>(), nullptr, alone, 1, kind,
          scale.data<float>(), log_scale_sum.data<double>());
+}
+
+void act_norm_scales(const Tensor& values, const Tensor& segments, ActNormKind kind,
+                     const Tensor& scales, const Tensor& log_scale_sums) {
+  check_act_norm_scales(values, segments, scales, log_scale_sums);
+  expect_float("act_norm_scales", values);
+  const ProfileScope profile("act_norm_scales", 2 * scales.bytes());
+  const int64_t count = segments.size(0);
+  launch(scales_kernel, grid_for(count, 1), kScaleThreads, 0, stream(), values.data<float>(),
+         reinterpret_cast<const Segment*>(segments.data<int32_t>()), Segment{},
+         static_cast<int>(count), kind, scales.data<float>(), log_scale_sums.data<double>());
 }
 
 void act_norm_parameters_backward(const Tensor& gamma, ActNormKind kind, const Tensor& grad_scale,

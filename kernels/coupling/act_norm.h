@@ -29,6 +29,13 @@ PAL_KERNEL(void act_norm_backward(const Tensor& x, const Tensor& grad_y, const T
 PAL_KERNEL(void act_norm_scale(const Tensor& gamma, ActNormKind kind, const Tensor& scale,
                                const Tensor& log_scale_sum))
 
+/// act_norm_scale of several act norms whose gammas lie in one buffer `values` (f32 or f64, any
+/// number of elements): row i of `segments`, i32 [count, 3], says where the gamma of the i-th
+/// begins in `values` and its scale in `scales` (dtype of values), and how many channels it has.
+/// Overwrites those parts of `scales` and log_scale_sums, f64 [count].
+PAL_KERNEL(void act_norm_scales(const Tensor& values, const Tensor& segments, ActNormKind kind,
+                                const Tensor& scales, const Tensor& log_scale_sums))
+
 /// Adds to grad_gamma and grad_offset_parameter [channels] (dtype of gamma), given grad_scale and
 /// grad_offset, f64 [channels], and the gradient of each sample's log-determinant, f64 [n], which
 /// holds `rows` times log_scale_sum.

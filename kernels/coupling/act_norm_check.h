@@ -31,6 +31,17 @@ inline void check_act_norm_scale(const Tensor& gamma, const Tensor& scale,
   expect_tensor("act_norm_scale", "log_scale_sum", log_scale_sum, {1}, DType::f64);
 }
 
+inline void check_act_norm_scales(const Tensor& values, const Tensor& segments,
+                                  const Tensor& scales, const Tensor& log_scale_sums) {
+  const char* op = "act_norm_scales";
+  expect_rank(op, "values", values, 1);
+  expect_rank(op, "log_scale_sums", log_scale_sums, 1);
+  expect_dtype(op, "log_scale_sums", log_scale_sums, DType::f64);
+  expect_tensor(op, "segments", segments, {log_scale_sums.numel(), 3}, DType::i32);
+  expect_rank(op, "scales", scales, 1);
+  expect_dtype(op, "scales", scales, values.dtype());
+}
+
 inline void check_act_norm_parameters(const Tensor& gamma, const Tensor& grad_scale,
                                       const Tensor& grad_offset, const Tensor& grad_log_det,
                                       const Tensor& grad_gamma,

@@ -10,6 +10,8 @@ struct ConvGeometry {
   int64_t stride = 1;   ///< pixels
   int64_t padding = 0;  ///< pixels of zeros on all four sides
 
+  /// Whether it is a product of matrices: pixels [rows, in] by channels.
+  bool is_product() const { return kernel == 1 && stride == 1 && padding == 0; }
   /// Height or width of the result for an image of this height or width.
   int64_t out_size(int64_t size) const { return (size + 2 * padding - kernel) / stride + 1; }
   Shape out_shape(const Shape& x, int64_t out_channels) const {
@@ -19,7 +21,8 @@ struct ConvGeometry {
 
 /// Overwrites y with conv(x, weight) + bias. x [n, h, w, in] and y [n, oh, ow, out] are dense, both
 /// f32, bf16 or f64 (f64 in test builds only); weight [out, k, k, in] and bias [out] (undefined:
-/// none) are f64 for f64, else f32. `shadow` is that of the weight.
+/// none) are f64 for f64, else f32; on a GPU the bias of a product may be in bf16, if x is. `shadow`
+/// is that of the weight.
 PAL_KERNEL(void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
                              const ConvGeometry& geometry, WeightShadow& shadow, const Tensor& y))
 

@@ -4,13 +4,12 @@
 #include "kernels/arrays/reduce.h"
 #include "kernels/common/gpu_dtypes.h"
 #include "kernels/library/bias.h"
-#include "kernels/library/capture.cuh"
 #include "kernels/library/conv_check.h"
 #include "kernels/library/cuda_settings.h"
 #include "kernels/library/cudnn_run.cuh"
 #include "kernels/library/gemm_bias.h"
 #include "kernels/library/platform.h"
-#include "kernels/library/weight_shadow.h"
+#include "kernels/library/weight_copies.h"
 #include "runtime/profiler.h"
 
 namespace pal {
@@ -25,41 +24,6 @@ namespace cuda {
 namespace {
 
 using cudnn::Pass;
-
-/// Copies of the weights that the libraries can read: in bf16, or aligned.
-struct DeviceCopies final : WeightShadow::Impl {
-  struct Copy {
-    Tensor storage;
-    uint64_t version = 0;
-    unsigned long long capture = 0;
-  };
-  Copy f32, bf16;
-};
-
-/// The weights in a dtype at an aligned address: the tensor itself or its up-to-date shadow.
-Tensor shadowed(const Tensor& weight, WeightShadow& shadow, DType dtype) {
-  const bool aligned =
-      reinterpret_cast<uintptr_t>(weight.raw()) % static_cast<uintptr_t>(cudnn::kAlignment) == 0;
-  if (dtype == weight.dtype() && aligned) return weight;
-  auto& copies = copies_of<DeviceCopies>(shadow);
-  DeviceCopies::Copy& copy = dtype == DType::bf16 ? copies.bf16 : copies.f32;
-  if (!copy.storage.defined()) {
-    copy.storage = Tensor::empty(weight.shape(), dtype, Tag::parameters, weight.device());
-    copy.version = shadow.version - 1;
-  }
-  // A recorded graph is replayed after weights have changed: it must hold the copying, even if the
-  // copy is up to date while it is recorded.
-  const unsigned long long capture = capture_id();
-  if (copy.version != shadow.version || (capture != 0 && copy.capture != capture)) {
-    copy_convert(weight, copy.storage);
-    copy.version = shadow.version;
-    copy.capture = capture;
-  }
-  return copy.storage;
-}
-
-/// Whether a convolution is a product of matrices, pixels by channels.
-bool is_product(const ConvGeometry& g) { return g.kernel == 1 && g.stride == 1 && g.padding == 0; }
 
 cudnn::Problem problem_of(Pass pass, const Tensor& x, const Tensor& y, const ConvGeometry& g) {
   return {pass,
@@ -126,8 +90,8 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   check_convolution("conv_forward", x, weight, bias, y, g);
   refuse_f64("conv_forward", x.dtype());
   const Cost cost(x, weight, y);
-  const Tensor w = shadowed(weight, shadow, x.dtype());
-  if (is_product(g)) {
+  const Tensor w = library_copy(weight, shadow, x.dtype());
+  if (g.is_product()) {
     const ProfileScope profile("conv1x1_forward", cost.bytes, cost.flops);
     return gemm_bias(x, w, bias, y, {.transpose_b = true});
   }
@@ -146,8 +110,8 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
   check_convolution("conv_backward_data", grad_x, weight, {}, grad_y, g);
   refuse_f64("conv_backward_data", grad_x.dtype());
   const Cost cost(grad_x, weight, grad_y);
-  const Tensor w = shadowed(weight, shadow, grad_x.dtype());
-  if (is_product(g)) {
+  const Tensor w = library_copy(weight, shadow, grad_x.dtype());
+  if (g.is_product()) {
     const ProfileScope profile("conv1x1_backward_data", cost.bytes, cost.flops);
     return gemm_bias(grad_y, w, {}, grad_x, {});
   }
@@ -163,7 +127,7 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
   check_convolution("conv_backward_weight", x, grad_weight, grad_bias, grad_y, g);
   refuse_f64("conv_backward_weight", x.dtype());
   if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
-  if (is_product(g)) {
+  if (g.is_product()) {
     const Cost cost(x, grad_weight, grad_y);
     const ProfileScope profile("conv1x1_backward_weight", cost.bytes, cost.flops);
     return gemm_bias(grad_y, x, {}, grad_weight, {.transpose_a = true, .accumulate = true});

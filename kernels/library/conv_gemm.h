@@ -20,9 +20,8 @@ struct ConvByGemm {
 inline ConvByGemm conv_by_gemm(int64_t rows, int64_t in, int64_t out, const ConvGeometry& g) {
   constexpr int64_t kFewestChannels = 256;
   constexpr int64_t kMostRows = 1024;
-  const bool pointwise = g.kernel == 1 && g.stride == 1 && g.padding == 0;
   const bool wide = in >= kFewestChannels && out >= kFewestChannels;
-  return {pointwise && wide && rows <= kMostRows, pointwise && wide};
+  return {g.is_product() && wide && rows <= kMostRows, g.is_product() && wide};
 }
 
 /// Whether the images are copied to the library's layout for the gradient of the weights. That of

@@ -2,10 +2,12 @@
 #include <cstdint>
 #include <memory>
 
+#include "runtime/tensor.h"
+
 namespace pal {
 
-/// Copies of one convolution's weights in the layouts (and the dtype) that the library wants, made
-/// anew when `version` changes. One belongs to each convolution parameter; kernels fill it.
+/// Copies of one parameter in the layouts (and the dtype) that the library wants, made anew when
+/// `version` changes. One belongs to each parameter; kernels fill it.
 class WeightShadow {
  public:
   /// Bumped by whoever changes the weights (the optimizer, a loader).
@@ -13,6 +15,10 @@ class WeightShadow {
   struct Impl;
   /// A backend's copies; null before a kernel has made any.
   std::shared_ptr<Impl> impl;
+  /// The parameter in bf16 on the GPU, at an aligned address, as it was at mirror_version: a view
+  /// of a buffer that its owner brings up to date as a whole. Undefined: none.
+  Tensor mirror;
+  uint64_t mirror_version = 0;
 };
 
 /// What a backend keeps in a shadow. A shadow that another backend has filled (the model has moved)

@@ -148,6 +148,12 @@ IbInn::IbInn(const ModelConfig& config) : Model(config) {
   head_ = std::make_unique<MixtureHead>(mixture_spec(config));
   chain_.collect(state_);
   head_->collect(state_);
+  for (int i = 0; i < chain_.size(); ++i) {
+    if (auto* coupling = dynamic_cast<CouplingBlock*>(&chain_.block(i)))
+      act_norms_.add(coupling->act_norm());
+    else if (auto* norm = dynamic_cast<ActNormBlock*>(&chain_.block(i)))
+      act_norms_.add(norm->act_norm());
+  }
 }
 
 IbInn::IbInn(const ModelConfig& config, uint64_t seed, DType dtype) : IbInn(config) {
@@ -162,6 +168,11 @@ void IbInn::initialise(uint64_t seed, DType dtype) {
 void IbInn::derive() {
   for (int i = 0; i < chain_.size(); ++i) chain_.block(i).refresh();
   head_->refresh();
+}
+
+void IbInn::prepare() {
+  Model::prepare();
+  act_norms_.evaluate(parameters().all_values());
 }
 
 void IbInn::set_policies(const std::vector<BlockPolicy>& policies) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "autograd/invertible.h"
+#include "layers/act_norm_table.h"
 #include "layers/mixture_head.h"
 #include "layers/models/model.h"
 
@@ -41,6 +42,7 @@ class IbInn : public Model {
 
   /// z [n, D] and log_det f64 [n], nats, of normalised images [n, h, w, c].
   InvertibleChain::Result forward(const Variable& x, Phase phase) {
+    prepare();
     return chain_.forward(x, phase);
   }
   /// Normalised images [n, h, w, c] from latent vectors z [n, D], with running statistics; adds the
@@ -71,9 +73,11 @@ class IbInn : public Model {
  private:
   void initialise(uint64_t seed, DType dtype) override;
   void derive() override;
+  void prepare() override;
   std::set<std::string> act_norms_to_fit(const ActNormFit& how) const;
 
   InvertibleChain chain_;
+  ActNormTable act_norms_;
   std::unique_ptr<MixtureHead> head_;
 };
 

@@ -24,11 +24,16 @@ void Model::to(Device device) {
   for (const Buffer& b : state_.buffers)
     if (!b.moves) *b.tensor = b.tensor->to(device, Tag::parameters);
   refresh();
+  if (device.is_cuda()) prepare();
 }
 
 void Model::refresh() {
   derive();
   store_.mark_changed();
+}
+
+void Model::prepare() {
+  if (config_.compute == DType::bf16) mirror_.refresh(store_);
 }
 
 ModelScores Model::scores_of(const Tensor& x) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "autograd/invertible.h"
+#include "autograd/weight_mirror.h"
 #include "layers/loss.h"
 #include "layers/model_scores.h"
 #include "layers/models/config.h"
@@ -84,11 +85,16 @@ class Model {
   /// Renews what is derived from buffers.
   virtual void derive() = 0;
 
+  /// To be called before each pass: renews what is derived from parameters. The first call on a
+  /// device makes memory for it, which must not fall into the recording of a graph: to() does.
+  virtual void prepare();
+
   ModelConfig config_;
   StateList state_;
 
  private:
   ParameterStore store_;
+  WeightMirror mirror_;
 };
 
 /// The network of a configuration, without memory for its parameters yet. Throws usage as

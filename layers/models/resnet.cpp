@@ -107,6 +107,7 @@ Variable ResNet::pooled(const Variable& x, Phase phase) {
 }
 
 Variable ResNet::forward(const Variable& x, Phase phase) {
+  prepare();
   const TagScope tag(Tag::stream);
   const DeviceScope device(x.value().device());
   return linear(pooled(x, phase), fc_weight_, fc_bias_);

@@ -126,6 +126,32 @@ TEST(ActNormCuda, ScalesThatAreNotPositiveAreSeen) {
   }
 }
 
+TEST(ActNormCuda, ScalesOfSeveralAtOnce) {
+  // Gammas of 3, 1 and 700 channels in a buffer with gaps; scales in another order.
+  const Tensor values = random_tensor({900}, DType::f32, 1, 3.0);
+  const Tensor segments = Tensor::empty({3, 3}, DType::i32);
+  const int32_t numbers[] = {5, 700, 3, 8, 703, 1, 100, 0, 700};
+  std::copy(std::begin(numbers), std::end(numbers), segments.data<int32_t>());
+  for (const ActNormKind kind : kKinds) {
+    const Tensor scales = filled({704}, DType::f32, 7.0, Device());
+    const Tensor sums = filled({3}, DType::f64, 7.0, Device());
+    cpu::act_norm_scales(values, segments, kind, scales, sums);
+    run_schedules([&] {
+      const Tensor found = filled({704}, DType::f32, 7.0, gpu());
+      const Tensor found_sums = filled({3}, DType::f64, 7.0, gpu());
+      cuda::act_norm_scales(on_gpu(values), on_gpu(segments), kind, found, found_sums);
+      expect_close(scales, found, 1e-6, "scales");
+      expect_close(sums, found_sums, 1e-12, "sums of logarithms");
+      return std::vector<Tensor>{found, found_sums};
+    });
+    const Tensor alone = Tensor::empty({700});
+    const Tensor sum = Tensor::empty({1}, DType::f64);
+    cpu::act_norm_scale(values.view_at(100, {700}), kind, alone, sum);
+    expect_same(alone, scales.view_at(0, {700}), "scales of one");
+    expect_same(sum, sums.view_at(2, {1}), "sum of one");
+  }
+}
+
 TEST(ActNormCuda, ParameterGradients) {
   for (const ActNormKind kind : kKinds)
     for (const int64_t samples : {1, 5, 300})

@@ -2,9 +2,11 @@
 // device memory, here heap memory, either at once or when a recorded graph is launched. Where the
 // processor has no bf16, operands in bf16 are computed in f32 and results rounded.
 #include "kernels/arrays/elementwise.h"
+#include "kernels/arrays/reduce.h"
 #include "kernels/library/conv_check.h"
 #include "kernels/library/gemm_check.h"
 #include "kernels/library/platform.h"
+#include "kernels/library/weight_copies.h"
 #include "tests/emulator/cuda_emulator.h"
 
 namespace pal::cuda {
@@ -28,6 +30,13 @@ struct Place {
     if (dense) return Tensor::borrowed(memory, shape, dtype, Device());
     return Tensor::borrowed(memory, {shape.rows(), pitch}, dtype, Device())
         .slice_channels(0, shape.last());
+  }
+  /// The tensor there as a parameter of the CPU's library, which rounds to bf16 itself.
+  Tensor wide() const {
+    if (memory == nullptr || dtype != DType::bf16) return tensor();
+    const Tensor f32 = Tensor::empty(shape, DType::f32, Tag::workspace, Device());
+    cpu::copy_convert(tensor(), f32);
+    return f32;
   }
 };
 
@@ -63,27 +72,29 @@ void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
 }
 
 void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
-                  WeightShadow&, const Tensor& y) {
+                  WeightShadow& shadow, const Tensor& y) {
   check_convolution("conv_forward", x, weight, bias, y, g);
   refuse_f64("conv_forward", x);
-  emulator::host_op([x = Place(x), weight = Place(weight), bias = Place(bias), g, y = Place(y)] {
+  const Tensor copy = library_copy(weight, shadow, x.dtype());
+  emulator::host_op([x = Place(x), weight = Place(copy), bias = Place(bias), g, y = Place(y)] {
     const DeviceScope scope{Device()};
     WeightShadow fresh;  // weights change between launches of a graph
     write_result(y.tensor(), [&](const Tensor& to) {
-      cpu::conv_forward(readable(x.tensor()), weight.tensor(), bias.tensor(), g, fresh, to);
+      cpu::conv_forward(readable(x.tensor()), weight.wide(), bias.wide(), g, fresh, to);
     });
   });
 }
 
 void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGeometry& g,
-                        WeightShadow&, const Tensor& grad_x) {
+                        WeightShadow& shadow, const Tensor& grad_x) {
   check_convolution("conv_backward_data", grad_x, weight, {}, grad_y, g);
   refuse_f64("conv_backward_data", grad_x);
-  emulator::host_op([grad_y = Place(grad_y), weight = Place(weight), g, grad_x = Place(grad_x)] {
+  const Tensor copy = library_copy(weight, shadow, grad_x.dtype());
+  emulator::host_op([grad_y = Place(grad_y), weight = Place(copy), g, grad_x = Place(grad_x)] {
     const DeviceScope scope{Device()};
     WeightShadow fresh;
     write_result(grad_x.tensor(), [&](const Tensor& to) {
-      cpu::conv_backward_data(readable(grad_y.tensor()), weight.tensor(), g, fresh, to);
+      cpu::conv_backward_data(readable(grad_y.tensor()), weight.wide(), g, fresh, to);
     });
   });
 }
@@ -92,11 +103,11 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
                           const Tensor& grad_weight, const Tensor& grad_bias) {
   check_convolution("conv_backward_weight", x, grad_weight, grad_bias, grad_y, g);
   refuse_f64("conv_backward_weight", x);
-  emulator::host_op([x = Place(x), grad_y = Place(grad_y), g, grad_weight = Place(grad_weight),
-                     grad_bias = Place(grad_bias)] {
+  if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
+  emulator::host_op([x = Place(x), grad_y = Place(grad_y), g, grad_weight = Place(grad_weight)] {
     const DeviceScope scope{Device()};
     cpu::conv_backward_weight(readable(x.tensor()), readable(grad_y.tensor()), g,
-                              grad_weight.tensor(), grad_bias.tensor());
+                              grad_weight.tensor(), {});
   });
 }
 

@@ -28,8 +28,10 @@ CouplingBlock::CouplingBlock(int64_t out_channels, const CouplingSpec& spec, Cou
 
 void CouplingBlock::add_subnet(std::string name, int64_t in_channels, const SubnetSpec& spec,
                                Shape (*input_shape)(const Shape&, int64_t)) {
-  subnets_.push_back({std::move(name), std::make_unique<Subnet>(in_channels, spec, spec_.compute),
-                      input_shape, in_channels});
+  auto subnet = std::make_unique<Subnet>(in_channels, spec, spec_.compute);
+  // GIN changes the gradient of the factors once more.
+  Parameter* last_bias = spec_.gin ? nullptr : subnet->take_last_bias_gradient();
+  subnets_.push_back({std::move(name), std::move(subnet), input_shape, in_channels, last_bias});
 }
 
 void CouplingBlock::collect(const std::string& prefix, StateList& state) {
@@ -49,6 +51,7 @@ OutputMap CouplingBlock::make_map(const ActNorm::Values& values) const {
   OutputMap map;
   map.scale = values.scale;
   map.offset = values.offset;
+  map.log_scale_sum = values.log_scale_sum;
   if (mixing_.is_index()) {
     map.index = mixing_.index();
     map.inverse_index = mixing_.inverse_index();
@@ -81,7 +84,6 @@ Tensor CouplingBlock::forward(const Tensor& x, const Tensor& log_det, Phase phas
   }
   expect(y.shape() == wanted, "{}: expected {}, got {}", kind(), wanted.str(), y.shape().str());
   const auto pixels = static_cast<double>(pixels_of(y));
-  add_to_log_det(log_det, pixels, values.log_scale_sum);
   add_to_log_det(log_det, pixels * mixing_.log_det());
   return y;
 }
@@ -122,8 +124,9 @@ BlockBackward CouplingBlock::backward(Tensor&& y, Tensor&& grad_y, const Tensor&
   }
   CouplingGrads act_norm_grads;
   if (parameter_grads_enabled()) {
-    act_norm_grads.scale = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
-    act_norm_grads.offset = Tensor::zeros({out_channels_}, DType::f64, Tag::workspace);
+    const Tensor both = Tensor::zeros({2, out_channels_}, DType::f64, Tag::workspace);
+    act_norm_grads.scale = both.view_at(0, {out_channels_});
+    act_norm_grads.offset = both.view_at(out_channels_, {out_channels_});
   }
   BlockBackward result = couple_backward(std::move(y), std::move(grad_y), grad_log_det,
                                          make_map(values), memory, want_grad_x, act_norm_grads);
@@ -180,8 +183,12 @@ OutputMap CouplingBlock::with_shift(const OutputMap& map, const Tensor& factors)
   return shifted;
 }
 
-CouplingGrads CouplingBlock::half_grads(const Tensor& grad_active, const Tensor& factors) const {
+CouplingGrads CouplingBlock::half_grads(size_t which, const Tensor& grad_active,
+                                        const Tensor& factors) const {
+  const Parameter* last_bias = subnets_[which].last_bias;
   CouplingGrads grads;
+  if (last_bias != nullptr && factors.device().is_cuda() && parameter_grads_enabled())
+    grads.factor_sums = last_bias->grad;
   grads.active = grad_active;
   grads.factors = Tensor::empty(factors.shape(), factors.dtype(), Tag::subnet);
   if (spec_.gin) grads.log_s = Tensor::empty({factors.size(0)}, DType::f64, Tag::workspace);

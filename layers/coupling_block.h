@@ -50,9 +50,12 @@ class CouplingBlock : public InvertibleBlock {
     std::unique_ptr<Subnet> subnet;
     Shape (*input_shape)(const Shape& block_input, int64_t in_channels);
     int64_t in_channels;
+    /// The last bias, where the coupling's backward pass makes its gradient on a GPU; else null.
+    Parameter* last_bias;
   };
   /// The subnets in the order in which the forward pass runs them.
   const std::vector<NamedSubnet>& subnets() const { return subnets_; }
+  ActNorm& act_norm() { return act_norm_; }
   const ActNorm& act_norm() const { return act_norm_; }
   const Mixing& mixing() const { return mixing_; }
   int64_t out_channels() const { return out_channels_; }
@@ -93,9 +96,9 @@ class CouplingBlock : public InvertibleBlock {
   /// Adds to grads.factors what flows through GIN's shift, which grads.log_s tells; nothing without
   /// GIN.
   void finish_grad_factors(const Tensor& factors, const CouplingGrads& grads) const;
-  /// Destinations for the gradients of one half: grad_active as given, those of the factors and, if
-  /// GIN needs it, of log_s in new memory.
-  CouplingGrads half_grads(const Tensor& grad_active, const Tensor& factors) const;
+  /// Destinations for the gradients of one half: grad_active as given, those of the subnet's
+  /// factors and, if GIN needs it, of log_s in new memory; on a GPU also that of its last bias.
+  CouplingGrads half_grads(size_t which, const Tensor& grad_active, const Tensor& factors) const;
 
   CouplingGains gains_;
 

@@ -48,7 +48,8 @@ BlockBackward SlowCoupling::couple_backward(Tensor&& y, Tensor&& grad_y, const T
   if (!stored) PAL_BACKEND(y, coupling_inverse_passive(y, map, x1));
   LocalTape tape = tape_of(0, x1, memory);
   const Tensor grad_x = Tensor::empty(x.shape(), x.dtype());
-  CouplingGrads grads = half_grads(grad_x.slice_channels(passive_, active_), tape.output.value());
+  CouplingGrads grads =
+      half_grads(0, grad_x.slice_channels(passive_, active_), tape.output.value());
   grads.passive = grad_x.slice_channels(0, passive_);
   grads.scale = act_norm.scale;
   grads.offset = act_norm.offset;

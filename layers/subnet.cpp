@@ -64,7 +64,15 @@ class Subnet::Layer {
   bool is_stem() const {
     return spec_.kind == LayerSpec::Kind::conv && !spec_.bias && in_channels_ <= kMostStemChannels;
   }
-  Conv conv() { return {&*weight_, bias_ ? &*bias_ : nullptr, geometry()}; }
+  Conv conv() {
+    return {&*weight_, bias_ ? &*bias_ : nullptr, geometry(), bias_gradient_elsewhere_};
+  }
+  /// The bias of a convolution, to whose gradient the caller adds on a GPU; null: none.
+  Parameter* take_bias_gradient() {
+    if (spec_.kind != LayerSpec::Kind::conv || !bias_) return nullptr;
+    bias_gradient_elsewhere_ = true;
+    return &*bias_;
+  }
   Norm norm() { return {&*weight_, &*bias_, fused_relu_}; }
 
   /// A batch norm's part in a run.
@@ -135,6 +143,7 @@ class Subnet::Layer {
   int64_t in_channels_;
   LayerSpec spec_;
   bool fused_relu_ = false;
+  bool bias_gradient_elsewhere_ = false;
   std::optional<Parameter> weight_;
   std::optional<Parameter> bias_;
   Tensor running_mean_;
@@ -162,6 +171,8 @@ Subnet::~Subnet() = default;
 void Subnet::collect(const std::string& prefix, StateList& state) {
   for (const auto& layer : layers_) layer->collect(prefix, state);
 }
+
+Parameter* Subnet::take_last_bias_gradient() { return layers_.back()->take_bias_gradient(); }
 
 void Subnet::initialise(DType dtype) {
   for (const auto& layer : layers_) layer->initialise(dtype);

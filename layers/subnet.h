@@ -103,6 +103,9 @@ class Subnet {
 
   /// Adds the parameters and running statistics of all layers to `state`.
   void collect(const std::string& prefix, StateList& state);
+  /// From now on the caller adds to the gradient of the last layer's bias on a GPU: the sums over
+  /// all rows of the gradient of the result. Returns that bias; null if there is none.
+  Parameter* take_last_bias_gradient();
   /// Makes the running statistics: mean 0, variance 1.
   void initialise(DType dtype);
   /// The subnet's result [n, h', w', out] for x [n, h, w, in], in the compute dtype (f64 for an f64

@@ -143,7 +143,7 @@ BlockBackward TwoSidedCoupling::couple_backward(Tensor&& y, Tensor&& grad_y,
   {
     LocalTape tape = tape_of(1, y2, memory);
     x1_low = stored ? lower(x.slice_channels(0, first_)) : Tensor::empty(low1, grad_y.dtype());
-    CouplingGrads grads = half_grads(Tensor::empty(low1, grad_y.dtype()), tape.output.value());
+    CouplingGrads grads = half_grads(1, Tensor::empty(low1, grad_y.dtype()), tape.output.value());
     grads.passive = Tensor::empty(low2, grad_y.dtype());
     grads.scale = act_norm.scale;
     grads.offset = act_norm.offset;
@@ -177,7 +177,7 @@ BlockBackward TwoSidedCoupling::couple_backward(Tensor&& y, Tensor&& grad_y,
   grad_x1_low = Tensor();
   const Tensor x2 = x.slice_channels(first_, second_);
   if (!first_tape.output.defined()) first_tape = tape_of(0, x.slice_channels(0, first_), memory);
-  CouplingGrads grads = half_grads(Tensor::empty(low2, x.dtype()), first_tape.output.value());
+  CouplingGrads grads = half_grads(0, Tensor::empty(low2, x.dtype()), first_tape.output.value());
   {
     const Tensor& factors = first_tape.output.value();
     const OutputMap alone = with_shift({}, factors);

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "kernels/arrays/elementwise.h"
 #include "kernels/coupling/coupling_check.h"
 #include "kernels/coupling/coupling_tile.h"
 #include "runtime/parallel.h"
@@ -59,6 +60,8 @@ void forward(const Tensor& active, const Tensor& passive, const Tensor& factors,
     };
   });
   add_sample_sums(log_dets, h, log_det, 1.0);
+  if (map.log_scale_sum.defined())
+    add_scalar(log_det, static_cast<double>(h.pixels), map.log_scale_sum);
 }
 
 template <typename T, typename F>

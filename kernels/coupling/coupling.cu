@@ -211,7 +211,7 @@ void forward(const Tensor& active, const Tensor& passive, const Tensor& factors,
                     staged() ? geometry.tile_values() : 0, job, rows_of<const F>(factors));
     });
   });
-  finish_sample_sums(partial, geometry, 1.0, true, log_det);
+  finish_sample_sums(partial, geometry, 1.0, true, log_det, map.log_scale_sum);
 }
 
 template <typename F>

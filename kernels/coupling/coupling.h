@@ -18,8 +18,8 @@
 //   y[.., i]   = scale[index[i]] v[.., index[i]] + offset[index[i]]
 //   log_det    = sum of log_s over pixels and channels
 //
-// The act norm's own log-determinant, h w sum_c log scale_c, is left to the caller: it is the same
-// for all samples.
+// coupling_forward adds the act norm's own log-determinant, h w sum_c log scale_c, where it is given
+// that sum; the inverse leaves it to the caller.
 namespace pal {
 
 /// How the two halves of a coupling, joined to v [n, h, w, c], become its output y: act norm scales
@@ -38,6 +38,9 @@ struct OutputMap {
   /// f64 [n], subtracted from every log_s of a sample: the mean of log_s makes the coupling volume
   /// preserving (GIN, Sorrenson et al. 2020). Undefined: 0.
   Tensor log_s_shift;
+  /// f64 [1], the sum of the logarithms of `scale`: coupling_forward adds it to log_det for every
+  /// pixel. Undefined: left to the caller.
+  Tensor log_scale_sum;
 };
 
 /// Where the gradients of a coupling go.

@@ -48,6 +48,8 @@ inline void check_forward(const Tensor& active, const Tensor& passive, const Ten
                           const OutputMap& map, const Tensor& y, const Tensor& log_det) {
   check("coupling_forward", factors, active, passive, y, map);
   expect_shape("coupling_forward", "log_det", log_det, {factors.size(0)});
+  if (map.log_scale_sum.defined())
+    expect_tensor("coupling_forward", "log_scale_sum", map.log_scale_sum, {1}, DType::f64);
 }
 
 inline void check_inverse(const Tensor& y, const Tensor& factors, const OutputMap& map,

@@ -12,17 +12,17 @@ constexpr int kSampleThreads = 128;
 /// Columns of a block that adds partial sums by channel: one 32-byte sector of each row.
 constexpr int kColumns = 8;
 
-__global__ __launch_bounds__(kSampleThreads) void sample_sums_kernel(const double* partial,
-                                                                     int64_t samples,
-                                                                     int64_t per_sample,
-                                                                     double factor, bool add,
-                                                                     double* sums) {
+__global__ __launch_bounds__(kSampleThreads) void sample_sums_kernel(
+    const double* partial, int64_t samples, int64_t per_sample, double factor, bool add,
+    const double* extra, double extra_factor, double* sums) {
   for (int64_t n = blockIdx.x; n < samples; n += gridDim.x) {
     double sum = 0.0;
     for (int64_t i = threadIdx.x; i < per_sample; i += kSampleThreads)
       sum += partial[n * per_sample + i];
     sum = block_sum<kSampleThreads>(sum);
-    if (threadIdx.x == 0) sums[n] = (add ? sums[n] : 0.0) + factor * sum;
+    if (threadIdx.x != 0) continue;
+    sum = (add ? sums[n] : 0.0) + factor * sum;
+    sums[n] = extra == nullptr ? sum : sum + extra_factor * *extra;
   }
 }
 
@@ -186,11 +186,13 @@ Tensor warp_sums(const Layout& layout, Device device) {
 }
 
 void finish_sample_sums(const Tensor& partial, const Geometry& geometry, double factor, bool add,
-                        const Tensor& sums) {
+                        const Tensor& sums, const Tensor& per_pixel) {
   const int64_t per_sample =
       geometry.tiles_per_sample == 0 ? 0 : partial.numel() / geometry.samples;
   launch(sample_sums_kernel, grid_for(geometry.samples, 1), kSampleThreads, 0, stream(),
-         partial.data<double>(), geometry.samples, per_sample, factor, add, sums.data<double>());
+         partial.data<double>(), geometry.samples, per_sample, factor, add,
+         per_pixel.defined() ? per_pixel.data<double>() : nullptr,
+         static_cast<double>(geometry.pixels), sums.data<double>());
 }
 
 void finish_channel_sums(const Tensor& partial, int64_t channels, const CouplingGrads& grads) {

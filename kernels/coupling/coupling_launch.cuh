@@ -58,9 +58,9 @@ struct Layout {
 /// Memory for put_warp_sum: f64 [tiles x warps], not initialised.
 Tensor warp_sums(const Layout& layout, Device device);
 /// sums[n] = (add ? sums[n] : 0) + factor * the sum of the sample's part of `partial`, which
-/// warp_sums made. One launch.
+/// warp_sums made, + the pixels of a sample * per_pixel, f64 [1], if that is defined. One launch.
 void finish_sample_sums(const Tensor& partial, const Geometry& geometry, double factor, bool add,
-                        const Tensor& sums);
+                        const Tensor& sums, const Tensor& per_pixel = {});
 /// Adds the column sums of partial, f32 [groups, 2 c + 2 ca], to grads' offset, scale and
 /// factor_sums, as far as they are defined. One launch.
 void finish_channel_sums(const Tensor& partial, int64_t channels, const CouplingGrads& grads);

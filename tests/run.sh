@@ -32,9 +32,9 @@ else
   ctest --preset cuda-tests -L cuda -j "$(nproc)" "$@"
 fi
 
-cmake --preset emulated -DPALINDROME_TESTS=ON
+cmake --preset emulated -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=ON
 cmake --build --preset emulated --target test_emulator test_cuda make_pictures pal-train pal-evaluate \
-  pal-sample pal-classify pal-explain pal-ood pal-robustness pal-attack pal-inspect
+  pal-sample pal-classify pal-explain pal-ood pal-robustness pal-attack pal-inspect bench_train_step
 ctest --preset emulated -L cuda -j "$(nproc)" "$@"
 
 tests/fuzz.sh 10

@@ -71,7 +71,7 @@ __device__ inline void sum_lanes(float (&sums)[kCount], int lane, const ColumnTi
 /// the last of those adds the groups.
 struct ColumnSumPlan {
   float2* partial;      ///< [rows, channels]: chunks * fold of one launch after another
-  double2* group_sums;  ///< [groups, channels]; null for one group
+  double2* group_sums;  ///< [groups, channels]
   unsigned* tickets;    ///< [domains, groups + 1]; null: a later launch finishes
   int64_t first_row;    ///< of the launch's own
   int64_t rows;         ///< of all launches
@@ -120,12 +120,11 @@ __device__ inline void finish_columns(const ColumnSumPlan& plan, const ColumnTil
   const int64_t chunks = left < plan.group_chunks ? left : plan.group_chunks;
   unsigned* tickets = plan.tickets + domain.rank * (plan.groups + 1);
   if (!is_last_block(tickets + group, static_cast<unsigned>(chunks * domain.tile_count))) return;
-  if (plan.groups == 1)
-    return add_pair_rows(plan.partial, 0, plan.rows, channels, domain.channel, domain.count,
-                         finish);
   double2* sums = plan.group_sums + static_cast<int64_t>(group) * channels;
-  add_pair_rows(plan.partial, begin * tiles.fold, (begin + chunks) * tiles.fold, channels,
-                domain.channel, domain.count, [sums](int channel, double first, double second) {
+  const bool all = plan.groups == 1;  // also the rows of earlier launches
+  add_pair_rows(plan.partial, all ? 0 : begin * tiles.fold,
+                all ? plan.rows : (begin + chunks) * tiles.fold, channels, domain.channel,
+                domain.count, [sums](int channel, double first, double second) {
                   sums[channel] = make_double2(first, second);
                 });
   if (!is_last_block(tickets + plan.groups, static_cast<unsigned>(plan.groups))) return;
@@ -139,7 +138,7 @@ __device__ inline void finish_columns(const ColumnSumPlan& plan, const ColumnTil
 /// Overwrites the plan's rows of these tiles with the sums of each chunk and, if the plan says so,
 /// calls finish(channel, first, second) with those of all rows in one thread per channel.
 template <typename Sums, typename Finish>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 3)
     column_sums_kernel(Sums sums, ColumnTiles tiles, ColumnSumPlan plan, Finish finish) {
   constexpr int kWidth = Sums::kWidth;
   for (int64_t item = blockIdx.x; item < tiles.items(); item += gridDim.x) {
@@ -191,10 +190,8 @@ void sum_columns(const ColumnLayout& layout, Device device, const MakeSums& make
     if (finishes) {
       const int64_t domains = tiles.fold == 1 ? tiles.tiles : 1;
       plan.tickets = tickets(domains * (plan.groups + 1));
-      if (plan.groups > 1) {
-        group_sums = Tensor::empty({plan.groups, channels, 2}, DType::f64, Tag::workspace, device);
-        plan.group_sums = reinterpret_cast<double2*>(group_sums.data<double>());
-      }
+      group_sums = Tensor::empty({plan.groups, channels, 2}, DType::f64, Tag::workspace, device);
+      plan.group_sums = reinterpret_cast<double2*>(group_sums.data<double>());
     }
     const auto sums = make_sums(width, tiles);
     launch(column_sums_kernel<std::remove_const_t<decltype(sums)>, Finish>,

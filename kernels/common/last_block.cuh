@@ -34,7 +34,7 @@ __device__ inline bool is_last_block(unsigned* ticket, unsigned count) {
 template <typename Pair, typename Use>
 __device__ inline void add_pair_rows(const Pair* pairs, int64_t begin, int64_t end, int channels,
                                      int channel, int count, const Use& use) {
-  constexpr int kUnroll = 4;
+  constexpr int kUnroll = 32 / static_cast<int>(sizeof(Pair));
   constexpr int kMostLanes = 16;
   PAL_SHARED(double, firsts, kThreads);
   PAL_SHARED(double, seconds, kThreads);
@@ -48,12 +48,15 @@ __device__ inline void add_pair_rows(const Pair* pairs, int64_t begin, int64_t e
     double first = 0.0;
     double second = 0.0;
     if (lane < lanes) {
-      for (int64_t row = begin + lane; row < end; row += kUnroll * lanes) {
+      const int64_t step = int64_t{lanes} * channels;
+      const Pair* at = pairs + (begin + lane) * channels + column;
+      const Pair* const behind = pairs + end * channels;
+#pragma unroll 1
+      for (; at < behind; at += kUnroll * step) {
         Pair parts[kUnroll];
 #pragma unroll
         for (int i = 0; i < kUnroll; ++i)
-          parts[i] = row + i * lanes < end ? __ldcg(pairs + (row + i * lanes) * channels + column)
-                                           : Pair{};
+          parts[i] = at + i * step < behind ? __ldcg(at + i * step) : Pair{};
 #pragma unroll
         for (int i = 0; i < kUnroll; ++i) {
           first += static_cast<double>(parts[i].x);
@@ -65,6 +68,7 @@ __device__ inline void add_pair_rows(const Pair* pairs, int64_t begin, int64_t e
     seconds[thread] = second;
     __syncthreads();
     if (lane == 0) {
+#pragma unroll 1
       for (int other = 1; other < lanes; ++other) {
         first += firsts[other * width + thread];
         second += seconds[other * width + thread];

@@ -7,8 +7,8 @@ namespace pal {
 
 /// Whether subnets run a batch norm of x and the convolution after it as norm_product, which is a
 /// setting of the process (CudaMath::fused_products): a 1x1 convolution in bf16 on a GPU whose
-/// shapes has_norm_product takes, unless multiplying takes far longer than moving bytes. It follows from x and the setting alone, so that all runs of a
-/// subnet give the same bits.
+/// shapes has_norm_product takes, unless multiplying takes far longer than moving bytes. It follows
+/// from x and the setting alone, so that all runs of a subnet give the same bits.
 bool fuses_norm_product(const Tensor& x, const Conv& conv, DType result);
 
 /// conv(relu?(batch_norm(x))) for a 1x1 convolution of stride 1, for x with statistics measured

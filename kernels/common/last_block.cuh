@@ -15,9 +15,9 @@ namespace pal::cuda {
 /// must call it.
 __device__ inline bool is_last_block(unsigned* ticket, unsigned count) {
   PAL_SHARED(unsigned, drawn, 1);
-  __threadfence();
   __syncthreads();
   if (threadIdx.x == 0) {
+    __threadfence();  // also for what the others wrote before the barrier
     drawn[0] = atomicAdd(ticket, 1U);
     if (drawn[0] == count - 1) *ticket = 0;
   }

@@ -4,7 +4,7 @@
 namespace pal::cuda {
 
 /// y[.., c] += bias[c], for libraries that cannot do it on the way. y is f32 or bf16, maybe a
-/// channel slice; bias f32 [channels].
+/// channel slice; bias [channels] in f32 or in the dtype of y.
 void add_bias(const Tensor& bias, const Tensor& y);
 
 }  // namespace pal::cuda

@@ -120,13 +120,15 @@ struct GemmPlan {
   std::string name() const;
 };
 
+/// One of an algorithm's settings; 0 if the library does not tell: a name may say less, but no
+/// product fails for it.
 template <typename T>
 T setting(const cublasLtMatmulAlgo_t& algorithm, cublasLtMatmulAlgoConfigAttributes_t name) {
   T value{};
   size_t written = 0;
-  PAL_CUBLASLT_CHECK(
-      cublasLtMatmulAlgoConfigGetAttribute(&algorithm, name, &value, sizeof value, &written));
-  return value;
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoConfigGetAttribute(&algorithm, name, &value, sizeof value, &written);
+  return status == CUBLAS_STATUS_SUCCESS ? value : T{};
 }
 
 std::string GemmPlan::name() const {

@@ -103,11 +103,11 @@ Variable ResNet::feature_map(const Variable& x, Phase phase) {
 }
 
 Variable ResNet::pooled(const Variable& x, Phase phase) {
+  prepare();
   return cast(average_pool(feature_map(x, phase)), dtype());
 }
 
 Variable ResNet::forward(const Variable& x, Phase phase) {
-  prepare();
   const TagScope tag(Tag::stream);
   const DeviceScope device(x.value().device());
   return linear(pooled(x, phase), fc_weight_, fc_bias_);

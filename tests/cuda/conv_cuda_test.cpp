@@ -235,7 +235,27 @@ TEST(ConvCuda, AddsABias) {
         });
         expect_same(wanted.to(dtype), found[0], "channels " + std::to_string(channels));
       }
+      const Tensor narrow = bias.to(dtype);
+      const Tensor here = on_gpu(y), there = on_gpu(y);
+      cuda::add_bias(on_gpu(narrow), here);
+      cuda::add_bias(on_gpu(narrow.to(DType::f32)), there);
+      expect_same(there, here, "bias in the dtype of y");
     }
+}
+
+TEST(ConvCuda, ProductsTakeABiasInBf16) {
+  const Tensor x = on_gpu(random_tensor({3, 5, 7, 24}, DType::f32, 1).to(DType::bf16));
+  const Tensor weight = on_gpu(random_tensor({40, 1, 1, 24}, DType::f32, 2, 0.2));
+  const Tensor bias = random_tensor({40}, DType::f32, 3).to(DType::bf16);
+  for (const bool autotune : {false, true}) {
+    const MathScope scope({.autotune = autotune});
+    const Tensor y = Tensor::zeros({3, 5, 7, 40}, DType::bf16, Tag::data, gpu());
+    const Tensor wanted = Tensor::zeros({3, 5, 7, 40}, DType::bf16, Tag::data, gpu());
+    WeightShadow shadow;
+    cuda::conv_forward(x, weight, on_gpu(bias), {1, 1, 0}, shadow, y);
+    cuda::conv_forward(x, weight, on_gpu(bias.to(DType::f32)), {1, 1, 0}, shadow, wanted);
+    expect_close(wanted, y, 1e-2, autotune ? "measured" : "proposed");
+  }
 }
 
 TEST(ConvCuda, RefusesWhatDoesNotFit) {

@@ -173,10 +173,21 @@ __device__ inline void put_group_sums(const Job& job, const SumLayout& layout, i
          [&](int, int c, double sum) { to_factors[c] = static_cast<float>(sum); });
 }
 
+/// Blocks that are to share a multiprocessor. The inverse takes a few registers more in an A100's
+/// code: with one block less none is spilled.
+template <int kWidth, bool kInverse>
+constexpr int blocks_wanted() {
+  constexpr int kBlocks = kWidth == 4 ? 3 : 4;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+  return kInverse ? kBlocks - 1 : kBlocks;
+#else
+  return kBlocks;
+#endif
+}
+
 template <typename F, int kWidth, bool kInverse, bool kStaged>
-__global__ __launch_bounds__(kThreads,
-                             kWidth == 4 ? 3 : 4) void backward_kernel(const Job job,
-                                                                       const Subnet<F> subnet) {
+__global__ __launch_bounds__(kThreads, (blocks_wanted<kWidth, kInverse>())) void backward_kernel(
+    const Job job, const Subnet<F> subnet) {
   const Geometry& g = job.geometry;
   const SumLayout layout(g);
   const bool sums_in_shared = job.channel_partial != nullptr && job.running == nullptr;

@@ -82,7 +82,11 @@ void TrainStep::work_by_graph(const StepInput& input) {
     ++warm_ups_;
     return work(input, images_);
   }
-  if (!graph_.captured()) graph_.capture([&] { work(input, images_); });
+  if (!graph_.captured()) {
+    pool_->drop_recording();
+    const Allocator::RecordingScope recording(*pool_);
+    graph_.capture([&] { work(input, images_); });
+  }
   graph_.launch();
   by_graph_ = true;
   // The recorded update changed the weights again.

@@ -145,7 +145,7 @@ def print_steps(figures):
             for row in figures.get("palindrome", [])]
     rows += [row | {"who": f"PyTorch {row['mode']}"} for row in figures.get("torch", {}).get("rows", [])]
     print(f"{'batch':>5} {'precision':<9} {'what':<24} {'images/s':>9} {'ms/step':>9} "
-          f"{'activations MiB':>15} {'peak MiB':>9} {'utilisation':>11}")
+          f"{'activations MiB':>15} {'peak MiB':>9} {'held MiB':>8} {'utilisation':>11}")
     order = {"fp32": 0, "tf32": 1, "bf16": 2}
     for row in sorted(rows, key=lambda r: (r["batch"], order[r["precision"]],
                                            r.get("ms_per_step_median", 1e9))):
@@ -156,7 +156,7 @@ def print_steps(figures):
         mib = lambda key: f"{row[key] / 2**20:.0f}" if key in row else "-"
         use = row.get("model_flop_utilisation")
         print(f"{start}{row['images_per_s']:>9.1f} {row['ms_per_step_median']:>9.2f} "
-              f"{mib('peak_activation_bytes'):>15} {mib('peak_bytes'):>9} "
+              f"{mib('peak_activation_bytes'):>15} {mib('peak_bytes'):>9} {mib('reserved_bytes'):>8} "
               f"{f'{100 * use:.1f} %' if use else '-':>11}"
               f"{'' if row.get('finite', True) else '  NOT FINITE'}")
     print()

@@ -4,8 +4,8 @@
 
 // The CUDA device as the rest of the engine sees it; no CUDA header is needed to include this. In
 // a build without the CUDA backend there is no device and everything that needs one throws
-// environment. All work of a process goes to one GPU and, in order, to one stream; only uploads have
-// another one, so that they need not wait for the work before them (StagingRing).
+// environment. All work of a process goes to one GPU and, in order, to one stream; only uploads
+// have another one, so that they need not wait for the work before them (StagingRing).
 namespace pal::cuda {
 
 /// Where work is asked for. Work of one stream is done in its order; that of the other one is not

@@ -15,8 +15,8 @@ namespace pal {
 /// costs nothing; any other order is possible but waits for the batch. The same batch again, while
 /// no other was asked for, is not decoded again.
 ///
-/// A batch also throws data for a picture that cannot be read and may not be passed over: of several
-/// the first one; and if no picture is left. The loader can be used further.
+/// A batch also throws data for a picture that cannot be read and may not be passed over, of
+/// several the first one, and if no picture is left. The loader can be used further.
 ///
 /// The noise of view v of ten crops has the stream image_stream + v * 2^60.
 class EncodedLoader : public Batches {

@@ -102,15 +102,25 @@ void TrainStep::work_by_graph(const StepInput& input) {
     ++warm_ups_;
     return work(input, images_);
   }
-  if (!graph_.captured()) {
-    forget_recording();
-    const Allocator::RecordingScope recording(*pool_);
-    graph_.capture([&] { work(input, images_); });
-  }
+  if (!graph_.captured()) record(input);
   graph_.launch();
   by_graph_ = true;
   // The recorded update changed the weights again.
   model_.parameters().mark_changed();
+}
+
+void TrainStep::record(const StepInput& input) {
+  forget_recording();
+  // So that room need not be made while recording.
+  Allocator::of(model_.device()).trim();
+  const Allocator::RecordingScope recording(*pool_);
+  try {
+    graph_.capture([&] { work(input, images_); });
+  } catch (...) {
+    // Copies of weights that were to be renewed were not.
+    model_.parameters().mark_changed();
+    throw;
+  }
 }
 
 void TrainStep::work(const StepInput& input, const Tensor& images) {

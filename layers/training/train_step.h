@@ -83,13 +83,14 @@ class TrainStep {
   void upload_labels(const Tensor& labels);
   void work(const StepInput& input, const Tensor& images);
   void work_by_graph(const StepInput& input);
+  void record(const StepInput& input);
 
   Model& model_;
   Optimizer& optimizer_;
   bool use_graph_;
   bool by_graph_ = false;
-  std::unique_ptr<Allocator::Pool> pool_;
   CudaGraph graph_;
+  std::unique_ptr<Allocator::Pool> pool_;  // goes before the graph, which it may reset
   Key key_;
   int warm_ups_ = 0;
   Tensor images_;  // what a graph reads

@@ -35,14 +35,17 @@ struct Training {
     return model.parameters();
   }
   Shape shape() const { return {kImages, 16, 16, 3}; }
-  /// A step with images of the number `i`.
-  void run(int i) {
-    const RandomBatchOf batch(*this, i);
+  StepInput input(int i) {
     StepInput input;
     input.images = step->memory_for(shape());
-    batch.write(input.images);
+    RandomBatchOf(*this, i).write(input.images);
     input.labels = seeded_batch(model.config(), kImages, static_cast<uint64_t>(i)).labels;
     input.update = {.learning_rate = 0.01 * (i + 1), .learning_rate_means = 0.02};
+    return input;
+  }
+  /// A step with images of the number `i`.
+  void run(int i) { run(input(i)); }
+  void run(const StepInput& input) {
     step->run(input);
     if (step->pending() > 1) losses.push_back(step->take().loss);
   }
@@ -134,6 +137,26 @@ TEST(CudaTrainStep, RecordsAnewWhatDependsOnTheModel) {
                 eager.model.state().buffers[b].name);
 }
 
+TEST(CudaTrainStep, RecordsTheHeadAndGoesOnAfterAWrongLabel) {
+  Training eager(false), recorded(true);
+  const auto run_both = [&](int first, bool head_only) {
+    for (int i = first; i <= first + TrainStep::kWarmUps + 1; ++i)
+      for (Training* const each : {&eager, &recorded}) {
+        StepInput wrong = each->input(99);
+        wrong.labels.data<int32_t>()[1] = static_cast<int32_t>(each->model.config().classes);
+        expect_error(ErrorKind::usage, "label", [&] { each->run(wrong); });
+        StepInput input = each->input(i);
+        input.head_only = head_only;
+        each->run(input);
+      }
+    EXPECT_TRUE(recorded.step->by_graph());
+  };
+  run_both(0, false);
+  run_both(10, true);
+  run_both(20, false);
+  expect_equal(eager, recorded, "whole, head, whole");
+}
+
 TEST(CudaTrainStep, RefusesToRecordALearnedMixing) {
   for (const MixingKind mixing : {MixingKind::householder, MixingKind::conv1x1}) {
     ModelConfig config = tiny_config();
@@ -166,6 +189,52 @@ TEST(CudaTrainStep, GivesItsRecordingUpForWhatNeedsTheMemory) {
     EXPECT_TRUE(recorded.step->by_graph());
   }
   expect_equal(eager, recorded, "recorded twice");
+}
+
+TEST(CudaTrainStep, TakesTheMemoryOfAnotherOnesRecording) {
+  Training first(true), second(true), eager(false);
+  for (int i = 0; i < 5; ++i) {
+    first.run(i);
+    eager.run(i);
+  }
+  EXPECT_TRUE(first.step->by_graph());
+  const int64_t nodes = first.step->graph_nodes();
+  EXPECT_GT(nodes, 0);
+  emulator::set_memory_limit(emulator::device_bytes() + 60000);
+  for (int i = 0; i < 5; ++i) second.run(i);
+  EXPECT_TRUE(second.step->by_graph());
+  emulator::set_memory_limit(0);
+  EXPECT_EQ(first.step->graph_nodes(), 0);
+  expect_equal(eager, second, "the second");
+  first.run(5);
+  eager.run(5);
+  EXPECT_TRUE(first.step->by_graph());
+  expect_equal(eager, first, "the first");
+}
+
+TEST(CudaTrainStep, RecordsLaterWhatItHadNoMemoryToRecord) {
+  Training eager(false), recorded(true);
+  for (int i = 0; i < TrainStep::kWarmUps; ++i) {
+    eager.run(i);
+    recorded.run(i);
+  }
+  const StepInput input = recorded.input(TrainStep::kWarmUps);
+  Allocator::of(gpu()).set_limit(Allocator::of(gpu()).stats().current_total + 20000);
+  expect_error(ErrorKind::environment, "memory-limit", [&] { recorded.run(input); });
+  Allocator::of(gpu()).set_limit(0);
+  EXPECT_EQ(recorded.step->graph_nodes(), 0);
+  const auto loss = [](Training& t) {
+    const Tensor targets = Tensor::zeros({kImages, t.model.config().classes});
+    for (int64_t n = 0; n < kImages; ++n) targets.data<float>()[n * targets.size(1)] = 1.0F;
+    return t.model.evaluate(t.input(7).images, targets.to(gpu(), Tag::data), {}).loss();
+  };
+  EXPECT_EQ(loss(eager), loss(recorded));
+  for (int i = TrainStep::kWarmUps; i < 6; ++i) {
+    eager.run(i);
+    recorded.run(i);
+  }
+  EXPECT_TRUE(recorded.step->by_graph());
+  expect_equal(eager, recorded, "recorded at the second try");
 }
 #endif
 

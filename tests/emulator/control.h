@@ -59,8 +59,8 @@ void set_late(CUstream_st* stream, bool late = true);
 /// nothing else. Getters of errors are not counted.
 void inject_error(int error, int calls = 0);
 
-/// Back to the defaults: order, limits, errors, late streams, captures under way. Memory, streams and the number
-/// of devices stay.
+/// Back to the defaults: order, limits, errors, late streams, captures under way. Memory, streams
+/// and the number of devices stay.
 void reset();
 
 /// Work since the start of the process.

@@ -64,8 +64,8 @@ class Call {
 
 }  // namespace detail
 
-/// kernel<<<grid, block, shared_bytes, stream>>>(arguments...): runs it now, or later if the stream
-/// is late, or records it if the stream is being captured. Throws Fault where hardware would refuse the launch or fail in it.
+/// kernel<<<grid, block, shared_bytes, stream>>>(arguments...): runs it, late streams later, or
+/// records it if the stream is captured. Throws Fault where hardware would refuse it or fail in it.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared_bytes,
             cudaStream_t stream, A&&... arguments) {

@@ -12,26 +12,32 @@ endif()
 add_library(pal_settings INTERFACE)
 target_compile_features(pal_settings INTERFACE cxx_std_20)
 target_include_directories(pal_settings INTERFACE ${CMAKE_SOURCE_DIR})
-# Options of the C++ compiler alone; nvcc gets its own below.
+# Options of the C++ compiler alone.
 function(pal_cxx_options)
   foreach(option ${ARGN})
     target_compile_options(pal_settings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${option}>)
   endforeach()
 endfunction()
+# Options of nvcc alone.
+function(pal_cuda_options)
+  foreach(options ${ARGN})
+    target_compile_options(pal_settings INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:${options}>")
+  endforeach()
+endfunction()
 if(PALINDROME_WERROR)
   pal_cxx_options(-Werror)
+  # A kernel that spills registers or keeps an array in local memory does not build either.
+  pal_cuda_options("-Werror all-warnings -Xcompiler=-Werror" "-Xptxas --warning-as-error")
 endif()
 pal_cxx_options(-pipe -Wall -Wextra -Wpedantic -Wshadow
   # errno and floating-point traps keep the compiler from vectorising exp, sqrt and rounding;
   # neither changes a value, unlike -ffast-math, which is never used.
   -fno-math-errno -fno-trapping-math)
-target_compile_options(pal_settings INTERFACE
-  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror,-Wno-unused-parameter>"
-  # A kernel that spills registers or keeps an array in local memory does not build.
-  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas --warn-on-spills,--warn-on-local-memory-usage,--warning-as-error>"
-  "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>"
+pal_cuda_options("-Xcompiler=-Wall,-Wextra,-Wno-unused-parameter"
+  "-Xptxas --warn-on-spills,--warn-on-local-memory-usage"
+  --expt-relaxed-constexpr
   # fmt 9 switches constexpr off under nvcc and then does not compile.
-  "$<$<COMPILE_LANGUAGE:CUDA>:-DFMT_USE_CONSTEXPR=1>")
+  -DFMT_USE_CONSTEXPR=1)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 takes concatenations of std::string for overlapping copies (GCC bug 105651).
   pal_cxx_options(-Wno-restrict)

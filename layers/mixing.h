@@ -10,6 +10,9 @@ namespace pal {
 /// How a coupling block mixes its output channels (layers/models/README.md, 1).
 enum class MixingKind { none, swap, permutation, orthogonal, householder, conv1x1 };
 
+/// Whether a mixing of that kind has parameters; its matrix is then made on the host in each step.
+constexpr bool is_learned(MixingKind kind) { return kind >= MixingKind::householder; }
+
 /// Which mixing a block has.
 struct MixingSpec {
   MixingKind kind = MixingKind::permutation;
@@ -35,7 +38,7 @@ class Mixing {
   /// Whether W is an index map, not a matrix.
   bool is_index() const { return spec_.kind <= MixingKind::permutation; }
   /// Whether W has parameters.
-  bool is_learned() const { return spec_.kind >= MixingKind::householder; }
+  bool is_learned() const { return pal::is_learned(spec_.kind); }
   /// Multiply-adds per pixel that the mixing itself costs.
   int64_t multiply_adds() const { return is_index() ? 0 : channels_ * channels_; }
 

@@ -7,7 +7,9 @@
 #include <mutex>
 #include <new>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "runtime/byte_count.h"
 #include "runtime/cuda.h"
@@ -31,6 +33,13 @@ void* number_block(int64_t bytes) {
 }
 void forget_block(void*) noexcept {}
 
+std::string left_on_gpu() {
+  const cuda::DeviceMemory memory = cuda::device_memory();
+  return fmt::format("{} of its {} are free; ", format_bytes(memory.free),
+                     format_bytes(memory.total));
+}
+std::string unknown() { return {}; }
+
 bool is_activation(Tag tag) {
   return tag == Tag::stream || tag == Tag::subnet || tag == Tag::workspace;
 }
@@ -51,11 +60,15 @@ struct Allocator::Source {
   void (*release)(void* pointer) noexcept;
   int64_t unit;  ///< requests are rounded up to multiples
   bool cached;
+  std::string (*left)();  ///< what it could still give, for messages
 };
 
 struct Allocator::Pool::Blocks {
   std::multimap<int64_t, void*> free;  // by capacity
   int64_t reserved = 0;
+  bool recording = false;
+  std::unordered_set<void*> recorded;
+  std::function<void()> forget;
 };
 
 struct Allocator::State {
@@ -73,6 +86,7 @@ struct Allocator::State {
   std::unordered_map<void*, Block> used;
   Blocks cache;
   Blocks* pool = nullptr;  // of the innermost PoolScope
+  std::vector<Blocks*> pools;
   MemoryStats stats;
   int64_t limit = 0;
 
@@ -89,15 +103,53 @@ struct Allocator::State {
     return stats.current_of(Tag::stream) + stats.current_of(Tag::subnet) +
            stats.current_of(Tag::workspace);
   }
+  void reserve(Blocks& blocks, int64_t bytes) {
+    blocks.reserved += bytes;
+    stats.reserved += bytes;
+    stats.peak_reserved = std::max(stats.peak_reserved, stats.reserved);
+  }
+  void give_back(Blocks& blocks, void* pointer, int64_t capacity) noexcept {
+    source.release(pointer);
+    blocks.reserved -= capacity;
+    stats.reserved -= capacity;
+  }
+  /// Gives all free blocks back but those of a recording.
   void drop(Blocks& blocks) {
-    for (const auto& [capacity, pointer] : blocks.free) {
-      source.release(pointer);
-      blocks.reserved -= capacity;
+    std::erase_if(blocks.free, [&](const auto& block) {
+      if (blocks.recorded.contains(block.second)) return false;
+      give_back(blocks, block.second, block.first);
+      return true;
+    });
+  }
+  /// Memory of the system. What is kept for later goes back to it as far as it must, that which is
+  /// the least trouble to do without first.
+  void* ask(int64_t bytes) {
+    void* pointer = source.allocate(bytes);
+    const auto retry_without = [&](Blocks& blocks) {
+      if (pointer != nullptr) return;
+      const int64_t before = blocks.reserved;
+      drop(blocks);
+      if (blocks.reserved < before) pointer = source.allocate(bytes);
+    };
+    retry_without(cache);
+    for (Blocks* const each : pools) retry_without(*each);
+    for (Blocks* const each : pools) {
+      if (pointer != nullptr || each == pool || each->recording || each->recorded.empty() ||
+          !each->forget)
+        continue;
+      each->forget();
+      each->recorded.clear();
+      retry_without(*each);
     }
-    blocks.free.clear();
+    return pointer;
   }
   /// A block of at least `bytes` from `blocks` or the system; its capacity goes to `capacity`.
   void* take(Blocks& blocks, int64_t bytes, int64_t& capacity) {
+    void* const pointer = take_any(blocks, bytes, capacity);
+    if (blocks.recording && pointer != nullptr) blocks.recorded.insert(pointer);
+    return pointer;
+  }
+  void* take_any(Blocks& blocks, int64_t bytes, int64_t& capacity) {
     // The smallest free block that fits and wastes at most a quarter.
     const auto found = blocks.free.lower_bound(bytes);
     if (found != blocks.free.end() && found->first <= bytes + bytes / 4 + 256) {
@@ -107,12 +159,8 @@ struct Allocator::State {
       return pointer;
     }
     capacity = bytes;
-    void* pointer = source.allocate(bytes);
-    if (pointer == nullptr) {
-      drop(cache);
-      pointer = source.allocate(bytes);
-    }
-    if (pointer != nullptr) blocks.reserved += bytes;
+    void* const pointer = ask(bytes);
+    if (pointer != nullptr) reserve(blocks, bytes);
     return pointer;
   }
 };
@@ -125,19 +173,22 @@ Allocator::~Allocator() {
 
 Allocator& Allocator::cpu() {
   // Never destroyed: tensors with static lifetime may be released after main.
-  static auto* allocator = new Allocator({"system", allocate_host, release_host, 64, true});
+  static auto* allocator =
+      new Allocator({"system", allocate_host, release_host, 64, true, unknown});
   return *allocator;
 }
 
 Allocator& Allocator::of(Device device) {
   if (device.meta) {
-    static auto* counter = new Allocator({"meta device", number_block, forget_block, 64, false});
+    static auto* counter =
+        new Allocator({"meta device", number_block, forget_block, 64, false, unknown});
     return *counter;
   }
   if (device.is_cpu()) return cpu();
   // The emulator watches the borders of each block, so it gets every single request.
-  static auto* allocator = new Allocator({"GPU", cuda::allocate, cuda::release,
-                                          cuda::emulated() ? int64_t{1} : 512, !cuda::emulated()});
+  static auto* allocator =
+      new Allocator({"GPU", cuda::allocate, cuda::release, cuda::emulated() ? int64_t{1} : 512,
+                     !cuda::emulated(), left_on_gpu});
   return *allocator;
 }
 
@@ -157,8 +208,11 @@ void* Allocator::allocate(int64_t bytes, Tag tag) {
                                      round_up(asked, state_->source.unit), capacity);
   if (pointer == nullptr)
     fail(ErrorKind::environment,
-         "memory: the {} refused {} for {}; in use: {}; lower the batch size", state_->source.owner,
-         format_bytes(counted), name_of(tag), state_->stats.table());
+         "memory: the {} refused {} for {}; {}{} are held, {} of them in use: {}; lower the batch "
+         "size",
+         state_->source.owner, format_bytes(counted), name_of(tag), state_->source.left(),
+         format_bytes(state_->stats.reserved), format_bytes(state_->stats.current_total),
+         state_->stats.table());
   state_->used.emplace(pointer, State::Block{capacity, counted, tag, home});
   state_->count(tag, counted);
   return pointer;
@@ -178,19 +232,38 @@ void Allocator::release(void* pointer) noexcept {
       return;
     } catch (const std::bad_alloc&) {
     }
-  home.reserved -= block.capacity;
-  state_->source.release(pointer);
+  home.recorded.erase(pointer);
+  state_->give_back(home, pointer, block.capacity);
 }
 
-Allocator::Pool::Pool(Device device) : allocator_(of(device)), blocks_(new Blocks) {}
+bool Allocator::pooled() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->pool != nullptr;
+}
+
+Allocator::Pool::Pool(Device device, std::function<void()> forget)
+    : allocator_(of(device)), blocks_(new Blocks) {
+  blocks_->forget = std::move(forget);
+  const std::lock_guard lock(allocator_.state_->mutex);
+  allocator_.state_->pools.push_back(blocks_);
+}
 Allocator::Pool::~Pool() {
   State& state = *allocator_.state_;
   const std::lock_guard lock(state.mutex);
   // Blocks still in use stay with their tensors.
   for (auto& [pointer, block] : state.used)
-    if (block.home == blocks_) block.home = nullptr;
+    if (block.home == blocks_) {
+      block.home = nullptr;
+      state.cache.reserved += block.capacity;
+    }
+  blocks_->recorded.clear();
   state.drop(*blocks_);
+  std::erase(state.pools, blocks_);
   delete blocks_;
+}
+void Allocator::Pool::drop_recording() {
+  const std::lock_guard lock(allocator_.state_->mutex);
+  blocks_->recorded.clear();
 }
 int64_t Allocator::Pool::reserved() const {
   const std::lock_guard lock(allocator_.state_->mutex);
@@ -204,6 +277,15 @@ Allocator::PoolScope::PoolScope(Pool& pool) : pool_(pool) {
 Allocator::PoolScope::~PoolScope() {
   const std::lock_guard lock(pool_.allocator_.state_->mutex);
   pool_.allocator_.state_->pool = previous_;
+}
+
+Allocator::RecordingScope::RecordingScope(Pool& pool) : pool_(pool) {
+  const std::lock_guard lock(pool.allocator_.state_->mutex);
+  pool.blocks_->recording = true;
+}
+Allocator::RecordingScope::~RecordingScope() {
+  const std::lock_guard lock(pool_.allocator_.state_->mutex);
+  pool_.blocks_->recording = false;
 }
 
 void Allocator::set_limit(int64_t bytes) {
@@ -221,6 +303,7 @@ void Allocator::reset_peaks() {
   state_->stats.peak = state_->stats.current;
   state_->stats.peak_total = state_->stats.current_total;
   state_->stats.peak_activations = state_->activations();
+  state_->stats.peak_reserved = state_->stats.reserved;
 }
 
 void Allocator::trim() {

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "runtime/device.h"
@@ -33,6 +34,9 @@ struct MemoryStats {
   int64_t peak_total = 0;
   /// Highest simultaneous sum of stream + subnet + workspace: the activation memory of a step.
   int64_t peak_activations = 0;
+  /// Bytes of all blocks that are held from the system, in use or kept for later, and their peak.
+  int64_t reserved = 0;
+  int64_t peak_reserved = 0;
 
   int64_t peak_of(Tag tag) const { return peak[static_cast<size_t>(tag)]; }
   int64_t current_of(Tag tag) const { return current[static_cast<size_t>(tag)]; }
@@ -41,9 +45,11 @@ struct MemoryStats {
 };
 
 /// Caching allocator of one device's memory: blocks are kept on release for the next request of
-/// about the same size. On a GPU that is safe at once, since all work runs on one stream in order.
-/// Host blocks are 64-byte aligned, a GPU's 256. Thread-safe. Counts the bytes asked for (rounded
-/// to 64), not the cache.
+/// about the same size. On a GPU that is safe at once: all work on them is of one stream, in order;
+/// where another one writes, blocks are handed over by events (StagingRing). If the system has no
+/// more to give, what is kept goes back to it: the cache, then what pools do not need, then what
+/// recordings kept. Host blocks are 64-byte aligned, a GPU's 256. Thread-safe. Counts the bytes
+/// asked for (rounded to 64), not the cache.
 class Allocator {
  public:
   /// The allocator of the host's memory.
@@ -53,7 +59,7 @@ class Allocator {
   static Allocator& of(Device device);
 
   /// Uninitialised memory of at least `bytes` bytes. Throws environment, with the bytes in use by
-  /// tag, when the limit would be exceeded or memory is out.
+  /// tag and those that are held, when the limit would be exceeded or memory is out.
   void* allocate(int64_t bytes, Tag tag);
   /// Takes back what allocate gave; nothing for null.
   void release(void* pointer) noexcept;
@@ -66,6 +72,8 @@ class Allocator {
   void reset_peaks();
   /// Gives cached blocks back to the system.
   void trim();
+  /// Whether a PoolScope lives.
+  bool pooled() const;
 
   /// Blocks set apart: while a PoolScope of it lives, requests of all threads are served from it.
   /// A captured CUDA graph writes to the addresses it was captured with, so its step's memory must
@@ -73,16 +81,22 @@ class Allocator {
   /// keeps nothing. Free blocks go back to the system with the pool.
   class Pool {
    public:
-    explicit Pool(Device device);
+    /// `forget` is called when memory is short outside the pool's scopes: it has to make what was
+    /// recorded in a RecordingScope useless, so that the blocks may go; it may not allocate or
+    /// release memory. Without one they stay.
+    explicit Pool(Device device, std::function<void()> forget = {});
     ~Pool();
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
     /// Bytes of all the pool's blocks, in use or not.
     int64_t reserved() const;
+    /// What was recorded is used no more.
+    void drop_recording();
 
    private:
     friend class Allocator;
     friend class PoolScope;
+    friend class RecordingScope;
     struct Blocks;
     Allocator& allocator_;
     Blocks* blocks_;
@@ -98,6 +112,18 @@ class Allocator {
    private:
     Pool& pool_;
     Pool::Blocks* previous_;
+  };
+  /// While it lives, every block that the pool gives belongs to a recording: such blocks stay where
+  /// they are, free or not, until Pool::drop_recording.
+  class RecordingScope {
+   public:
+    explicit RecordingScope(Pool& pool);
+    ~RecordingScope();
+    RecordingScope(const RecordingScope&) = delete;
+    RecordingScope& operator=(const RecordingScope&) = delete;
+
+   private:
+    Pool& pool_;
   };
 
   Allocator(const Allocator&) = delete;

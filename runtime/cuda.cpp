@@ -26,7 +26,9 @@ namespace {
 int device_count() { return 0; }
 void use(int) { no_backend(); }
 DeviceInfo device_info() { no_backend(); }
+DeviceMemory device_memory() { no_backend(); }
 void synchronize() { no_backend(); }
+bool is_capturing() { return false; }
 void copy_to_device(void*, int64_t, const void*, int64_t, int64_t, int64_t) { no_backend(); }
 void copy_to_host(void*, int64_t, const void*, int64_t, int64_t, int64_t) { no_backend(); }
 void copy_on_device(void*, int64_t, const void*, int64_t, int64_t, int64_t) { no_backend(); }
@@ -36,10 +38,12 @@ void release(void*) noexcept {}
 void* allocate_pinned(int64_t) { no_backend(); }
 void release_pinned(void*) noexcept {}
 void copy_to_pinned(void*, const void*, int64_t) { no_backend(); }
+void upload(void*, const void*, int64_t) { no_backend(); }
 Event::~Event() = default;
-void Event::record() { no_backend(); }
+void Event::record(Stream) { no_backend(); }
 void Event::wait() const {}
 uint64_t recording_id() { return 0; }
+void Event::hold(Stream) const {}
 bool emulated() { return false; }
 
 #else
@@ -54,6 +58,7 @@ struct Selected {
   int index = -1;
   cudaStream_t stream = nullptr;
   unsigned* tickets = nullptr;
+  cudaStream_t upload_stream = nullptr;
   DeviceInfo info;
 };
 Selected& selected() {
@@ -108,14 +113,18 @@ void require_selected() {
 }
 
 void copy(void* to, int64_t to_pitch, const void* from, int64_t from_pitch, int64_t row_bytes,
-          int64_t rows, cudaMemcpyKind kind) {
+          int64_t rows, cudaMemcpyKind kind, cudaStream_t on = stream()) {
   if (row_bytes == 0 || rows == 0) return;
   const auto size = [](int64_t bytes) { return static_cast<size_t>(bytes); };
   if (rows == 1)
-    PAL_CUDA_CHECK(cudaMemcpyAsync(to, from, size(row_bytes), kind, stream()));
+    PAL_CUDA_CHECK(cudaMemcpyAsync(to, from, size(row_bytes), kind, on));
   else
     PAL_CUDA_CHECK(cudaMemcpy2DAsync(to, size(to_pitch), from, size(from_pitch), size(row_bytes),
-                                     size(rows), kind, stream()));
+                                     size(rows), kind, on));
+}
+
+cudaStream_t stream_of(Stream stream) {
+  return stream == Stream::compute ? cuda::stream() : upload_stream();
 }
 
 }  // namespace
@@ -157,6 +166,7 @@ void use(int index) {
   PAL_CUDA_CHECK(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking));
   PAL_CUDA_CHECK(cudaMalloc(reinterpret_cast<void**>(&s.tickets), kTickets * sizeof(unsigned)));
   PAL_CUDA_CHECK(cudaMemsetAsync(s.tickets, 0, kTickets * sizeof(unsigned), s.stream));
+  PAL_CUDA_CHECK(cudaStreamCreateWithFlags(&s.upload_stream, cudaStreamNonBlocking));
   s.index = index;
   s.info = info;
 }
@@ -177,7 +187,26 @@ unsigned* tickets(int64_t count) {
   return selected().tickets;
 }
 
+cudaStream_t upload_stream() {
+  require_selected();
+  return selected().upload_stream;
+}
+
+DeviceMemory device_memory() {
+  require_selected();
+  size_t free = 0;
+  size_t total = 0;
+  PAL_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return {static_cast<int64_t>(free), static_cast<int64_t>(total)};
+}
+
 void synchronize() { PAL_CUDA_CHECK(cudaStreamSynchronize(stream())); }
+
+bool is_capturing() {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  PAL_CUDA_CHECK(cudaStreamIsCapturing(stream(), &status));
+  return status != cudaStreamCaptureStatusNone;
+}
 
 void copy_to_device(void* to, int64_t to_pitch, const void* from, int64_t from_pitch,
                     int64_t row_bytes, int64_t rows) {
@@ -223,18 +252,22 @@ void copy_to_pinned(void* to, const void* from, int64_t bytes) {
   copy(to, bytes, from, bytes, bytes, 1, cudaMemcpyDeviceToHost);
 }
 
+void upload(void* to, const void* from, int64_t bytes) {
+  copy(to, bytes, from, bytes, bytes, 1, cudaMemcpyHostToDevice, upload_stream());
+}
+
 Event::~Event() {
   if (event_ != nullptr && cudaEventDestroy(static_cast<cudaEvent_t>(event_)) != cudaSuccess)
     (void)cudaGetLastError();
 }
 
-void Event::record() {
+void Event::record(Stream stream) {
   if (event_ == nullptr) {
     cudaEvent_t event = nullptr;
     PAL_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
     event_ = event;
   }
-  PAL_CUDA_CHECK(cudaEventRecord(static_cast<cudaEvent_t>(event_), stream()));
+  PAL_CUDA_CHECK(cudaEventRecord(static_cast<cudaEvent_t>(event_), stream_of(stream)));
 }
 
 void Event::wait() const {
@@ -246,6 +279,11 @@ uint64_t recording_id() {
   unsigned long long id = 0;
   PAL_CUDA_CHECK(cudaStreamGetCaptureInfo(stream(), &status, &id));
   return status == cudaStreamCaptureStatusActive ? id : 0;
+}
+
+void Event::hold(Stream stream) const {
+  if (event_ != nullptr)
+    PAL_CUDA_CHECK(cudaStreamWaitEvent(stream_of(stream), static_cast<cudaEvent_t>(event_), 0));
 }
 
 bool emulated() {

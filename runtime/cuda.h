@@ -4,13 +4,18 @@
 
 // The CUDA device as the rest of the engine sees it; no CUDA header is needed to include this. In
 // a build without the CUDA backend there is no device and everything that needs one throws
-// environment. All work of a process goes to one GPU and, in order, to one stream.
+// environment. All work of a process goes to one GPU and, in order, to one stream; only uploads
+// have another one, so that they need not wait for the work before them (StagingRing).
 namespace pal::cuda {
+
+/// Where work is asked for. Work of one stream is done in its order; that of the other one is not
+/// waited for, but by an Event.
+enum class Stream : uint8_t { compute, upload };
 
 /// Number of GPUs that this build can use: 0 without the backend, a driver or a GPU new enough.
 int device_count();
 
-/// Selects a GPU for the process and makes its stream. Throws environment saying what is missing:
+/// Selects a GPU for the process and makes its streams. Throws environment saying what is missing:
 /// the backend, the driver, the GPU, or its compute capability (8.0 at least).
 void use(int index);
 
@@ -27,8 +32,17 @@ struct DeviceInfo {
 /// The selected GPU; selects the first one if there is none yet.
 DeviceInfo device_info();
 
-/// Waits until the device has done all that was asked of it.
+/// Memory of the selected GPU as its driver counts it: that of all processes, in bytes.
+struct DeviceMemory {
+  int64_t free = 0;
+  int64_t total = 0;
+};
+DeviceMemory device_memory();
+
+/// Waits until the device has done all that was asked of its stream for computing.
 void synchronize();
+/// Whether a graph is being recorded, so that nothing is done and nobody may wait.
+bool is_capturing();
 
 /// Copies `rows` rows of `row_bytes` bytes, which begin `to_pitch` and `from_pitch` bytes apart,
 /// from the host to the device, in the order of the stream. Returns at once (from pageable host
@@ -59,7 +73,11 @@ void release_pinned(void* pointer) noexcept;
 /// when they have arrived.
 void copy_to_pinned(void* to, const void* from, int64_t bytes);
 
-/// A point in the order of the stream. In a build without CUDA, and before the first record(), it
+/// Copies `bytes` bytes from page-locked host memory to the device, on the stream for uploads.
+/// Returns at once.
+void upload(void* to, const void* from, int64_t bytes);
+
+/// A point in the order of a stream. In a build without CUDA, and before the first record(), it
 /// has passed already.
 class Event {
  public:
@@ -68,10 +86,12 @@ class Event {
   ~Event();  // NOLINT(performance-trivially-destructible)
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
-  /// Sets the event behind everything that was asked of the device so far.
-  void record();
+  /// Sets the event behind everything that was asked of that stream so far.
+  void record(Stream stream = Stream::compute);
   /// Waits until the device has passed the event.
   void wait() const;
+  /// Makes what is asked of that stream from here on wait for the event, on the device.
+  void hold(Stream stream) const;
 
  private:
   void* event_ = nullptr;

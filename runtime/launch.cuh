@@ -36,8 +36,10 @@ namespace pal::cuda {
 /// anything else. For PAL_CUDA_CHECK.
 void check(cudaError_t status, const char* call, const char* file, int line);
 
-/// The stream of all work; the first call selects a GPU if none was.
+/// The stream of all work but uploads; the first call selects a GPU if none was.
 cudaStream_t stream();
+/// The stream of uploads.
+cudaStream_t upload_stream();
 
 /// At least `count` zeros in the GPU's memory, at most 65,536, for kernels whose blocks count each
 /// other: they must be zeros again when a kernel ends, as all launches of the stream share them.

@@ -81,6 +81,12 @@ struct Events {
     return event;
   }
 
+  void collect_if_over(size_t count) {
+    if (cudaEventQuery(timed[count - 1].stop) == cudaSuccess) return collect(count);
+    // "Not ready" is no error for the check of the next launch to find.
+    (void)cudaGetLastError();
+  }
+
   /// Gives the first `count` scopes, which are over, to the profiler.
   void collect(size_t count) {
     for (size_t i = 0; i < count; ++i) {
@@ -116,12 +122,8 @@ void ProfileScope::begin() {
   Events& e = events();
   if (e.inside_cost) return;
   // Events of a recorded graph have no time of their own.
-  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  PAL_CUDA_CHECK(cudaStreamIsCapturing(stream(), &status));
-  if (status != cudaStreamCaptureStatusNone) return;
-  if (e.timed.size() >= kMostWaiting &&
-      cudaEventQuery(e.timed[kMostWaiting / 2 - 1].stop) == cudaSuccess)
-    e.collect(kMostWaiting / 2);
+  if (is_capturing()) return;
+  if (e.timed.size() >= kMostWaiting) e.collect_if_over(kMostWaiting / 2);
   if (e.base == nullptr) {
     // On the clock of the CPU's scopes, as far as the GPU had nothing to do.
     e.base = e.record();

@@ -1,5 +1,7 @@
 #include "runtime/staging.h"
 
+#include "runtime/error.h"
+
 namespace pal {
 
 StagingRing::~StagingRing() {
@@ -8,16 +10,18 @@ StagingRing::~StagingRing() {
 
 void StagingRing::upload(const Tensor& source, const Tensor& target) {
   if (target.device().is_cpu()) return target.copy_from(source);
-  const Tensor staged =
-      Tensor::borrowed(acquire(source.bytes()), source.shape(), source.dtype(), Device());
-  staged.copy_from(source);
-  target.copy_from(staged);
+  const auto like_source = [&](void* memory, Device device) {
+    return Tensor::borrowed(memory, source.shape(), source.dtype(), device);
+  };
+  like_source(acquire(source.bytes()), Device()).copy_from(source);
+  const Tensor sent = send(source.bytes(), target.device());
+  target.copy_from(like_source(sent.raw(), sent.device()));
   submitted();
 }
 
 void* StagingRing::acquire(int64_t bytes) {
   Slot& slot = slots_[current_];
-  slot.read.wait();
+  slot.sent.wait();
   if (slot.bytes < bytes) {
     cuda::release_pinned(slot.memory);
     slot.memory = nullptr;
@@ -26,6 +30,26 @@ void* StagingRing::acquire(int64_t bytes) {
     slot.bytes = bytes;
   }
   return slot.memory;
+}
+
+Tensor StagingRing::send(int64_t bytes, Device device) {
+  expect(!cuda::is_capturing(), "StagingRing: an upload while a graph is captured");
+  Slot& slot = slots_[current_];
+  // The emulator watches the borders of a block that fits.
+  const int64_t held = slot.block.defined() ? slot.block.numel() : 0;
+  if (cuda::emulated() ? held != bytes : held < bytes) {
+    Allocator& allocator = Allocator::of(device);
+    expect(!allocator.pooled(), "StagingRing: a first or larger upload inside a PoolScope");
+    slot.block = Tensor();
+    slot.block = Tensor::empty({bytes}, DType::u8, Tag::data, device);
+    // Whoever had this memory before may still be at work on it.
+    slot.read.record();
+  }
+  slot.read.hold(cuda::Stream::upload);
+  cuda::upload(slot.block.raw(), slot.memory, bytes);
+  slot.sent.record(cuda::Stream::upload);
+  slot.sent.hold(cuda::Stream::compute);
+  return slot.block.view_at(0, {bytes});
 }
 
 void StagingRing::submitted() {

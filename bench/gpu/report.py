@@ -85,7 +85,7 @@ def print_steps(parts):
         print(f"batch {batch}, {precision}"
               f"{f', a large product reaches {peak:.0f} TFLOP/s' if peak else ''}")
         print(f"  {'what':<24} {'images/s':>9} {'ms/step':>9} {'activations MiB':>15} {'peak MiB':>9} "
-              f"{'of product':>10}" + "".join(f" {'/ ' + mode:>15}" for mode in rivals))
+              f"{'held MiB':>9} {'of product':>10}" + "".join(f" {'/ ' + mode:>15}" for mode in rivals))
         for row in sorted(group, key=lambda row: row.get("ms_per_step_median", 1e9)):
             if "skipped" in row:
                 print(f"  {row['who']:<24} skipped: {row['skipped']}")
@@ -97,7 +97,8 @@ def print_steps(parts):
             notes = ("" if row.get("finite", True) else "  NOT FINITE") + \
                 ("" if row.get("autotune", True) else "  untuned")
             print(f"  {row['who']:<24} {row['images_per_s']:>9.1f} {row['ms_per_step_median']:>9.2f} "
-                  f"{mib('peak_activation_bytes'):>15} {mib('peak_bytes'):>9} {use:>10}{ratios}{notes}")
+                  f"{mib('peak_activation_bytes'):>15} {mib('peak_bytes'):>9} "
+                  f"{mib('reserved_bytes'):>9} {use:>10}{ratios}{notes}")
     print("(/ MODE: images/s over PyTorch's in that mode)")
 
 

@@ -59,8 +59,10 @@ void add_options(CLI::App& app, Options& options) {
       ->delimiter(',')
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
       ->capture_default_str();
-  app.add_option("--cuda-graph", options.graphs,
-                 "GPU: steps as a CUDA graph, on or off, or both one after the other (auto: on)")
+  app.add_option(
+         "--cuda-graph", options.graphs,
+         "GPU: steps as a CUDA graph, on or off, or both one after the other (auto: on, but "
+         "for a learned mixing)")
       ->delimiter(',')
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
@@ -128,6 +130,7 @@ nlohmann::ordered_json json_row(const Case& c, const StepTiming& t) {
   row["finite"] = t.finite;
   row["peak_activation_bytes"] = t.memory.peak_activations;
   row["peak_bytes"] = t.memory.peak_total;
+  if (c.step.device.is_cuda()) row["reserved_bytes"] = t.memory.peak_reserved;
   row["bytes_by_tag"] = pal::bench::bytes_by_tag(t.memory);
   return row;
 }
@@ -136,10 +139,12 @@ void print_row(const Case& c, const StepTiming& t) {
   const double images_per_s = static_cast<double>(c.step.batch) / t.median();
   pal::print_result(fmt::format(
       "{:<15} {} batch {:<4} {:<10}{} {:>9.2f} images/s  {:>9.2f} ms/step median, {:>9.2f} fastest "
-      " activations {:>10} of {:>10}{}",
+      " activations {:>10} of {:>10}{}{}",
       c.step.model.arch, c.precision, c.step.batch, t.policy, t.by_graph ? "graph" : "",
       images_per_s, 1e3 * t.median(), 1e3 * t.fastest(),
       pal::format_bytes(t.memory.peak_activations), pal::format_bytes(t.memory.peak_total),
+      c.step.device.is_cuda() ? fmt::format(", {} held", pal::format_bytes(t.memory.peak_reserved))
+                              : std::string(),
       c.gemm_peak > 0.0
           ? fmt::format("  {:.1f} % of peak", 100.0 * c.image_flops * images_per_s / c.gemm_peak)
           : std::string()));
@@ -171,7 +176,11 @@ class Bench {
         for (const int64_t batch : batches(options_, arch, device_))
           for (const std::string& graph : options_.graphs) {
             c.step.batch = batch;
-            c.step.graph = device_.is_cuda() && graph != "off";
+            const bool possible = !pal::is_learned(c.step.model.mixing);
+            pal::expect(possible || graph != "on",
+                        "--cuda-graph: a learned mixing is computed on the host in each step; use "
+                        "off");
+            c.step.graph = device_.is_cuda() && possible && graph != "off";
             measure(c);
           }
       }

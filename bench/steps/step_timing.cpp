@@ -21,10 +21,13 @@ void run(Stepper& stepper, int64_t count, StepTiming& timing) {
 /// what a step needs is seen here.
 void warm_up(Stepper& stepper, Device device, StepTiming& timing) {
   Allocator& allocator = Allocator::of(device);
+  allocator.trim();
+  const MemoryStats before = allocator.stats();
   run(stepper, 1, timing);
   allocator.reset_peaks();
   if (device.is_cuda()) run(stepper, TrainStep::kWarmUps + 2, timing);
   timing.memory = allocator.stats();
+  timing.memory.peak_reserved -= before.reserved - before.current_total;
   timing.by_graph = stepper.by_graph(timing.policy);
 }
 

@@ -24,8 +24,9 @@ struct StepTiming {
   /// Of one step, ascending: each step on the CPU, the mean over a row of steps on a GPU.
   std::vector<double> seconds;
   bool by_graph = false;
-  bool finite = true;   ///< whether loss and gradients were to the end
-  MemoryStats memory;   ///< peaks of a step
+  bool finite = true;  ///< whether loss and gradients were to the end
+  /// Peaks of a step; what is held from the system without what only other policies can use.
+  MemoryStats memory;
   std::string kernels;  ///< Profiler::table() of some steps if asked for
   double fastest() const { return seconds.front(); }
   double median() const { return seconds[seconds.size() / 2]; }

@@ -63,7 +63,7 @@ class Worker {
     pal::validate(options.model);
     options.device = device_;
     options.batch = field<int64_t>(command, "batch", 4);
-    options.graph = device_.is_cuda();
+    options.graph = device_.is_cuda() && !is_learned(options.model.mixing);
     options.learning_rate = field(command, "lr", options.learning_rate);
     // The old model goes first: two may not fit.
     stepper_.reset();

@@ -76,10 +76,16 @@ TrainStep& Stepper::step_of(const std::string& policy) {
 
 std::vector<StepResult> Stepper::run(const std::string& policy, int64_t count) {
   TrainStep& step = step_of(policy);
+  StepInput input = input_;
+  // As in pal-train images are written where a graph reads them.
+  if (options_.graph) {
+    input.images = step.memory_for(input.images.shape());
+    input.images.copy_from(input_.images);
+  }
   const int most_pending = options_.device.is_cuda() ? 1 : 0;
   std::vector<StepResult> results;
   for (int64_t i = 0; i < count; ++i) {
-    step.run(input_);
+    step.run(input);
     while (step.pending() > most_pending) results.push_back(step.take());
   }
   while (step.pending() > 0) results.push_back(step.take());

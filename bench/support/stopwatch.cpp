@@ -32,6 +32,7 @@ class Row {
         static_cast<int64_t>(std::clamp(kRowSeconds / std::max(seconds, 1e-9), 1.0, kMostCalls));
     if (calls == Calls::direct) return;
     const Allocator::PoolScope scope(pool_);
+    const Allocator::RecordingScope recording(pool_);
     graph_.capture([&] { call_all(); });
     graph_.launch();
   }

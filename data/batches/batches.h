@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -48,6 +49,9 @@ struct Batch {
   int64_t views = 1;             ///< 10 under ten crops
 };
 
+/// Gives the memory for a batch's images: a dense f32 tensor of that shape on the wanted device.
+using ImageMemory = std::function<Tensor(const Shape&)>;
+
 /// Batches of some images of a set. What a batch holds is a pure function of (options, epoch,
 /// step): augmentation and noise are keyed by (seed, epoch, index of the image in the set), so
 /// nothing needs to be kept for a resumed run, the number of workers changes nothing, and
@@ -59,13 +63,22 @@ class Batches {
   virtual const LoaderOptions& options() const = 0;
   /// Images that one epoch delivers.
   virtual int64_t count() const = 0;
-  /// Makes a batch, in memory of the tag data. Throws usage for a step outside [0, steps()).
-  virtual Batch batch(int64_t epoch, int64_t step) = 0;
+  /// Makes a batch, in memory of the tag data, its images in that of `images` if it is given.
+  /// Throws usage for a step outside [0, steps()).
+  Batch batch(int64_t epoch, int64_t step, const ImageMemory& images = {}) {
+    return make_batch(epoch, step, images);
+  }
   /// Seconds for which batch() has had nothing to do but wait for pictures.
   virtual double stall_seconds() const { return 0.0; }
 
   /// Batches of an epoch.
   int64_t steps() const { return (count() + options().batch_size - 1) / options().batch_size; }
+
+ protected:
+  virtual Batch make_batch(int64_t epoch, int64_t step, const ImageMemory& images) = 0;
+  Tensor memory_for(const Shape& shape, const ImageMemory& images) const {
+    return images ? images(shape) : Tensor::empty(shape, DType::f32, Tag::data, options().device);
+  }
 };
 
 }  // namespace pal

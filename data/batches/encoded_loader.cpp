@@ -81,7 +81,7 @@ void EncodedLoader::make(int64_t worker, int64_t slot, int64_t place) {
   }
 }
 
-Batch EncodedLoader::batch(int64_t epoch, int64_t step) {
+Batch EncodedLoader::make_batch(int64_t epoch, int64_t step, const ImageMemory& images) {
   expect(step >= 0 && step < steps() && epoch >= 0 && epoch < kMostEpochs,
          "{}: no batch {} of {} in epoch {}", source_.name(), step, steps(), epoch);
   // An evaluation is one pass, so nothing of the next epoch is wanted.
@@ -112,9 +112,9 @@ Batch EncodedLoader::batch(int64_t epoch, int64_t step) {
       Tensor::empty({static_cast<int64_t>(batch.indices.size())}, DType::i32, Tag::data, Device());
   auto* labels = batch.labels.data<int32_t>();
   for (const int64_t index : batch.indices) *labels++ = source_.label(index);
-  batch.images = Tensor::empty(
+  batch.images = memory_for(
       {static_cast<int64_t>(placements.size()), view_shape_[1], view_shape_[2], view_shape_[3]},
-      DType::f32, Tag::data, options_.device);
+      images);
   const std::span<const uint8_t> levels(made.levels.data<uint8_t>(),
                                         static_cast<size_t>(made.levels.numel()));
   PAL_BACKEND(batch.images,

@@ -15,6 +15,9 @@ namespace pal {
 /// costs nothing; any other order is possible but waits for the batch. The same batch again, while
 /// no other was asked for, is not decoded again.
 ///
+/// A batch also throws data for a picture that cannot be read and may not be passed over, of
+/// several the first one, and if no picture is left. The loader can be used further.
+///
 /// The noise of view v of ten crops has the stream image_stream + v * 2^60.
 class EncodedLoader : public Batches {
  public:
@@ -26,9 +29,6 @@ class EncodedLoader : public Batches {
 
   const LoaderOptions& options() const override { return options_; }
   int64_t count() const override { return plan_.count(); }
-  /// Also throws data for a picture that cannot be read and may not be passed over: of several in a
-  /// batch the first one; and for a batch without any picture left. The loader can be used further.
-  Batch batch(int64_t epoch, int64_t step) override;
   double stall_seconds() const override { return prefetcher_.stall_seconds(); }
 
  private:
@@ -43,6 +43,7 @@ class EncodedLoader : public Batches {
     Tensor levels;  ///< u8 [batch size * views, size, size, channels]
   };
 
+  Batch make_batch(int64_t epoch, int64_t step, const ImageMemory& images) override;
   int64_t begin(int64_t number, int64_t slot);
   void make(int64_t worker, int64_t slot, int64_t place);
 

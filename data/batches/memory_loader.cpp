@@ -30,13 +30,12 @@ MemoryLoader::MemoryLoader(const ImageSet& set, std::vector<int64_t> indices, Lo
          options_.shift);
 }
 
-Batch MemoryLoader::batch(int64_t epoch, int64_t step) {
+Batch MemoryLoader::make_batch(int64_t epoch, int64_t step, const ImageMemory& images) {
   Batch batch;
   batch.indices = plan_.indices(epoch, step);
   batch.first = step * options_.batch_size;
   const auto size = static_cast<int64_t>(batch.indices.size());
-  batch.images = Tensor::empty({size, set_.height, set_.width, set_.channels}, DType::f32,
-                               Tag::data, options_.device);
+  batch.images = memory_for({size, set_.height, set_.width, set_.channels}, images);
   batch.labels = Tensor::empty({size}, DType::i32, Tag::data, Device());
   auto* labels = batch.labels.data<int32_t>();
   std::vector<ImagePlacement> placements;

@@ -16,9 +16,10 @@ class MemoryLoader : public Batches {
 
   const LoaderOptions& options() const override { return options_; }
   int64_t count() const override { return plan_.count(); }
-  Batch batch(int64_t epoch, int64_t step) override;
 
  private:
+  Batch make_batch(int64_t epoch, int64_t step, const ImageMemory& images) override;
+
   const ImageSet& set_;
   LoaderOptions options_;
   EpochPlan plan_;

@@ -21,7 +21,9 @@ class ChangedBatches : public Batches {
   const LoaderOptions& options() const override { return options_; }
   int64_t count() const override { return batches_->count(); }
   double stall_seconds() const override { return batches_->stall_seconds(); }
-  Batch batch(int64_t epoch, int64_t step) override {
+
+ private:
+  Batch make_batch(int64_t epoch, int64_t step, const ImageMemory& images) override {
     Batch made = batches_->batch(epoch, step);
     expect(made.views == 1, "changed_set: expected one view of each image, got {}", made.views);
     const int64_t count = made.images.size(0);
@@ -35,14 +37,12 @@ class ChangedBatches : public Batches {
     });
     std::vector<ImagePlacement> placements(static_cast<size_t>(count));
     for (int64_t i = 0; i < count; ++i) placements[static_cast<size_t>(i)].source = i;
-    if (!options_.device.is_cpu())
-      made.images = Tensor::empty(made.images.shape(), DType::f32, Tag::data, options_.device);
+    if (images || !options_.device.is_cpu()) made.images = memory_for(made.images.shape(), images);
     PAL_BACKEND(made.images,
                 normalize_images(pixels, placements, normalization_of(options_), made.images));
     return made;
   }
 
- private:
   Image levels_of(const Tensor& t) const {
     Image image{t.size(2), t.size(1), t.channels(), {}, {}};
     const auto* const values = t.data<float>();

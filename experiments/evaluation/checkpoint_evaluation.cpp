@@ -436,7 +436,10 @@ CheckpointReport CheckpointEvaluation::run() {
   if (!options_.latents.empty()) save_latents();
   if (evaluated_->bad != nullptr) report.bad_images = evaluated_->bad->entries();
   for (const auto& [index, message] : report.bad_images) log_warning("left out: {}", message);
-  report.peak_bytes = Allocator::of(loaded_.model->device()).stats().peak_total;
+  const Device device = loaded_.model->device();
+  const MemoryStats memory = Allocator::of(device).stats();
+  report.peak_bytes = memory.peak_total;
+  if (device.is_cuda()) report.reserved_bytes = memory.peak_reserved;
   return report;
 }
 

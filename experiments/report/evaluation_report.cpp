@@ -361,6 +361,7 @@ std::string to_json(const CheckpointReport& report) {
   }
   if (report.trust) json["calibrated"] = trust_json(*report.trust);
   json["peak_bytes"] = report.peak_bytes;
+  if (report.reserved_bytes > 0) json["reserved_bytes"] = report.reserved_bytes;
   return json_text(json, -1, BadUtf8::replaced);
 }
 

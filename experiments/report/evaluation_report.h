@@ -70,6 +70,8 @@ struct CheckpointReport {
   std::vector<OodReport> ood;
   std::optional<TrustReport> trust;
   int64_t peak_bytes = 0;  ///< of all memory in use on the device
+  /// Peak of what was held from a GPU's driver; 0 on the CPU.
+  int64_t reserved_bytes = 0;
 };
 
 /// Thresholds at which overconfidence is reported.

@@ -56,8 +56,11 @@ int64_t TrainLoop::checkpoint_period() const {
 
 StepInput TrainLoop::step_input(int64_t step) {
   const int64_t epoch_steps = setup_.steps_per_epoch();
-  const Batch batch = readable(
-      [&] { return setup_.data.training().batch(step / epoch_steps, step % epoch_steps); });
+  const Batch batch = readable([&] {
+    return setup_.data.training().batch(
+        step / epoch_steps, step % epoch_steps,
+        [&](const Shape& images) { return step_.memory_for(images); });
+  });
   StepInput input;
   input.images = batch.images;
   input.labels = batch.labels;

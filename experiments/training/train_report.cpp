@@ -6,6 +6,7 @@
 #include "experiments/report/text_table.h"
 #include "kernels/library/platform.h"
 #include "runtime/byte_count.h"
+#include "runtime/cuda.h"
 #include "runtime/file.h"
 #include "runtime/json.h"
 #include "runtime/log.h"
@@ -85,9 +86,12 @@ MetricsRow step_row(const TrainSetup& setup, double seconds, int64_t step, doubl
   row.set_count("skipped_steps", result.guard.skipped());
   row.set("images_per_s", static_cast<double>(setup.options.batch_size) / step_seconds);
   row.set_json("memory",
-               fmt::format(R"({{"parameters":{},"activations":{},"workspace":{},"peak":{}}})",
+               fmt::format(R"({{"parameters":{},"activations":{},"workspace":{},"peak":{}{}}})",
                            memory_stats.peak_of(Tag::parameters), memory_stats.peak_activations,
-                           memory_stats.peak_of(Tag::workspace), memory_stats.peak_total));
+                           memory_stats.peak_of(Tag::workspace), memory_stats.peak_total,
+                           setup.device.is_cuda()
+                               ? fmt::format(R"(,"reserved":{})", memory_stats.peak_reserved)
+                               : std::string()));
   row.set("data_stall", setup.data.training().stall_seconds());
   if (check.block >= 0) row.set("inversion_error", check.relative_error);
   return row;
@@ -187,6 +191,14 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
                                     {"inversion_error", end.worst_inversion},
                                     {"train_peak_bytes", memory_stats.peak_total},
                                     {"peak_activation_bytes", memory_stats.peak_activations}};
+  if (setup.device.is_cuda()) {
+    summary["reserved_bytes"] = memory_stats.peak_reserved;
+    // After an error the GPU may have no answer left.
+    if (end.reason != StopReason::error) {
+      const cuda::DeviceMemory gpu = cuda::device_memory();
+      summary["gpu_used_bytes"] = gpu.total - gpu.free;
+    }
+  }
   if (state.last_validation.step >= 0)
     summary["last_validation"] = parse_ordered_json(validation_json(state.last_validation));
   if (state.has_best) {
@@ -214,6 +226,11 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
     summary["peak_bytes_by_tag"][name_of(static_cast<Tag>(i))] = peak;
     if (peak > 0)
       table.add({fmt::format("  {}", name_of(static_cast<Tag>(i))), format_bytes(peak)});
+  }
+  if (setup.device.is_cuda()) {
+    table.add({"held from the driver, peak", format_bytes(memory_stats.peak_reserved)});
+    table.add({"in use on the GPU, by all processes",
+               format_bytes(summary.value("gpu_used_bytes", int64_t{0}))});
   }
   write_atomic(folder.file("summary.json"), json_text(summary, 2) + "\n");
   const std::string reason = stop_text(setup, state, folder, end.reason);

@@ -91,8 +91,7 @@ bool wants_graph(const TrainSetup& setup) {
     expect(wanted != GraphUse::on, "--cuda-graph: on needs --device cuda");
     return false;
   }
-  const MixingKind mixing = setup.model->config().mixing;
-  const bool possible = mixing != MixingKind::householder && mixing != MixingKind::conv1x1;
+  const bool possible = !is_learned(setup.model->config().mixing);
   expect(possible || wanted != GraphUse::on,
          "--cuda-graph: a learned mixing is computed on the host in each step; use off");
   return wanted != GraphUse::off && possible && !setup.options.profile &&

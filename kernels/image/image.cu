@@ -84,19 +84,14 @@ __global__ void __launch_bounds__(kThreads) normalize_images_kernel(ImageBatch b
   }
 }
 
-/// The block of a batch on the device; the host is free again when this returns.
-Tensor upload(const ImageUpload& layout, std::span<const uint8_t> pixels,
-              std::span<const ImagePlacement> placements, const ImageNormalization& normalization,
-              Device device) {
-  static std::mutex mutex;
-  static StagingRing ring;
-  const Tensor block = Tensor::empty({layout.bytes}, DType::u8, Tag::data, device);
-  const std::lock_guard lock(mutex);
-  void* staged = ring.acquire(layout.bytes);
-  layout.pack(pixels, placements, normalization, static_cast<uint8_t*>(staged));
-  copy_to_device(block.raw(), layout.bytes, staged, layout.bytes, layout.bytes, 1);
-  ring.submitted();
-  return block;
+/// The way of all batches to the device, of one at a time.
+struct Uploads {
+  std::mutex mutex;
+  StagingRing ring;
+};
+Uploads& uploads() {
+  static Uploads instance;
+  return instance;
 }
 
 }  // namespace
@@ -108,8 +103,11 @@ void normalize_images(std::span<const uint8_t> pixels, std::span<const ImagePlac
   expect(layout.image_size <= kMostItems, "normalize_images: images of {} values; at most {}",
          layout.image_size, kMostItems);
   const ProfileScope profile("normalize_images", out.numel() * 5, out.numel() * 4);
-  const Tensor uploaded = upload(layout, pixels, placements, normalization, out.device());
-  const auto* block = uploaded.data<uint8_t>();
+  const std::lock_guard lock(uploads().mutex);
+  StagingRing& ring = uploads().ring;
+  layout.pack(pixels, placements, normalization, static_cast<uint8_t*>(ring.acquire(layout.bytes)));
+  const Tensor sent = ring.send(layout.bytes, out.device());
+  const auto* block = sent.data<uint8_t>();
   const Shape& shape = layout.shape;
   const int64_t groups = (layout.image_size + kGroup - 1) / kGroup;
   const bool vectorised = layout.image_size % kGroup == 0 &&
@@ -136,6 +134,7 @@ void normalize_images(std::span<const uint8_t> pixels, std::span<const ImagePlac
                                                    : normalize_images_kernel<false, 1>);
     launch(kernel, grid_for(batch.items, kThreads), kThreads, 0, stream(), batch);
   });
+  ring.submitted();
 }
 
 }  // namespace pal::cuda

@@ -51,7 +51,7 @@ void validate_flow(const ModelConfig& c) {
   const double most_scale = c.act_norm == ActNormKind::sigmoid ? 10.0 : 1e6;
   expect(c.act_norm_init > 0.0 && c.act_norm_init < most_scale,
          "act-norm-init: expected a number between 0 and {}, got {}", most_scale, c.act_norm_init);
-  const bool learned = c.mixing == MixingKind::householder || c.mixing == MixingKind::conv1x1;
+  const bool learned = is_learned(c.mixing);
   expect(!c.welling || !learned,
          "welling: expected a fixed mixing (permutation, orthogonal or swap)");
   expect(c.mixing != MixingKind::householder || (c.reflections >= 1 && c.reflections <= 65536),

@@ -179,6 +179,10 @@ void IbInn::set_policies(const std::vector<BlockPolicy>& policies) {
   chain_.set_options({.policies = policies, .anchors = {}});
 }
 
+StepVariant IbInn::step_variant() const {
+  return {chain_.options().policies, chain_.options().anchors, average_count_};
+}
+
 LossResult IbInn::forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                                    Phase phase, Tensor* grad_x) {
   const Variable input(x, grad_x != nullptr);
@@ -285,6 +289,7 @@ void IbInn::fit_act_norms(const Tensor& x, const ActNormFit& how) {
 }
 
 void IbInn::set_average_count(int64_t batches) {
+  average_count_ = batches;
   for (int i = 0; i < chain_.size(); ++i)
     if (auto* block = dynamic_cast<CouplingBlock*>(&chain_.block(i)))
       for (const auto& named : block->subnets()) named.subnet->set_average_count(batches);

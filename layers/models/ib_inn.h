@@ -54,6 +54,7 @@ class IbInn : public Model {
   int policy_blocks() const override { return chain_.size(); }
   /// Sets the policies and removes all anchors; chain().set_options sets both.
   void set_policies(const std::vector<BlockPolicy>& policies) override;
+  StepVariant step_variant() const override;
   LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                               Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
   LossResult forward_backward_head(const Tensor& x, const Tensor& targets,

@@ -11,6 +11,15 @@
 
 namespace pal {
 
+/// What a training step of a model depends on beside its arguments and what tensors hold. Steps of
+/// equal variants ask the same of the device, so that a recording of one stands for the other.
+struct StepVariant {
+  std::vector<BlockPolicy> policies;
+  std::vector<int> anchors;
+  int64_t average_count = 0;  ///< of Model::set_average_count
+  bool operator==(const StepVariant&) const = default;
+};
+
 /// A classifier of images that can be trained: an IB-INN, or a ResNet to compare it with.
 class Model {
  public:
@@ -49,6 +58,8 @@ class Model {
   /// another number, and for `invert` if they cannot be inverted.
   virtual void set_policies(const std::vector<BlockPolicy>& policies) = 0;
   void set_policy(BlockPolicy policy) { set_policies({policy}); }
+  /// What the training steps to come depend on, monitored ones apart.
+  virtual StepVariant step_variant() const = 0;
 
   /// Forward pass, loss and backward pass for normalised images x [n, h, w, c] and soft targets
   /// [n, classes]: adds to the gradients of the parameters, but does not change them. If grad_x is
@@ -91,6 +102,7 @@ class Model {
 
   ModelConfig config_;
   StateList state_;
+  int64_t average_count_ = 0;
 
  private:
   ParameterStore store_;

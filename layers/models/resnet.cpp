@@ -180,6 +180,7 @@ void ResNet::update_statistics(const Tensor& x) {
 }
 
 void ResNet::set_average_count(int64_t batches) {
+  average_count_ = batches;
   stem_->set_average_count(batches);
   for (const NamedBlock& each : blocks_) each.block->set_average_count(batches);
 }

@@ -26,6 +26,7 @@ class ResNet : public Model {
   /// What residual blocks keep for the backward pass: `store` (the start) or `recompute`; `invert`
   /// throws usage. The stem always keeps everything.
   void set_policies(const std::vector<BlockPolicy>& policies) override;
+  StepVariant step_variant() const override { return {policies_, {}, average_count_}; }
 
   /// Logits [n, classes], in the dtype of the parameters, of normalised images [n, h, w, c].
   Variable forward(const Variable& x, Phase phase);

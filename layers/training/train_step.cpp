@@ -27,19 +27,38 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, bool use_graph)
       numbers_(Tensor::zeros({kNumbers}, DType::f64, Tag::workspace, model.device())),
       results_(kNumbers, model.device()) {
   expect(!use_graph || model.device().is_cuda(), "TrainStep: a graph needs a GPU");
-  if (use_graph) pool_ = std::make_unique<Allocator::Pool>(model.device());
+  expect(!use_graph || !is_learned(model.config().mixing),
+         "TrainStep: a learned mixing is computed on the host in each step, which no graph can "
+         "record");
+  if (use_graph)
+    pool_ = std::make_unique<Allocator::Pool>(model.device(), [this] { graph_.reset(); });
 }
 
-void TrainStep::make_buffers(const Shape& images) {
-  const Device device = model_.device();
-  if (use_graph_ && (!images_.defined() || images_.shape() != images)) {
-    images_ = Tensor::empty(images, DType::f32, Tag::data, device);
-    // What was recorded reads the old buffers.
-    graph_.reset();
-  }
-  if (labels_.defined() && labels_.size(0) == images[0]) return;
-  labels_ = Tensor::empty({images[0]}, DType::i32, Tag::data, device);
-  targets_ = Tensor::empty({images[0], model_.config().classes}, DType::f32, Tag::data, device);
+void TrainStep::forget_recording() {
+  graph_.reset();
+  pool_->drop_recording();
+}
+
+void TrainStep::make_image_buffer(const Shape& images) {
+  if (images_.defined() && images_.shape() == images) return;
+  // What was recorded reads the old buffer.
+  forget_recording();
+  images_ = Tensor();
+  images_ = Tensor::empty(images, DType::f32, Tag::data, model_.device());
+}
+
+void TrainStep::make_label_buffers(int64_t images) {
+  if (labels_.defined() && labels_.size(0) == images) return;
+  if (use_graph_) forget_recording();
+  labels_ = Tensor::empty({images}, DType::i32, Tag::data, model_.device());
+  targets_ =
+      Tensor::empty({images, model_.config().classes}, DType::f32, Tag::data, model_.device());
+}
+
+Tensor TrainStep::memory_for(const Shape& images) {
+  if (!use_graph_) return Tensor::empty(images, DType::f32, Tag::data, model_.device());
+  make_image_buffer(images);
+  return images_;
 }
 
 void TrainStep::upload_labels(const Tensor& labels) {
@@ -54,14 +73,15 @@ void TrainStep::upload_labels(const Tensor& labels) {
 void TrainStep::run(const StepInput& input) {
   expect(input.images.device() == model_.device(), "train_step: images on {}, the model on {}",
          input.images.device().str(), model_.device().str());
-  make_buffers(input.images.shape());
+  if (use_graph_) make_image_buffer(input.images.shape());
+  make_label_buffers(input.images.size(0));
   upload_labels(input.labels);
   optimizer_.set_options(input.update);
   by_graph_ = false;
   if (!use_graph_) {
     work(input, input.images);
   } else {
-    images_.copy_from(input.images);
+    if (input.images.raw() != images_.raw()) images_.copy_from(input.images);
     const Allocator::PoolScope scope(*pool_);
     work_by_graph(input);
   }
@@ -71,10 +91,10 @@ void TrainStep::run(const StepInput& input) {
 
 void TrainStep::work_by_graph(const StepInput& input) {
   if (input.eager) return work(input, images_);
-  const Key key{images_.shape(), input.loss.factor, input.loss.beta, input.smoothing,
-                input.head_only};
+  const Key key{images_.shape(), input.loss.factor, input.loss.beta,
+                input.smoothing, input.head_only,   model_.step_variant()};
   if (key != key_) {
-    graph_.reset();
+    forget_recording();
     key_ = key;
     warm_ups_ = 0;
   }
@@ -82,11 +102,25 @@ void TrainStep::work_by_graph(const StepInput& input) {
     ++warm_ups_;
     return work(input, images_);
   }
-  if (!graph_.captured()) graph_.capture([&] { work(input, images_); });
+  if (!graph_.captured()) record(input);
   graph_.launch();
   by_graph_ = true;
   // The recorded update changed the weights again.
   model_.parameters().mark_changed();
+}
+
+void TrainStep::record(const StepInput& input) {
+  forget_recording();
+  // So that room need not be made while recording.
+  Allocator::of(model_.device()).trim();
+  const Allocator::RecordingScope recording(*pool_);
+  try {
+    graph_.capture([&] { work(input, images_); });
+  } catch (...) {
+    // Copies of weights that were to be renewed were not.
+    model_.parameters().mark_changed();
+    throw;
+  }
 }
 
 void TrainStep::work(const StepInput& input, const Tensor& images) {

@@ -10,7 +10,8 @@ namespace pal {
 
 /// What one step needs.
 struct StepInput {
-  Tensor images;           ///< f32 [n, h, w, c], normalised, on the model's device
+  /// f32 [n, h, w, c], normalised, on the model's device; best in TrainStep::memory_for.
+  Tensor images;
   Tensor labels;           ///< i32 [n] on the CPU
   double smoothing = 0.0;  ///< share of a target that is spread over all classes
   LossSpec loss;
@@ -40,14 +41,20 @@ struct StepResult {
 /// Training steps of one model: forward, loss, backward, update. On a GPU nothing here waits for
 /// it: results are taken later. With `use_graph`, steps of one shape are recorded into a CUDA graph
 /// after kWarmUps eager ones (which choose library plans and make weight shadows) and launched as a
-/// whole.
+/// whole. A recording holds memory; where that is short for something else, the recording is given
+/// up and made anew with the next step.
 class TrainStep {
  public:
   static constexpr int kWarmUps = 3;
 
   /// For a model and the optimizer of its parameters, which must both outlive it. Throws usage for
-  /// a graph without a GPU.
+  /// a graph without a GPU, or of a model with a learned mixing, which each step computes on the
+  /// host.
   TrainStep(Model& model, Optimizer& optimizer, bool use_graph);
+  /// Memory to write the next step's images to: with a graph, the buffer that it reads, so that
+  /// run() has nothing to copy; else memory of their own. Steps asked for before have read it, in
+  /// the order of the stream.
+  Tensor memory_for(const Shape& images);
   /// Asks the device for one step. Throws usage for a label outside the model's classes.
   void run(const StepInput& input);
   /// How many steps were run whose results were not taken; at most Readback::kDepth.
@@ -67,19 +74,23 @@ class TrainStep {
     double beta = 0.0;
     double smoothing = 0.0;
     bool head_only = false;
+    StepVariant variant;
     bool operator==(const Key&) const = default;
   };
-  void make_buffers(const Shape& images);
+  void make_image_buffer(const Shape& images);
+  void make_label_buffers(int64_t images);
+  void forget_recording();
   void upload_labels(const Tensor& labels);
   void work(const StepInput& input, const Tensor& images);
   void work_by_graph(const StepInput& input);
+  void record(const StepInput& input);
 
   Model& model_;
   Optimizer& optimizer_;
   bool use_graph_;
   bool by_graph_ = false;
-  std::unique_ptr<Allocator::Pool> pool_;
   CudaGraph graph_;
+  std::unique_ptr<Allocator::Pool> pool_;  // goes before the graph, which it may reset
   Key key_;
   int warm_ups_ = 0;
   Tensor images_;  // what a graph reads

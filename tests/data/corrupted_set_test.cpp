@@ -71,6 +71,18 @@ TEST(CorruptedSet, SameBitsAtAnyThreadsOrderAndBatch) {
   set_thread_count(0);
 }
 
+TEST(CorruptedSet, WritesImagesWhereItIsTold) {
+  const auto base = base_set();
+  const auto set = corrupted_set(*base, all_corruptions(true).front(), 4, {.seed = 3});
+  const auto batches = set->batches(all_images(base->info()), plain(1));
+  Tensor memory;
+  const Batch batch =
+      batches->batch(0, 2, [&](const Shape& shape) { return memory = Tensor::empty(shape); });
+  EXPECT_EQ(batch.images.raw(), memory.raw());
+  EXPECT_EQ(std::vector<float>(memory.data<float>(), memory.data<float>() + memory.numel()),
+            values(*set, {2}, 1).at(0));
+}
+
 TEST(CorruptedSet, IsWhatAFileOfThePictureWouldGive) {
   const auto base = base_set();
   const ImageSet& pixels = *base->in_memory();

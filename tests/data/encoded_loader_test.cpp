@@ -206,6 +206,16 @@ TEST(EncodedLoader, EvaluationKeepsTheOrderAndTheShortBatch) {
   EXPECT_TRUE(same(whole.batch(0, 0).images.slice_batch(4, 1).clone(), last.images));
 }
 
+TEST(EncodedLoader, WritesImagesWhereItIsTold) {
+  const MemorySource source(random_pictures(6));
+  EncodedLoader loader(source, kSize, 3, all(source), training(3));
+  Tensor memory;
+  const Batch batch =
+      loader.batch(0, 1, [&](const Shape& shape) { return memory = Tensor::empty(shape); });
+  EXPECT_EQ(batch.images.raw(), memory.raw());
+  EXPECT_TRUE(same(memory, loader.batch(0, 1).images));
+}
+
 TEST(EncodedLoader, MakesGreyPictures) {
   const MemorySource source(random_pictures(4));
   LoaderOptions options = training(4);

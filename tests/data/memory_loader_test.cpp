@@ -137,6 +137,17 @@ TEST(MemoryLoader, CountsItsMemoryAsData) {
   EXPECT_EQ(Allocator::cpu().stats().current_of(Tag::data) - before, 8 * 784 * 4 + 64);
 }
 
+TEST(MemoryLoader, WritesImagesWhereItIsTold) {
+  const ImageSet set = synthetic_set({.count = 8, .height = 4, .width = 4});
+  MemoryLoader loader(set, plain(3));
+  Tensor memory;
+  const Batch batch = loader.batch(0, 1, [&](const Shape& shape) {
+    return memory = Tensor::empty(shape, DType::f32, Tag::workspace);
+  });
+  EXPECT_EQ(batch.images.raw(), memory.raw());
+  EXPECT_TRUE(same(memory, loader.batch(0, 1).images));
+}
+
 TEST(MemoryLoader, RefusesWhatDoesNotFit) {
   const ImageSet set = synthetic_set({.count = 8, .height = 4, .width = 4});
   LoaderOptions two_means = plain(4);

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 
+struct CUstream_st;
+
 namespace emulator {
 
 /// The order in which blocks of a grid, warps of a block and lanes of a warp run. A right kernel
@@ -47,12 +49,18 @@ struct GraphNodes {
 /// Of the capture that ended last, without an error.
 GraphNodes captured_nodes();
 
+/// Makes a stream late: what is asked of it is done only when something waits for it (an event, a
+/// synchronisation, memory that is given back, a host_op), so that a wait that is missing shows in
+/// the results. Work of all other streams is done at once. Ends with late = false, which does what
+/// is left to do, and with reset().
+void set_late(CUstream_st* stream, bool late = true);
+
 /// Makes the call of the runtime API after `calls` more return `error` (a cudaError_t) and do
 /// nothing else. Getters of errors are not counted.
 void inject_error(int error, int calls = 0);
 
-/// Back to the defaults: order, limits, errors, captures under way. Memory, streams and the number
-/// of devices stay.
+/// Back to the defaults: order, limits, errors, late streams, captures under way. Memory, streams
+/// and the number of devices stay.
 void reset();
 
 /// Work since the start of the process.

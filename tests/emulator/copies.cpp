@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "tests/emulator/control.h"
 #include "tests/emulator/fault.h"
@@ -61,16 +62,22 @@ cudaError_t copy(const char* call, const Rows& to, const Rows& from, cudaMemcpyK
   // Replays would touch the host memory at a time when nobody keeps it.
   if (recording && (space_of(from.begin) == Space::host || space_of(to.begin) == Space::host))
     forbid_captured(stream->capture, "a copy of pageable memory");
+  // Pageable memory may change when the call returns.
+  const bool keeps = is_late(stream) && space_of(from.begin) == Space::host;
+  const std::vector<char> kept(from.begin, from.begin + (keeps ? from.extent() : 0));
   submit(
       stream, call, nanoseconds(to),
       [=] {
         // Again for a replay: the memory may be gone.
         check_copy(call, to, from, kind);
+        const char* begin = keeps ? kept.data() : from.begin;
         for (std::size_t row = 0; row < to.height; ++row)
-          std::memcpy(const_cast<char*>(to.begin) + row * to.pitch, from.begin + row * from.pitch,
+          std::memcpy(const_cast<char*>(to.begin) + row * to.pitch, begin + row * from.pitch,
                       to.width);
       },
       &emulator::GraphNodes::copies);
+  // And has arrived there then.
+  if (space_of(to.begin) == Space::host) reach(point_of(stream));
   return cudaSuccess;
 }
 
@@ -108,6 +115,7 @@ cudaError_t allocate_checked(const char* call, void** pointer, std::size_t bytes
 cudaError_t release_checked(const char* call, void* pointer, Space space) {
   if (const cudaError_t error = begin_call()) return error;
   forbid_in_capture(call, true);
+  finish_all();
   return end_call(release(pointer, space) ? cudaSuccess : cudaErrorInvalidValue);
 }
 
@@ -181,6 +189,6 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
   if (is_recording(stream, "cudaLaunchHostFunc"))
     record(stream, work);
   else
-    work();
+    run_or_defer(stream, work);
   return cudaSuccess;
 }

@@ -91,6 +91,7 @@ void reset() {
   set_driver_version(13000);
   inject_error(cudaSuccess);
   detail::end_all_captures();
+  detail::end_lateness();
   detail::close_device_memory();
   last_error = cudaSuccess;
 }

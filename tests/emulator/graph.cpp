@@ -152,6 +152,7 @@ void host_op(std::function<void()> work) {
   if (const detail::Capture* capture = detail::find_here())
     return detail::record(capture->origin, std::move(operation), &GraphNodes::library);
   lock.unlock();
+  detail::finish_all();
   operation();
 }
 
@@ -241,7 +242,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (is_recording(stream, "cudaGraphLaunch"))
     record(stream, run);
   else
-    run();
+    run_or_defer(stream, run);
   return cudaSuccess;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/emulator/control.h"
+#include "tests/emulator/late.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/runtime_api.h"
 
@@ -24,6 +25,7 @@ struct CUstream_st {
   int64_t capture = 0;   // id of the capture it belongs to
   int64_t recorded = 0;  // operations of its captures, to know whether an event is up to date
   bool joined = true;    // what it recorded is known to the origin of the capture
+  emulator::detail::LateWork late;
 };
 
 struct CUevent_st {
@@ -34,6 +36,8 @@ struct CUevent_st {
   int64_t capture = 0;
   cudaStream_t stream = nullptr;
   int64_t position = 0;
+  // Where it was last recorded, if in a late stream.
+  emulator::detail::LatePoint late;
 };
 
 namespace emulator::detail {
@@ -68,7 +72,7 @@ void submit(cudaStream_t stream, const char* call, int64_t nanoseconds, F work,
   if (is_recording(stream, call))
     record(stream, operation, kind);
   else
-    operation();
+    run_or_defer(stream, operation);
 }
 
 /// What every call of the API begins with: an injected error, or that there is no device.

@@ -26,6 +26,8 @@ void check_kernel_pointer(std::size_t position, const void* pointer);
 /// Whether work on the stream is to be recorded; checks the stream and the device.
 bool is_recording(cudaStream_t stream, const char* call);
 void record_kernel(cudaStream_t stream, std::function<void()> operation);
+bool is_late(cudaStream_t stream);
+void defer(cudaStream_t stream, std::function<void()> work);
 
 template <class... P>
 class Call {
@@ -62,8 +64,8 @@ class Call {
 
 }  // namespace detail
 
-/// kernel<<<grid, block, shared_bytes, stream>>>(arguments...): runs it now, or records it if the
-/// stream is being captured. Throws Fault where hardware would refuse the launch or fail in it.
+/// kernel<<<grid, block, shared_bytes, stream>>>(arguments...): runs it, late streams later, or
+/// records it if the stream is captured. Throws Fault where hardware would refuse it or fail in it.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared_bytes,
             cudaStream_t stream, A&&... arguments) {
@@ -77,6 +79,8 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared_byte
                           kernel, static_cast<P>(std::forward<A>(arguments))...);
   if (recording)
     detail::record_kernel(stream, call);
+  else if (detail::is_late(stream))
+    detail::defer(stream, call);
   else
     call();
 }

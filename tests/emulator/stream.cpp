@@ -1,6 +1,7 @@
 #include <mutex>
 #include <set>
 
+#include "tests/emulator/control.h"
 #include "tests/emulator/graph.h"
 
 using namespace emulator::detail;
@@ -46,6 +47,7 @@ bool emulator::detail::is_live(cudaEvent_t event) { return contains(event); }
 cudaError_t cudaDeviceSynchronize() {
   if (const cudaError_t error = begin_call()) return error;
   forbid_in_capture("cudaDeviceSynchronize");
+  finish_all();
   close_device_memory();
   return cudaSuccess;
 }
@@ -63,7 +65,10 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   if (const cudaError_t error = begin_call()) return error;
-  if (contains(stream)) forbid_captured(stream->capture, "cudaStreamDestroy");
+  if (contains(stream)) {
+    forbid_captured(stream->capture, "cudaStreamDestroy");
+    emulator::set_late(stream, false);
+  }
   return end_call(remove(stream) ? cudaSuccess : cudaErrorInvalidResourceHandle);
 }
 
@@ -72,6 +77,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (stream && !contains(stream)) return end_call(cudaErrorInvalidResourceHandle);
   forbid_in_capture("cudaStreamSynchronize");
   if (stream) forbid_captured(stream->capture, "cudaStreamSynchronize");
+  reach(point_of(stream));
   close_device_memory();
   return cudaSuccess;
 }
@@ -81,14 +87,15 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   if (stream && !contains(stream)) return end_call(cudaErrorInvalidResourceHandle);
   forbid_in_capture("cudaStreamQuery");
   if (stream) forbid_captured(stream->capture, "cudaStreamQuery");
-  return cudaSuccess;
+  return has_passed(point_of(stream)) ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (const cudaError_t error = begin_call()) return error;
   if (!contains(event) || (stream && !contains(stream)))
     return end_call(cudaErrorInvalidResourceHandle);
-  is_recording(stream, "cudaStreamWaitEvent");
+  if (!is_recording(stream, "cudaStreamWaitEvent") && !event->capture)
+    wait_for(stream, event->late);
   return end_call(stream ? capture_wait(stream, event) : cudaSuccess);
 }
 
@@ -115,6 +122,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     return end_call(cudaErrorInvalidResourceHandle);
   event->capture = 0;
   event->recorded = !is_recording(stream, "cudaEventRecord");
+  event->late = event->recorded ? point_of(stream) : LatePoint();
   if (event->recorded)
     event->time = std::chrono::steady_clock::now();
   else
@@ -128,6 +136,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   forbid_in_capture("cudaEventSynchronize");
   forbid_captured(event->capture, "cudaEventSynchronize");
   if (event->capture) return end_call(cudaErrorCapturedEvent);
+  reach(event->late);
   close_device_memory();
   return cudaSuccess;
 }
@@ -137,7 +146,9 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (!contains(event)) return end_call(cudaErrorInvalidResourceHandle);
   forbid_in_capture("cudaEventQuery");
   forbid_captured(event->capture, "cudaEventQuery");
-  return end_call(event->capture ? cudaErrorCapturedEvent : cudaSuccess);
+  if (event->capture) return end_call(cudaErrorCapturedEvent);
+  // No error for cudaGetLastError.
+  return has_passed(event->late) ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {

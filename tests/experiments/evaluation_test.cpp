@@ -162,8 +162,10 @@ class PairedViews : public Dataset {
     }
     const LoaderOptions& options() const override { return options_; }
     int64_t count() const override { return options_.batch_size; }
-    Batch batch(int64_t epoch, int64_t step) override {
-      Batch batch = loader_->batch(epoch, step);
+
+   private:
+    Batch make_batch(int64_t epoch, int64_t step, const ImageMemory& images) override {
+      Batch batch = loader_->batch(epoch, step, images);
       batch.views = 2;
       const Tensor labels = Tensor::empty({count()}, DType::i32, Tag::data, Device());
       for (int64_t i = 0; i < count(); ++i)
@@ -173,7 +175,6 @@ class PairedViews : public Dataset {
       return batch;
     }
 
-   private:
     LoaderOptions options_;
     std::unique_ptr<MemoryLoader> loader_;
   };

@@ -168,6 +168,28 @@ TEST_F(AllocatorTest, APoolKeepsItsBlocksToItself) {
   EXPECT_EQ(survivor.data<uint8_t>()[kMiB - 1], 7);
 }
 
+TEST_F(AllocatorTest, KnowsWhatItHoldsForLater) {
+  Allocator& allocator = Allocator::cpu();
+  const auto held = [&] { return allocator.stats().reserved - before_.reserved; };
+  allocator.trim();
+  before_ = allocator.stats();
+  allocator.reset_peaks();
+  bytes(kMiB, Tag::data);
+  EXPECT_EQ(held(), kMiB);
+  EXPECT_FALSE(allocator.pooled());
+  {
+    Allocator::Pool pool{Device()};
+    const Allocator::PoolScope scope(pool);
+    EXPECT_TRUE(allocator.pooled());
+    bytes(kMiB / 2, Tag::data);
+    EXPECT_EQ(held(), kMiB / 2 * 3);
+  }
+  EXPECT_EQ(held(), kMiB);
+  allocator.trim();
+  EXPECT_EQ(held(), 0);
+  EXPECT_EQ(allocator.stats().peak_reserved - before_.reserved, kMiB / 2 * 3);
+}
+
 TEST(FormatBytes, PicksTheUnit) {
   EXPECT_EQ(format_bytes(768), "768 B");
   EXPECT_EQ(format_bytes(12 * kMiB), "12.0 MiB");

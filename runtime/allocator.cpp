@@ -265,6 +265,10 @@ void Allocator::Pool::drop_recording() {
   const std::lock_guard lock(allocator_.state_->mutex);
   blocks_->recorded.clear();
 }
+void Allocator::Pool::trim() {
+  const std::lock_guard lock(allocator_.state_->mutex);
+  allocator_.state_->drop(*blocks_);
+}
 int64_t Allocator::Pool::reserved() const {
   const std::lock_guard lock(allocator_.state_->mutex);
   return blocks_->reserved;

@@ -92,6 +92,8 @@ class Allocator {
     int64_t reserved() const;
     /// What was recorded is used no more.
     void drop_recording();
+    /// Gives blocks that are neither in use nor recorded back to the driver.
+    void trim();
 
    private:
     friend class Allocator;

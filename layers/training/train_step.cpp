@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/library/cuda_settings.h"
 #include "kernels/loss/softmax.h"
 #include "runtime/profiler.h"
 
@@ -113,6 +114,8 @@ void TrainStep::record(const StepInput& input) {
   forget_recording();
   // So that room need not be made while recording.
   Allocator::of(model_.device()).trim();
+  // Scratch memory of algorithms that were tried and not chosen.
+  if (cuda_math().autotune) pool_->trim();
   const Allocator::RecordingScope recording(*pool_);
   try {
     graph_.capture([&] { work(input, images_); });

@@ -167,7 +167,7 @@ export STAND_IN_PIDS=$scratch/pids
 touch pids
 
 # A suite that hangs takes no other along, nor does a step that fails.
-check quick --limit test_cuda=15
+check quick --limit test_cuda=20
 expect_code 1 "a call with failures"
 expect_status failed quick test_cuda
 expect_entry "['BadCuda.Works']" quick test_cuda "e['figures']['failed']"

@@ -173,7 +173,7 @@ class Check:
 
 def main():
     begin = time.monotonic()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")
     args = parse()
     out = pathlib.Path(os.environ.get("PALINDROME_GPU_OUT") or "runs/gpu-check")

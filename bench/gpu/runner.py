@@ -1,5 +1,6 @@
 """Runs programs under time limits and keeps what they print in one log."""
 
+import ctypes
 import dataclasses
 import os
 import pathlib
@@ -15,6 +16,7 @@ MOST_LOGGED = 500_000
 MOST_PRINTED = 64_000_000
 # Bytes of the log; what is printed beyond is left out.
 MOST_IN_LOG = 12_000_000
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 @dataclasses.dataclass
@@ -121,6 +123,14 @@ def end_group(process):
         pass
 
 
+def adopt_orphans():
+    """From now on what a program leaves behind is a child of this process, in whatever group."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (AttributeError, OSError):
+        pass  # Then only its own group is known.
+
+
 class Runner:
     """`deadline` (time.monotonic()) is the end of all work; nothing runs beyond it by more than the
     grace. `interrupted` is set by signals: then everything that runs is stopped."""
@@ -131,6 +141,7 @@ class Runner:
         self.deadline = deadline
         self.interrupted = ""
         self.count = 0
+        adopt_orphans()
 
     def left(self):
         """Seconds until the end, the grace taken off."""
@@ -186,6 +197,7 @@ class Runner:
                 del running[name]
                 self.log_job(job)
             time.sleep(POLL_SECONDS)
+        signal_all(descendants(os.getpid()), signal.SIGKILL)
 
     def begin(self, job):
         self.count += 1

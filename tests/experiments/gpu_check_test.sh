@@ -73,8 +73,9 @@ echo "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)"
 TOOL
 tool tools/torch <<'TOOL'
 [ "$1" != -c ] || exec python3 "$@"
+while [ "$1" != --out ]; do shift; done
 echo "torch_step: as if" >&2
-echo '{"torch": "2", "matmul_tflop_per_s": {"bf16": 700, "fp32": 50}, "rows": [
+echo >"$2" '{"torch": "2", "matmul_tflop_per_s": {"bf16": 700, "fp32": 50}, "rows": [
   {"batch": 2, "mode": "graph", "precision": "fp32", "images_per_s": 10, "ms_per_step_median": 400},
   {"batch": 64, "mode": "store", "precision": "bf16", "images_per_s": 2500, "ms_per_step_median": 25.6},
   {"batch": 64, "mode": "compile", "precision": "bf16", "skipped": "out of time"}]}'

@@ -97,14 +97,11 @@ def end(processes):
         signal_all(family, signal.SIGTERM)
     # Not all may end: one that hangs in the driver is reached by no signal.
     wait_for(processes)
+    # Those whose parent is gone already were known before; the number of one that ended may have
+    # become a stranger's.
     for process, family in families.items():
-        if process.poll() is None:
-            family |= set(descendants(process.pid))
-        else:
-            family.discard(process.pid)
-        # Those whose parent is gone already were known before.
-        signal_all(family, signal.SIGKILL)
-        end_group(process)
+        family |= set(descendants(process.pid))
+    signal_all(set().union(*families.values()) & set(descendants(os.getpid())), signal.SIGKILL)
     wait_for(processes)
 
 
@@ -115,20 +112,9 @@ def wait_for(processes):
         time.sleep(POLL_SECONDS)
 
 
-def end_group(process):
-    """What is left of the process's own group, even if it is gone itself."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
 def adopt_orphans():
     """From now on what a program leaves behind is a child of this process, in whatever group."""
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    except (AttributeError, OSError):
-        pass  # Then only its own group is known.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class Runner:
@@ -187,16 +173,17 @@ class Runner:
                                    f"stopped: printed more than {MOST_PRINTED // 1_000_000} MB"
                                    if job.printed_too_much() else f"stopped after {passed:.0f} s")
                     late.append(process)
-            end(late)
+            if late:
+                end(late)
             for name, (job, process, began) in list(running.items()):
                 if process.poll() is None and process not in late:
                     continue
-                end_group(process)
                 job.code = -signal.SIGKILL if process.returncode is None else process.returncode
                 job.seconds = time.monotonic() - began
                 del running[name]
                 self.log_job(job)
             time.sleep(POLL_SECONDS)
+        # What they left behind must not hold the GPU while the next is timed.
         signal_all(descendants(os.getpid()), signal.SIGKILL)
 
     def begin(self, job):

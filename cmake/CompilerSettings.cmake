@@ -25,10 +25,13 @@ pal_cxx_options(-pipe -Wall -Wextra -Wpedantic -Wshadow
   # errno and floating-point traps keep the compiler from vectorising exp, sqrt and rounding;
   # neither changes a value, unlike -ffast-math, which is never used.
   -fno-math-errno -fno-trapping-math)
+if(PALINDROME_WERROR)
+  target_compile_options(pal_settings INTERFACE
+    "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror,-Wno-unused-parameter>"
+    # A kernel that spills registers or keeps an array in local memory does not build.
+    "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas --warn-on-spills,--warn-on-local-memory-usage,--warning-as-error>")
+endif()
 target_compile_options(pal_settings INTERFACE
-  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror,-Wno-unused-parameter>"
-  # A kernel that spills registers or keeps an array in local memory does not build.
-  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas --warn-on-spills,--warn-on-local-memory-usage,--warning-as-error>"
   "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>"
   # fmt 9 switches constexpr off under nvcc and then does not compile.
   "$<$<COMPILE_LANGUAGE:CUDA>:-DFMT_USE_CONSTEXPR=1>")

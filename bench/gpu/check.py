@@ -18,8 +18,10 @@ runs/gpu-check) and are written after every step; the figures are also merged in
 bench/results/<gpu>-<date>.json. From the environment too: PALINDROME_GPU_BUILD (a build folder),
 PALINDROME_PROGRAMS (default bench/bundle/programs.tar.gz), PALINDROME_BUNDLE (libraries to build
 from), PALINDROME_PYTHON (one that has PyTorch), PALINDROME_COMMIT (what to write down where there is
-no .git). Exit codes: 1 if a step failed or was stopped at its limit, or no programs start, 2 usage, 4
-without a GPU, 143 if it was stopped itself. What a missing tool would have done is reported as SKIPPED.
+no .git). Paths are relative to the tree, wherever this is called from. Exit codes: 1 if a step failed
+or was stopped at its limit, no programs start or results cannot be written, 2 usage, 4 without a GPU
+or a folder for results, 143 if it was stopped itself. What a missing tool would have done is reported
+as SKIPPED.
 """
 
 import argparse

@@ -56,7 +56,8 @@ def print_tests(parts):
         found = True
         suites = entry["figures"]["suites"]
         bad = {name: how for name, how in suites.items() if how != "clean"}
-        print(f"{part}: {step}: {len(suites) - len(bad)} of {len(suites)} suites clean")
+        print(f"{part}: {step}: {len(suites) - len(bad)} of {len(suites)} suites clean, "
+              f"{entry['figures']['tests']['passed']} tests passed")
         print_some([f"{name}: {entry['figures']['summaries'].get(name) or how}"
                     for name, how in bad.items()])
     if not found:

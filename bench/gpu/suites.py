@@ -102,6 +102,10 @@ def sanitize(tool):
                         "summaries": {name: found[-1] for name, found in summaries.items() if found},
                         "tests": count(jobs)}
         call.judge(jobs)
+        for job in jobs:
+            if not job.trouble() and not count([job])["passed"]:
+                call.figures["suites"][job.name] = "no test passed"
+                call.note(f"{job.name}: no test passed")
 
     return run
 

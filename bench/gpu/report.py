@@ -210,6 +210,10 @@ def print_all(measured):
     programs = facts.get("programs", {})
     print(f"\n{facts['gpu']}, driver {facts['driver']}, {facts['date']}, commit {facts['commit']}"
           f"{', programs of ' + programs['commit'] if programs.get('commit') else ''}")
+    others = {entry.get("commit") for steps in parts.values() for entry in steps.values()
+              if entry.get("figures")} - {None, facts["commit"]}
+    if others:
+        print(f"with figures of earlier calls, of commit {', '.join(sorted(others))}: see Steps")
     for table in (print_tests, print_steps, print_profiles, print_kernels, print_counters):
         try:
             table(parts)

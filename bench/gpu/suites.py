@@ -9,7 +9,8 @@ from runner import Job
 # Of the step's time: what a suite that hangs may take from those that wait.
 SUITE_SHARE = 1 / 2
 # Own kernels that pass values between threads: where a race can be.
-SHARING = ("CouplingCuda", "BatchNormCuda", "ReduceCuda", "ActNormCuda", "PermutationCuda")
+SHARING = ("CouplingCuda", "BatchNormCuda", "ReduceCuda", "NormProductCuda", "ActNormCuda",
+           "PermutationCuda")
 # Of the libraries' kernels, and in whole models, a sanitizer has nothing to find that is ours.
 NOT_SANITIZED = re.compile(r"(Conv|Gemm|NormConv|Loader)Cuda|Cuda(Model|Training|Checkpoint|ResNet|"
                            r"InputGradient)")

@@ -218,7 +218,7 @@ rm -rf out
 "$scratch/tree/bench/gpu_check.sh" quick --only steps,kernels 2>err | head -n 1 >out.txt
 expect_empty err "a reader that goes"
 expect_status ok quick kernels
-tree/bench/gpu_check.sh report >out.txt
+"$scratch/tree/bench/gpu_check.sh" report >out.txt
 expect_match "programs of other" out.txt "a report"
 expect_ended "what programs left behind"
 PALINDROME_GPU_OUT=$scratch/err/out check quick
@@ -226,7 +226,7 @@ expect_code 4 "a folder that cannot be made"
 expect_text "gpu_check: error: $scratch/err" err "a folder that cannot be made"
 mkdir out && echo '{' >out/gpu_check.json
 code=0
-tree/bench/gpu_check.sh quick >out.txt 2>err || code=$?
+"$scratch/tree/bench/gpu_check.sh" quick >out.txt 2>err || code=$?
 expect_code 4 "results that are torn"
 
 # Libraries' choices take too long: timed without them; then the total runs out within the profile.
@@ -283,6 +283,9 @@ expect_entry "(1.2505, 2500000000.0, 44.0)" more ncu \
 # What ran earlier on this machine stays in its results.
 results=$(ls tree/bench/results/*.json)
 expect_match '"quick"' "$results" "merged results"
+PALINDROME_COMMIT=newer check more --only steps-8
+expect_match "with figures of earlier calls, of commit rehearsal" out.txt "another commit"
+expect_match "quick .* (of commit rehearsal)" out.txt "another commit"
 mkdir -p kept && cp "$results" kept/gpu_check.json
 expect_equal ok "$(cd kept && ln -s . out && entry more torch-compile "e['status']")" \
   "a step that was skipped in the second call"

@@ -154,7 +154,8 @@ class Runner:
         waiting, running = list(jobs), {}
         while waiting or running:
             now = time.monotonic()
-            why = (f"stopped by {self.interrupted}" if self.interrupted else
+            interrupted = self.interrupted  # which may change at any time
+            why = (f"stopped by {interrupted}" if interrupted else
                    "no time left" if now >= end_of_all else "")
             if why:
                 for job in waiting:
@@ -169,7 +170,7 @@ class Runner:
             for job, process, began in running.values():
                 passed = time.monotonic() - began
                 if process.poll() is None and (why or passed >= job.limit or job.printed_too_much()):
-                    job.stopped = (why if self.interrupted else
+                    job.stopped = (why if interrupted else
                                    f"stopped: printed more than {MOST_PRINTED // 1_000_000} MB"
                                    if job.printed_too_much() else f"stopped after {passed:.0f} s")
                     late.append(process)

@@ -92,7 +92,9 @@ make_libraries() {
 
 # For any processor and one GPU: nothing of this machine may be left in them.
 make_programs() {
-  local build=build/programs program path
+  local build=build/programs program path commit
+  # Of what is built, should the tree change meanwhile.
+  commit=$(cd bench/gpu && python3 -c 'import machine; print(machine.commit())')
   command -v nvcc >/dev/null || PATH=$PATH:/usr/local/cuda/bin
   command -v nvcc >/dev/null || fail "nvcc not found"
   cmake --preset cuda -B "$build" -DPALINDROME_NATIVE=OFF -DPALINDROME_WERROR=OFF \
@@ -110,7 +112,7 @@ make_programs() {
   copy_shared "$1/lib"
   check_needed "$1/lib" "$compiler_has|$nvidia_has" "$1"/bin/* "$1"/lib/*
   cat >"$1/programs.json" <<JSON
-{"commit": "$(cd bench/gpu && python3 -c 'import machine; print(machine.commit())')",
+{"commit": "$commit",
  "architecture": "sm_$chip", "nvcc": "$(nvcc --version | sed -n 's/.*, V//p')",
  "date": "$(date +%Y-%m-%d)"}
 JSON

@@ -78,10 +78,9 @@ class Call:
             job.env = self.programs.env | (job.env or {})
         self.runner.run_all(jobs, suites.at_once(), self.left())
 
-    def run_python(self, name, script, *arguments, stdout):
+    def run_python(self, name, script, *arguments):
         """Runs a script by the Python that has PyTorch; skips the step where there is none."""
-        job = self.runner.run(Job(name, [machine.python(), script, *arguments], stdout=stdout),
-                              self.left())
+        job = self.runner.run(Job(name, [machine.python(), script, *arguments]), self.left())
         if job.code == 77:
             raise Skipped(job.last_line() or "no PyTorch")
         return job

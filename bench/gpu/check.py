@@ -18,8 +18,10 @@ runs/gpu-check) and are written after every step; the figures are also merged in
 bench/results/<gpu>-<date>.json. From the environment too: PALINDROME_GPU_BUILD (a build folder),
 PALINDROME_PROGRAMS (default bench/bundle/programs.tar.gz), PALINDROME_BUNDLE (libraries to build
 from), PALINDROME_PYTHON (one that has PyTorch), PALINDROME_COMMIT (what to write down where there is
-no .git). Exit codes: 1 if a step failed or was stopped at its limit, or no programs start, 2 usage, 4
-without a GPU, 143 if it was stopped itself. What a missing tool would have done is reported as SKIPPED.
+no .git). Paths are relative to the tree, wherever this is called from. Exit codes: 1 if a step failed
+or was stopped at its limit, no programs start or results cannot be written, 2 usage, 4 without a GPU
+or a folder for results, 143 if it was stopped itself. What a missing tool would have done is reported
+as SKIPPED.
 """
 
 import argparse
@@ -79,17 +81,28 @@ def parse():
 
 
 def say(text):
-    print(f"gpu_check: {text}", flush=True)
+    """Whoever reads may go: the results are in files."""
+    try:
+        print(f"gpu_check: {text}", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def refuse(text):
+    print(f"gpu_check: error: {text}", file=sys.stderr)
+    return 4
 
 
 class Check:
-    def __init__(self, args, facts, out, work):
+    def __init__(self, args, facts, out, work, begin):
         self.args = args
+        self.begin = begin  # of the first part, on the clock of time.monotonic()
         self.json = out / "gpu_check.json"
         self.log = out / "gpu_check.log"
         self.work = work
         self.capability = facts["compute capability"]
         self.old = results.read(self.json)
+        self.unsaved = False
         self.new = {"facts": facts, "parts": {}}
         self.interrupted = ""
         self.runner = None
@@ -105,7 +118,14 @@ class Check:
             self.runner.interrupted = self.interrupted
 
     def save(self):
-        results.write(self.json, results.merge(self.old, self.new))
+        """What cannot be written, to a disk that is full say, is still printed at the end."""
+        self.results = results.merge(self.old, self.new)
+        try:
+            results.write(self.json, self.results)
+        except OSError as error:
+            if not self.unsaved:
+                say(f"error: cannot write {self.json}: {error.strerror}")
+            self.unsaved = self.broken = True
 
     def steps_of(self, part):
         return [step for step in parts.PARTS[part]
@@ -113,7 +133,8 @@ class Check:
 
     def run_part(self, part):
         total = self.args.total or parts.TOTALS.get(part, parts.OTHER_TOTAL)
-        self.runner = Runner(self.log, self.work, time.monotonic() + total)
+        begin, self.begin = self.begin or time.monotonic(), None
+        self.runner = Runner(self.log, self.work, begin + total)
         self.runner.interrupted = self.interrupted
         commit = self.new["facts"]["commit"]
         entries = self.new["parts"][part] = {
@@ -153,23 +174,40 @@ class Check:
 
 
 def main():
+    begin = time.monotonic()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")
     args = parse()
     out = pathlib.Path(os.environ.get("PALINDROME_GPU_OUT") or "runs/gpu-check")
     if not args.parts:
-        return report.publish(out / "gpu_check.json")
+        try:
+            called = results.read(out / "gpu_check.json")
+        except (OSError, ValueError) as error:
+            return refuse(f"{out / 'gpu_check.json'}: {error}")
+        if not called:
+            return refuse(f"no results in {out / 'gpu_check.json'}")
+        report.publish(called)
+        return 0
     machine.add_nvcc_to_path()
     facts = machine.facts()
     if facts is None:
-        print("gpu_check: error: nvidia-smi shows no GPU; run this where there is one of compute "
-              "capability 8.0 or newer", file=sys.stderr)
-        return 4
-    out.mkdir(parents=True, exist_ok=True)
-    work = pathlib.Path(tempfile.mkdtemp(prefix="gpu_check-"))
+        return refuse("nvidia-smi shows no GPU; run this where there is one of compute capability 8.0 "
+                      "or newer")
     try:
-        check = Check(args, facts, out, work)
+        out.mkdir(parents=True, exist_ok=True)
+        open(out / "gpu_check.log", "ab").close()
+        work = pathlib.Path(tempfile.mkdtemp(prefix="gpu_check-"))
+    except OSError as error:
+        return refuse(f"{error.filename}: {error.strerror}")
+    try:
+        try:
+            check = Check(args, facts, out, work, begin)
+        except (OSError, ValueError) as error:
+            return refuse(f"{out / 'gpu_check.json'}: {error}")
         for part in args.parts:
             check.run_part(part)
-        report.publish(check.json)
+        report.publish(check.results)
+        say(f"results: {check.json}")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if check.interrupted:

@@ -9,18 +9,23 @@ PROFILE_ROW = re.compile(r"^(\S+(?: \(host\))?) +(\d+) +([\d.]+) +([\d.]+)% +(\S
 
 
 def json_of(path):
-    """The JSON of a file; None without one, or if not even its beginning can be used."""
+    """The JSON of a file, NaN and infinities as None; None without a file, or if not even its beginning
+    can be used."""
     try:
-        text = path.read_text()
-    except FileNotFoundError:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return None
     # A bench that was stopped leaves an open list of whole objects behind.
     for candidate in (text, text[: text.rfind("    }") + 5] + "\n  ]\n}"):
         try:
-            return json.loads(candidate)
+            return json.loads(candidate, parse_constant=lambda _: None)
         except json.JSONDecodeError:
             continue
     return None
+
+
+def rounded(value, digits):
+    return None if value is None else round(value, digits)
 
 
 def kernel_rows(bench):
@@ -28,10 +33,10 @@ def kernel_rows(bench):
     rows = []
     for one in bench.get("benchmarks", []):
         row = {"name": re.sub(r"/(iterations:\d+|manual_time|min_time:[\d.]+)", "", one["name"]),
-               "us": round(one["real_time"], 3)}
+               "us": rounded(one.get("real_time"), 3)}
         if one.get("error_occurred"):
             row["error"] = one.get("error_message", "")
-        rows.append(row | {key: round(one[key], 4) for key in RATES if key in one})
+        rows.append(row | {key: rounded(one[key], 4) for key in RATES if one.get(key) is not None})
     return rows
 
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 
 QUERY = {"gpu": "name", "driver": "driver_version", "memory": "memory.total",
          "compute capability": "compute_cap", "maximal SM clock": "clocks.max.sm",
@@ -26,13 +27,21 @@ def python():
     return os.environ.get("PALINDROME_PYTHON", "python3")
 
 
-def printed(*command, seconds=60):
-    """What a command prints; nothing if it fails."""
+def printed(*command, seconds=20):
+    """What a command prints; nothing if it fails or hangs, be it in the driver."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True)
-    except (OSError, subprocess.SubprocessError):
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
+                                       stderr=subprocess.DEVNULL)
+            try:
+                code = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return ""
+            output.seek(0)
+            return "" if code else output.read().decode(errors="replace").strip()
+    except OSError:
         return ""
-    return done.stdout.strip()
 
 
 def add_nvcc_to_path():
@@ -52,7 +61,7 @@ def commit():
 
 
 def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+    for line in pathlib.Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return "unknown"
@@ -61,7 +70,7 @@ def processor():
 def facts():
     """Of the first GPU and its machine; None without a GPU."""
     answer = printed("nvidia-smi", f"--query-gpu={','.join(QUERY.values())}",
-                     "--format=csv,noheader")
+                     "--format=csv,noheader", seconds=45)
     values = [value.strip() for value in answer.split("\n")[0].split(",")]
     if len(values) != len(QUERY):
         return None
@@ -75,6 +84,13 @@ def facts():
 def wheel_folders():
     """Folders of NVIDIA's libraries beside PyTorch."""
     return [pathlib.Path(line) for line in printed(python(), "-c", WHEELS).splitlines()]
+
+
+def toolkit_folders():
+    """Where the toolkit keeps its libraries, if it does not stand in the loader's list."""
+    nvcc = shutil.which("nvcc")
+    folder = pathlib.Path(nvcc).resolve().parents[1] / "lib64" if nvcc else None
+    return [folder] if folder and folder.is_dir() else []
 
 
 def library_options():

@@ -13,7 +13,8 @@ PARTS = {
     # A first visit of ten minutes.
     "quick": [
         Step("test_cuda", 150, suites.test),
-        Step("steps", 60, workloads.train_steps,
+        # Of which autotuning may take up to a minute.
+        Step("steps", 110, workloads.train_steps,
              f"{NETWORK} -b 64 --precision bf16 {POLICIES} --steps 20 --autotune"),
         Step("torch", 90, workloads.torch_steps,
              "--batch-sizes 64 --precisions bf16 --modes store,graph --steps 20"),

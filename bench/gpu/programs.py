@@ -4,7 +4,9 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import tarfile
+import zlib
 
 import machine
 from runner import Job
@@ -14,8 +16,10 @@ LIBRARIES = "bench/bundle/libraries.tar.gz"
 NEEDED = ("test_cuda", "bench_train_step", "bench_kernels")
 # Tests that touch little but the driver and the first kernel.
 FIRST_TESTS = "CudaDevice.*:CudaTensor.*"
-START_SECONDS = 40
+START_SECONDS = 60
 BUILD_SECONDS = 240
+# Exit codes of tests that began.
+BROKEN_TESTS = (1, -signal.SIGSEGV, -signal.SIGABRT)
 
 
 class Programs:
@@ -47,7 +51,7 @@ def unpacked(archive, work):
         packed.extractall(work)
     folder = work / "programs"
     about = json.loads((folder / "programs.json").read_text())
-    libraries = [folder / "lib", *machine.wheel_folders()]
+    libraries = [folder / "lib", *machine.wheel_folders(), *machine.toolkit_folders()]
     path = ":".join([str(each) for each in libraries] +
                     [each for each in [os.environ.get("LD_LIBRARY_PATH")] if each])
     return Programs(folder, about | {"from": str(archive)}, {"LD_LIBRARY_PATH": path})
@@ -79,8 +83,9 @@ def fault(programs, runner, capability):
     if not any(job.trouble() for job in jobs):
         runner.run(first)
         jobs.append(first)
-    # That a test fails is for the tests to tell.
-    broken = [job for job in jobs if job.trouble() and not (job is first and job.code == 1)]
+    # That a test fails or crashes is for the tests to tell.
+    broken = [job for job in jobs
+              if job.trouble() and not (job is first and job.code in BROKEN_TESTS)]
     return f"{broken[0].name}: {broken[0].trouble()}" if broken else ""
 
 
@@ -111,7 +116,7 @@ def find(runner, work, capability):
         try:
             programs = get()
             reason = fault(programs, runner, capability)
-        except (OSError, EOFError, ValueError, tarfile.TarError) as error:
+        except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
             reason = f"does not unpack: {error}"
         if not reason:
             return programs, reasons

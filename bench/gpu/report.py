@@ -1,6 +1,7 @@
 """Prints what a person wants to know of a GPU's results, in this order: is it right, how fast is it
 beside PyTorch, where does the time go, which kernels are far from a copy."""
 
+import os
 import pathlib
 import re
 import sys
@@ -11,6 +12,12 @@ import results
 GOAL = 0.85
 PROFILE_ROWS = 15
 KERNEL_ROWS = 20
+# Names of tests, of each kind.
+MOST_NAMES = 15
+# torch_step.py's mode "store", which its modes with graphs and compilers share.
+EAGER = "eager"
+# bench_kernels' names of arithmetics by bench_train_step's.
+ARITHMETICS = {"fp32": "f32"}
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
 
 
@@ -22,6 +29,13 @@ def entries_of(parts, *names):
     """(part, step, entry) of all steps whose names begin so and that left figures."""
     return [(part, step, entry) for part, steps in parts.items() for step, entry in steps.items()
             if entry.get("figures") and step.startswith(names)]
+
+
+def print_some(lines):
+    for line in lines[:MOST_NAMES]:
+        print(f"  {line}")
+    if len(lines) > MOST_NAMES:
+        print(f"  and {len(lines) - MOST_NAMES} more")
 
 
 def print_tests(parts):
@@ -36,17 +50,16 @@ def print_tests(parts):
               f"{figures['skipped']} skipped, {figures['not run']} not run or not finished, in "
               f"{figures['suites']} suites")
         for kind in ("failed", "unfinished"):
-            for name in figures[kind]:
-                print(f"  {kind}: {name}")
-        for suite, trouble in figures["troubles"].items():
-            print(f"  {suite}: {trouble}")
+            print_some([f"{kind}: {name}" for name in figures[kind]])
+        print_some([f"{suite}: {trouble}" for suite, trouble in figures["troubles"].items()])
     for part, step, entry in entries_of(parts, "memcheck", "racecheck", "synccheck", "initcheck"):
         found = True
         suites = entry["figures"]["suites"]
         bad = {name: how for name, how in suites.items() if how != "clean"}
-        print(f"{part}: {step}: {len(suites) - len(bad)} of {len(suites)} suites clean")
-        for name, how in bad.items():
-            print(f"  {name}: {entry['figures']['summaries'].get(name) or how}")
+        print(f"{part}: {step}: {len(suites) - len(bad)} of {len(suites)} suites clean, "
+              f"{entry['figures']['tests']['passed']} tests passed")
+        print_some([f"{name}: {entry['figures']['summaries'].get(name) or how}"
+                    for name, how in bad.items()])
     if not found:
         print("unknown: no tests ran")
 
@@ -61,11 +74,25 @@ def step_rows(parts):
             rows[row["batch"], row["precision"], who] = row | {"who": who, "ours": True}
         torch = entry["figures"].get("torch", {})
         for row in torch.get("rows", []):
-            who = f"PyTorch {row['mode']}"
+            mode = EAGER if row["mode"] == "store" else row["mode"]
+            who = f"PyTorch {mode}"
             peak = torch.get("matmul_tflop_per_s", {}).get(row["precision"])
-            rows[row["batch"], row["precision"], who] = row | {"who": who, "ours": False,
+            rows[row["batch"], row["precision"], who] = row | {"who": who, "ours": False, "mode": mode,
                                                               "matmul": peak}
     return list(rows.values())
+
+
+def large_product(parts, group, precision):
+    """TFLOP/s of a large matrix product, PyTorch's or else ours, and whose; (0, "") if neither ran."""
+    for row in group:
+        if row.get("matmul"):
+            return row["matmul"], "PyTorch's"
+    for _, _, entry in entries_of(parts, "kernels"):
+        peak = entry["figures"]["context"].get(
+            f"peak {ARITHMETICS.get(precision, precision)} TFLOP/s")
+        if peak:
+            return float(peak), "our"
+    return 0.0, ""
 
 
 def print_steps(parts):
@@ -80,18 +107,20 @@ def print_steps(parts):
                     key=lambda key: (key != (64, "bf16"), key))
     for batch, precision in groups:
         group = [row for row in rows if (row["batch"], row["precision"]) == (batch, precision)]
-        rivals = {row["mode"]: row for row in group if not row["ours"] and "images_per_s" in row}
-        peak = next((row["matmul"] for row in group if row.get("matmul")), None)
+        rivals = {row["mode"]: row for row in group if not row["ours"] and row.get("images_per_s")}
+        peak, whose = large_product(parts, group, precision)
         print(f"batch {batch}, {precision}"
-              f"{f', a large product reaches {peak:.0f} TFLOP/s' if peak else ''}")
+              f"{f', {whose} large product reaches {peak:.0f} TFLOP/s' if peak else ''}")
+        # Both sides are taken to do what ours counts.
+        flops = next((row["gflop_per_image"] for row in group if row.get("gflop_per_image")), 0.0)
         print(f"  {'what':<24} {'images/s':>9} {'ms/step':>9} {'activations MiB':>15} {'peak MiB':>9} "
               f"{'held MiB':>9} {'of product':>10}" + "".join(f" {'/ ' + mode:>15}" for mode in rivals))
-        for row in sorted(group, key=lambda row: row.get("ms_per_step_median", 1e9)):
-            if "skipped" in row:
-                print(f"  {row['who']:<24} skipped: {row['skipped']}")
+        for row in sorted(group, key=lambda row: row.get("ms_per_step_median") or 1e9):
+            if not row.get("images_per_s"):
+                print(f"  {row['who']:<24} skipped: {row.get('skipped', 'no figures')}")
                 continue
             mib = lambda key: f"{row[key] / 2**20:.0f}" if key in row else "-"
-            use = f"{row['tflop_per_s'] / peak:.1%}" if peak and "tflop_per_s" in row else "-"
+            use = f"{1e-3 * flops * row['images_per_s'] / peak:.1%}" if peak and flops else "-"
             ratios = "".join(f" {row['images_per_s'] / rival['images_per_s']:>15.2f}"
                              for rival in rivals.values()) if row["ours"] else ""
             notes = ("" if row.get("finite", True) else "  NOT FINITE") + \
@@ -99,7 +128,9 @@ def print_steps(parts):
             print(f"  {row['who']:<24} {row['images_per_s']:>9.1f} {row['ms_per_step_median']:>9.2f} "
                   f"{mib('peak_activation_bytes'):>15} {mib('peak_bytes'):>9} "
                   f"{mib('reserved_bytes'):>9} {use:>10}{ratios}{notes}")
-    print("(/ MODE: images/s over PyTorch's in that mode)")
+    print("(/ MODE: images/s over PyTorch's in that mode. Like with like: store graph / graph, store / eager;\n"
+          "auto and invert keep less than PyTorch does. Both sides time the libraries' choices first, unless\n"
+          "marked untuned. of product: the step's operations over the rate of a large matrix product)")
 
 
 def print_profiles(parts):
@@ -138,7 +169,7 @@ def print_kernels(parts):
             shares = sorted(row["of_copy"] for row in cases)
             print(f"  {family:<28} {len(missed):>3} of {len(cases):<3} median "
                   f"{shares[len(shares) // 2]:.2f}, lowest {worst['of_copy']:.2f}: {worst['name']}, "
-                  f"{worst['us']:.0f} us")
+                  f"{worst['us'] or 0:.0f} us")
     print_products(rows.values())
 
 
@@ -165,28 +196,45 @@ def print_counters(parts):
                                           f"{name} {value}" for name, value in figures.items()))
 
 
-def publish(path):
-    """Merges a call's file into the results of its machine and prints all of them. Returns an exit
-    code."""
-    called = results.read(path)
-    if not called:
-        print(f"gpu_check: error: no results in {path}", file=sys.stderr)
-        return 4
-    into = RESULTS / results.file_name(called["facts"])
-    merged = results.merge(results.read(into), called)
-    results.write(into, merged)
-    facts = merged["facts"]
-    parts = merged["parts"]
-    print(f"\n{facts['gpu']}, driver {facts['driver']}, {facts['date']}, commit {facts['commit']}")
-    print_tests(parts)
-    print_steps(parts)
-    print_profiles(parts)
-    print_kernels(parts)
-    print_counters(parts)
+def print_statuses(parts, commit):
     heading("Steps")
     for part, steps in parts.items():
         for step, entry in steps.items():
+            other = entry.get("commit", commit)
             print(f"{part:<9} {step:<18} {entry['status'].upper():<8} {entry.get('seconds', 0):>6.1f} s  "
-                  f"{entry['reason']}")
-    print(f"results: {path}, merged into {into}")
-    return 0
+                  f"{entry['reason']}{f'  (of commit {other})' if other != commit else ''}")
+
+
+def print_all(measured):
+    """A table that cannot be made takes no other along."""
+    facts, parts = measured["facts"], measured["parts"]
+    programs = facts.get("programs", {})
+    print(f"\n{facts['gpu']}, driver {facts['driver']}, {facts['date']}, commit {facts['commit']}"
+          f"{', programs of ' + programs['commit'] if programs.get('commit') else ''}")
+    others = {entry.get("commit") for steps in parts.values() for entry in steps.values()
+              if entry.get("figures")} - {None, facts["commit"]}
+    if others:
+        print(f"with figures of earlier calls, of commit {', '.join(sorted(others))}: see Steps")
+    for table in (print_tests, print_steps, print_profiles, print_kernels, print_counters):
+        try:
+            table(parts)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            print(f"internal: {table.__name__}: {type(error).__name__}: {error}")
+    print_statuses(parts, facts["commit"])
+
+
+def publish(called):
+    """Merges a call's results into those of its machine and prints all of them."""
+    into = RESULTS / results.file_name(called["facts"])
+    merged, unmerged = called, ""
+    try:
+        merged = results.merge(results.read(into), called)
+        results.write(into, merged)
+    except (OSError, ValueError) as error:
+        unmerged = f": {error}"
+    try:
+        print_all(merged)
+        print(f"{'not ' if unmerged else ''}merged into {into}{unmerged}", flush=True)
+    except OSError:
+        # Whoever read has gone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

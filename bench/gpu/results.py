@@ -1,5 +1,5 @@
 """The results of a machine: {"facts", "parts": {PART: {STEP: entry}}}, where an entry is {"status",
-"seconds", "reason", "arguments", "commit", "figures"}."""
+"seconds", "reason", "arguments", "commit", "figures"}. NaN and infinities are null."""
 
 import json
 import os
@@ -11,10 +11,15 @@ EMPTY = ("not run", "skipped")
 
 
 def read(path):
+    """Nothing if there is no file. Throws ValueError for one that does not hold results."""
     try:
-        return json.loads(pathlib.Path(path).read_text())
+        text = pathlib.Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
+    results = json.loads(text, parse_constant=lambda _: None)
+    if not isinstance(results, dict) or not {"facts", "parts"} <= set(results):
+        raise ValueError("no facts and parts")
+    return results
 
 
 def write(path, results):
@@ -22,7 +27,8 @@ def write(path, results):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps(results, indent=1) + "\n")
+    finite = json.loads(json.dumps(results), parse_constant=lambda _: None)
+    new.write_text(json.dumps(finite, indent=1) + "\n", encoding="utf-8")
     os.replace(new, path)
 
 

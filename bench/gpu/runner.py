@@ -1,5 +1,6 @@
 """Runs programs under time limits and keeps what they print in one log."""
 
+import ctypes
 import dataclasses
 import os
 import pathlib
@@ -10,8 +11,12 @@ import time
 POLL_SECONDS = 0.02
 # Between the request to end and the kill: torch_step.py prints the rows it has.
 GRACE_SECONDS = 5.0
-# What one program may add to the log; of more the middle is left out.
-MOST_LOGGED = 1_000_000
+# Bytes of what one program prints: in the log (of more the middle is left out), and before it is stopped.
+MOST_LOGGED = 500_000
+MOST_PRINTED = 64_000_000
+# Bytes of the log; what is printed beyond is left out.
+MOST_IN_LOG = 12_000_000
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 @dataclasses.dataclass
@@ -27,19 +32,29 @@ class Job:
     code: int = None  # exit code, negative for a signal; None: not begun
     seconds: float = 0.0
     stopped: str = ""  # why it was stopped, if it was
+    fault: str = ""  # why it could not begin
 
     def text(self):
         """What it printed, but for its figures."""
-        return self.output.read_text(errors="replace") if self.output else ""
+        if not self.output or not self.output.exists():
+            return ""
+        with open(self.output, "rb") as output:
+            return output.read(MOST_PRINTED).decode(errors="replace")
+
+    def printed_too_much(self):
+        try:
+            return any(file.stat().st_size > MOST_PRINTED for file in (self.output, self.stdout) if file)
+        except OSError:
+            return False
 
     def last_line(self):
         lines = [line.strip() for line in self.text().splitlines() if line.strip()]
-        return lines[-1][:300] if lines else ""
+        return "".join(c if c.isprintable() else "?" for c in lines[-1][:300]) if lines else ""
 
     def trouble(self):
         """What went wrong in one line; empty if it ended with 0."""
         if self.code is None:
-            return self.stopped or "not begun"
+            return self.stopped or self.fault or "not begun"
         if self.stopped:
             return self.stopped
         if self.code == 0:
@@ -75,20 +90,31 @@ def signal_all(pids, which):
             pass
 
 
-def end(process):
-    """Ends a process and all that it began: politely first."""
-    family = {process.pid, *descendants(process.pid)}
-    signal_all(family, signal.SIGTERM)
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
+def end(processes):
+    """Ends processes and all that they began: politely first, all in the same grace."""
+    families = {process: {process.pid, *descendants(process.pid)} for process in processes}
+    for family in families.values():
+        signal_all(family, signal.SIGTERM)
+    # Not all may end: one that hangs in the driver is reached by no signal.
+    wait_for(processes)
+    # Those whose parent is gone already were known before; the number of one that ended may have
+    # become a stranger's.
+    for process, family in families.items():
         family |= set(descendants(process.pid))
-    # Those whose parent is gone already were known before.
-    signal_all(family - {process.pid} if process.poll() is not None else family, signal.SIGKILL)
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass  # It hangs in the driver, where no signal reaches it.
+    signal_all(set().union(*families.values()) & set(descendants(os.getpid())), signal.SIGKILL)
+    wait_for(processes)
+
+
+def wait_for(processes):
+    """For the grace at most."""
+    until = time.monotonic() + GRACE_SECONDS
+    while any(process.poll() is None for process in processes) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+
+
+def adopt_orphans():
+    """From now on what a program leaves behind is a child of this process, in whatever group."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class Runner:
@@ -101,14 +127,22 @@ class Runner:
         self.deadline = deadline
         self.interrupted = ""
         self.count = 0
+        adopt_orphans()
 
     def left(self):
         """Seconds until the end, the grace taken off."""
         return 0.0 if self.interrupted else self.deadline - GRACE_SECONDS - time.monotonic()
 
     def log(self, text):
-        with open(self.log_path, "a") as log:
-            log.write(text if text.endswith("\n") else text + "\n")
+        """A log that cannot be written takes no step along."""
+        written = (text if text.endswith("\n") else text + "\n").encode(errors="replace")
+        try:
+            with open(self.log_path, "ab") as log:
+                if log.tell() + len(written) > MOST_IN_LOG:
+                    written = written[:500] + b"\n[left out: the log is full]\n"
+                log.write(written)
+        except OSError:
+            pass
 
     def run(self, job, limit=1e9):
         self.run_all([job], 1, limit)
@@ -120,7 +154,8 @@ class Runner:
         waiting, running = list(jobs), {}
         while waiting or running:
             now = time.monotonic()
-            why = (f"stopped by {self.interrupted}" if self.interrupted else
+            interrupted = self.interrupted  # which may change at any time
+            why = (f"stopped by {interrupted}" if interrupted else
                    "no time left" if now >= end_of_all else "")
             if why:
                 for job in waiting:
@@ -131,36 +166,38 @@ class Runner:
                 process = self.begin(job)
                 if process:
                     running[job.name] = (job, process, time.monotonic())
-            for name, (job, process, began) in list(running.items()):
+            late = []
+            for job, process, began in running.values():
                 passed = time.monotonic() - began
-                if process.poll() is None:
-                    if not why and passed < job.limit:
-                        continue
-                    job.stopped = (why if self.interrupted else
-                                   f"stopped after {passed:.0f} s")
-                    end(process)
+                if process.poll() is None and (why or passed >= job.limit or job.printed_too_much()):
+                    job.stopped = (why if interrupted else
+                                   f"stopped: printed more than {MOST_PRINTED // 1_000_000} MB"
+                                   if job.printed_too_much() else f"stopped after {passed:.0f} s")
+                    late.append(process)
+            if late:
+                end(late)
+            for name, (job, process, began) in list(running.items()):
+                if process.poll() is None and process not in late:
+                    continue
                 job.code = -signal.SIGKILL if process.returncode is None else process.returncode
                 job.seconds = time.monotonic() - began
                 del running[name]
                 self.log_job(job)
             time.sleep(POLL_SECONDS)
+        # What they left behind must not hold the GPU while the next is timed.
+        signal_all(descendants(os.getpid()), signal.SIGKILL)
 
     def begin(self, job):
         self.count += 1
         job.output = self.work / f"output-{self.count}"
-        with open(job.output, "wb") as output:
-            stdout = open(job.stdout, "wb") if job.stdout else output
-            try:
+        try:
+            with open(job.output, "wb") as output, open(job.stdout or os.devnull, "wb") as figures:
                 # Of its own group, so that a signal to ours reaches it only through us.
                 return subprocess.Popen([str(word) for word in job.command], stdin=subprocess.DEVNULL,
-                                        stdout=stdout, stderr=output, preexec_fn=os.setpgrp,
-                                        env=os.environ | (job.env or {}))
-            except OSError as error:
-                output.write(f"{job.command[0]}: {error.strerror}\n".encode())
-                job.code = 127
-            finally:
-                if job.stdout:
-                    stdout.close()
+                                        stdout=figures if job.stdout else output, stderr=output,
+                                        preexec_fn=os.setpgrp, env=os.environ | (job.env or {}))
+        except OSError as error:
+            job.fault = f"{error.filename or job.command[0]}: {error.strerror}"
         self.log_job(job)
         return None
 

@@ -6,10 +6,11 @@ import re
 import machine
 from runner import Job
 
-# Of the step's time: what a suite that hangs may take from the others.
-SUITE_SHARE = 1 / 3
+# Of the step's time: what a suite that hangs may take from those that wait.
+SUITE_SHARE = 1 / 2
 # Own kernels that pass values between threads: where a race can be.
-SHARING = ("CouplingCuda", "BatchNormCuda", "ReduceCuda", "ActNormCuda", "PermutationCuda")
+SHARING = ("CouplingCuda", "BatchNormCuda", "ReduceCuda", "NormProductCuda", "ActNormCuda",
+           "PermutationCuda")
 # Of the libraries' kernels, and in whole models, a sanitizer has nothing to find that is ours.
 NOT_SANITIZED = re.compile(r"(Conv|Gemm|NormConv|Loader)Cuda|Cuda(Model|Training|Checkpoint|ResNet|"
                            r"InputGradient)")
@@ -36,12 +37,13 @@ def jobs_of(call, suites, prefix, filters):
     """A narrower filter of the caller's applies within each suite."""
     narrow = [word.partition("=")[2] for word in filters if word.startswith("--gtest_filter=")]
     others = [word for word in filters if not word.startswith("--gtest_filter=")]
+    limit = call.limit * (SUITE_SHARE if len(suites) > at_once() else 1.0)
     jobs = []
     for suite in suites:
         patterns = [each for each in ":".join(narrow).split(":") if each.startswith(suite + ".")]
         pattern = ":".join(patterns) or f"{suite}.*"
         jobs.append(Job(suite, [*prefix, call.program("test_cuda"), f"--gtest_filter={pattern}",
-                                *others], SUITE_SHARE * call.limit,
+                                *others], limit,
                         {"OMP_NUM_THREADS": str(call.share_of_processors())}))
     return jobs
 
@@ -55,7 +57,7 @@ def count(jobs):
         passed += len(re.findall(r"^\[       OK \] ", text, re.MULTILINE))
         # Each is named twice: where it ends, and in the summary.
         begun = re.findall(r"^\[ RUN      \] (\S+)", text, re.MULTILINE)
-        ended = re.findall(r"^\[ +(OK|FAILED|SKIPPED) +\] (\w+\.\S+?)(?:,| \(|$)", text, re.MULTILINE)
+        ended = re.findall(r"^\[ +(OK|FAILED|SKIPPED) +\] ([\w/]+\.\S+?)(?:,| \(|$)", text, re.MULTILINE)
         failed += sorted({name for how, name in ended if how == "FAILED"})
         skipped += len({name for how, name in ended if how == "SKIPPED"})
         unfinished += [name for name in begun if name not in {name for _, name in ended}]
@@ -101,6 +103,10 @@ def sanitize(tool):
                         "summaries": {name: found[-1] for name, found in summaries.items() if found},
                         "tests": count(jobs)}
         call.judge(jobs)
+        for job in jobs:
+            if not job.trouble() and not count([job])["passed"]:
+                call.figures["suites"][job.name] = "no test passed"
+                call.note(f"{job.name}: no test passed")
 
     return run
 

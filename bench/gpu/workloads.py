@@ -64,7 +64,7 @@ def torch_steps(call):
     """The rival's, with cuDNN's choices timed."""
     out = call.file("torch.json")
     job = call.run_python("torch_step.py", "bench/steps/torch_step.py", "--device", "cuda",
-                          "--budget", f"{0.75 * call.left():.0f}", *call.arguments, stdout=out)
+                          "--budget", f"{0.75 * call.left():.0f}", "--out", out, *call.arguments)
     call.figures = {"torch": json_of(out) or {}}
     call.judge([job])
 

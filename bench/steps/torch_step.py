@@ -2,13 +2,14 @@
 """Training steps of ibinn-imagenet in PyTorch: the rival of bench_train_step.
 
 Random weights and images, SGD with momentum and clipping as pal-train has them. Prints one JSON
-object: versions, the rate of a large matrix product, and a row for each case. Exit code 77 without
-PyTorch.
+object: versions, the rate of a large matrix product, and a row for each case; with --out it writes it
+to a file, anew after every case. Exit code 77 without PyTorch or without the GPU that was asked for.
     bench/steps/torch_step.py --device cuda --batch-sizes 8,64,256 --precisions fp32,tf32,bf16
 """
 
 import argparse
 import json
+import os
 import signal
 import statistics
 import sys
@@ -16,8 +17,8 @@ import time
 
 try:
     import torch
-except ImportError:
-    print("torch_step: SKIPPED: this Python has no PyTorch", file=sys.stderr)
+except (ImportError, OSError) as error:  # or one without its libraries
+    print(f"torch_step: SKIPPED: this Python has no PyTorch ({error})", file=sys.stderr)
     sys.exit(77)
 
 from torch_network import IbInn
@@ -40,6 +41,7 @@ def parse():
     parser.add_argument("--steps", type=int, default=20, help="timed ones")
     parser.add_argument("--budget", type=float, default=1e9,
                         help="seconds after which no further case is begun")
+    parser.add_argument("--out", help="a file for the JSON object")
     return parser.parse_args()
 
 
@@ -177,6 +179,16 @@ def matmul_peak(precision):
     return 2e-9 * PEAK_SIDE**3 / statistics.median(times[2:])
 
 
+def write(args, answer):
+    text = json.dumps(answer, indent=1)
+    if not args.out:
+        print(text)
+        return
+    with open(args.out + ".new", "w", encoding="utf-8") as out:
+        out.write(text + "\n")
+    os.replace(args.out + ".new", args.out)
+
+
 def run(args, answer):
     """Fills `answer` case by case, so that a run that is cut off keeps what it has."""
     begin = time.perf_counter()
@@ -204,22 +216,37 @@ def run(args, answer):
                     print(f"torch_step: SKIPPED: {name}: {reason}", file=sys.stderr, flush=True)
                     row = skipped | {"skipped": reason}
                 answer["rows"].append(row)
+                if args.out:
+                    write(args, answer)
                 if mode.startswith("compile"):
                     torch.compiler.reset()
                 if args.device.startswith("cuda"):
                     torch.cuda.empty_cache()
 
 
-def stopped(*_):
-    raise TimeoutError
+class Stopped(BaseException):
+    """No Exception: torch.compile takes those of a compilation for its own."""
+
+
+def stop(*_):
+    raise Stopped
+
+
+def main():
+    args = parse()
+    if args.device.startswith("cuda") and not torch.cuda.is_available():
+        print(f"torch_step: SKIPPED: PyTorch {torch.__version__} sees no GPU", file=sys.stderr)
+        return 77
+    figures = {"rows": []}
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        run(args, figures)
+    except Stopped:
+        print("torch_step: stopped", file=sys.stderr)
+    finally:
+        write(args, figures)
+    return 0
 
 
 if __name__ == "__main__":
-    figures = {"rows": []}
-    signal.signal(signal.SIGTERM, stopped)
-    try:
-        run(parse(), figures)
-    except TimeoutError:
-        print("torch_step: stopped", file=sys.stderr)
-    finally:
-        print(json.dumps(figures, indent=1))
+    sys.exit(main())

@@ -48,6 +48,15 @@ expect_entry() {
 
 expect_status() { expect_entry "$1" "$2" "$3" "e['status']"; }
 
+# expect_ended WHAT: all whose numbers are in the file pids, but for those that nobody asks how they ended.
+expect_ended() {
+  local pid
+  expect "$1: no pids" [ -s pids ]
+  for pid in $(cat pids); do
+    expect_not "$1 lives on: $pid" grep -qs ') [^Z]' "/proc/$pid/stat"
+  done
+}
+
 # No GPU, and mistakes on the command line.
 tool tools/nvidia-smi <<<'exit 9'
 check quick
@@ -61,6 +70,7 @@ expect_code 2 "a step of another part"
 expect_text "no step 'ncu' in quick" err "a step of another part"
 check report
 expect_code 4 "a report of nothing"
+expect_text "gpu_check: error: no results in" err "a report of nothing"
 
 tool tools/nvidia-smi <<'TOOL'
 echo 'Emulated GPU, 580.1, 1000 MiB, 9.0, 1980 MHz, 3201 MHz'
@@ -73,10 +83,12 @@ echo "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)"
 TOOL
 tool tools/torch <<'TOOL'
 [ "$1" != -c ] || exec python3 "$@"
+while [ "$1" != --out ]; do shift; done
 echo "torch_step: as if" >&2
-echo '{"torch": "2", "matmul_tflop_per_s": {"bf16": 700, "fp32": 50}, "rows": [
+echo >"$2" '{"torch": "2", "matmul_tflop_per_s": {"bf16": 700, "fp32": 50}, "rows": [
   {"batch": 2, "mode": "graph", "precision": "fp32", "images_per_s": 10, "ms_per_step_median": 400},
   {"batch": 64, "mode": "store", "precision": "bf16", "images_per_s": 2500, "ms_per_step_median": 25.6},
+  {"batch": 64, "mode": "graph", "precision": "bf16", "images_per_s": NaN, "loss": Infinity},
   {"batch": 64, "mode": "compile", "precision": "bf16", "skipped": "out of time"}]}'
 TOOL
 
@@ -93,6 +105,9 @@ cat >"$out" <<'JSON'
   "benchmarks": [
     {
       "name": "haar_forward/memory/manual_time", "real_time": 5.0, "of_copy": 0.5
+    },
+    {
+      "name": "haar_backward/memory/manual_time", "real_time": 5.0, "of_copy": NaN
     },
     {
       "na
@@ -132,7 +147,7 @@ echo '{"commit": "other", "architecture": "sm_90"}' >programs/programs.json
 tool programs/bin/test_cuda <<'TOOL'
 case "$*" in
   *--help*) exit ;;
-  *--gtest_list_tests*) printf '%sCuda.\n  Works\n  WorksToo\n' Good Bad Crash Hang Late; exit ;;
+  *--gtest_list_tests*) printf '%sCuda.\n  Works\n  WorksToo\n' All/Good Bad Crash Hang Late; exit ;;
 esac
 suite=${1#--gtest_filter=}
 suite=${suite%%.*}
@@ -159,6 +174,9 @@ case "$*" in
   *--profile*) echo "a line without figures"; sleep "${STAND_IN_SLEEP:-0}"; exit 3 ;;
   *--autotune*) sleep "${STAND_IN_SLEEP:-0}" ;;
 esac
+# What is left behind by a program that ends well.
+(setsid bash -c 'echo $$ >>'"$STAND_IN_PIDS"'; exec sleep 100' &)
+[ -z "$STAND_IN_FLOOD" ] || yes $'no UTF-8: \xff' >&2
 echo '[{"arch": "a", "batch": 64, "precision": "bf16", "policy": "store", "cuda_graph": true,
   "images_per_s": 4000, "ms_per_step_median": 16, "tflop_per_s": 350, "finite": true}]'
 TOOL
@@ -167,7 +185,7 @@ export STAND_IN_PIDS=$scratch/pids
 touch pids
 
 # A suite that hangs takes no other along, nor does a step that fails.
-check quick --limit test_cuda=15
+check quick --limit test_cuda=20
 expect_code 1 "a call with failures"
 expect_status failed quick test_cuda
 expect_entry "['BadCuda.Works']" quick test_cuda "e['figures']['failed']"
@@ -178,18 +196,38 @@ expect_entry True quick test_cuda "'SIGSEGV' in e['figures']['troubles']['CrashC
 expect_status ok quick steps
 expect_status failed quick profile
 expect_status ok quick torch
-expect_entry "[('haar_forward/memory', 0.5)]" quick kernels \
-  "[(row['name'], row['of_copy']) for row in e['figures']['cases']]"
+expect_entry "[('haar_forward/memory', 0.5), ('haar_backward/memory', None)]" quick kernels \
+  "[(row['name'], row.get('of_copy')) for row in e['figures']['cases']]"
 expect_status ok quick racecheck
-for pid in $(cat pids); do
-  expect_not "a hanging program's child lives on" [ -e "/proc/$pid" ]
-done
-expect "no pids of what hung" [ -s pids ]
+expect_ended "a hanging program's child"
+expect_match "PyTorch graph *skipped: no figures" out.txt "a rival's rate that is no number"
+expect_not "a result that is no JSON" grep -q "NaN\|Infinity" out/gpu_check.json
 for text in "failed: BadCuda.Works" "unfinished: HangCuda.Works" "store graph.* 4000.0 .* 1.60" \
   "1 of 1 cases, 1 of 1 families"; do
   expect_match "$text" out.txt "the report of failures"
 done
 expect_match '"commit": "other"' out/gpu_check.json "the commit of the programs"
+
+# What prints without end is stopped, and the log stays small; whoever reads may go; where nothing can be
+# written nothing is begun.
+STAND_IN_FLOOD=1 check quick --only steps,kernels
+expect_entry True quick steps "e['reason'].startswith('tuned: stopped: printed more than 64 MB')"
+expect_status ok quick kernels
+expect "the log of what prints without end" [ "$(stat -c %s out/gpu_check.log)" -lt 2000000 ]
+rm -rf out
+"$scratch/tree/bench/gpu_check.sh" quick --only steps,kernels 2>err | head -n 1 >out.txt
+expect_empty err "a reader that goes"
+expect_status ok quick kernels
+"$scratch/tree/bench/gpu_check.sh" report >out.txt
+expect_match "programs of other" out.txt "a report"
+expect_ended "what programs left behind"
+PALINDROME_GPU_OUT=$scratch/err/out check quick
+expect_code 4 "a folder that cannot be made"
+expect_text "gpu_check: error: $scratch/err" err "a folder that cannot be made"
+mkdir out && echo '{' >out/gpu_check.json
+code=0
+"$scratch/tree/bench/gpu_check.sh" quick >out.txt 2>err || code=$?
+expect_code 4 "results that are torn"
 
 # Libraries' choices take too long: timed without them; then the total runs out within the profile.
 export STAND_IN_SLEEP=60
@@ -245,6 +283,9 @@ expect_entry "(1.2505, 2500000000.0, 44.0)" more ncu \
 # What ran earlier on this machine stays in its results.
 results=$(ls tree/bench/results/*.json)
 expect_match '"quick"' "$results" "merged results"
+PALINDROME_COMMIT=newer check more --only steps-8
+expect_match "with figures of earlier calls, of commit rehearsal" out.txt "another commit"
+expect_match "quick .* (of commit rehearsal)" out.txt "another commit"
 mkdir -p kept && cp "$results" kept/gpu_check.json
 expect_equal ok "$(cd kept && ln -s . out && entry more torch-compile "e['status']")" \
   "a step that was skipped in the second call"

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernels/library/platform.h"
+#include "runtime/parallel.h"
 #include "tests/support/numeric.h"
 
 namespace pal {
@@ -72,6 +73,31 @@ TEST(Gemm, ImagesCountAsRows) {
   const Tensor flat = Tensor::empty({30, 4});
   cpu::gemm(x.reshape({30, 7}), w, flat, {.transpose_b = true});
   EXPECT_EQ(testing::values_of(y), testing::values_of(flat));
+}
+
+TEST(Gemm, BitsDoNotDependOnTheThreads) {
+  int seed = 0;
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{8, 10, 3072},
+                                {3, 1000, 517},
+                                {517, 3, 200},
+                                {1568, 65, 129},
+                                {129, 300, 4500},
+                                {5000, 48, 48}})
+    for (const bool ta : {false, true})
+      for (const bool tb : {false, true}) {
+        const Tensor a = random_tensor(ta ? Shape{k, m} : Shape{m, k}, DType::f32, ++seed);
+        const Tensor b = random_tensor(tb ? Shape{n, k} : Shape{k, n}, DType::f32, ++seed);
+        const Tensor start = random_tensor({m, n}, DType::f32, ++seed);
+        std::vector<std::vector<double>> results;
+        for (const int threads : {1, 2, 7}) {
+          const ThreadScope scope(threads);
+          const Tensor c = start.clone();
+          cpu::gemm(a, b, c, {.transpose_a = ta, .transpose_b = tb, .accumulate = true});
+          results.push_back(testing::values_of(c));
+        }
+        EXPECT_EQ(results[0], results[1]) << m << " " << n << " " << k << " " << ta << tb;
+        EXPECT_EQ(results[0], results[2]) << m << " " << n << " " << k << " " << ta << tb;
+      }
 }
 
 TEST(Gemm, RefusesWhatDoesNotFit) {

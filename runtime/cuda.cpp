@@ -127,6 +127,20 @@ cudaStream_t stream_of(Stream stream) {
   return stream == Stream::compute ? cuda::stream() : upload_stream();
 }
 
+/// The first memory that a process takes of its GPU.
+unsigned* allocate_tickets(const DeviceInfo& info) {
+  void* tickets = nullptr;
+  const cudaError_t status = cudaMalloc(&tickets, kTickets * sizeof(unsigned));
+  if (status == cudaErrorMemoryAllocation)
+    fail(
+        ErrorKind::environment,
+        "device cuda: {} has no memory left; other programs hold it (nvidia-smi shows which): wait "
+        "for them, or use another GPU",
+        info.name);
+  PAL_CUDA_CHECK(status);
+  return static_cast<unsigned*>(tickets);
+}
+
 }  // namespace
 
 void check(cudaError_t status, const char* call, const char* file, int line) {
@@ -163,8 +177,8 @@ void use(int index) {
          "device cpu",
          index, info.name, info.major, info.minor, kOldestMajor);
   PAL_CUDA_CHECK(cudaSetDevice(index));
+  if (s.tickets == nullptr) s.tickets = allocate_tickets(info);
   PAL_CUDA_CHECK(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking));
-  PAL_CUDA_CHECK(cudaMalloc(reinterpret_cast<void**>(&s.tickets), kTickets * sizeof(unsigned)));
   PAL_CUDA_CHECK(cudaMemsetAsync(s.tickets, 0, kTickets * sizeof(unsigned), s.stream));
   PAL_CUDA_CHECK(cudaStreamCreateWithFlags(&s.upload_stream, cudaStreamNonBlocking));
   s.index = index;

@@ -155,6 +155,7 @@ TEST(CudaDevice, SaysWhatIsMissing) {
 
 #ifdef PAL_EMULATE_CUDA
 TEST(CudaAllocator, SaysWhenTheDeviceIsFull) {
+  cuda::use(0);
   emulator::set_memory_limit(emulator::device_bytes() + 100000);
   expect_error(ErrorKind::environment, "the GPU refused",
                [] { Tensor::empty({1000000}, DType::u8, Tag::data, gpu()); });

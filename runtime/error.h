@@ -14,6 +14,7 @@ enum class ErrorKind {
   data,         ///< an input file that is broken or does not fit: exit 3
   environment,  ///< disk, memory, permission, device: exit 4
   numerics,     ///< NaN, infinity, lost invertibility: exit 5
+  peer,         ///< another rank of the run was lost: exit 6
 };
 
 /// The process exit code of an error kind.
@@ -27,6 +28,8 @@ constexpr int exit_code(ErrorKind kind) {
       return 4;
     case ErrorKind::numerics:
       return 5;
+    case ErrorKind::peer:
+      return 6;
     case ErrorKind::failure:
       break;
   }

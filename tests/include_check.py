@@ -37,6 +37,7 @@ MAY_SEE = {
 }
 # The rooms of each folder, lowest first; "" is the folder itself.
 ROOMS = {
+    "runtime": ["", "communicator"],
     "kernels": ["common", "arrays", "library", "norm", "product", "coupling", "resample", "mixing",
                 "pool", "image", "optimizer", "loss"],
     "layers": ["", "checkpoint", "models", "training"],
@@ -68,7 +69,7 @@ def read_tree(root):
 
 
 def room_of(path):
-    """(folder, room) of a file: ("kernels", "loss"); ("runtime", "") where there are no rooms."""
+    """(folder, room) of a file: ("kernels", "loss"); ("autograd", "") where there are no rooms."""
     parts = path.split("/")
     return parts[0], "/".join(parts[1:-1])
 

@@ -16,6 +16,7 @@ TEST(Error, KindsAreTheExitCodesOfThePrograms) {
   EXPECT_EQ(exit_code(ErrorKind::data), 3);
   EXPECT_EQ(exit_code(ErrorKind::environment), 4);
   EXPECT_EQ(exit_code(ErrorKind::numerics), 5);
+  EXPECT_EQ(exit_code(ErrorKind::peer), 6);
 }
 
 TEST(Error, CarriesItsFormattedText) {

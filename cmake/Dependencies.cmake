@@ -26,6 +26,20 @@ endfunction()
 find_package(OpenMP QUIET COMPONENTS CXX)
 pal_require(OpenMP_CXX_FOUND "OpenMP" "g++")
 
+# Gloo brings the collectives between processes on CPUs; without it there is one process.
+set(PALINDROME_GLOO "AUTO" CACHE STRING "Runs of several processes, by Gloo: AUTO, ON or OFF")
+set(PAL_HAS_GLOO OFF)
+if(NOT PALINDROME_GLOO STREQUAL "OFF")
+  find_path(GLOO_INCLUDE gloo/context.h)
+  find_library(GLOO_LIBRARY gloo)
+  mark_as_advanced(GLOO_INCLUDE GLOO_LIBRARY)
+  if(GLOO_INCLUDE AND GLOO_LIBRARY)
+    set(PAL_HAS_GLOO ON)
+  elseif(PALINDROME_GLOO STREQUAL "ON")
+    pal_require(PAL_HAS_GLOO "Gloo" "libgloo-dev")
+  endif()
+endif()
+
 set(PALINDROME_BUNDLE "" CACHE FILEPATH
     "An archive of all libraries below, made by bench/gpu_bundle.sh, for machines without them")
 if(PALINDROME_BUNDLE)

@@ -6,7 +6,7 @@ set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache pkg-config
   libdnnl-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libspdlog-dev
-  libxxhash-dev librandom123-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev "$@")
+  libgloo-dev libxxhash-dev librandom123-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev "$@")
 
 missing=()
 for package in "${packages[@]}"; do

@@ -37,6 +37,9 @@ class Communicator {
   virtual void start_all_reduce(const Tensor& values) = 0;
   /// What comes after this sees all sums that were started.
   virtual void finish() = 0;
+  /// Gives up: ranks that wait for this one get an error, and nothing may be asked of it any more.
+  /// Called from any thread.
+  virtual void abort() {}
   /// Whether its calls can be part of a recorded graph.
   virtual bool in_graphs() const { return false; }
 

@@ -1,0 +1,211 @@
+#include "runtime/communicator/hub.h"
+
+#include <fmt/ranges.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "runtime/json.h"
+
+namespace pal {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point time) {
+  return std::chrono::duration<double>(Clock::now() - time).count();
+}
+
+/// How long the thread sleeps at most.
+constexpr int kNapMilliseconds = 100;
+
+}  // namespace
+
+Hub::Hub(int size, std::string job, std::string version, int port, PatienceSpec patience)
+    : size_(size),
+      job_(std::move(job)),
+      version_(std::move(version)),
+      patience_(patience),
+      listener_(port),
+      seats_(static_cast<size_t>(size)) {
+  thread_ = std::jthread([this](const std::stop_token& stop) { serve(stop); });
+}
+
+Hub::~Hub() = default;
+
+bool Hub::everybody_done() const {
+  return std::ranges::all_of(guests_, [&](const auto& guest) {
+    return guest->gone || guest->rank < 0 || seats_[static_cast<size_t>(guest->rank)]->done;
+  });
+}
+
+void Hub::serve(const std::stop_token& stop) {
+  while (!stop.stop_requested() || (!refused_ && !everybody_done())) {
+    wait_for_news();
+    welcome_guest();
+    for (const auto& guest : guests_)
+      if (!guest->gone) read_from(*guest);
+    look_for_silent();
+    beat();
+    if (!begun_ && !refused_ && seconds_since(opened_) > patience_.join_seconds) {
+      std::vector<int> missing;
+      for (int r = 0; r < size_; ++r)
+        if (!seats_[static_cast<size_t>(r)]) missing.push_back(r);
+      refuse_all(
+          ErrorKind::environment,
+          fmt::format("ranks: {} of {} did not arrive within {:.0f} s: {}; were they started, "
+                      "and can they reach {} at port {}?",
+                      missing.size(), size_, patience_.join_seconds, fmt::join(missing, ", "),
+                      host_name(), port()));
+    }
+  }
+}
+
+void Hub::wait_for_news() {
+  std::vector<pollfd> watched = {{listener_.descriptor(), POLLIN, 0}};
+  for (const auto& guest : guests_)
+    if (!guest->gone) watched.push_back({guest->socket.descriptor(), POLLIN, 0});
+  ::poll(watched.data(), watched.size(), kNapMilliseconds);
+}
+
+void Hub::welcome_guest() {
+  for (LineSocket socket = listener_.accept(); socket.is_open(); socket = listener_.accept()) {
+    auto guest = std::make_unique<Guest>();
+    guest->socket = std::move(socket);
+    guests_.push_back(std::move(guest));
+    tell(*guests_.back(), {{"say", "hub"}, {"job", job_}});
+  }
+}
+
+void Hub::read_from(Guest& guest) {
+  std::vector<std::string> lines;
+  const bool open = guest.socket.receive(lines);
+  if (!lines.empty()) guest.heard = Clock::now();
+  for (const std::string& line : lines) take(guest, line);
+  if (open) return;
+  guest.gone = true;
+  guest.socket.close();
+  if (guest.rank >= 0) lose(guest.rank, "killed, or its connection broke");
+}
+
+void Hub::take(Guest& guest, const std::string& line) {
+  const nlohmann::json message = parse_json(line);
+  // Who does not speak our language is none of ours.
+  if (!message.is_object() || !message.contains("say")) return;
+  try {
+    const std::string say = message.at("say");
+    if (say == "hello" && guest.rank < 0) {
+      seat(guest, message);
+    } else if (guest.rank < 0) {
+      return;
+    } else if (say == "set") {
+      values_[message.at("key")] = message.at("value");
+      answer(message.at("key"));
+    } else if (say == "get") {
+      waiting_[message.at("key")].push_back(guest.rank);
+      answer(message.at("key"));
+    } else if (say == "failed") {
+      lose(guest.rank, message.at("text"));
+    } else if (say == "bye") {
+      seats_[static_cast<size_t>(guest.rank)]->done = true;
+    }
+  } catch (const nlohmann::json::exception&) {
+    lose(guest.rank, "it said what nobody understands");
+  }
+}
+
+void Hub::seat(Guest& guest, const nlohmann::json& hello) {
+  Member member = member_of(hello.at("member"));
+  const auto refuse = [&](const std::string& text) { refuse_all(ErrorKind::usage, text); };
+  if (hello.at("job") != job_) return tell(guest, {{"say", "other"}});
+  const int size = hello.at("size");
+  if (const std::string version = hello.at("version"); version != version_)
+    return refuse(fmt::format("ranks: {} runs version {}, rank 0 {}: use one build everywhere",
+                              member.str(), version, version_));
+  if (size != size_ || member.rank < 0 || member.rank >= size_)
+    return refuse(
+        fmt::format("ranks: {} believes in {} ranks, rank 0 in {}", member.str(), size, size_));
+  auto& seat = seats_[static_cast<size_t>(member.rank)];
+  if (seat)
+    return refuse(
+        fmt::format("ranks: {} and {} have one number", seat->member.str(), member.str()));
+  guest.rank = member.rank;
+  seat.emplace(Seat{std::move(member), false});
+  begin_if_complete();
+}
+
+void Hub::begin_if_complete() {
+  if (refused_ || !std::ranges::all_of(seats_, [](const auto& s) { return s.has_value(); })) return;
+  begun_ = true;
+  // Places on a machine, where the launcher does not tell, are by rank.
+  std::map<std::string, int> on_host;
+  for (auto& seat : seats_) {
+    const int place = on_host[seat->member.host]++;
+    if (seat->member.local_rank < 0) seat->member.local_rank = place;
+  }
+  nlohmann::json members = nlohmann::json::array();
+  for (auto& seat : seats_) {
+    seat->member.local_size = on_host[seat->member.host];
+    members.push_back(to_json(seat->member));
+  }
+  tell_all({{"say", "welcome"}, {"members", members}});
+}
+
+void Hub::refuse_all(ErrorKind kind, const std::string& text) {
+  refused_ = true;
+  for (const auto& guest : guests_)
+    tell(*guest, {{"say", "refused"}, {"text", text}, {"code", exit_code(kind)}});
+}
+
+void Hub::answer(const std::string& key) {
+  const auto value = values_.find(key);
+  if (value == values_.end()) return;
+  for (const int rank : waiting_[key])
+    for (const auto& guest : guests_)
+      if (guest->rank == rank)
+        tell(*guest, {{"say", "value"}, {"key", key}, {"value", value->second}});
+  waiting_.erase(key);
+}
+
+void Hub::lose(int rank, const std::string& reason) {
+  if (rank < 0) return;
+  Seat& seat = *seats_[static_cast<size_t>(rank)];
+  if (std::exchange(seat.done, true) || lost_) return;
+  // What follows from the first loss is no news.
+  lost_ = true;
+  if (begun_)
+    tell_all({{"say", "lost"}, {"member", to_json(seat.member)}, {"reason", reason}});
+  else
+    refuse_all(ErrorKind::peer,
+               fmt::format("{} lost before the run began: {}", seat.member.str(), reason));
+}
+
+void Hub::look_for_silent() {
+  // Where this process itself did not run, nobody can be blamed.
+  if (seconds_since(std::exchange(looked_, Clock::now())) > patience_.silent_seconds / 2)
+    for (const auto& guest : guests_) guest->heard = Clock::now();
+  for (const auto& guest : guests_) {
+    const double silent = seconds_since(guest->heard);
+    if (guest->gone || guest->rank < 0 || silent <= patience_.silent_seconds) continue;
+    if (!seats_[static_cast<size_t>(guest->rank)]->done)
+      lose(guest->rank, fmt::format("silent for {:.0f} s", silent));
+  }
+}
+
+void Hub::beat() {
+  if (seconds_since(beaten_) < patience_.beat_seconds) return;
+  beaten_ = Clock::now();
+  tell_all({{"say", "beat"}});
+}
+
+void Hub::tell(const Guest& guest, const nlohmann::json& message) const {
+  if (!guest.gone) (void)guest.socket.send(json_text(message, -1, BadUtf8::replaced));
+}
+
+void Hub::tell_all(const nlohmann::json& message) const {
+  for (const auto& guest : guests_)
+    if (guest->rank >= 0) tell(*guest, message);
+}
+
+}  // namespace pal

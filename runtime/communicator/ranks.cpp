@@ -1,0 +1,165 @@
+#include "runtime/communicator/ranks.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include "runtime/communicator/gloo_communicator.h"
+#include "runtime/communicator/rendezvous.h"
+#include "runtime/json.h"
+
+namespace pal {
+namespace {
+
+constexpr auto kNap = std::chrono::milliseconds(50);
+
+LineSocket find_hub(const RankSpec& spec, const std::string& job, const std::string& file,
+                    int port) {
+  const RankEnvironment& environment = spec.environment;
+  const double seconds = spec.patience.join_seconds;
+  if (environment.rank == 0) return reach_hub("127.0.0.1", port, job, seconds);
+  if (!file.empty()) return reach_hub(file, job, seconds);
+  return reach_hub(environment.address, environment.port, job, seconds);
+}
+
+/// Waits; returns false as soon as it is asked to stop.
+bool passes(double seconds, const std::stop_token& stop) {
+  const auto end = std::chrono::steady_clock::now() +
+                   std::chrono::milliseconds(static_cast<int64_t>(1e3 * seconds));
+  while (std::chrono::steady_clock::now() < end) {
+    if (stop.stop_requested()) return false;
+    std::this_thread::sleep_for(kNap);
+  }
+  return true;
+}
+
+}  // namespace
+
+Ranks::Ranks() : host_(std::make_unique<SingleCommunicator>()) {
+  self_.rank = self_.local_rank = 0;
+  self_.host = host_name();
+  self_.process = ::getpid();
+}
+
+Ranks::Ranks(const RankSpec& spec)
+    : environment_(spec.environment),
+      grace_seconds_(spec.grace_seconds),
+      last_words_(spec.last_words),
+      silent_seconds_(spec.patience.silent_seconds) {
+  if (environment_.size == 1) {
+    host_ = std::make_unique<SingleCommunicator>();
+    self_.rank = self_.local_rank = 0;
+    return;
+  }
+  const std::string job = environment_.job.empty() ? "by-hand" : environment_.job;
+  const bool by_file = environment_.address.empty();
+  const std::string file = by_file ? rendezvous_file(spec.output, job) : std::string();
+  if (environment_.rank == 0) {
+    hub_ = std::make_unique<Hub>(environment_.size, job, spec.version, environment_.port,
+                                 spec.patience);
+    if (by_file) write_rendezvous(file, job, hub_->port());
+  }
+  const auto remove_file = [&] {
+    std::error_code ignored;
+    if (by_file && environment_.rank == 0) std::filesystem::remove(file, ignored);
+  };
+  const Member me = {.rank = environment_.rank,
+                     .local_rank = environment_.local_rank,
+                     .host = host_name(),
+                     .process = ::getpid()};
+  try {
+    link_ = std::make_unique<MemberLink>(find_hub(spec, job, file, hub_ ? hub_->port() : 0), me,
+                                         environment_.size, job, spec.version, spec.patience,
+                                         [this](const Loss& loss) { on_loss(loss); });
+  } catch (...) {
+    remove_file();
+    throw;
+  }
+  remove_file();
+  self_ = link_->members()[static_cast<size_t>(environment_.rank)];
+  host_ = make_gloo_communicator(*link_, environment_.rank, environment_.size,
+                                 [this](const std::string& why) { return lost_text(why); });
+}
+
+Ranks::~Ranks() {
+  // Its thread may wait for a rank that will never answer.
+  if (failed_) {
+    host_->abort();
+    (void)host_.release();
+  }
+  host_.reset();
+  if (link_) link_->leave();
+}
+
+std::string Ranks::text_of(const Loss& loss) const {
+  const int64_t step = step_;
+  return fmt::format(
+      "{} lost {}: {}", loss.member.str(),
+      step > 0 ? fmt::format("at step {}", step) : std::string("before the first step"),
+      loss.reason);
+}
+
+std::string Ranks::lost_text(const std::string& why) const {
+  // Who sees a broken connection first may not know whose death broke it; the hub does.
+  constexpr double kMargin = 4.0;
+  const auto loss = link_->wait_for_loss(silent_seconds_ + kMargin);
+  return loss ? text_of(*loss) : fmt::format("ranks: a connection broke: {}", why);
+}
+
+void Ranks::check() const {
+  if (!link_) return;
+  if (const auto loss = link_->loss()) throw Error(ErrorKind::peer, text_of(*loss));
+}
+
+void Ranks::on_loss(const Loss& loss) {
+  const std::string text = text_of(loss);
+  last_resort_ = std::jthread([this, text](const std::stop_token& stop) {
+    if (!passes(grace_seconds_, stop)) return;
+    if (!told_.exchange(true)) {
+      if (last_words_) last_words_(text);
+    } else if (!passes(grace_seconds_, stop)) {
+      return;
+    }
+    std::fflush(nullptr);
+    ::_exit(exit_code(ErrorKind::peer));
+  });
+}
+
+void Ranks::expect_agreement(const nlohmann::json& mine) {
+  const std::string text = json_text(mine, -1, BadUtf8::replaced);
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(text.data());
+  const auto all = all_gather_bytes(host(), {bytes, text.size()});
+  const auto parsed = [&](size_t r) {
+    return parse_json(
+        std::string_view(reinterpret_cast<const char*>(all[r].data()), all[r].size()));
+  };
+  const nlohmann::json first = parsed(0);
+  for (size_t r = 1; r < all.size(); ++r) {
+    const nlohmann::json other = parsed(r);
+    for (const auto& [key, value] : first.items())
+      expect(other.contains(key) && other.at(key) == value,
+             "ranks: {} differs from rank 0 in {}: {} against {}", link_->members()[r].str(), key,
+             other.contains(key) ? json_text(other.at(key)) : std::string("none"),
+             json_text(value));
+  }
+}
+
+int Ranks::run(const std::function<int()>& body) {
+  const auto end_with = [this](const std::exception& error, bool known) {
+    failed_ = told_ = true;
+    if (link_ && !known) link_->fail(error.what());
+  };
+  try {
+    return body();
+  } catch (const Error& error) {
+    end_with(error, error.kind() == ErrorKind::peer);
+    throw;
+  } catch (const std::exception& error) {
+    end_with(error, false);
+    throw;
+  }
+}
+
+}  // namespace pal

@@ -61,9 +61,9 @@ int64_t EncodedLoader::begin(int64_t number, int64_t slot) {
   for (const int64_t index : plan_.indices(into.epoch, number % steps()))
     into.pictures.push_back({.index = index, .error = nullptr});
   if (!into.levels.defined()) {
-    const int64_t most = std::min(options_.batch_size, count()) * views_;
-    into.levels = Tensor::empty({most, view_shape_[1], view_shape_[2], view_shape_[3]}, DType::u8,
-                                Tag::data, Device());
+    into.levels =
+        Tensor::empty({plan_.most() * views_, view_shape_[1], view_shape_[2], view_shape_[3]},
+                      DType::u8, Tag::data, Device());
   }
   return static_cast<int64_t>(into.pictures.size());
 }
@@ -91,7 +91,9 @@ Batch EncodedLoader::make_batch(int64_t epoch, int64_t step, const ImageMemory& 
     if (picture.error) std::rethrow_exception(picture.error);
 
   Batch batch;
-  batch.first = step * options_.batch_size;
+  const BatchPlaces places = plan_.places(step);
+  batch.first = places.first;
+  batch.whole = places.whole;
   batch.views = views_;
   std::vector<ImagePlacement> placements;
   for (size_t place = 0; place < made.pictures.size(); ++place) {
@@ -104,9 +106,12 @@ Batch EncodedLoader::make_batch(int64_t epoch, int64_t step, const ImageMemory& 
       placements.back().noise_stream ^= static_cast<uint64_t>(view) << kViewShift;
     }
   }
-  if (batch.indices.empty())
+  if (batch.indices.empty()) {
+    // Others of the whole batch may be readable.
+    if (places.count < places.whole) return batch;
     fail(ErrorKind::data, "{}: none of the {} pictures of batch {} can be read", source_.name(),
          made.pictures.size(), step);
+  }
 
   batch.labels =
       Tensor::empty({static_cast<int64_t>(batch.indices.size())}, DType::i32, Tag::data, Device());

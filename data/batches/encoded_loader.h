@@ -16,7 +16,8 @@ namespace pal {
 /// no other was asked for, is not decoded again.
 ///
 /// A batch also throws data for a picture that cannot be read and may not be passed over, of
-/// several the first one, and if no picture is left. The loader can be used further.
+/// several the first one, and if no picture is left of a whole batch; a share of which no picture
+/// is left comes without images. The loader can be used further.
 ///
 /// The noise of view v of ten crops has the stream image_stream + v * 2^60.
 class EncodedLoader : public Batches {
@@ -40,7 +41,7 @@ class EncodedLoader : public Batches {
   struct Slot {
     int64_t epoch = 0;
     std::vector<Picture> pictures;
-    Tensor levels;  ///< u8 [batch size * views, size, size, channels]
+    Tensor levels;  ///< u8 [most images of a batch * views, size, size, channels]
   };
 
   Batch make_batch(int64_t epoch, int64_t step, const ImageMemory& images) override;

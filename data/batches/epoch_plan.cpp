@@ -17,6 +17,16 @@ int32_t shift_of(uint32_t word, int64_t most) {
   return static_cast<int32_t>(static_cast<int64_t>(word * choices >> 32) - most);
 }
 
+/// The consecutive images that are one's own of `count`, divided among `among`.
+BatchPlaces part_of(const BatchPlaces& places, int64_t mine, int64_t among) {
+  const int64_t begin = places.count * mine / among;
+  const int64_t end = places.count * (mine + 1) / among;
+  return {.first = places.first + begin, .count = end - begin, .whole = places.whole};
+}
+
+/// a / b, rounded up.
+int64_t parts_for(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 }  // namespace
 
 uint64_t image_stream(int64_t epoch, int64_t index) {
@@ -24,6 +34,7 @@ uint64_t image_stream(int64_t epoch, int64_t index) {
 }
 
 LoaderOptions evaluation_options(LoaderOptions training) {
+  training.share = {};
   training.shuffle = training.drop_last = training.flip = false;
   training.shift = 0;
   if (training.transform.crop == CropKind::random_resized)
@@ -36,15 +47,23 @@ EpochPlan::EpochPlan(const std::string& name, int64_t count, std::vector<int64_t
     : name_(name),
       indices_(std::move(indices)),
       batch_size_(options.batch_size),
+      share_(options.share),
       seed_(options.seed),
       shuffle_(options.shuffle),
       drop_last_(options.drop_last) {
   expect(batch_size_ >= 1, "batch-size: expected at least 1, got {}", batch_size_);
+  expect(share_.ranks >= 1 && share_.rank >= 0 && share_.rank < share_.ranks && share_.parts >= 1,
+         "{}: no rank {} of {} with batches in {} parts", name_, share_.rank, share_.ranks,
+         share_.parts);
   expect(count <= std::numeric_limits<uint32_t>::max(), "{}: more than 2^32 images", name_);
   for (const int64_t index : indices_)
     expect(index >= 0 && index < count, "{}: image {} of {}", name_, index, count);
   expect(steps() >= 1, "batch-size: {} images of {} do not fill a batch of {}", indices_.size(),
          name_, batch_size_);
+  const int64_t fewest = int64_t{share_.ranks} * share_.parts;
+  expect(!drop_last_ || batch_size_ >= fewest,
+         "batch-size: {} images for {} ranks with {} parts each; expected at least {}", batch_size_,
+         share_.ranks, share_.parts, fewest);
 }
 
 int64_t EpochPlan::count() const {
@@ -52,7 +71,19 @@ int64_t EpochPlan::count() const {
   return drop_last_ ? all / batch_size_ * batch_size_ : all;
 }
 
-int64_t EpochPlan::steps() const { return (count() + batch_size_ - 1) / batch_size_; }
+int64_t EpochPlan::steps() const { return parts_for(count(), batch_size_) * share_.parts; }
+
+BatchPlaces EpochPlan::places(int64_t step) const {
+  expect(step >= 0 && step < steps(), "{}: no batch {} of {}", name_, step, steps());
+  const int64_t first = step / share_.parts * batch_size_;
+  const int64_t whole = std::min(batch_size_, count() - first);
+  const BatchPlaces all{.first = first, .count = whole, .whole = whole};
+  return part_of(part_of(all, share_.rank, share_.ranks), step % share_.parts, share_.parts);
+}
+
+int64_t EpochPlan::most() const {
+  return parts_for(parts_for(std::min(batch_size_, count()), share_.ranks), share_.parts);
+}
 
 std::vector<int64_t> EpochPlan::indices(int64_t epoch, int64_t step) {
   expect(step >= 0 && step < steps() && epoch >= 0 && epoch <= std::numeric_limits<int32_t>::max(),
@@ -62,10 +93,9 @@ std::vector<int64_t> EpochPlan::indices(int64_t epoch, int64_t step) {
     order_ = epoch_order(all, seed_, epoch);
     order_epoch_ = epoch;
   }
-  const int64_t first = step * batch_size_;
-  const int64_t last = std::min(first + batch_size_, all);
+  const BatchPlaces mine = places(step);
   std::vector<int64_t> chosen;
-  for (int64_t i = first; i < last; ++i) {
+  for (int64_t i = mine.first; i < mine.first + mine.count; ++i) {
     const int64_t place = shuffle_ ? order_[static_cast<size_t>(i)] : i;
     chosen.push_back(indices_[static_cast<size_t>(place)]);
   }

@@ -8,18 +8,30 @@
 
 namespace pal {
 
-/// Which images make up which batch of an epoch.
+/// Places in an epoch's order: of some images, and how many the whole batch has that they are of.
+struct BatchPlaces {
+  int64_t first = 0;
+  int64_t count = 0;
+  int64_t whole = 0;
+};
+
+/// Which images make up which batch of an epoch, and which of them are this process's.
 class EpochPlan {
  public:
   /// `name` is the set's, in messages; `count` its images. Throws usage if an index lies outside
-  /// the set or there is no whole batch.
+  /// the set, there is no whole batch, or in training (drop_last) a rank or part of it would have
+  /// no image.
   EpochPlan(const std::string& name, int64_t count, std::vector<int64_t> indices,
             const LoaderOptions& options);
 
-  /// Images that one epoch delivers.
+  /// Images that one epoch delivers, over all ranks.
   int64_t count() const;
-  /// Batches of an epoch.
+  /// Batches of an epoch: whole ones times parts.
   int64_t steps() const;
+  /// The places of a batch. Throws usage for a step outside [0, steps()).
+  BatchPlaces places(int64_t step) const;
+  /// The most images that a batch may have.
+  int64_t most() const;
   /// Indices of the images of a batch. Throws usage for a step outside [0, steps()).
   std::vector<int64_t> indices(int64_t epoch, int64_t step);
   /// The indices of all images, in the order of the list that was given.
@@ -29,6 +41,7 @@ class EpochPlan {
   std::string name_;
   std::vector<int64_t> indices_;
   int64_t batch_size_;
+  BatchShare share_;
   uint64_t seed_;
   bool shuffle_, drop_last_;
   int64_t order_epoch_ = -1;

@@ -33,8 +33,11 @@ MemoryLoader::MemoryLoader(const ImageSet& set, std::vector<int64_t> indices, Lo
 Batch MemoryLoader::make_batch(int64_t epoch, int64_t step, const ImageMemory& images) {
   Batch batch;
   batch.indices = plan_.indices(epoch, step);
-  batch.first = step * options_.batch_size;
+  const BatchPlaces places = plan_.places(step);
+  batch.first = places.first;
+  batch.whole = places.whole;
   const auto size = static_cast<int64_t>(batch.indices.size());
+  if (size == 0) return batch;
   batch.images = memory_for({size, set_.height, set_.width, set_.channels}, images);
   batch.labels = Tensor::empty({size}, DType::i32, Tag::data, Device());
   auto* labels = batch.labels.data<int32_t>();

@@ -26,6 +26,7 @@ class ChangedBatches : public Batches {
   Batch make_batch(int64_t epoch, int64_t step, const ImageMemory& images) override {
     Batch made = batches_->batch(epoch, step);
     expect(made.views == 1, "changed_set: expected one view of each image, got {}", made.views);
+    if (made.indices.empty()) return made;
     const int64_t count = made.images.size(0);
     std::vector<uint8_t> pixels(static_cast<size_t>(made.images.numel()));
     parallel_for(count, 1, [&](int64_t begin, int64_t end) {

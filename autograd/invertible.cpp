@@ -149,6 +149,7 @@ BlockBackward InvertibleChain::run_backward(Tape& tape, Tensor grad_y, const Ten
     current = blocks_[at]->backward(std::move(current.x), std::move(current.grad_x), grad_log_det,
                                     tape.memory[at], wanted);
     tape.memory[at] = BlockMemory();
+    if (after_block_) after_block_(i);
     if (i == tape.monitored) {
       last_check_ = {i, names_[at], relative_error(tape.true_input, current.x)};
       tape.true_input = Tensor();

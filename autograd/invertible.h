@@ -1,6 +1,8 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autograd/parameter.h"
@@ -153,6 +155,10 @@ class InvertibleChain {
   /// log_det, f64 [batch], if that is defined.
   Tensor inverse(Tensor y, const Tensor& log_det = {}) const;
 
+  /// Called in each backward pass once the gradients of a block's parameters are complete, from the
+  /// last block to the first; null: nobody.
+  void after_block(std::function<void(int block)> done) { after_block_ = std::move(done); }
+
   /// The next recorded forward pass keeps the true input of this block, and its backward pass
   /// measures how well that was rebuilt. -1: none.
   void monitor_next(int block) { monitored_ = block; }
@@ -167,6 +173,7 @@ class InvertibleChain {
   std::vector<std::unique_ptr<InvertibleBlock>> blocks_;
   std::vector<std::string> names_;
   ChainOptions options_;
+  std::function<void(int block)> after_block_;
   int monitored_ = -1;
   InversionCheck last_check_;
 };

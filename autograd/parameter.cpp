@@ -129,6 +129,12 @@ Tensor ParameterStore::grads(ParameterGroup group) const {
              : grads_.view_at(network_count_, {grads_.numel() - network_count_});
 }
 
+int64_t ParameterStore::place_of(const Parameter& parameter) const {
+  return (static_cast<const char*>(parameter.value.raw()) -
+          static_cast<const char*>(values_.raw())) /
+         size_of(dtype());
+}
+
 int64_t ParameterStore::count(ParameterGroup group) const {
   return group == ParameterGroup::network ? network_count_ : values_.numel() - network_count_;
 }

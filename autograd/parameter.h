@@ -98,6 +98,8 @@ class ParameterStore {
   int64_t count(ParameterGroup group) const;
   /// How many values stand before those of the head.
   int64_t count_before_head() const { return before_head_; }
+  /// Where the values of one of the parameters begin.
+  int64_t place_of(const Parameter& parameter) const;
   DType dtype() const { return values_.dtype(); }
   /// Sets all gradients to 0.
   void zero_grad() const { grads_.zero(); }

@@ -8,10 +8,13 @@
 #include "experiments/command_line/program.h"
 #include "experiments/recipe/train_command.h"
 #include "experiments/recipe/training_recipe.h"
+#include "experiments/training/rank_compute.h"
 #include "experiments/training/train_plan.h"
 #include "experiments/training/training_run.h"
 #include "layers/checkpoint/checkpoint.h"
+#include "runtime/communicator/ranks.h"
 #include "runtime/error.h"
+#include "runtime/file.h"
 #include "runtime/log.h"
 
 namespace {
@@ -81,29 +84,67 @@ class Output {
   std::optional<RunFolder> folder_;
 };
 
-int train(OptionTable& table, const TrainOptions& options, const std::string& command) {
+/// The log of ranks that rank 0 does not speak for.
+void log_apart(const TrainOptions& options, const Ranks& ranks) {
+  set_log_level(LogLevel::quiet);
+  if (options.log_ranks.empty()) return;
+  make_folders(options.log_ranks);
+  set_log_file(fmt::format("{}/rank-{}.txt", options.log_ranks, ranks.rank()));
+}
+
+RankSpec rank_spec(const RankEnvironment& environment, const TrainOptions& options) {
+  RankSpec spec;
+  spec.environment = environment;
+  spec.output = options.output;
+  spec.version = version();
+  spec.patience.join_seconds = options.join_seconds;
+  spec.last_words = [](const std::string& text) { print_error("pal-train", text); };
+  return spec;
+}
+
+int train_as_rank(OptionTable& table, TrainOptions& options, Ranks& ranks,
+                  const std::string& command) {
+  std::optional<Output> output;
+  std::optional<RunFolder> of_others;
+  if (ranks.is_first())
+    output.emplace(options);
+  else
+    of_others.emplace(options.output, RunFolder::Unlocked());
+  if (!ranks.is_first()) log_apart(options, ranks);
+  try {
+    place_rank(options.compute, options.comm, ranks);
+    TrainSetup setup(options, recipe_json(table, options), ranks);
+    const bool flow = preset(options.arch).family == ModelFamily::flow;
+    return run_training(setup, output ? output->folder() : *of_others, command,
+                        effective_config(table, flow));
+  } catch (const std::exception& error) {
+    log_file_line(fmt::format("error: {}", error.what()));
+    throw;
+  }
+}
+
+int train(OptionTable& table, TrainOptions& options, const std::string& command) {
   set_log_level(options.quiet     ? LogLevel::quiet
                 : options.verbose ? LogLevel::verbose
                                   : LogLevel::normal);
+  const RankEnvironment environment = read_rank_environment();
+  settle_batch(table, options, environment.rank, environment.size);
   const bool flow = preset(options.arch).family == ModelFamily::flow;
+  if (environment.rank > 0 && (options.print_config || options.dry_run)) return 0;
   if (options.print_config) {
     print_result(options.json ? options_json(table, flow) : effective_config(table, flow, true));
     return 0;
   }
   if (options.dry_run) {
-    TrainSetup setup(options, recipe_json(table, options));
+    Ranks alone;
+    TrainSetup setup(options, recipe_json(table, options), alone);
     print_plan(setup, table);
     return 0;
   }
   check_output_file("--trace", options.trace);
-  Output output(options);
-  try {
-    TrainSetup setup(options, recipe_json(table, options));
-    return run_training(setup, output.folder(), command, effective_config(table, flow));
-  } catch (const std::exception& error) {
-    log_file_line(fmt::format("error: {}", error.what()));
-    throw;
-  }
+  if (!environment.hint.empty()) log_info("{}", environment.hint);
+  Ranks ranks(rank_spec(environment, options));
+  return ranks.run([&] { return train_as_rank(table, options, ranks, command); });
 }
 
 }  // namespace

@@ -26,6 +26,38 @@ void add_start(OptionTable& table, TrainOptions& o) {
       .path();
 }
 
+void add_ranks(OptionTable& table, TrainOptions& o) {
+  table.group("Ranks (mpirun, srun, torchrun)");
+  table.choice<CommKind>(
+      "comm", o.comm,
+      {{"auto", CommKind::automatic}, {"cpu", CommKind::cpu}, {"nccl", CommKind::nccl}},
+      "How gradients travel; auto: by NCCL between GPUs, else by Gloo; cpu: through the host, "
+      "which lets ranks share a GPU");
+  table
+      .toggle("sync-bn", o.sync_bn,
+              "Batch norms see the images of all ranks, not each those of its own")
+      .on_resume(OnResume::changes)
+      .recorded();
+  table
+      .bytes("bucket", o.bucket,
+             "Bytes of gradients that are summed at once, while the backward pass goes on")
+      .on_resume(OnResume::changes);
+  table
+      .choice<bool>("bucket-precision", o.bucket_bf16, {{"fp32", false}, {"bf16", true}},
+                    "Numbers that gradients travel as; bf16: half the bytes, rounded sums")
+      .on_resume(OnResume::changes)
+      .recorded();
+  table
+      .duration("join-timeout", o.join_seconds,
+                "How long is waited at the start until all ranks are there")
+      .on_resume(OnResume::process);
+  table
+      .text("log-ranks", o.log_ranks,
+            "Folder for the logs of the ranks from 1 on, which else say nothing but their errors")
+      .unit("DIR")
+      .on_resume(OnResume::process);
+}
+
 void add_checkpoints(OptionTable& table, TrainOptions& o) {
   table.whole("checkpoint-every", o.checkpoint_every, "Steps between checkpoints; auto: each epoch")
       .unit("STEPS")
@@ -140,6 +172,7 @@ void add_process_options(OptionTable& table, TrainOptions& o) {
       {{"auto", GraphUse::automatic}, {"on", GraphUse::on}, {"off", GraphUse::off}},
       "GPU: launch whole steps as a CUDA graph");
   add_seed_option(table, o.seed).on_resume(OnResume::keeps).recorded();
+  add_ranks(table, o);
   table.group("What it tells");
   add_watching(table, o);
 }

@@ -40,6 +40,28 @@ UpdateOptions update_options(const TrainOptions& o) {
   return update;
 }
 
+void settle_batch(OptionTable& table, TrainOptions& o, int rank, int ranks) {
+  const int64_t ways = ranks * o.grad_accum;
+  Option& global = table.at("global-batch");
+  Option& own = table.at("batch-size");
+  const bool asked = own.is_given() && o.batch_size * ways != o.global_batch;
+  // Of a run that goes on the check of what it keeps says what is wrong.
+  if (o.global_batch == 0 || (asked && global.origin() == Origin::run)) {
+    global.set(std::to_string(o.batch_size * ways), Origin::command, global.flag());
+  } else if (asked && global.is_given()) {
+    const bool nearest = (o.global_batch + ways - 1) / ways == o.batch_size;
+    expect(nearest,
+           "--global-batch: {} images on {} rank{} in {} part{} are {} each, not --batch-size {}",
+           o.global_batch, ranks, ranks == 1 ? "" : "s", o.grad_accum, o.grad_accum == 1 ? "" : "s",
+           (o.global_batch + ways - 1) / ways, o.batch_size);
+  }
+  expect(o.global_batch >= ways,
+         "--global-batch: {} images do not suffice for {} ranks with --grad-accum {}",
+         o.global_batch, ranks, o.grad_accum);
+  o.batch_size = (o.global_batch + ways - 1) / ways;
+  o.share = {.rank = rank, .ranks = ranks, .parts = static_cast<int>(o.grad_accum)};
+}
+
 OptimizerSpec optimizer_spec(const TrainOptions& options) {
   return {options.optimizer, options.ema > 0.0};
 }
@@ -59,7 +81,8 @@ DatasetSpec train_dataset(const TrainOptions& o) {
   }
   // Enough pictures that no cache holds them all, few enough for any memory.
   const int64_t pixels = config.image_size * config.image_size * config.channels;
-  const int64_t count = std::max<int64_t>(4 * o.batch_size, (int64_t{1} << 25) / pixels);
+  const int64_t count =
+      std::max<int64_t>(4 * std::max(o.batch_size, o.global_batch), (int64_t{1} << 25) / pixels);
   spec.name = fmt::format("synthetic:{}:{}:{}:{}", o.classes > 0 ? o.classes : config.classes,
                           count, config.image_size, config.channels);
   return spec;
@@ -69,7 +92,8 @@ std::string recorded_dataset(const TrainOptions& o) { return recorded_name(train
 
 LoaderOptions loader_options(const TrainOptions& o) {
   LoaderOptions loader;
-  loader.batch_size = o.batch_size;
+  loader.batch_size = o.global_batch > 0 ? o.global_batch : o.batch_size;
+  loader.share = o.share;
   loader.seed = o.seed;
   loader.flip = o.flip;
   loader.shift = o.shift;

@@ -7,6 +7,7 @@
 
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/data_options.h"
+#include "experiments/command_line/option_table.h"
 #include "experiments/command_line/run_options.h"
 #include "experiments/planning/memory_plan.h"
 #include "layers/models/config.h"
@@ -19,6 +20,8 @@ namespace pal {
 enum class Flavour { reference, paper };
 /// What becomes of a run whose blocks are not rebuilt well enough.
 enum class OnInversionError { stop, warn };
+/// How ranks exchange tensors: as suits the device, through the host, or by NCCL.
+enum class CommKind { automatic, cpu, nccl };
 /// Whether steps are launched as CUDA graphs: where possible, always or never.
 enum class GraphUse { automatic, on, off };
 /// What does not learn: nothing, or all but the class means (a ResNet: all but its linear layer).
@@ -29,9 +32,12 @@ struct TrainOptions {
   // Data
   DataOptions data;
   bool synthetic = false;
-  int64_t classes = 0;     ///< of synthetic pictures; 0: the architecture's
-  int64_t image_size = 0;  ///< of encoded and synthetic pictures; 0: the architecture's
-  int64_t batch_size = 128;
+  int64_t classes = 0;       ///< of synthetic pictures; 0: the architecture's
+  int64_t image_size = 0;    ///< of encoded and synthetic pictures; 0: the architecture's
+  int64_t batch_size = 128;  ///< images of a rank at once
+  int64_t global_batch = 0;  ///< images of a step over all ranks; 0: what the others make
+  int64_t grad_accum = 1;    ///< parts of a step, one after another
+  BatchShare share;          ///< which of a step's images this process sees; not an option
   bool flip = true;
   int64_t shift = 0;                                        ///< in pixels
   std::vector<double> crop_scale = {0.08, 1.0};             ///< share of the area, from and to
@@ -73,6 +79,13 @@ struct TrainOptions {
   OnInversionError on_inversion_error = OnInversionError::stop;
   int64_t memory_limit = 0;  ///< bytes; 0: none
   bool memory_report = false;
+  // Ranks
+  bool sync_bn = false;
+  CommKind comm = CommKind::automatic;
+  int64_t bucket = int64_t{25} << 20;  ///< bytes
+  bool bucket_bf16 = false;
+  std::string log_ranks;
+  double join_seconds = 60.0;
   // Run
   std::string output = "run";
   std::string resume;
@@ -96,6 +109,10 @@ struct TrainOptions {
   ProgressMode progress = ProgressMode::automatic;
   std::string config_file;
 };
+
+/// Settles the batch once the number of ranks is known: the global one of a run that goes on or that
+/// is given, else the sum of all ranks' and parts'. Throws usage where they do not fit.
+void settle_batch(OptionTable& table, TrainOptions& options, int rank, int ranks);
 
 /// The numbers of an update, of all the options that say something of it.
 UpdateOptions update_options(const TrainOptions& options);

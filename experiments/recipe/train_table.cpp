@@ -70,12 +70,30 @@ void add_sets(OptionTable& table, TrainOptions& o) {
 }
 
 void add_loading(OptionTable& table, TrainOptions& o) {
-  table.whole("batch-size", o.batch_size, "Images per step")
+  table.whole("batch-size", o.batch_size, "Images of a rank at once; with one rank, of a step")
       .letter('b')
       .unit("IMAGES")
       .at_least(1)
       .by_architecture({{"ibinn-imagenet", "384"}, {"resnet50", "256"}})
+      .on_resume(OnResume::free)
+      .recorded();
+  table
+      .whole("global-batch", o.global_batch,
+             "Images of a step over all ranks and parts; auto: --batch-size times ranks times "
+             "--grad-accum")
+      .unit("IMAGES")
+      .at_least(1)
+      .word("auto", 0)
       .on_resume(OnResume::keeps)
+      .recorded();
+  table
+      .whole("grad-accum", o.grad_accum,
+             "Parts of a step, one after another, whose gradients add up: a larger batch in the "
+             "same memory")
+      .unit("PARTS")
+      .at_least(1)
+      .at_most(65536)
+      .on_resume(OnResume::changes)
       .recorded();
   table.toggle("flip", o.flip, "Mirror half of the images").on_resume(OnResume::changes).recorded();
   table.whole("shift", o.shift, "Move images by up to so many pixels")
@@ -374,6 +392,12 @@ void add_synonyms(OptionTable& table) {
            {"weight-decay", "--wd"},
            {"model", "--arch"},
            {"bs", "--batch-size"},
+           {"accumulate-grad-batches", "--grad-accum"},
+           {"grad-accum-steps", "--grad-accum"},
+           {"backend", "--comm"},
+           {"dist-backend", "--comm"},
+           {"nproc", "mpirun, srun or torchrun, which start ranks"},
+           {"nproc-per-node", "mpirun, srun or torchrun, which start ranks"},
            {"batch", "--batch-size"},
            {"data-dir", "the argument DIR"},
            {"data-path", "the argument DIR"},

@@ -8,6 +8,7 @@
 
 #include "experiments/training/choices_metadata.h"
 #include "experiments/training/resume_check.h"
+#include "experiments/training/shared_state.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -131,6 +132,7 @@ bool RunCheckpoints::has(const std::string& name) const {
 }
 
 void RunCheckpoints::write(const std::string& path) {
+  if (!setup_.ranks.is_first()) return;
   setup_.model->check_finite(fmt::format("step {}", state_.progress.step));
   const auto states = setup_.optimizer->flat_states(state_.weights == Weights::raw);
   save_checkpoint(path, to_checkpoint(*setup_.model, setup_.data.input(), state_.progress, states,
@@ -140,10 +142,12 @@ void RunCheckpoints::write(const std::string& path) {
 void RunCheckpoints::save(const std::string& name) { write(path_of(name)); }
 
 void RunCheckpoints::link_best(const std::string& name) {
+  if (!setup_.ranks.is_first()) return;
   link_atomic(name + ".safetensors", folder_.checkpoints() + "/best");
 }
 
 void RunCheckpoints::save_step() {
+  if (!setup_.ranks.is_first()) return;
   const std::string path = step_checkpoint_path(folder_.path(), state_.progress.step);
   write(path);
   link_atomic(path.substr(path.find_last_of('/') + 1), folder_.checkpoints() + "/last");
@@ -153,6 +157,11 @@ void RunCheckpoints::save_step() {
 }
 
 void RunCheckpoints::load_best() {
+  if (setup_.ranks.is_first()) read_best();
+  share_state(setup_, state_);
+}
+
+void RunCheckpoints::read_best() {
   const std::string path = folder_.checkpoints() + "/best";
   const Checkpoint checkpoint = load_checkpoint(path);
   const bool averaged = of_average(checkpoint);

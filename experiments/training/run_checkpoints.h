@@ -36,6 +36,7 @@ class RunCheckpoints {
   void load_best();
 
  private:
+  void read_best();
   void write(const std::string& path);
   std::string path_of(const std::string& name) const;
   /// For a run that was complete and becomes longer: takes over the best losses from checkpoints

@@ -23,7 +23,7 @@ void install(void (*handler)(int)) {
   sigemptyset(&action.sa_mask);
   // Interrupted system calls go on: a save in progress must not see EINTR.
   action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
@@ -41,6 +41,7 @@ StopSignal::StopSignal() {
 StopSignal::~StopSignal() { install(SIG_DFL); }
 
 int StopSignal::caught() const { return caught_signal; }
+void StopSignal::adopt(int signal) { caught_signal = signal; }
 int StopSignal::exit_code() const { return code_of(caught_signal); }
 
 }  // namespace pal

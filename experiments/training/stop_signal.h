@@ -19,6 +19,8 @@ class StopSignal {
 
   /// The signal that arrived, 0 if none.
   int caught() const;
+  /// Takes a signal that another rank caught for one of this process.
+  void adopt(int signal);
   /// 130 for SIGINT, 143 for SIGTERM and SIGHUP, 0 for none.
   int exit_code() const;
 };

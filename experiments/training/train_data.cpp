@@ -103,13 +103,23 @@ TrainData::TrainData(const TrainOptions& options, Device device) : seed_(options
   loader.workers = worker_count(options.data, device);
   loader.bad_images = train_log_.get();
   training_images_ = static_cast<int64_t>(split.train.size());
-  expect(training_images_ >= options.batch_size,
+  expect(training_images_ >= loader.batch_size,
          "--batch-size: the {} training images of {} do not fill a batch of {}; use -b {} or less",
-         training_images_, info.name, options.batch_size, training_images_);
+         training_images_, info.name, loader.batch_size,
+         std::max<int64_t>(1, training_images_ / (loader.batch_size / options.batch_size)));
+  training_indices_ = split.train;
   loader_ = train_->batches(std::move(split.train), loader);
   // What a large set loses, a part of one batch, is not worth a line.
   if (dropped_per_epoch() * kWorthSaying > training_images_)
     log_info("{}: {}", info.name, epoch_line());
+}
+
+Tensor TrainData::first_images(int64_t most) const {
+  LoaderOptions all = loader_->options();
+  all.share = {};
+  all.prefetch = 0;
+  all.batch_size = std::min(most, training_images_);
+  return train_->batches(training_indices_, all)->batch(0, 0).images;
 }
 
 std::string TrainData::epoch_line() const {

@@ -54,6 +54,8 @@ class TrainData {
   /// "181 training images; 128 used per epoch: 53 are left over each epoch, others each time; a
   /// smaller batch uses more"; the number alone if all are used.
   std::string epoch_line() const;
+  /// The first pictures of the first epoch, at most so many: the same whatever the number of ranks.
+  Tensor first_images(int64_t most) const;
   Batches& training() { return *loader_; }
   const Batches& training() const { return *loader_; }
 
@@ -79,6 +81,7 @@ class TrainData {
   int64_t training_images_ = 0;
   std::unique_ptr<BadImageLog> train_log_, validation_log_;
   std::unique_ptr<Batches> loader_;
+  std::vector<int64_t> training_indices_;
 };
 
 }  // namespace pal

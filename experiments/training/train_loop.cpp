@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "experiments/measures/batch_norm_average.h"
 #include "experiments/report/event_file.h"
 #include "experiments/training/averaged_weights.h"
@@ -23,6 +26,21 @@ double seconds_since(std::chrono::steady_clock::time_point time) {
   return std::chrono::duration<double>(now() - time).count();
 }
 
+/// What the first rank with a fault found, by its name: each looks at its own images.
+Fault first_fault(Ranks& ranks, const Fault& mine) {
+  if (ranks.alone()) return mine;
+  const std::string text = fmt::format("{} {}", static_cast<int>(mine.place), mine.text);
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(text.data());
+  const auto all = all_gather_bytes(ranks.host(), {bytes, text.size()});
+  for (size_t r = 0; r < all.size(); ++r) {
+    const std::string found(all[r].begin(), all[r].end());
+    const auto place = static_cast<Fault::Place>(std::stoi(found));
+    if (place != Fault::Place::nowhere || r + 1 == all.size())
+      return {place, fmt::format("rank {}: {}", r, found.substr(found.find(' ') + 1))};
+  }
+  return mine;
+}
+
 }  // namespace
 
 TrainLoop::TrainLoop(TrainSetup& setup, RunState& state, const RunFolder& folder,
@@ -33,17 +51,19 @@ TrainLoop::TrainLoop(TrainSetup& setup, RunState& state, const RunFolder& folder
       folder_(folder),
       checkpoints_(checkpoints),
       line_(line),
-      metrics_(folder.file("metrics.jsonl")),
+      // Rank 0 writes for all.
+      metrics_(setup.ranks.is_first() ? folder.file("metrics.jsonl") : "/dev/null"),
       best_(setup, state, checkpoints, metrics_, line, signal_),
       monitor_(setup),
-      step_(*setup.model, *setup.optimizer, setup.use_graph),
+      step_(*setup.model, *setup.optimizer, setup.use_graph, setup.tensors(),
+            {options_.bucket, options_.bucket_bf16}),
       start_(now()),
-      before_(metrics_history(folder.file("metrics.jsonl"), options_.batch_size)),
+      before_(metrics_history(folder.file("metrics.jsonl"), options_.global_batch)),
       times_{current_step(), 0.0},
       saved_step_(current_step()),
       collected_step_(current_step()),
       unprofiled_(times_) {
-  if (!options_.tensorboard) return;
+  if (!options_.tensorboard || !setup.ranks.is_first()) return;
   const auto events = std::make_shared<EventFile>(folder.file("tensorboard"), current_step() + 1);
   metrics_.listen([events](const MetricsRow& row) { events->append(row); });
 }
@@ -54,16 +74,19 @@ int64_t TrainLoop::checkpoint_period() const {
   return options_.checkpoint_every > 0 ? options_.checkpoint_every : setup_.steps_per_epoch();
 }
 
-StepInput TrainLoop::step_input(int64_t step) {
+StepInput TrainLoop::step_input(int64_t step, int part) {
   const int64_t epoch_steps = setup_.steps_per_epoch();
+  Batches& training = setup_.data.training();
   const Batch batch = readable([&] {
-    return setup_.data.training().batch(
-        step / epoch_steps, step % epoch_steps,
-        [&](const Shape& images) { return step_.memory_for(images); });
+    return training.batch(step / epoch_steps, step % epoch_steps * training.parts() + part,
+                          [&](const Shape& images) { return step_.memory_for(images); });
   });
   StepInput input;
   input.images = batch.images;
   input.labels = batch.labels;
+  input.whole = batch.whole;
+  input.part = part;
+  input.parts = static_cast<int>(training.parts());
   input.smoothing = options_.smoothing;
   input.loss.beta = options_.beta;
   input.loss.factor = step < options_.burn_in ? kBurnInFactor : 1.0;
@@ -96,20 +119,22 @@ void TrainLoop::guarded(int64_t step, Body&& body) const {
 
 void TrainLoop::launch_step() {
   Progress& progress = state_.progress;
+  setup_.ranks.set_step(progress.step + 1);
   StepInput input;
-  {
-    const PhaseScope phase("input");
-    input = step_input(progress.step);
-  }
-  const bool watched = !input.head_only && monitor_.watch(progress.step);
-  input.eager = watched;
-  {
+  bool watched = false;
+  for (int part = 0; part < options_.share.parts; ++part) {
+    {
+      const PhaseScope phase("input");
+      input = step_input(progress.step, part);
+    }
+    if (part == 0) watched = !input.head_only && monitor_.watch(progress.step);
+    input.eager = watched;
     const PhaseScope phase("step");
     guarded(progress.step + 1, [&] { step_.run(input); });
   }
   ++progress.step;
   progress.epoch = progress.step / setup_.steps_per_epoch();
-  progress.samples_seen += input.images.size(0);
+  progress.samples_seen += input.whole;
   launched_.push_back({progress.step, input.update.learning_rate, {}});
   // Now: the next step may be under way before this one is collected.
   if (watched) launched_.back().check = setup_.flow->chain().last_check();
@@ -185,7 +210,7 @@ void TrainLoop::collect_down_to(int most, Time since) {
 
 void TrainLoop::fail_halted(const Launched& launched) {
   // Weights are still those that the step began with.
-  const StepInput input = step_input(launched.step - 1);
+  const StepInput input = step_input(launched.step - 1, 0);
   const Tensor targets = Tensor::empty({input.images.size(0), setup_.data.info().classes()},
                                        DType::f32, Tag::data, Device());
   cpu::soft_targets(input.labels, options_.smoothing, targets);
@@ -194,6 +219,7 @@ void TrainLoop::fail_halted(const Launched& launched) {
     fault = find_fault(*setup_.model, input.images, targets.to(setup_.device), input.loss,
                        input.head_only);
   });
+  fault = first_fault(setup_.ranks, fault);
   fail(ErrorKind::numerics,
        "step {}: {}; {} steps in a row were not finite, and --bad-steps {} may be skipped; {}",
        launched.step, fault.text, state_.guard.not_finite_in_row, options_.update.bad_steps,
@@ -302,7 +328,7 @@ double TrainLoop::forward_seconds(int64_t images) const {
   // A forward pass takes about a third of a step.
   constexpr double kForward = 0.4;
   return kForward * step_seconds_ * static_cast<double>(images) /
-         static_cast<double>(options_.batch_size);
+         static_cast<double>(options_.global_batch);
 }
 
 double TrainLoop::validation_seconds() const {
@@ -326,7 +352,7 @@ bool TrainLoop::out_of_time(double seconds) const {
   if (options_.max_time <= 0.0 || step_seconds_ == 0.0) return false;
   const double kinds = setup_.optimizer->average() != nullptr ? 2.0 : 1.0;
   seconds += validation_seconds();
-  if (averages()) seconds += kinds * forward_seconds(options_.recalibrate * options_.batch_size);
+  if (averages()) seconds += kinds * forward_seconds(options_.recalibrate * options_.global_batch);
   // The step checkpoint, `final`, `averaged` and `ema`.
   seconds += (2.0 + kinds) * save_seconds_;
   return seconds_since(setup_.started) + seconds >= options_.max_time;
@@ -339,8 +365,9 @@ StopReason TrainLoop::take_steps() {
     save_step();
   }
   while (!state_.finished(setup_)) {
-    if (signal_.caught() != 0) return StopReason::signal;
-    if (state_.validation_due || out_of_time(next_step_seconds())) return StopReason::max_time;
+    const Wishes wishes = agreed_wishes();
+    if (wishes.signal != 0) return StopReason::signal;
+    if (state_.validation_due || wishes.out_of_time) return StopReason::max_time;
     if (state_.main_phase_done(setup_) && !state_.finetuning()) start_finetune();
     if (current_step() >= state_.last_step(setup_)) return StopReason::max_steps;
     if (profiles) begin_profiled_step();
@@ -349,6 +376,24 @@ StopReason TrainLoop::take_steps() {
     end_step(before);
   }
   return StopReason::complete;
+}
+
+TrainLoop::Wishes TrainLoop::agreed_wishes() {
+  Wishes mine = {signal_.caught(), out_of_time(next_step_seconds())};
+  if (setup_.ranks.alone()) return mine;
+  // A signal may reach one rank alone, or ranks at different steps; clocks differ too.
+  setup_.ranks.check();
+  std::array<double, 2> own = {static_cast<double>(mine.signal), mine.out_of_time ? 1.0 : 0.0};
+  std::vector<double> all(2 * static_cast<size_t>(setup_.ranks.size()));
+  setup_.ranks.host().all_gather(
+      Tensor::borrowed(own.data(), {2}, DType::f64, Device()),
+      Tensor::borrowed(all.data(), {static_cast<int64_t>(all.size())}, DType::f64, Device()));
+  for (size_t i = 0; i < all.size(); i += 2) {
+    mine.signal = std::max(mine.signal, static_cast<int>(all[i]));
+    mine.out_of_time = mine.out_of_time || all[i + 1] > 0.0;
+  }
+  if (mine.signal != 0) signal_.adopt(mine.signal);
+  return mine;
 }
 
 bool TrainLoop::finish_weights(const std::string& name, StopReason reason) {
@@ -379,7 +424,7 @@ void TrainLoop::finish(StopReason reason) {
   if (!finite)
     fail(ErrorKind::numerics, "step {}: no validation at the end was finite; {}", current_step(),
          advice(current_step(), Fault::Place::activation));
-  if (const int64_t bad = setup_.data.bad_images(); bad > 0)
+  if (const int64_t bad = setup_.data.bad_images(); bad > 0 && setup_.ranks.is_first())
     log_warning("{} pictures could not be read and were left out: {}", bad,
                 folder_.file("bad_images.txt"));
 }
@@ -389,6 +434,7 @@ RunEnd TrainLoop::run_end(StopReason reason) const {
 }
 
 void TrainLoop::report_error() const {
+  if (!setup_.ranks.is_first()) return;
   RunState reached = state_;
   reached.progress.step = collected_step_;
   try {
@@ -420,9 +466,9 @@ int TrainLoop::run() {
     throw;
   }
   warn_at_end();
-  report_run(setup_, state_, folder_, run_end(reason));
+  if (setup_.ranks.is_first()) report_run(setup_, state_, folder_, run_end(reason));
   if (reason == StopReason::signal) return signal_.exit_code();
-  finish_profile();
+  if (setup_.ranks.is_first()) finish_profile();
   return 0;
 }
 

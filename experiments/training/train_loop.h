@@ -37,7 +37,7 @@ class TrainLoop {
 
   /// Asks the device for the next step.
   void launch_step();
-  StepInput step_input(int64_t step);
+  StepInput step_input(int64_t step, int part);
   /// Takes the result of the oldest step that was launched: checks and records it.
   void collect_step(double seconds);
   /// Warns of a step that was not taken, and stops the run if it was one too many.
@@ -63,6 +63,13 @@ class TrainLoop {
   void end_step(Time launched_at);
   /// Validates after the step that was just taken; the state knows of it until it is done.
   void validate();
+  /// What speaks for a stop before the next step.
+  struct Wishes {
+    int signal = 0;
+    bool out_of_time = false;
+  };
+  /// That of any rank, the same on all of them.
+  Wishes agreed_wishes();
   /// Steps until there is a reason to stop.
   StopReason take_steps();
   /// What is due when steps end: weights, and their average, with statistics averaged anew,

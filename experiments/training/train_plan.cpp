@@ -96,7 +96,8 @@ Plan plan_of(TrainSetup& setup) {
   plan.done = steps_done(setup);
   plan.step_seconds = step_seconds(setup, plan.summary);
   if (plan.step_seconds > 0.0)
-    plan.images_per_s = static_cast<double>(setup.options.batch_size) / plan.step_seconds;
+    plan.images_per_s = static_cast<double>(setup.options.batch_size * setup.options.share.parts) /
+                        plan.step_seconds;
   plan.seconds =
       plan.step_seconds * static_cast<double>(std::max<int64_t>(0, plan.steps - plan.done));
   return plan;

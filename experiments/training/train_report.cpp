@@ -25,6 +25,16 @@ nlohmann::ordered_json commands_of(const std::string& path) {
   return run.is_object() ? run.value("commands", commands) : commands;
 }
 
+/// "128", or "128 (4 ranks x 2 parts x 16)".
+std::string batch_text(const TrainOptions& o) {
+  std::string text = std::to_string(o.global_batch);
+  if (o.share.ranks == 1 && o.share.parts == 1) return text;
+  text += " (";
+  if (o.share.ranks > 1) text += fmt::format("{} ranks x ", o.share.ranks);
+  if (o.share.parts > 1) text += fmt::format("{} parts x ", o.share.parts);
+  return text + fmt::format("{})", o.batch_size);
+}
+
 }  // namespace
 
 void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std::string& command) {
@@ -55,7 +65,7 @@ void log_start(const TrainSetup& setup, const RunState& state, const RunFolder& 
            setup.model->config().arch, setup.model->parameters().all_values().numel(),
            setup.model->parameters().count(ParameterGroup::network),
            format_bytes(setup.plan.peak_bytes), setup.plan.summary());
-  log_info("batch {}, {} steps, {} an epoch{}; output {}", setup.options.batch_size,
+  log_info("batch {}, {} steps, {} an epoch{}; output {}", batch_text(setup.options),
            state.last_step(setup), setup.steps_per_epoch(),
            setup.model->has_density() ? fmt::format(", beta {}", setup.options.beta) : "",
            folder.path());
@@ -84,7 +94,7 @@ MetricsRow step_row(const TrainSetup& setup, double seconds, int64_t step, doubl
     row.set_text("skipped",
                  result.guard.verdict == StepVerdict::outlier ? "outlier" : "not-finite");
   row.set_count("skipped_steps", result.guard.skipped());
-  row.set("images_per_s", static_cast<double>(setup.options.batch_size) / step_seconds);
+  row.set("images_per_s", static_cast<double>(setup.options.global_batch) / step_seconds);
   row.set_json("memory",
                fmt::format(R"({{"parameters":{},"activations":{},"workspace":{},"peak":{}{}}})",
                            memory_stats.peak_of(Tag::parameters), memory_stats.peak_activations,
@@ -125,7 +135,7 @@ std::string progress_text(const TrainSetup& setup, const RunState& state, const 
       setup.model->has_density()
           ? fmt::format("  {:.2f} bits/dim", setup.bits_per_dim(result.nll_joint))
           : std::string(),
-      100.0 * result.accuracy, rate * static_cast<double>(setup.options.batch_size),
+      100.0 * result.accuracy, rate * static_cast<double>(setup.options.global_batch),
       format_bytes(setup.memory().stats().peak_activations), format_duration(left));
 }
 
@@ -177,7 +187,7 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
   const int64_t step = state.progress.step;
   const int64_t steps = step - end.times.first_step + end.before.steps;
   const double seconds = end.times.seconds + end.before.step_seconds;
-  const auto images = static_cast<double>(steps * setup.options.batch_size);
+  const auto images = static_cast<double>(steps * setup.options.global_batch);
   const double rate = images / std::max(1e-9, seconds);
   nlohmann::ordered_json summary = {{"step", step},
                                     {"complete", end.reason == StopReason::complete},

@@ -7,6 +7,7 @@
 
 #include "experiments/measures/metrics.h"
 #include "experiments/planning/batch_norm_check.h"
+#include "experiments/training/rank_compute.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
 
@@ -94,16 +95,23 @@ bool wants_graph(const TrainSetup& setup) {
   const bool possible = !is_learned(setup.model->config().mixing);
   expect(possible || wanted != GraphUse::on,
          "--cuda-graph: a learned mixing is computed on the host in each step; use off");
-  return wanted != GraphUse::off && possible && !setup.options.profile &&
+  const bool whole = setup.options.grad_accum == 1;
+  expect(whole || wanted != GraphUse::on, "--cuda-graph: steps in parts are not recorded; use off");
+  const bool shared = setup.tensors().in_graphs();
+  expect(shared || wanted != GraphUse::on,
+         "--cuda-graph: gradients that go through the host are not recorded; use off");
+  return wanted != GraphUse::off && possible && whole && shared && !setup.options.profile &&
          setup.options.trace.empty();
 }
 
 }  // namespace
 
-TrainSetup::TrainSetup(const TrainOptions& given, const std::string& recipe_text)
-    : recipe(recipe_text),
+TrainSetup::TrainSetup(const TrainOptions& given, const std::string& recipe_text, Ranks& all)
+    : ranks(all),
+      recipe(recipe_text),
       options(given),
       device(prepared_device(given, roofs)),
+      device_ranks(device_communicator(all, given.comm, device)),
       data(given, device) {
   const ModelConfig config = fitting_config(options, data);
   model = build_model(config);

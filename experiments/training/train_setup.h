@@ -9,6 +9,7 @@
 #include "experiments/training/train_data.h"
 #include "layers/models/ib_inn.h"
 #include "layers/training/optimizer.h"
+#include "runtime/communicator/ranks.h"
 
 namespace pal {
 
@@ -18,12 +19,15 @@ struct TrainSetup {
   /// Sets threads and the memory limit, opens the data, plans the memory and builds the model with
   /// new weights on its device. Throws usage for options that do not fit each other or the data,
   /// data as `open_dataset`, environment for a memory limit that no plan keeps.
-  /// `recipe` is what checkpoints record of the options (recipe_json).
-  TrainSetup(const TrainOptions& given, const std::string& recipe);
+  /// `recipe` is what checkpoints record of the options (recipe_json). The options' batch is settled
+  /// (settle_batch) for the ranks, which must outlive the setup.
+  TrainSetup(const TrainOptions& given, const std::string& recipe, Ranks& ranks);
   TrainSetup(const TrainSetup&) = delete;
   TrainSetup& operator=(const TrainSetup&) = delete;
 
-  int64_t steps_per_epoch() const { return data.training().steps(); }
+  int64_t steps_per_epoch() const { return data.training().whole_steps(); }
+  /// Exchanges tensors on the model's device.
+  Communicator& tensors() const { return device_ranks ? *device_ranks : ranks.host(); }
   /// Steps of the last phase, which trains the class means alone.
   int64_t finetune_steps() const;
   /// Bytes of the parameters, their gradients and what the optimizer keeps of each.
@@ -39,10 +43,12 @@ struct TrainSetup {
   Allocator& memory() const { return Allocator::of(device); }
 
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  Ranks& ranks;
   std::string recipe;    ///< the options that decide numbers, as JSON
   TrainOptions options;  ///< as given, the schedule's total_steps filled in
   MeasuredRoofs roofs;   ///< empty unless the run is profiled
   Device device;
+  std::unique_ptr<Communicator> device_ranks;  ///< null: that of the host will do
   TrainData data;
   std::unique_ptr<Model> model;
   IbInn* flow = nullptr;  ///< the model as an IB-INN; null for a ResNet

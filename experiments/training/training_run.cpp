@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/batches/order.h"
 #include "experiments/command_line/program.h"
+#include "experiments/training/shared_state.h"
 #include "experiments/training/train_loop.h"
 #include "experiments/training/train_report.h"
 #include "layers/channel_moments.h"
+#include "layers/checkpoint/digest.h"
 #include "layers/models/transfer.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -31,25 +34,19 @@ void keep_aside(const std::string& path) {
   log_warning("{}: kept as {}, from a run without a checkpoint", path, kept);
 }
 
-/// Fewer pictures than these make poor act norms.
+/// Fewer pictures than these make poor act norms, more do not make better ones.
 constexpr int64_t kLeastFitted = 32;
+constexpr int64_t kMostFitted = 512;
 
-/// The first batches of the run, as many as hold kLeastFitted images, as one.
-Tensor fitted_images(Batches& training) {
-  const Tensor first = training.batch(0, 0).images;
-  const int64_t batch = first.size(0);
-  const int64_t batches =
-      std::min(training.steps(), (kLeastFitted + batch - 1) / std::max<int64_t>(1, batch));
+/// The first pictures of the run: a batch, or as many batches as hold kLeastFitted.
+Tensor fitted_images(const TrainSetup& setup) {
+  const int64_t batch = setup.options.global_batch;
+  const int64_t steps = setup.steps_per_epoch();
+  const int64_t batches = std::min(steps, (kLeastFitted + batch - 1) / batch);
   if (batches * batch < kLeastFitted)
     log_warning("act norms are fitted to {} pictures only; more training pictures are better",
                 batches * batch);
-  if (batches == 1) return first;
-  const Tensor images =
-      Tensor::empty({batches * batch, first.size(1), first.size(2), first.size(3)}, first.dtype(),
-                    Tag::data, first.device());
-  for (int64_t i = 0; i < batches; ++i)
-    images.slice_batch(i * batch, batch).copy_from(i == 0 ? first : training.batch(0, i).images);
-  return images;
+  return setup.data.first_images(std::min(batches * batch, kMostFitted));
 }
 
 /// Takes over what fits of another checkpoint's network.
@@ -93,7 +90,7 @@ void begin_weights(TrainSetup& setup, const RunFolder& folder) {
     if (options.freeze == Freeze::network) fit.phase = Phase::evaluate;
   }
   if (setup.flow == nullptr) return;
-  const Tensor images = fitted_images(setup.data.training());
+  const Tensor images = fitted_images(setup);
   warn_of_constant_channels(setup, images);
   if (options.data_init && (!fit.only || !fit.only->empty()))
     setup.flow->fit_act_norms(images, fit);
@@ -134,27 +131,56 @@ bool nothing_to_do(const TrainSetup& setup, const RunState& state, const RunFold
   return true;
 }
 
-}  // namespace
-
-int run_training(TrainSetup& setup, const RunFolder& folder, const std::string& command,
-                 const std::string& config_text) {
-  const TrainOptions& options = setup.options;
-  ProgressLine line(options.progress, options.quiet);
-  RunState state;
-  RunCheckpoints checkpoints(setup, state, folder);
-  if (!options.resume.empty() && !checkpoints.resume())
+/// What is done before the first step, by the rank that reads and writes files: the state of the
+/// run, new or resumed. Returns whether there is nothing left to do.
+bool prepare(TrainSetup& setup, RunState& state, const RunFolder& folder,
+             RunCheckpoints& checkpoints) {
+  if (!setup.options.resume.empty() && !checkpoints.resume())
     log_warning("--resume: no checkpoint in {}; starting anew", folder.path());
   const bool went_on = state.progress.step > 0;
   if (went_on) expect_length(setup, state);
   const bool was_complete = went_on && is_finished_run(state, folder);
-  if (went_on && nothing_to_do(setup, state, folder, was_complete)) return 0;
+  if (went_on && nothing_to_do(setup, state, folder, was_complete)) return true;
   if (went_on) checkpoints.move_in();
   if (state.progress.step == 0)
     begin(setup, folder);
   else
     checkpoints.rewind(was_complete);
-  write_atomic(folder.file("config.toml"), config_text);
-  write_run_file(setup, folder, command);
+  return false;
+}
+
+/// What must be the same on all ranks: the options that decide numbers, one by one, and the data.
+void expect_agreement(TrainSetup& setup) {
+  if (setup.ranks.alone()) return;
+  nlohmann::json mine = parse_json(setup.recipe);
+  mine["data"] = setup.data.fingerprint_text();
+  const std::vector<int64_t> order =
+      epoch_order(setup.data.training_images(), setup.options.seed, 0);
+  Digest digest;
+  digest.update({reinterpret_cast<const uint8_t*>(order.data()), order.size() * sizeof(int64_t)});
+  mine["order of images"] = digest.hex();
+  for (auto& [key, value] : mine.items())
+    if (!value.is_string()) value = json_text(value);
+  setup.ranks.expect_agreement(mine);
+}
+
+}  // namespace
+
+int run_training(TrainSetup& setup, const RunFolder& folder, const std::string& command,
+                 const std::string& config_text) {
+  const TrainOptions& options = setup.options;
+  const bool first = setup.ranks.is_first();
+  expect_agreement(setup);
+  ProgressLine line(options.progress, options.quiet || !first);
+  RunState state;
+  RunCheckpoints checkpoints(setup, state, folder);
+  const bool done = first && prepare(setup, state, folder, checkpoints);
+  if (first_says(setup, done)) return 0;
+  share_state(setup, state);
+  if (first) {
+    write_atomic(folder.file("config.toml"), config_text);
+    write_run_file(setup, folder, command);
+  }
   log_start(setup, state, folder);
   return TrainLoop(setup, state, folder, checkpoints, line).run();
 }

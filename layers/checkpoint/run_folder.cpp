@@ -79,7 +79,9 @@ RunFolder::RunFolder(const std::string& folder) : folder_(folder) {
   }
 }
 
-RunFolder::~RunFolder() { ::close(lock_); }
+RunFolder::~RunFolder() {
+  if (lock_ >= 0) ::close(lock_);
+}
 
 int64_t rewind_metrics(const std::string& path, int64_t step, bool keep_end) {
   if (!std::filesystem::exists(path)) return 0;

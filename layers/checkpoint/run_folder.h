@@ -12,6 +12,9 @@ class RunFolder {
   /// removes temporary files of killed runs. Throws environment, before any work is done, if the
   /// folder cannot be made or written or is "in use by pid N".
   explicit RunFolder(const std::string& folder);
+  /// The same paths for a process that neither writes there nor holds the folder.
+  struct Unlocked {};
+  RunFolder(const std::string& folder, Unlocked) : folder_(folder) {}
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;

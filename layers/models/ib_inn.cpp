@@ -203,6 +203,22 @@ LossResult IbInn::forward_backward(const Tensor& x, const Tensor& targets, const
   return result;
 }
 
+void IbInn::on_gradients(std::function<void(int64_t from)> complete) {
+  if (!complete) return chain_.after_block({});
+  // Parameters stand in the order of the blocks, those of the head behind them.
+  std::vector<int64_t> begins;
+  for (int i = 0; i < chain_.size(); ++i) {
+    StateList state;
+    chain_.block(i).collect(chain_.name(i) + ".", state);
+    begins.push_back(state.parameters.empty() ? -1
+                                              : parameters().place_of(*state.parameters.front()));
+  }
+  chain_.after_block([begins = std::move(begins), complete = std::move(complete)](int block) {
+    const int64_t begin = begins[static_cast<size_t>(block)];
+    if (begin >= 0) complete(begin);
+  });
+}
+
 LossResult IbInn::evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) {
   const NoGradGuard no_grad;
   const auto latent = forward(Variable(x), Phase::evaluate);

@@ -57,6 +57,7 @@ class IbInn : public Model {
   StepVariant step_variant() const override;
   LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                               Phase phase = Phase::train, Tensor* grad_x = nullptr) override;
+  void on_gradients(std::function<void(int64_t from)> complete) override;
   LossResult forward_backward_head(const Tensor& x, const Tensor& targets,
                                    const LossSpec& loss) override;
   LossResult evaluate(const Tensor& x, const Tensor& targets, const LossSpec& loss) override;

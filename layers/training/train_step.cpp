@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/arrays/elementwise.h"
 #include "kernels/library/cuda_settings.h"
 #include "kernels/loss/softmax.h"
 #include "runtime/profiler.h"
@@ -18,6 +19,11 @@ enum Number : int {
   kNumbers = kGuard + kGuardValues
 };
 
+/// Share of a step's images that so many are.
+double share_of(const StepInput& input, int64_t images) {
+  return input.whole > 0 ? static_cast<double>(images) / static_cast<double>(input.whole) : 1.0;
+}
+
 }  // namespace
 
 TrainStep::TrainStep(Model& model, Optimizer& optimizer, bool use_graph)
@@ -33,6 +39,15 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, bool use_graph)
          "record");
   if (use_graph)
     pool_ = std::make_unique<Allocator::Pool>(model.device(), [this] { graph_.reset(); });
+}
+
+TrainStep::TrainStep(Model& model, Optimizer& optimizer, bool use_graph, Communicator& ranks,
+                     const ReductionSpec& spec)
+    : TrainStep(model, optimizer, use_graph) {
+  if (ranks.size() == 1) return;
+  expect(!use_graph || ranks.in_graphs(),
+         "TrainStep: sums that go through the host cannot be part of a graph");
+  reducer_ = std::make_unique<GradientReducer>(model, ranks, spec);
 }
 
 void TrainStep::forget_recording() {
@@ -86,14 +101,15 @@ void TrainStep::run(const StepInput& input) {
     const Allocator::PoolScope scope(*pool_);
     work_by_graph(input);
   }
+  if (input.part + 1 < input.parts) return;
   results_.start(numbers_);
-  pending_.push_back({input.images.size(0), input.loss.factor});
+  pending_.push_back({input.whole > 0 ? input.whole : input.images.size(0), input.loss.factor});
 }
 
 void TrainStep::work_by_graph(const StepInput& input) {
-  if (input.eager) return work(input, images_);
-  const Key key{images_.shape(), input.loss.factor, input.loss.beta,
-                input.smoothing, input.head_only,   model_.step_variant()};
+  if (input.eager || input.parts > 1) return work(input, images_);
+  const Key key{images_.shape(), input.whole,     input.loss.factor,    input.loss.beta,
+                input.smoothing, input.head_only, model_.step_variant()};
   if (key != key_) {
     forget_recording();
     key_ = key;
@@ -127,19 +143,61 @@ void TrainStep::record(const StepInput& input) {
 }
 
 void TrainStep::work(const StepInput& input, const Tensor& images) {
+  const bool last = input.part + 1 == input.parts;
+  const bool divided = reducer_ != nullptr || input.parts > 1;
   PAL_BACKEND(targets_, soft_targets(labels_, input.smoothing, targets_));
-  model_.parameters().zero_grad();
-  optimizer_.keep_statistics();
-  const LossResult result = input.head_only
-                                ? model_.forward_backward_head(images, targets_, input.loss)
-                                : model_.forward_backward(images, targets_, input.loss);
+  if (input.part == 0) {
+    model_.parameters().zero_grad();
+    optimizer_.keep_statistics();
+  }
+  LossSpec loss = input.loss;
+  // Then sums over parts and ranks are the step's.
+  if (divided) loss.factor *= share_of(input, images.size(0));
+  if (last && reducer_) reducer_->begin(input.head_only);
+  const LossResult result = input.head_only ? model_.forward_backward_head(images, targets_, loss)
+                                            : model_.forward_backward(images, targets_, loss);
   PAL_BACKEND(result.scores, count_top_k(result.scores, labels_, 1, correct_));
+  if (!divided) return apply(result.summary, correct_, input.head_only);
+  add_up(input, result, images.size(0));
+  if (!last) return;
+  if (reducer_) share_out(input);
+  apply(totals_.view_at(0, {3}), totals_.view_at(3, {1}), input.head_only);
+}
+
+void TrainStep::add_up(const StepInput& input, const LossResult& result, int64_t images) {
+  if (!totals_.defined()) totals_ = Tensor::zeros({4}, DType::f64, Tag::workspace, model_.device());
+  if (input.part == 0) {
+    totals_.zero();
+    images_so_far_ = 0;
+  }
+  images_so_far_ += images;
+  const auto add = [&](double factor, const Tensor& numbers, int64_t place) {
+    const Tensor to = totals_.view_at(place, {numbers.numel()});
+    PAL_BACKEND(to, axpy(factor, numbers, to));
+  };
+  // The weighted loss has its share already.
+  add(1.0, result.summary.view_at(0, {1}), 0);
+  add(share_of(input, images), result.summary.view_at(1, {2}), 1);
+  add(1.0, correct_, 3);
+}
+
+void TrainStep::share_out(const StepInput& input) {
+  std::vector<Tensor> others = {totals_};
+  const Tensor& statistics = model_.parameters().all_statistics();
+  if (!input.head_only && statistics.numel() > 0) {
+    PAL_BACKEND(statistics, scale(statistics, share_of(input, images_so_far_)));
+    others.push_back(statistics);
+  }
+  reducer_->finish(others);
+}
+
+void TrainStep::apply(const Tensor& summary, const Tensor& correct, bool head_only) {
   {
     const PhaseScope phase("optimizer");
-    optimizer_.apply(result.summary.view_at(0, {1}), input.head_only);
+    optimizer_.apply(summary.view_at(0, {1}), head_only);
   }
-  numbers_.view_at(kSummary, {3}).copy_from(result.summary);
-  numbers_.view_at(kCorrect, {1}).copy_from(correct_);
+  numbers_.view_at(kSummary, {3}).copy_from(summary);
+  numbers_.view_at(kCorrect, {1}).copy_from(correct);
   numbers_.view_at(kSquaredNorms, {kNormParts}).copy_from(optimizer_.squared_norms());
   numbers_.view_at(kGuard, {kGuardValues}).copy_from(optimizer_.guard());
 }

@@ -2,13 +2,15 @@
 #include <memory>
 
 #include "layers/models/model.h"
+#include "layers/training/gradient_reducer.h"
 #include "layers/training/optimizer.h"
 #include "runtime/cuda_graph.h"
 #include "runtime/readback.h"
 
 namespace pal {
 
-/// What one step needs.
+/// What one step needs, or one part of it: a step can take its images in parts, one after another,
+/// that add to the same gradients.
 struct StepInput {
   /// f32 [n, h, w, c], normalised, on the model's device; best in TrainStep::memory_for.
   Tensor images;
@@ -20,9 +22,13 @@ struct StepInput {
   bool head_only = false;
   /// Forbids a graph: the step is watched (InvertibleChain::monitor_next), or differs in shape.
   bool eager = false;
+  /// Images of the whole step, over all parts and ranks; 0: these are all.
+  int64_t whole = 0;
+  int part = 0;
+  int parts = 1;
 };
 
-/// What one step found: means over its batch, before the update.
+/// What one step found: means over all its images, before the update.
 struct StepResult {
   double loss = 0.0;           ///< weighted, without LossSpec::factor
   double nll_joint = 0.0;      ///< nats per dimension
@@ -51,11 +57,17 @@ class TrainStep {
   /// a graph without a GPU, or of a model with a learned mixing, which each step computes on the
   /// host.
   TrainStep(Model& model, Optimizer& optimizer, bool use_graph);
+  /// Steps that are shared between ranks, by a communicator for tensors on the model's device:
+  /// gradients, running statistics and numbers are those of all images, so that all ranks make the
+  /// same update. Throws usage for a graph that the communicator cannot be part of.
+  TrainStep(Model& model, Optimizer& optimizer, bool use_graph, Communicator& ranks,
+            const ReductionSpec& spec);
   /// Memory to write the next step's images to: with a graph, the buffer that it reads, so that
   /// run() has nothing to copy; else memory of their own. Steps asked for before have read it, in
   /// the order of the stream.
   Tensor memory_for(const Shape& images);
-  /// Asks the device for one step. Throws usage for a label outside the model's classes.
+  /// Asks the device for one step, or one part of it; the last part makes the update. Throws usage
+  /// for a label outside the model's classes.
   void run(const StepInput& input);
   /// How many steps were run whose results were not taken; at most Readback::kDepth.
   int pending() const { return results_.pending(); }
@@ -70,6 +82,7 @@ class TrainStep {
   /// What a recorded step depends on beside the contents of its buffers.
   struct Key {
     Shape images;
+    int64_t whole = 0;
     double factor = 0.0;
     double beta = 0.0;
     double smoothing = 0.0;
@@ -84,6 +97,9 @@ class TrainStep {
   void work(const StepInput& input, const Tensor& images);
   void work_by_graph(const StepInput& input);
   void record(const StepInput& input);
+  void add_up(const StepInput& input, const LossResult& result, int64_t images);
+  void share_out(const StepInput& input);
+  void apply(const Tensor& summary, const Tensor& correct, bool head_only);
 
   Model& model_;
   Optimizer& optimizer_;
@@ -95,6 +111,9 @@ class TrainStep {
   int warm_ups_ = 0;
   Tensor images_;  // what a graph reads
   Tensor labels_, targets_, correct_, numbers_;
+  std::unique_ptr<GradientReducer> reducer_;  // null: one rank
+  Tensor totals_;                             // f64 [4] of a step in parts or of several ranks
+  int64_t images_so_far_ = 0;                 // in its parts
   StagingRing staging_;
   Readback results_;
   struct Pending {

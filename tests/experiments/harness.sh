@@ -175,6 +175,60 @@ expect_same() {
   for other; do expect "$first and $other differ" cmp "$first" "$other"; done
 }
 
+# Ranks: processes of one run, as a launcher would start them.
+
+# free_port: a port of this machine that nobody listens at.
+free_port() {
+  "${PALINDROME_PYTHON:-python3}" -c '
+import socket
+with socket.socket() as s:
+    s.bind(("127.0.0.1", 0))
+    print(s.getsockname()[1])'
+}
+
+# start_ranks COUNT PROGRAM ARGUMENTS: starts them, which find each other at a free port; their numbers
+# are in ${rank_pids[@]}. What rank R writes is in out.R and err.R. $rank_threads each (1).
+start_ranks() {
+  local count=$1 rank port
+  program=$2
+  shift 2
+  port=$(free_port)
+  rank_pids=()
+  for ((rank = 0; rank < count; ++rank)); do
+    RANK=$rank WORLD_SIZE=$count MASTER_ADDR=localhost MASTER_PORT=$port \
+      OMP_NUM_THREADS=${rank_threads:-1} timeout "$seconds" "$programs/$program" "$@" \
+      >"out.$rank" 2>"err.$rank" &
+    rank_pids+=($!)
+  done
+}
+
+# end_ranks: waits for them; their exit codes are in ${rank_codes[@]}, that of rank 0 in $code.
+end_ranks() {
+  local pid
+  rank_codes=()
+  for pid in "${rank_pids[@]}"; do
+    code=0
+    wait "$pid" || code=$?
+    rank_codes+=("$code")
+  done
+  code=${rank_codes[0]}
+  cp out.0 out
+  cp err.0 err
+}
+
+# run_ranks COUNT PROGRAM ARGUMENTS
+run_ranks() {
+  start_ranks "$@"
+  end_ranks
+}
+
+# ranks_succeed COUNT PROGRAM ARGUMENTS: exit code 0 of all.
+ranks_succeed() {
+  run_ranks "$@"
+  expect "$*: exit codes ${rank_codes[*]}: $(tail -qn 2 err.*)" \
+    [ "$(printf '%s\n' "${rank_codes[@]}" | sort -u)" = 0 ]
+}
+
 # Pictures and networks.
 
 # make_pictures FOLDER CLASSES COUNT WIDTH HEIGHT: an image folder to train on (make_pictures.cpp).

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/conv_passes.h"
+#include "autograd/norm_statistics.h"
 
 namespace pal {
 namespace {
@@ -70,7 +71,7 @@ class StemRun {
 
   /// Adds to the parameters' gradients; returns that of x if it is wanted.
   Tensor backward(const Tensor& grad_y, const NormRun& run, bool want_grad_x) {
-    const Tensor sums = Tensor::zeros({2, inner_.last()}, DType::f64, Tag::workspace);
+    NormSums sums(inner_.last(), run.batch_statistics_used ? norm_.ranks : nullptr);
     const bool learns = parameter_grads_enabled();
     const bool needs_sums = learns || run.batch_statistics_used;
     const bool twice = lean_ && !parts_.single();
@@ -86,8 +87,9 @@ class StemRun {
         conv_weight_pass(normalised(z, norm_, run.args, x_.dtype()), parts_.of(grad_y, part),
                          conv_);
       const Tensor grad_h = grad_of(part, z, true);
-      PAL_BACKEND(z, batch_norm_backward_sums(z, grad_h, run.args, norm_.relu, sums));
+      PAL_BACKEND(z, batch_norm_backward_sums(z, grad_h, run.args, norm_.relu, sums.own()));
     }
+    sums.exchange(inner_.rows());
     const Tensor grad_x = want_grad_x ? Tensor::empty(x_.shape(), x_.dtype()) : Tensor();
     for (int64_t part = 0; part < parts_.count(); ++part) {
       const Tensor z = inner(part);
@@ -97,8 +99,8 @@ class StemRun {
         grads.weight = norm_.weight->grad;
         grads.bias = norm_.bias->grad;
       }
-      PAL_BACKEND(z, batch_norm_backward_of(z, grads.x, run.args, norm_.relu,
-                                            run.batch_statistics_used, sums, inner_.rows(), grads));
+      sums.backward_of(z, grads.x, run.args, norm_.relu, run.batch_statistics_used, inner_.rows(),
+                       grads);
       conv_weight_pass(parts_.of(x_, part), grads.x, stem_);
       if (want_grad_x) conv_data_pass(grads.x, stem_, parts_.of(grad_x, part));
     }
@@ -123,7 +125,7 @@ class StemRun {
       if (!shift.defined()) shift = z.view_at(0, {inner_.last()}).clone(Tag::workspace);
       PAL_BACKEND(z, batch_norm_sums(z, shift, sums));
     }
-    PAL_BACKEND(x_, batch_norm_statistics_of(sums, shift, inner_.rows(), statistics));
+    measure_norm_of(sums, shift, inner_.rows(), statistics, norm_.ranks);
   }
 
   Tensor x_;

@@ -1,6 +1,7 @@
 #include "autograd/norm_product.h"
 
 #include "autograd/conv_passes.h"
+#include "autograd/norm_statistics.h"
 #include "kernels/arrays/reduce.h"
 #include "kernels/library/cuda_settings.h"
 #include "kernels/product/norm_product.h"
@@ -41,8 +42,8 @@ Variable norm_product(const Variable& x, const Norm& norm, const NormRun& run, c
   if (sums.defined())
     // Sums relative to zero: a mean so large that they cancel would have drowned the deviations in
     // y's own rounding before.
-    PAL_BACKEND(y, batch_norm_statistics_of(sums, Tensor::zeros({out}, result, Tag::workspace),
-                                            y.rows(), measure_result));
+    measure_norm_of(sums, Tensor::zeros({out}, result, Tag::workspace), y.rows(), measure_result,
+                    norm.ranks);
   return record({x}, {y}, true, [=](const Gradients& grads) -> Gradients {
     if (parameter_grads_enabled()) {
       norm_product_weight_gradient(x.value(), run.args, norm.relu, grads[0], conv.weight->grad);

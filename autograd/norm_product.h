@@ -14,7 +14,7 @@ bool fuses_norm_product(const Tensor& x, const Conv& conv, DType result);
 /// conv(relu?(batch_norm(x))) for a 1x1 convolution of stride 1, for x with statistics measured
 /// before: norm_conv in one kernel, also on the way forward. Keeps x. `measure_result`: statistics
 /// of the result to be measured on the way, and running ones to move, for a batch norm that follows;
-/// its mean undefined: none. Throws usage for other convolutions.
+/// its mean undefined: none; they are of all norm.ranks, too. Throws usage for other convolutions.
 Variable norm_product(const Variable& x, const Norm& norm, const NormRun& run, const Conv& conv,
                       DType result, const BatchStatistics& measure_result = {});
 

@@ -1,6 +1,7 @@
 #include "autograd/ops.h"
 
 #include "autograd/conv_passes.h"
+#include "autograd/norm_statistics.h"
 #include "kernels/arrays/elementwise.h"
 
 namespace pal {
@@ -42,8 +43,11 @@ Tensor batch_norm_gradients(const Variable& x, const Tensor& grad_y, const Norm&
   } else if (x.requires_grad()) {
     wanted.x = reused.defined() ? reused : Tensor::empty(x.value().shape(), x.value().dtype());
   }
-  PAL_BACKEND(grad_y, batch_norm_backward(x.value(), grad_y, args, norm.relu, batch_statistics_used,
-                                          wanted));
+  if (batch_statistics_used && norm.ranks != nullptr)
+    synchronised_norm_backward(x.value(), grad_y, args, norm, wanted);
+  else
+    PAL_BACKEND(grad_y, batch_norm_backward(x.value(), grad_y, args, norm.relu,
+                                            batch_statistics_used, wanted));
   return in_place ? Tensor() : wanted.x;
 }
 

@@ -10,6 +10,8 @@
 // parameters in place.
 namespace pal {
 
+class Communicator;
+
 /// A convolution's square kernel, its weights [out, k, k, in] and bias [out].
 struct Conv {
   Parameter* weight = nullptr;
@@ -29,6 +31,9 @@ struct Norm {
   Parameter* weight = nullptr;
   Parameter* bias = nullptr;
   bool relu = false;
+  /// Statistics of a batch are those of the rows of all these ranks (autograd/norm_statistics.h);
+  /// null: of this process's alone.
+  Communicator* ranks = nullptr;
 };
 
 /// Batch normalisation of x's channels, with ReLU if asked; the result has dtype `result` (x's own,

@@ -69,6 +69,11 @@ void ResidualBlock::set_average_count(int64_t batches) {
   if (shortcut_) shortcut_->set_average_count(batches);
 }
 
+void ResidualBlock::synchronise_norms(Communicator* ranks) {
+  branch_.synchronise_norms(ranks);
+  if (shortcut_) shortcut_->synchronise_norms(ranks);
+}
+
 Variable ResidualBlock::run(const Variable& x, Phase phase, bool lean, Statistics* record,
                             const Statistics* replay) {
   const auto pass = [=](std::vector<Tensor> Statistics::*which) {

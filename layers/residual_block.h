@@ -39,6 +39,8 @@ class ResidualBlock {
   Shape output_shape(const Shape& input) const { return branch_.output_shape(input); }
   /// As Subnet::set_average_count, for all batch norms of the block.
   void set_average_count(int64_t batches);
+  /// As Subnet::synchronise_norms, for all batch norms of the block.
+  void synchronise_norms(Communicator* ranks);
 
   const Subnet& branch() const { return branch_; }
   /// Null if the shortcut is x itself.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "autograd/norm_product.h"
+#include "autograd/norm_statistics.h"
 
 namespace pal {
 namespace {
@@ -73,7 +74,7 @@ class Subnet::Layer {
     bias_gradient_elsewhere_ = true;
     return &*bias_;
   }
-  Norm norm() { return {&*weight_, &*bias_, fused_relu_}; }
+  Norm norm(Communicator* ranks) { return {&*weight_, &*bias_, fused_relu_, ranks}; }
 
   /// A batch norm's part in a run.
   NormRun begin_norm(const SubnetPass& pass, size_t& statistics_at, int64_t average_count) {
@@ -187,9 +188,8 @@ Variable Subnet::forward(const Variable& x, const SubnetPass& pass) {
   const auto kind = [&](size_t i) {
     return i < layers_.size() ? std::optional(layers_[i]->kind()) : std::nullopt;
   };
-  const auto measured = [](const Variable& of, NormRun run) {
-    if (run.measure.mean.defined())
-      PAL_BACKEND(of.value(), batch_norm_statistics(of.value(), run.measure));
+  const auto measured = [this](const Variable& of, NormRun run) {
+    if (run.measure.mean.defined()) measure_norm(of.value(), run.measure, ranks_);
     return run;
   };
   // The next batch norm's, if its statistics were measured where its input was made.
@@ -200,8 +200,9 @@ Variable Subnet::forward(const Variable& x, const SubnetPass& pass) {
     if (i == 0 && pass.remade != Remade::nothing && layer.is_stem() &&
         kind(1) == Kind::batch_norm && kind(2) == Kind::conv) {
       const NormRun run = layers_[1]->begin_norm(pass, statistics_at, average_count_);
-      current = stem_norm_conv(current, layer.conv(), layers_[1]->norm(), run, layers_[2]->conv(),
-                               {.lean = pass.remade == Remade::normalised}, result);
+      current =
+          stem_norm_conv(current, layer.conv(), layers_[1]->norm(ranks_), run, layers_[2]->conv(),
+                         {.lean = pass.remade == Remade::normalised}, result);
       i = 2;
     } else if (kind(i) == Kind::relu) {
       current = relu(current);
@@ -214,12 +215,13 @@ Variable Subnet::forward(const Variable& x, const SubnetPass& pass) {
       if (before_conv && fuses_norm_product(current.value(), layers_[i + 1]->conv(), result)) {
         if (kind(i + 2) == Kind::batch_norm)
           next_norm = layers_[i + 2]->begin_norm(pass, statistics_at, average_count_);
-        current = norm_product(current, layer.norm(), run, layers_[++i]->conv(), result,
+        current = norm_product(current, layer.norm(ranks_), run, layers_[++i]->conv(), result,
                                next_norm ? next_norm->measure : BatchStatistics());
       } else if (pass.remade == Remade::normalised && before_conv && grad_enabled()) {
-        current = norm_conv(current, layer.norm(), run, layers_[++i]->conv(), result);
+        current = norm_conv(current, layer.norm(ranks_), run, layers_[++i]->conv(), result);
       } else {
-        current = batch_norm(current, run.args, layer.norm(), run.batch_statistics_used, result);
+        current =
+            batch_norm(current, run.args, layer.norm(ranks_), run.batch_statistics_used, result);
       }
     }
   }

@@ -119,6 +119,9 @@ class Subnet {
   /// Makes batch norms take 1 / batches for their momentum: with 1, 2, ... before the passes to
   /// come, running statistics become the average over those batches. 0 restores the momentum.
   void set_average_count(int64_t batches) { average_count_ = batches; }
+  /// Gives batch norms, in the training phase, the statistics of the rows of all ranks (null: of
+  /// this process's alone): Model::synchronise_norms.
+  void synchronise_norms(Communicator* ranks) { ranks_ = ranks; }
 
   class Layer;
 
@@ -126,6 +129,7 @@ class Subnet {
   std::vector<std::unique_ptr<Layer>> layers_;
   DType compute_;
   int64_t average_count_ = 0;
+  Communicator* ranks_ = nullptr;
 };
 
 }  // namespace pal

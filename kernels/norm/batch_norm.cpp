@@ -193,4 +193,12 @@ void batch_norm_backward_of(const Tensor& x, const Tensor& grad_y, const BatchNo
   });
 }
 
+void batch_norm_scale_sums(const Tensor& totals, int64_t rows) {
+  check_batch_norm_scale_sums(totals, rows);
+  auto* sums = totals.data<double>();
+  const int64_t count = totals.numel() - 1;
+  const double factor = static_cast<double>(rows) / sums[count];
+  for (int64_t i = 0; i < count; ++i) sums[i] *= factor;
+}
+
 }  // namespace pal::cpu

@@ -192,6 +192,13 @@ __global__ void __launch_bounds__(kThreads)
     finish(static_cast<int>(c), sums[c], sums[channels + c]);
 }
 
+/// Scales `count` sums to `rows` rows of those that lie behind them.
+__global__ void __launch_bounds__(kThreads)
+    scale_sums_kernel(double* sums, int count, double rows) {
+  const double factor = rows / sums[count];
+  for (int64_t i = global_thread(); i < count; i += global_threads()) sums[i] *= factor;
+}
+
 float* data_or_null(const Tensor& tensor) {
   return tensor.defined() ? tensor.data<float>() : nullptr;
 }
@@ -311,6 +318,15 @@ void batch_norm_backward_of(const Tensor& x, const Tensor& grad_y, const BatchNo
     backward<decltype(tx), decltype(ty)>(x, grad_y, args, relu, batch_statistics_used, sums, rows,
                                          grads);
   });
+}
+
+void batch_norm_scale_sums(const Tensor& totals, int64_t rows) {
+  check_batch_norm_scale_sums(totals, rows);
+  const ProfileScope profile("batch_norm_scale_sums", 2 * totals.bytes());
+  const auto count = static_cast<int>(totals.numel() - 1);
+  if (count == 0) return;
+  launch(scale_sums_kernel, grid_for(count, kThreads), kThreads, 0, stream(), totals.data<double>(),
+         count, static_cast<double>(rows));
 }
 
 }  // namespace pal::cuda

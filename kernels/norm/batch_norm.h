@@ -49,6 +49,19 @@ PAL_KERNEL(void batch_norm_sums(const Tensor& x, const Tensor& shift, const Tens
 PAL_KERNEL(void batch_norm_statistics_of(const Tensor& sums, const Tensor& shift, int64_t rows,
                                          const BatchStatistics& statistics))
 
+/// batch_norm_statistics of rows that several ranks have, first half: overwrites `part`
+/// [2 channels + 1] f64 with this rank's means, its sums of squared deviations from them, and its
+/// number of rows, from the sums of batch_norm_sums with the same shift. Ranks exchange these
+/// vectors.
+PAL_KERNEL(void batch_norm_part(const Tensor& sums, const Tensor& shift, int64_t rows,
+                                const Tensor& part))
+
+/// batch_norm_statistics of rows that several ranks have, second half: the statistics of all rows
+/// from the vectors of batch_norm_part of all ranks, parts [ranks, 2 channels + 1] f64. They are
+/// combined in their order, in double (Chan, Golub and LeVeque 1979), so that the same parts give
+/// the same bits everywhere; each counts as its rows say.
+PAL_KERNEL(void batch_norm_combine(const Tensor& parts, const BatchStatistics& statistics))
+
 /// Overwrites inv_std with 1 / sqrt(variance + epsilon), both [channels] in f32 or f64.
 PAL_KERNEL(void inverse_deviation(const Tensor& variance, double epsilon, const Tensor& inv_std))
 
@@ -76,5 +89,10 @@ PAL_KERNEL(void batch_norm_backward_of(const Tensor& x, const Tensor& grad_y,
                                        const BatchNormArgs& args, bool relu,
                                        bool batch_statistics_used, const Tensor& sums, int64_t rows,
                                        const BatchNormGrads& grads))
+
+/// For gradients of x of rows that several ranks have: `totals` [2 channels + 1] f64 holds the sums
+/// of batch_norm_backward_sums over all ranks and, last, how many rows they have. Scales the sums to
+/// `rows` rows, with which batch_norm_backward_of, given as many, takes means over all ranks.
+PAL_KERNEL(void batch_norm_scale_sums(const Tensor& totals, int64_t rows))
 
 }  // namespace pal

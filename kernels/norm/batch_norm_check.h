@@ -35,6 +35,30 @@ inline void check_batch_norm_statistics_of(const Tensor& sums, const Tensor& shi
            shift.numel(), each.shape().str());
 }
 
+inline void check_batch_norm_part(const Tensor& sums, const Tensor& shift, int64_t rows,
+                                  const Tensor& part) {
+  expect(rows > 0, "batch_norm_part: expected at least one row");
+  expect_tensor("batch_norm_part", "sums", sums, {2, shift.numel()}, DType::f64);
+  expect_tensor("batch_norm_part", "part", part, {2 * shift.numel() + 1}, DType::f64);
+}
+
+inline void check_batch_norm_combine(const Tensor& parts, const BatchStatistics& s) {
+  const int64_t channels = s.mean.numel();
+  expect(parts.rows() > 0, "batch_norm_combine: expected at least one part");
+  expect_tensor("batch_norm_combine", "parts", parts, {parts.rows(), 2 * channels + 1}, DType::f64);
+  expect_dense("batch_norm_combine", "parts", parts);
+  for (const Tensor& each : {s.inv_std, s.running_mean, s.running_var})
+    expect(each.numel() == channels, "batch_norm_combine: expected {} channels, got {}", channels,
+           each.shape().str());
+}
+
+inline void check_batch_norm_scale_sums(const Tensor& totals, int64_t rows) {
+  expect(rows > 0, "batch_norm_scale_sums: expected at least one row");
+  expect(totals.rank() == 1 && totals.numel() % 2 == 1 && totals.dtype() == DType::f64,
+         "batch_norm_scale_sums: expected f64 totals of 2 channels + 1, got {}",
+         totals.shape().str());
+}
+
 inline void check_inverse_deviation(const Tensor& variance, const Tensor& inv_std) {
   expect_tensor("inverse_deviation", "inv_std", inv_std, variance.shape(), variance.dtype());
 }

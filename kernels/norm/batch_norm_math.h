@@ -20,6 +20,43 @@ PAL_HD Moments moments(double shift, double sum, double squares, double rows) {
   return {shift + d, variance > 0.0 ? variance : 0.0};
 }
 
+/// Some values summed up: how many, their mean, and the sum of their squared deviations from it.
+struct Part {
+  double rows;
+  double mean;
+  double deviations;
+};
+
+/// The part that `rows` values x make, from the sums of x - shift and of its squares.
+PAL_HD Part part_of(double shift, double sum, double squares, double rows) {
+  const double deviations = squares - sum * (sum / rows);
+  return {rows, shift + sum / rows, deviations < 0.0 ? 0.0 : deviations};
+}
+
+/// Two parts as one (Chan, Golub and LeVeque 1979, Eq. 2.1): nothing cancels, however far their
+/// means lie from zero.
+PAL_HD Part combined(const Part& a, const Part& b) {
+  const double rows = a.rows + b.rows;
+  const double difference = b.mean - a.mean;
+  return {rows, a.mean + difference * (b.rows / rows),
+          a.deviations + b.deviations + difference * difference * (a.rows / rows) * b.rows};
+}
+
+/// All parts of a channel as one, in their order: `parts` [count][2 channels + 1] are vectors of
+/// batch_norm_part.
+PAL_HD Part combined(const double* parts, int64_t count, int64_t channels, int64_t channel) {
+  const auto part = [&](int64_t i) {
+    const double* at = parts + i * (2 * channels + 1);
+    return Part{at[2 * channels], at[channel], at[channels + channel]};
+  };
+  Part all = part(0);
+  for (int64_t i = 1; i < count; ++i) all = combined(all, part(i));
+  return all;
+}
+
+/// The moments of a part.
+PAL_HD Moments moments(const Part& part) { return {part.mean, part.deviations / part.rows}; }
+
 /// 1 / sqrt(variance + epsilon).
 PAL_HD double inverse_deviation(double variance, double epsilon) {
   return 1.0 / sqrt(variance + epsilon);

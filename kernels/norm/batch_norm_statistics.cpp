@@ -126,6 +126,42 @@ void batch_norm_statistics_of(const Tensor& sums, const Tensor& shift, int64_t r
   });
 }
 
+void batch_norm_part(const Tensor& sums, const Tensor& shift, int64_t rows, const Tensor& part) {
+  check_batch_norm_part(sums, shift, rows, part);
+  const int64_t channels = shift.numel();
+  const auto* from = sums.data<double>();
+  auto* to = part.data<double>();
+  dispatch("batch_norm_part", shift.dtype(), shift.dtype(), [&](auto typed, auto) {
+    using X = decltype(typed);
+    for (int64_t c = 0; c < channels; ++c) {
+      const auto base = static_cast<double>(static_cast<Compute<X>>(shift.data<X>()[c]));
+      const auto own =
+          batch_norm_math::part_of(base, from[c], from[channels + c], static_cast<double>(rows));
+      to[c] = own.mean;
+      to[channels + c] = own.deviations;
+    }
+  });
+  to[2 * channels] = static_cast<double>(rows);
+}
+
+void batch_norm_combine(const Tensor& parts, const BatchStatistics& s) {
+  check_batch_norm_combine(parts, s);
+  const int64_t channels = s.mean.numel();
+  const auto* from = parts.data<double>();
+  const Tensor variance =
+      Tensor::empty(s.mean.shape(), s.mean.dtype(), Tag::workspace, s.mean.device());
+  dispatch_real("batch_norm_combine", s.mean.dtype(), [&](auto typed) {
+    using T = decltype(typed);
+    for (int64_t c = 0; c < channels; ++c) {
+      const auto moments =
+          batch_norm_math::moments(batch_norm_math::combined(from, parts.rows(), channels, c));
+      s.mean.data<T>()[c] = static_cast<T>(moments.mean);
+      variance.data<T>()[c] = static_cast<T>(moments.variance);
+    }
+    finish<T>(s.mean, variance, batch_norm_math::combined(from, parts.rows(), channels, 0).rows, s);
+  });
+}
+
 void inverse_deviation(const Tensor& variance, double epsilon, const Tensor& inv_std) {
   check_inverse_deviation(variance, inv_std);
   dispatch_real("inverse_deviation", variance.dtype(),

@@ -61,39 +61,46 @@ struct WriteMoments {
   float* variance;
 };
 
-/// Takes a channel's two sums and writes all of BatchStatistics. Everything follows from the
-/// rounded mean and variance, as on the CPU.
-template <typename X>
-struct WriteStatistics {
-  __device__ void operator()(int channel, double sum, double squares) const {
-    const auto moments = moments_of(channel, sum, squares);
-    const auto batch_mean = static_cast<float>(moments.mean);
-    const auto variance = static_cast<double>(static_cast<float>(moments.variance));
-    mean[channel] = batch_mean;
-    inv_std[channel] = static_cast<float>(batch_norm_math::inverse_deviation(variance, epsilon));
-    move(running_mean[channel], static_cast<double>(batch_mean));
-    move(running_var[channel], batch_norm_math::unbiased(variance, moments_of.rows));
-  }
-  __device__ void move(float& running, double batch) const {
-    running =
-        static_cast<float>(batch_norm_math::moved(static_cast<double>(running), batch, momentum));
-  }
-  WriteStatistics(const MomentsOf<X>& moments, const BatchStatistics& s)
-      : moments_of(moments),
-        mean(s.mean.data<float>()),
+/// Writes all of BatchStatistics for a channel. Everything follows from the rounded mean and
+/// variance, as on the CPU.
+struct StatisticsWriter {
+  explicit StatisticsWriter(const BatchStatistics& s)
+      : mean(s.mean.data<float>()),
         inv_std(s.inv_std.data<float>()),
         running_mean(s.running_mean.data<float>()),
         running_var(s.running_var.data<float>()),
         epsilon(s.epsilon),
         momentum(s.momentum) {}
+  __device__ void operator()(int channel, const batch_norm_math::Moments& moments,
+                             double rows) const {
+    const auto batch_mean = static_cast<float>(moments.mean);
+    const auto variance = static_cast<double>(static_cast<float>(moments.variance));
+    mean[channel] = batch_mean;
+    inv_std[channel] = static_cast<float>(batch_norm_math::inverse_deviation(variance, epsilon));
+    move(running_mean[channel], static_cast<double>(batch_mean));
+    move(running_var[channel], batch_norm_math::unbiased(variance, rows));
+  }
+  __device__ void move(float& running, double batch) const {
+    running =
+        static_cast<float>(batch_norm_math::moved(static_cast<double>(running), batch, momentum));
+  }
 
-  MomentsOf<X> moments_of;
   float* mean;
   float* inv_std;
   float* running_mean;
   float* running_var;
   double epsilon;
   double momentum;
+};
+
+/// Takes a channel's two sums and writes all of BatchStatistics.
+template <typename X>
+struct WriteStatistics {
+  __device__ void operator()(int channel, double sum, double squares) const {
+    write(channel, moments_of(channel, sum, squares), moments_of.rows);
+  }
+  MomentsOf<X> moments_of;
+  StatisticsWriter write;
 };
 
 /// Calls finish(channel, sum, squares) for all channels, with the sums of StatisticsSums.
@@ -119,6 +126,26 @@ __global__ void __launch_bounds__(kThreads)
     statistics_of_kernel(const double* sums, int channels, WriteStatistics<X> write) {
   for (int64_t c = global_thread(); c < channels; c += global_threads())
     write(static_cast<int>(c), sums[c], sums[channels + c]);
+}
+
+template <typename X>
+__global__ void __launch_bounds__(kThreads)
+    part_kernel(const double* sums, const X* shift, int channels, double rows, double* part) {
+  for (int64_t c = global_thread(); c < channels; c += global_threads()) {
+    const auto own = batch_norm_math::part_of(static_cast<double>(static_cast<float>(shift[c])),
+                                              sums[c], sums[channels + c], rows);
+    part[c] = own.mean;
+    part[channels + c] = own.deviations;
+    if (c == 0) part[2 * channels] = own.rows;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    combine_kernel(const double* parts, int64_t count, int channels, StatisticsWriter write) {
+  for (int64_t c = global_thread(); c < channels; c += global_threads()) {
+    const auto all = batch_norm_math::combined(parts, count, channels, c);
+    write(static_cast<int>(c), batch_norm_math::moments(all), all.rows);
+  }
 }
 
 template <typename Body>
@@ -151,7 +178,7 @@ void batch_norm_statistics(const Tensor& x, const BatchStatistics& s) {
   const ProfileScope profile("batch_norm_statistics", x.bytes());
   dispatch_input("batch_norm_statistics", x, [&](auto typed) {
     using X = decltype(typed);
-    measure(x, x.data<X>(), WriteStatistics<X>(moments_of_rows<X>(x), s));
+    measure(x, x.data<X>(), WriteStatistics<X>{moments_of_rows<X>(x), StatisticsWriter(s)});
   });
 }
 
@@ -171,11 +198,32 @@ void batch_norm_statistics_of(const Tensor& sums, const Tensor& shift, int64_t r
   const ProfileScope profile("batch_norm_statistics_of", sums.bytes());
   dispatch_input("batch_norm_statistics_of", shift, [&](auto typed) {
     using X = decltype(typed);
-    const WriteStatistics<X> write({shift.data<X>(), static_cast<double>(rows)}, s);
+    const WriteStatistics<X> write{{shift.data<X>(), static_cast<double>(rows)},
+                                   StatisticsWriter(s)};
     const auto channels = static_cast<int>(shift.numel());
     launch(statistics_of_kernel<X>, grid_for(channels, kThreads), kThreads, 0, stream(),
            sums.data<double>(), channels, write);
   });
+}
+
+void batch_norm_part(const Tensor& sums, const Tensor& shift, int64_t rows, const Tensor& part) {
+  check_batch_norm_part(sums, shift, rows, part);
+  const ProfileScope profile("batch_norm_part", sums.bytes() + part.bytes());
+  dispatch_input("batch_norm_part", shift, [&](auto typed) {
+    using X = decltype(typed);
+    const auto channels = static_cast<int>(shift.numel());
+    launch(part_kernel<X>, grid_for(channels, kThreads), kThreads, 0, stream(), sums.data<double>(),
+           shift.data<X>(), channels, static_cast<double>(rows), part.data<double>());
+  });
+}
+
+void batch_norm_combine(const Tensor& parts, const BatchStatistics& s) {
+  check_batch_norm_combine(parts, s);
+  refuse_f64("batch_norm_combine", s.mean.dtype());
+  const ProfileScope profile("batch_norm_combine", parts.bytes());
+  const auto channels = static_cast<int>(s.mean.numel());
+  launch(combine_kernel, grid_for(channels, kThreads), kThreads, 0, stream(), parts.data<double>(),
+         parts.rows(), channels, StatisticsWriter(s));
 }
 
 void inverse_deviation(const Tensor& variance, double epsilon, const Tensor& inv_std) {

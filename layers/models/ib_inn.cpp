@@ -180,7 +180,7 @@ void IbInn::set_policies(const std::vector<BlockPolicy>& policies) {
 }
 
 StepVariant IbInn::step_variant() const {
-  return {chain_.options().policies, chain_.options().anchors, average_count_};
+  return {chain_.options().policies, chain_.options().anchors, average_count_, norm_ranks_};
 }
 
 LossResult IbInn::forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
@@ -304,11 +304,21 @@ void IbInn::fit_act_norms(const Tensor& x, const ActNormFit& how) {
   parameters().mark_changed();
 }
 
-void IbInn::set_average_count(int64_t batches) {
-  average_count_ = batches;
+std::vector<Subnet*> IbInn::subnets() const {
+  std::vector<Subnet*> all;
   for (int i = 0; i < chain_.size(); ++i)
     if (auto* block = dynamic_cast<CouplingBlock*>(&chain_.block(i)))
-      for (const auto& named : block->subnets()) named.subnet->set_average_count(batches);
+      for (const auto& named : block->subnets()) all.push_back(named.subnet.get());
+  return all;
+}
+
+void IbInn::set_average_count(int64_t batches) {
+  average_count_ = batches;
+  for (Subnet* subnet : subnets()) subnet->set_average_count(batches);
+}
+
+void IbInn::synchronise_subnets(Communicator* ranks) {
+  for (Subnet* subnet : subnets()) subnet->synchronise_norms(ranks);
 }
 
 }  // namespace pal

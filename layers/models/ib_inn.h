@@ -76,6 +76,8 @@ class IbInn : public Model {
   void initialise(uint64_t seed, DType dtype) override;
   void derive() override;
   void prepare() override;
+  void synchronise_subnets(Communicator* ranks) override;
+  std::vector<Subnet*> subnets() const;
   std::set<std::string> act_norms_to_fit(const ActNormFit& how) const;
 
   InvertibleChain chain_;

@@ -4,6 +4,7 @@
 #include "kernels/arrays/reduce.h"
 #include "layers/models/ib_inn.h"
 #include "layers/models/resnet.h"
+#include "runtime/communicator/communicator.h"
 
 namespace pal {
 
@@ -44,6 +45,11 @@ ModelScores Model::scores_of(const Tensor& x) {
   ModelScores scores = {config_.classes, host_values(said.scores), {}};
   if (has_density()) scores.nll_joint = host_values(said.nll_joint);
   return scores;
+}
+
+void Model::synchronise_norms(Communicator* ranks) {
+  norm_ranks_ = ranks != nullptr && ranks->size() > 1 ? ranks : nullptr;
+  synchronise_subnets(norm_ranks_);
 }
 
 void Model::check_finite(const std::string& when) const {

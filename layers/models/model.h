@@ -17,7 +17,8 @@ namespace pal {
 struct StepVariant {
   std::vector<BlockPolicy> policies;
   std::vector<int> anchors;
-  int64_t average_count = 0;  ///< of Model::set_average_count
+  int64_t average_count = 0;            ///< of Model::set_average_count
+  const Communicator* norms = nullptr;  ///< of Model::synchronise_norms
   bool operator==(const StepVariant&) const = default;
 };
 
@@ -90,6 +91,13 @@ class Model {
   /// with k before batch k = 1, 2, ...; 0 goes back to the moving average.
   virtual void set_average_count(int64_t batches) = 0;
 
+  /// Gives batch norms the statistics of the batches of all ranks together, in gradients too and
+  /// whatever the sizes of their batches, at least one image each; running statistics then stay
+  /// equal. `ranks` exchanges tensors on the model's device and outlives this. With null, or one
+  /// rank, each rank's norms see its own batch alone, as published. All ranks then run all passes of
+  /// the training phase together, those of update_statistics and fit_act_norms included.
+  void synchronise_norms(Communicator* ranks);
+
   /// Throws numerics naming the first tensor of parameters or running statistics that holds a
   /// non-finite value; does nothing if all is finite.
   void check_finite(const std::string& when) const;
@@ -101,6 +109,9 @@ class Model {
   /// Renews what is derived from buffers.
   virtual void derive() = 0;
 
+  /// Hands these ranks, or null, to all subnets.
+  virtual void synchronise_subnets(Communicator* ranks) = 0;
+
   /// To be called before each pass: renews what is derived from parameters. The first call on a
   /// device makes memory for it, which must not fall into the recording of a graph: to() does.
   virtual void prepare();
@@ -108,6 +119,7 @@ class Model {
   ModelConfig config_;
   StateList state_;
   int64_t average_count_ = 0;
+  Communicator* norm_ranks_ = nullptr;  // null: norms are not synchronised
 
  private:
   ParameterStore store_;

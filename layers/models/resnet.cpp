@@ -185,4 +185,9 @@ void ResNet::set_average_count(int64_t batches) {
   for (const NamedBlock& each : blocks_) each.block->set_average_count(batches);
 }
 
+void ResNet::synchronise_subnets(Communicator* ranks) {
+  stem_->synchronise_norms(ranks);
+  for (const NamedBlock& each : blocks_) each.block->synchronise_norms(ranks);
+}
+
 }  // namespace pal

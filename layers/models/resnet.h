@@ -26,7 +26,7 @@ class ResNet : public Model {
   /// What residual blocks keep for the backward pass: `store` (the start) or `recompute`; `invert`
   /// throws usage. The stem always keeps everything.
   void set_policies(const std::vector<BlockPolicy>& policies) override;
-  StepVariant step_variant() const override { return {policies_, {}, average_count_}; }
+  StepVariant step_variant() const override { return {policies_, {}, average_count_, norm_ranks_}; }
 
   /// Logits [n, classes], in the dtype of the parameters, of normalised images [n, h, w, c].
   Variable forward(const Variable& x, Phase phase);
@@ -58,6 +58,7 @@ class ResNet : public Model {
  private:
   void initialise(uint64_t seed, DType dtype) override;
   void derive() override {}
+  void synchronise_subnets(Communicator* ranks) override;
   /// What the linear layer reads: means over the pixels, [n, features] in the parameters' dtype.
   Variable pooled(const Variable& x, Phase phase);
 

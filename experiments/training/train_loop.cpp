@@ -214,6 +214,8 @@ void TrainLoop::fail_halted(const Launched& launched) {
   const Tensor targets = Tensor::empty({input.images.size(0), setup_.data.info().classes()},
                                        DType::f32, Tag::data, Device());
   cpu::soft_targets(input.labels, options_.smoothing, targets);
+  // Each rank looks by itself.
+  setup_.model->synchronise_norms(nullptr);
   Fault fault;
   guarded(launched.step, [&] {
     fault = find_fault(*setup_.model, input.images, targets.to(setup_.device), input.loss,

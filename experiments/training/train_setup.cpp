@@ -10,6 +10,7 @@
 #include "experiments/training/rank_compute.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
+#include "runtime/log.h"
 
 namespace pal {
 namespace {
@@ -125,6 +126,10 @@ TrainSetup::TrainSetup(const TrainOptions& given, const std::string& recipe_text
   expect_memory(*this);
   model->materialise(options.seed);
   model->to(device);
+  if (options.sync_bn) {
+    model->synchronise_norms(&tensors());
+    if (ranks.alone()) log_info("--sync-bn: one rank alone sees all images anyway");
+  }
   optimizer = std::make_unique<Optimizer>(model->parameters(), optimizer_spec(options));
   apply_plan(*this);
   use_graph = wants_graph(*this);

@@ -97,6 +97,7 @@ class Model {
   /// rank, each rank's norms see its own batch alone, as published. All ranks then run all passes of
   /// the training phase together, those of update_statistics and fit_act_norms included.
   void synchronise_norms(Communicator* ranks);
+  bool norms_synchronised() const { return norm_ranks_ != nullptr; }
 
   /// Throws numerics naming the first tensor of parameters or running statistics that holds a
   /// non-finite value; does nothing if all is finite.

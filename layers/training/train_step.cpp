@@ -184,7 +184,8 @@ void TrainStep::add_up(const StepInput& input, const LossResult& result, int64_t
 void TrainStep::share_out(const StepInput& input) {
   std::vector<Tensor> others = {totals_};
   const Tensor& statistics = model_.parameters().all_statistics();
-  if (!input.head_only && statistics.numel() > 0) {
+  // Those of synchronised norms are the same everywhere.
+  if (!input.head_only && statistics.numel() > 0 && !model_.norms_synchronised()) {
     PAL_BACKEND(statistics, scale(statistics, share_of(input, images_so_far_)));
     others.push_back(statistics);
   }

@@ -54,7 +54,7 @@ expect_same before.json mine/summary.json
 succeeds pal-train --resume mine --epochs 6 --lr 0.005
 expect_text "warning: --resume: epochs was 4, is 6; lr was 0.003, is 0.005: the numbers" err "longer"
 expect_steps mine 42
-refuses 2 "batch-size was 16, is 8; leave them out" pal-train --resume mine -b 8
+refuses 2 "global-batch was 16, is 8; leave them out" pal-train --resume mine -b 8
 refuses 2 "--init-from" pal-train --resume mine --beta 3
 
 # Evaluate: the data and the checkpoint are the run's own.

@@ -187,7 +187,8 @@ with socket.socket() as s:
 }
 
 # start_ranks COUNT PROGRAM ARGUMENTS: starts them, which find each other at a free port; their numbers
-# are in ${rank_pids[@]}. What rank R writes is in out.R and err.R. $rank_threads each (1).
+# are in ${rank_pids[@]}. What rank R writes is in out.R and err.R. ${rank_options[R]} are for it alone.
+declare -A rank_options=()
 start_ranks() {
   local count=$1 rank port
   program=$2
@@ -196,7 +197,7 @@ start_ranks() {
   rank_pids=()
   for ((rank = 0; rank < count; ++rank)); do
     RANK=$rank WORLD_SIZE=$count MASTER_ADDR=localhost MASTER_PORT=$port \
-      OMP_NUM_THREADS=${rank_threads:-1} timeout "$seconds" "$programs/$program" "$@" \
+      OMP_NUM_THREADS=1 timeout "$seconds" "$programs/$program" "$@" ${rank_options[$rank]:-} \
       >"out.$rank" 2>"err.$rank" &
     rank_pids+=($!)
   done

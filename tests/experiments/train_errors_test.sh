@@ -131,7 +131,7 @@ refuse 3 "cut.safetensors" $tiny --resume cut.safetensors
 refuse 3 "cut.safetensors" $tiny --init-from cut.safetensors
 refuse 3 "not a Palindrome checkpoint" $tiny --resume "$source_folder/tests/golden/dct_n4.safetensors"
 refuse 2 "widths was 8,8, is 8,16" ${tiny/8,8/8,16} --resume $last
-refuse 2 "batch-size was 16, is 8" ${tiny/-b 16/-b 8} --resume $last
+refuse 2 "global-batch was 16, is 8" ${tiny/-b 16/-b 8} --resume $last
 refuse 2 "mean was 0.286, is 0.5" $tiny --resume $last --mean 0.5
 refuse 2 "classes was 4, is 5" ${tiny/:4:/:5:} --resume $last
 cp -r run same
@@ -196,7 +196,7 @@ fi
 timeout 60 "$train" $tiny --checkpoint-every 20 -o piped 2>err <&- | true || true
 expect_same {run,piped}/checkpoints/final.safetensors
 code=0
-(ulimit -f 8 && timeout 60 "$train" $tiny -o limited >out 2>err) || code=$?
+(ulimit -f 16 && timeout 60 "$train" $tiny -o limited >out 2>err) || code=$?
 expect_refusal 4 "File too large" "a limit on files' sizes"
 expect_no_leftovers limited "a limit on files' sizes"
 code=0

@@ -105,19 +105,27 @@ OriginalImages read_originals(const CheckpointEvaluation::Images& from, const Lo
   spec.noise = false;
   spec.bad_images = from.from.bad.get();
   const Dataset& set = *from.from.set;
-  const auto batches = evaluation_batches(*loaded.model, loaded.input, set, spec);
   OriginalImages originals;
   std::vector<Image> pictures;
-  for (int64_t step = 0; step < batches->steps(); ++step) {
-    const Batch batch = batches->batch(0, step);
-    expect(batch.views == 1, "attack: expected one view of each image, got {}", batch.views);
-    for (Image& picture : to_pictures(batch.images.to(Device()), loaded.input))
-      pictures.push_back(std::move(picture));
-    for (size_t i = 0; i < batch.indices.size(); ++i) {
-      originals.index.push_back(batch.indices[i]);
-      originals.label.push_back(class_of(spec, batch.labels.data<int32_t>()[i]));
-    }
-  }
+  share_images(
+      evaluation_images(*loaded.model, loaded.input, set, spec),
+      [&](const Batch& batch) {
+        expect(batch.views == 1, "attack: expected one view of each image, got {}", batch.views);
+        Message message;
+        message.add(batch.indices).add(labels_of(batch));
+        for (const Image& picture : to_pictures(batch.images.to(Device()), loaded.input))
+          message.add(std::vector<int64_t>{picture.width, picture.height, picture.channels})
+              .add(picture.pixels);
+        return message;
+      },
+      [&](Message& message) {
+        for (const int64_t index : message.take<int64_t>()) originals.index.push_back(index);
+        for (const int32_t label : message.take<int32_t>()) {
+          originals.label.push_back(class_of(spec, label));
+          const auto size = message.take<int64_t>();
+          pictures.push_back({size[0], size[1], size[2], message.take<uint8_t>(), {}});
+        }
+      });
   expect(!pictures.empty(), "{}: no image to attack", set.info().name);
   originals.images = images_of(pictures);
   return originals;

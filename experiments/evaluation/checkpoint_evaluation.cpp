@@ -99,6 +99,7 @@ CheckpointEvaluation::CheckpointEvaluation(const EvaluateOptions& options, Devic
   spec_.transform = evaluation_transform(options.data, recipe_);
   spec_.transform.crop = options.crops == 10 ? CropKind::ten : CropKind::center;
   spec_.workers = worker_count(options.data, device);
+  spec_.ranks = options.ranks;
 }
 
 void CheckpointEvaluation::check_fit() {
@@ -235,8 +236,10 @@ void CheckpointEvaluation::recalibrate() {
   reading.transform.limits = spec_.transform.limits;
   reading.workers = spec_.workers;
   reading.bad_images = training.bad.get();
+  if (options_.ranks != nullptr)
+    reading.share = {.rank = options_.ranks->rank(), .ranks = options_.ranks->size()};
   const auto loader = training.set->batches(training_indices(training, recipe_), reading);
-  reaverage_batch_norm(*loaded_.model, *loader, options_.recalibrate);
+  reaverage_batch_norm(*loaded_.model, *loader, options_.recalibrate, {}, options_.ranks);
   log_info("batch-norm statistics averaged over {} training batches", options_.recalibrate);
 }
 
@@ -275,9 +278,12 @@ TrustReport CheckpointEvaluation::calibrate() {
   const std::string digest = model_digest(loaded_);
   const std::string path =
       options_.calibration.empty() ? calibration_path(path_, digest) : options_.calibration;
-  calibration_->save(path, {{"model", digest},
-                            {"dataset", set.info().name},
-                            {"images", std::to_string(calibration_->count())}});
+  from_first_rank(options_.ranks, [&] {
+    calibration_->save(path, {{"model", digest},
+                              {"dataset", set.info().name},
+                              {"images", std::to_string(calibration_->count())}});
+    return Message();
+  });
   log_info("calibration of {} held-out images of {}: {}; familiarity resolves p of {:.2g} and more",
            calibration_->count(), set.info().name, path, calibration_->least_p());
   TrustReport report = try_calibration(*calibration_, own_scores());
@@ -318,7 +324,8 @@ std::optional<double> CheckpointEvaluation::own_accuracy_among() {
   try {
     if (const DatasetParts parts = parts_of(own); !parts.test && !parts.validation)
       return std::nullopt;
-    const auto set = open_dataset(own, Split::test);
+    std::unique_ptr<Dataset> set;
+    on_all_ranks(options_.ranks, [&] { set = open_dataset(own, Split::test); });
     EvaluationSpec spec = spec_;
     spec.class_of_label = match_classes(loaded_, path_, set->info(), false).class_of_label;
     spec.indices.clear();
@@ -343,7 +350,7 @@ double CheckpointEvaluation::gaussian_bits() {
   reading.workers = spec_.workers;
   const auto moments = [&](const OpenedSet& from) {
     reading.bad_images = from.bad.get();
-    return fit_gaussian(*from.set, reading);
+    return fit_gaussian(*from.set, reading, options_.ranks);
   };
   return bits_per_dim(moments(sets_.training(training_data())), moments(*evaluated_));
 }
@@ -432,7 +439,11 @@ CheckpointReport CheckpointEvaluation::run() {
     find_calibration();
     report.ood = tell_foreign(report.clean);
   }
-  if (table) write_atomic(options_.outputs, table->text());
+  if (table)
+    from_first_rank(options_.ranks, [&] {
+      write_atomic(options_.outputs, table->text());
+      return Message();
+    });
   if (!options_.latents.empty()) save_latents();
   if (evaluated_->bad != nullptr) report.bad_images = evaluated_->bad->entries();
   for (const auto& [index, message] : report.bad_images) log_warning("left out: {}", message);

@@ -7,6 +7,7 @@
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/run_options.h"
 #include "experiments/recipe/training_recipe.h"
+#include "runtime/communicator/communicator.h"
 
 namespace pal {
 
@@ -36,6 +37,9 @@ struct EvaluateOptions {
   std::string summary;  ///< JSON file to write; empty: none
   bool dct_reported = false;
   RunOptions run;
+  /// That share the images and all know the results, of which the first writes the files; exchanges
+  /// tensors on the CPU. Null: this process alone. Set by programs.
+  Communicator* ranks = nullptr;
 };
 
 /// Adds all options to a table that sets `options`.

@@ -123,10 +123,27 @@ void observe_image(const EvaluationSpec& spec, const ImageResult& image, int64_t
 
 }  // namespace
 
-std::unique_ptr<Batches> evaluation_batches(const Model& model, const InputSpec& input,
-                                            const Dataset& set, const EvaluationSpec& spec) {
-  const LoaderOptions options = loader_options(input, spec, model.device());
-  return spec.indices.empty() ? set.batches(options) : set.batches(spec.indices, options);
+SharedImages evaluation_images(const Model& model, const InputSpec& input, const Dataset& set,
+                               const EvaluationSpec& spec) {
+  return {.set = set,
+          .indices = spec.indices,
+          .options = loader_options(input, spec, model.device()),
+          .ranks = spec.ranks,
+          .stop = spec.stop};
+}
+
+void BatchAnswers::add_to(Message& message) const {
+  message.add(indices).add(labels).add(loss_x).add(loss_class).add(scores);
+}
+
+BatchAnswers BatchAnswers::from(Message& message) {
+  BatchAnswers answers;
+  answers.indices = message.take<int64_t>();
+  answers.labels = message.take<int32_t>();
+  answers.loss_x = message.take<double>();
+  answers.loss_class = message.take<double>();
+  answers.scores = message.take<double>();
+  return answers;
 }
 
 int32_t class_of(const EvaluationSpec& spec, int32_t label) {
@@ -151,33 +168,43 @@ int64_t EvaluationPass::scored_classes() const {
   return spec_.among.empty() ? model_.config().classes : static_cast<int64_t>(spec_.among.size());
 }
 
-void EvaluationPass::add(const Batch& batch) {
+BatchAnswers EvaluationPass::answers(const Batch& batch) {
   const int64_t classes = model_.config().classes;
-  std::vector<double> probabilities(static_cast<size_t>(scored_classes()));
   const Tensor images =
       model_.dtype() == DType::f32 ? batch.images : batch.images.to(model_.dtype());
-  std::vector<int32_t> labels(static_cast<size_t>(batch.labels.numel()));
-  for (size_t i = 0; i < labels.size(); ++i)
-    labels[i] = class_of(spec_, batch.labels.data<int32_t>()[i]);
+  BatchAnswers answers;
+  answers.indices = batch.indices;
+  for (const int32_t label : labels_of(batch)) answers.labels.push_back(class_of(spec_, label));
   const Tensor targets =
-      repeated_targets(labels, batch.views, classes, spec_.smoothing, model_.dtype());
+      repeated_targets(answers.labels, batch.views, classes, spec_.smoothing, model_.dtype());
   const LossResult mixture = model_.evaluate(images, targets.to(model_.device(), Tag::data), loss_);
   const Tensor all_scores = mixture.scores.to(Device());
   const Tensor nll_joint = mixture.nll_joint.to(Device());
   const Tensor nll_class = mixture.nll_class.to(Device());
-  for (size_t i = 0; i < labels.size(); ++i) {
-    const auto place = static_cast<int64_t>(i);
-    const std::vector<double> scores =
-        chosen_scores(scores_of(all_scores, place, batch.views), spec_.among);
-    const int32_t label = place_of(labels[i], spec_.among);
+  for (int64_t i = 0; i < batch.labels.numel(); ++i) {
+    const std::vector<double> scores = scores_of(all_scores, i, batch.views);
+    answers.scores.insert(answers.scores.end(), scores.begin(), scores.end());
+    answers.loss_x.push_back(mean_of(nll_joint, i * batch.views, batch.views));
+    answers.loss_class.push_back(mean_of(nll_class, i * batch.views, batch.views));
+  }
+  return answers;
+}
+
+void EvaluationPass::judge(const BatchAnswers& answers) {
+  const int64_t classes = model_.config().classes;
+  std::vector<double> probabilities(static_cast<size_t>(scored_classes()));
+  for (size_t i = 0; i < answers.labels.size(); ++i) {
+    const auto first = answers.scores.begin() + static_cast<std::ptrdiff_t>(i) * classes;
+    const std::vector<double> scores = chosen_scores({first, first + classes}, spec_.among);
+    const int32_t label = place_of(answers.labels[i], spec_.among);
     ImageResult image = judge_scores(scores, label, spec_.smoothing, probabilities);
     if (!spec_.among.empty()) {
       image.label = spec_.among[static_cast<size_t>(image.label)];
       image.predicted = spec_.among[static_cast<size_t>(image.predicted)];
     }
-    image.index = batch.indices[i];
-    image.loss_x = mean_of(nll_joint, place * batch.views, batch.views);
-    image.loss_class = mean_of(nll_class, place * batch.views, batch.views);
+    image.index = answers.indices[i];
+    image.loss_x = answers.loss_x[i];
+    image.loss_class = answers.loss_class[i];
     image.log_density = log_density(image.loss_x, classes, model_.dims());
     if (!std::isfinite(image.loss_x) || !std::isfinite(image.cross_entropy))
       fail(ErrorKind::numerics,
@@ -209,12 +236,16 @@ EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Data
              static_cast<int64_t>(spec.class_of_label.size()) == set.info().classes(),
          "evaluate_model: {} classes for the {} of {}", spec.class_of_label.size(),
          set.info().classes(), set.info().name);
-  const auto loader = evaluation_batches(model, input, set, spec);
-  EvaluationPass pass(model, input, set.info().name, spec, loader->count());
-  for (int64_t step = 0; step < loader->steps(); ++step) {
-    if (spec.stop && spec.stop()) throw Interrupted();
-    pass.add(loader->batch(0, step));
-  }
+  const SharedImages images = evaluation_images(model, input, set, spec);
+  EvaluationPass pass(model, input, set.info().name, spec, images.count());
+  share_images(
+      images,
+      [&](const Batch& batch) {
+        Message message;
+        pass.answers(batch).add_to(message);
+        return message;
+      },
+      [&](Message& message) { pass.judge(BatchAnswers::from(message)); });
   return pass.finish();
 }
 

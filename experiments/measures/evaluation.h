@@ -1,8 +1,6 @@
 #pragma once
 #include <chrono>
-#include <exception>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,15 +9,10 @@
 #include "data/sets/dataset.h"
 #include "experiments/measures/calibration.h"
 #include "experiments/measures/metrics.h"
+#include "experiments/measures/shared_images.h"
 #include "layers/models/model_io.h"
 
 namespace pal {
-
-/// Thrown out of long work that was asked to stop.
-class Interrupted : public std::exception {
- public:
-  const char* what() const noexcept override { return "interrupted"; }
-};
 
 /// What a model says about the classes of one image, by the class's number.
 struct ClassScores {
@@ -57,6 +50,9 @@ struct EvaluationSpec {
   BadImageLog* bad_images = nullptr;
   /// Asked before each batch: true ends the evaluation with Interrupted.
   std::function<bool()> stop;
+  /// Ranks that share the images batch by batch and all know everything in the end, with the bits
+  /// that one process would find; exchanges tensors on the CPU. Null: this process alone.
+  Communicator* ranks = nullptr;
 };
 
 /// What an evaluation found, image by image and in all.
@@ -72,11 +68,24 @@ struct EvaluationResult {
   double images_per_s = 0.0;
 };
 
-/// The batches that evaluate_model reads; labels are the set's. The set must outlive them.
-std::unique_ptr<Batches> evaluation_batches(const Model& model, const InputSpec& input,
-                                            const Dataset& set, const EvaluationSpec& spec);
+/// The images that evaluate_model looks at; labels are the set's, which must outlive them.
+SharedImages evaluation_images(const Model& model, const InputSpec& input, const Dataset& set,
+                               const EvaluationSpec& spec);
 /// The model's class of a label of the set.
 int32_t class_of(const EvaluationSpec& spec, int32_t label);
+
+/// What a model says of the images of a batch, before it is judged; one number of each list is an
+/// image's, but for the scores of all classes.
+struct BatchAnswers {
+  std::vector<int64_t> indices;    ///< in the set
+  std::vector<int32_t> labels;     ///< classes of the model
+  std::vector<double> loss_x;      ///< mean over the views
+  std::vector<double> loss_class;  ///< mean over the views
+  std::vector<double> scores;      ///< [n, classes of the model], the views' taken together
+
+  void add_to(Message& message) const;
+  static BatchAnswers from(Message& message);
+};
 
 /// What one model says of images that come batch by batch, in the evaluation phase, without
 /// gradients; several models can so share one reading of the images.
@@ -86,9 +95,10 @@ class EvaluationPass {
   EvaluationPass(Model& model, const InputSpec& input, const std::string& set, EvaluationSpec spec,
                  int64_t count);
 
-  /// Adds the images of a batch, whose labels are the set's and stay. Throws numerics, naming the
-  /// image, for a loss that is not finite.
-  void add(const Batch& batch);
+  /// What the model says of a batch, whose labels are the set's and stay.
+  BatchAnswers answers(const Batch& batch);
+  /// Adds the images of a batch. Throws numerics, naming the image, for a loss that is not finite.
+  void judge(const BatchAnswers& answers);
   /// What was found; the pass is over.
   EvaluationResult finish();
 
@@ -105,8 +115,9 @@ class EvaluationPass {
   std::chrono::steady_clock::time_point start_;
 };
 
-/// One pass over all images that `spec` names. The result does not depend on
-/// the batch size but for rounding in the network. Throws as EvaluationPass.
+/// One pass over all images that `spec` names. The result does not depend on the batch size but for
+/// rounding in the network, nor on the number of ranks. Throws as EvaluationPass, on all ranks what
+/// is found on any.
 EvaluationResult evaluate_model(Model& model, const InputSpec& input, const Dataset& set,
                                 const EvaluationSpec& spec);
 

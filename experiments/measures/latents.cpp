@@ -56,6 +56,22 @@ std::vector<float> prior_scores(const Tensor& scores) {
   return values;
 }
 
+/// Indices, labels, log-determinants, latent vectors and scores of a batch.
+Message latents_of(IbInn& flow, const Batch& batch) {
+  expect(batch.views == 1, "write_latents: expected one view of each image, got {}", batch.views);
+  const auto latent = flow.forward(Variable(batch.images), Phase::evaluate);
+  const Tensor z = latent.y.value();
+  const Tensor rows = z.to(Device()).dense();
+  const Tensor log_det = latent.log_det.value().to(Device());
+  Message message;
+  message.add(batch.indices)
+      .add(labels_of(batch))
+      .add(std::span<const double>(log_det.data<double>(), static_cast<size_t>(log_det.numel())))
+      .add(std::span<const float>(rows.data<float>(), static_cast<size_t>(rows.numel())))
+      .add(prior_scores(flow.head().scores(z).to(Device())));
+  return message;
+}
+
 /// One number per image.
 template <typename T>
 StoredTensor vector_tensor(const char* name, const char* dtype, const std::vector<T>& values) {
@@ -82,43 +98,49 @@ int64_t write_latents(const std::string& path, IbInn& flow, const InputSpec& inp
                       const std::map<std::string, std::string>& metadata) {
   expect(flow.dtype() == DType::f32, "write_latents: expected a model in f32, got {}",
          name_of(flow.dtype()));
-  const auto batches = evaluation_batches(flow, input, set, spec);
-  const Spool latents(path + ".tmp-pal-latents");
-  const Spool scores(path + ".tmp-pal-scores");
   std::vector<int32_t> labels;
   std::vector<int32_t> indices;
   std::vector<double> log_dets;
   const auto pass = [&](const ByteSink& latent_sink, const ByteSink& score_sink) {
     const NoGradGuard no_grad;
-    for (int64_t step = 0; step < batches->steps(); ++step) {
-      const Batch batch = batches->batch(0, step);
-      expect(batch.views == 1, "write_latents: expected one view of each image, got {}",
-             batch.views);
-      const auto latent = flow.forward(Variable(batch.images), Phase::evaluate);
-      const Tensor z = latent.y.value();
-      const std::vector<float> batch_scores = prior_scores(flow.head().scores(z).to(Device()));
-      const Tensor rows = z.to(Device()).dense();
-      latent_sink(bytes_of(rows.data<float>(), rows.numel()));
-      score_sink(bytes_of(batch_scores.data(), static_cast<int64_t>(batch_scores.size())));
-      const Tensor log_det = latent.log_det.value().to(Device());
-      log_dets.insert(log_dets.end(), log_det.data<double>(),
-                      log_det.data<double>() + log_det.numel());
-      for (int64_t i = 0; i < batch.labels.numel(); ++i)
-        labels.push_back(class_of(spec, batch.labels.data<int32_t>()[i]));
-      for (const int64_t index : batch.indices) indices.push_back(static_cast<int32_t>(index));
-    }
+    share_images(
+        evaluation_images(flow, input, set, spec),
+        [&](const Batch& batch) { return latents_of(flow, batch); },
+        [&](Message& message) {
+          for (const int64_t index : message.take<int64_t>())
+            indices.push_back(static_cast<int32_t>(index));
+          for (const int32_t label : message.take<int32_t>())
+            labels.push_back(class_of(spec, label));
+          const auto batch_log_dets = message.take<double>();
+          log_dets.insert(log_dets.end(), batch_log_dets.begin(), batch_log_dets.end());
+          const auto rows = message.take<float>();
+          latent_sink(bytes_of(rows.data(), static_cast<int64_t>(rows.size())));
+          const auto batch_scores = message.take<float>();
+          score_sink(bytes_of(batch_scores.data(), static_cast<int64_t>(batch_scores.size())));
+        });
   };
+  if (spec.ranks != nullptr && spec.ranks->rank() != 0) {
+    const ByteSink nowhere = [](std::span<const uint8_t>) {};
+    pass(nowhere, nowhere);
+    from_first_rank(spec.ranks, {});
+    return static_cast<int64_t>(labels.size());
+  }
+  const Spool latents(path + ".tmp-pal-latents");
+  const Spool scores(path + ".tmp-pal-scores");
   write_atomic(latents.path(), [&](const ByteSink& latent_sink) {
     write_atomic(scores.path(), [&](const ByteSink& score_sink) { pass(latent_sink, score_sink); });
   });
   const auto count = static_cast<int64_t>(labels.size());
-  write_safetensors(
-      path, metadata,
-      std::vector<StoredTensor>{matrix_tensor("latents", latents, count, flow.dims()),
-                                vector_tensor("labels", "I32", labels),
-                                vector_tensor("indices", "I32", indices),
-                                matrix_tensor("scores", scores, count, flow.config().classes),
-                                vector_tensor("log_det", "F64", log_dets)});
+  from_first_rank(spec.ranks, [&] {
+    write_safetensors(
+        path, metadata,
+        std::vector<StoredTensor>{matrix_tensor("latents", latents, count, flow.dims()),
+                                  vector_tensor("labels", "I32", labels),
+                                  vector_tensor("indices", "I32", indices),
+                                  matrix_tensor("scores", scores, count, flow.config().classes),
+                                  vector_tensor("log_det", "F64", log_dets)});
+    return Message();
+  });
   return count;
 }
 

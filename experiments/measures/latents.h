@@ -13,7 +13,8 @@ namespace pal {
 /// `log_det` f64 [n] (nats), in the order of the images. `metadata` goes into the file as it is.
 /// Memory is bounded by a batch but for the numbers that an image has one of: latents and scores
 /// pass through temporary files beside `path`, so that the disk holds them twice for a while.
-/// Throws environment if they cannot be written. Returns n.
+/// Of ranks that share the images the first writes. Throws environment if they cannot be written.
+/// Returns n.
 int64_t write_latents(const std::string& path, IbInn& flow, const InputSpec& input,
                       const Dataset& set, const EvaluationSpec& spec,
                       const std::map<std::string, std::string>& metadata);

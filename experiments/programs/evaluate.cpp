@@ -7,6 +7,7 @@
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/evaluation/checkpoint_evaluation.h"
+#include "experiments/measures/rank_rounds.h"
 #include "experiments/report/evaluation_figures.h"
 
 namespace {
@@ -29,6 +30,7 @@ int run(const EvaluateOptions& options) {
   std::vector<CheckpointReport> reports;
   for (size_t i = 0; i < options.checkpoints.size(); ++i)
     reports.push_back(CheckpointEvaluation(options, device, i, sets).run());
+  if (!is_first_rank(options.ranks)) return 0;
   if (!options.figures.empty()) write_figures(options.figures, reports);
   if (!options.summary.empty()) merge_summary(options.summary, reports[0]);
   if (options.run.json)

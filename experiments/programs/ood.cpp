@@ -1,5 +1,6 @@
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/measures/rank_rounds.h"
 #include "experiments/robustness/ood_figures.h"
 #include "experiments/robustness/ood_report.h"
 #include "layers/checkpoint/checkpoint.h"
@@ -14,6 +15,7 @@ int run(OodOptions options) {
   const Device device = apply_run_options(options.evaluation.run);
   options.evaluation.checkpoints = {checkpoint_of(options.checkpoint)};
   const OodComparison comparison = compare_foreign(options, device);
+  if (!is_first_rank(options.evaluation.ranks)) return 0;
   if (!options.figures.empty()) write_ood_figures(options.figures, comparison);
   print_result(options.evaluation.run.json ? to_json(comparison) : to_text(comparison));
   return 0;

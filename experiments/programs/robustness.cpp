@@ -8,6 +8,7 @@
 
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/measures/rank_rounds.h"
 #include "experiments/robustness/robustness_report.h"
 #include "runtime/json.h"
 #include "runtime/log.h"
@@ -46,6 +47,7 @@ bool frost_is_texture(const RobustnessOptions& options) {
 int run(const RobustnessOptions& options) {
   const Device device = apply_run_options(options.evaluation.run);
   const auto studies = study_robustness(options, device);
+  if (!is_first_rank(options.evaluation.ranks)) return 0;
   const auto reference = chosen_reference(options, studies);
   const ReferenceErrors* const errors = reference ? &*reference : nullptr;
   const bool texture = frost_is_texture(options);

@@ -74,6 +74,43 @@ void add_latents(const IbInn& flow, const LatentBatch& latents,
   });
 }
 
+std::vector<ImageStatistics> batch_statistics(Model& model, const InputSpec& input,
+                                              const Batch& batch,
+                                              const ModelCalibration* calibration) {
+  expect(batch.views == 1, "image_statistics: expected one view of each image, got {}",
+         batch.views);
+  LatentBatch latents;
+  TrustScores scores;
+  const LossResult losses = run_batch(model, batch.images, latents);
+  add_trust_scores(losses, model, input, batch.images, {}, scores);
+  std::vector<ImageStatistics> images;
+  std::vector<double> q(static_cast<size_t>(model.config().classes));
+  std::vector<int64_t> predicted;
+  for (int64_t i = 0; i < scores.classes.count(); ++i) {
+    const auto place = static_cast<size_t>(i);
+    const auto row = scores.classes.row(i);
+    const ImageResult judged = judge_scores(row, 0, 0.0, q);
+    predicted.push_back(judged.predicted);
+    ImageStatistics image;
+    image.index = batch.indices[place];
+    image.entropy = judged.entropy;
+    image.confidence = judged.confidence;
+    if (model.has_density()) {
+      image.log_density = scores.log_density[place];
+      image.excess = scores.excess[place];
+      image.complexity = std::log(2.0) * bits_per_dim(image.log_density, input.std) - image.excess;
+      if (calibration != nullptr)
+        image.familiarity =
+            calibration->familiarity(image.log_density, image.excess, calibration->posterior(row))
+                .p;
+    }
+    images.push_back(image);
+  }
+  if (model.has_density())
+    add_latents(dynamic_cast<const IbInn&>(model), latents, predicted, images);
+  return images;
+}
+
 }  // namespace
 
 std::vector<ImageStatistics> image_statistics(Model& model, const InputSpec& input,
@@ -81,45 +118,18 @@ std::vector<ImageStatistics> image_statistics(Model& model, const InputSpec& inp
                                               const ModelCalibration* calibration) {
   EvaluationSpec own = spec;
   own.noise = false;
-  const auto batches = evaluation_batches(model, input, set, own);
+  const SharedImages images = evaluation_images(model, input, set, own);
   std::vector<ImageStatistics> all;
-  all.reserve(static_cast<size_t>(batches->count()));
-  std::vector<double> q(static_cast<size_t>(model.config().classes));
-  for (int64_t step = 0; step < batches->steps(); ++step) {
-    const Batch batch = batches->batch(0, step);
-    expect(batch.views == 1, "image_statistics: expected one view of each image, got {}",
-           batch.views);
-    LatentBatch latents;
-    TrustScores scores;
-    const LossResult losses = run_batch(model, batch.images, latents);
-    add_trust_scores(losses, model, input, batch.images, {}, scores);
-    const size_t first = all.size();
-    std::vector<int64_t> predicted;
-    for (int64_t i = 0; i < scores.classes.count(); ++i) {
-      const auto place = static_cast<size_t>(i);
-      const auto row = scores.classes.row(i);
-      const ImageResult judged = judge_scores(row, 0, 0.0, q);
-      predicted.push_back(judged.predicted);
-      ImageStatistics image;
-      image.index = batch.indices[place];
-      image.entropy = judged.entropy;
-      image.confidence = judged.confidence;
-      if (model.has_density()) {
-        image.log_density = scores.log_density[place];
-        image.excess = scores.excess[place];
-        image.complexity =
-            std::log(2.0) * bits_per_dim(image.log_density, input.std) - image.excess;
-        if (calibration != nullptr)
-          image.familiarity =
-              calibration->familiarity(image.log_density, image.excess, calibration->posterior(row))
-                  .p;
-      }
-      all.push_back(image);
-    }
-    if (model.has_density())
-      add_latents(dynamic_cast<const IbInn&>(model), latents, predicted,
-                  std::span(all).subspan(first));
-  }
+  all.reserve(static_cast<size_t>(images.count()));
+  share_images(
+      images,
+      [&](const Batch& batch) {
+        return Message().add(batch_statistics(model, input, batch, calibration));
+      },
+      [&](Message& message) {
+        const auto said = message.take<ImageStatistics>();
+        all.insert(all.end(), said.begin(), said.end());
+      });
   return all;
 }
 

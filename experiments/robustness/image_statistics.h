@@ -24,7 +24,8 @@ struct ImageStatistics {
   double familiarity = 1.0;    ///< the calibration's p-value; 1 without one
 };
 
-/// Those of the images that `spec` names, in their order, from one pass; `calibration` may be null.
+/// Those of the images that `spec` names, in their order, from one pass, the same on all ranks;
+/// `calibration` may be null.
 /// Throws numerics for a model that has diverged.
 std::vector<ImageStatistics> image_statistics(Model& model, const InputSpec& input,
                                               const Dataset& set, const EvaluationSpec& spec,

@@ -83,8 +83,9 @@ ModelCell cell_of(const std::string& corruption, int severity, const EvaluationR
   return cell;
 }
 
-CellFiles::CellFiles(std::string folder, std::map<std::string, std::string> made_of)
-    : folder_(std::move(folder)), made_of_(std::move(made_of)) {
+CellFiles::CellFiles(std::string folder, std::map<std::string, std::string> made_of,
+                     Communicator* ranks)
+    : folder_(std::move(folder)), made_of_(std::move(made_of)), ranks_(ranks) {
   made_of_["format"] = "palindrome-robustness-cell";
 }
 
@@ -103,23 +104,49 @@ std::map<std::string, std::string> CellFiles::metadata_of(const std::string& cel
 std::optional<ModelCell> CellFiles::find(const std::string& model, const std::string& corruption,
                                          int severity, const std::string& pictures) const {
   if (folder_.empty()) return std::nullopt;
+  Message message = from_first_rank(ranks_, [&] {
+    const auto cell = read(model, corruption, severity, pictures);
+    Message said;
+    said.add(std::vector<int32_t>(cell ? 1 : 0));
+    if (!cell) return said;
+    for (const auto& [name, member] : kDoubles) said.add((*cell).*member);
+    said.add(cell->wrong);
+    return said;
+  });
+  if (message.take<int32_t>().empty()) return std::nullopt;
+  ModelCell cell;
+  cell.corruption = corruption;
+  cell.severity = severity;
+  for (const auto& [name, member] : kDoubles) cell.*member = message.take<double>();
+  cell.wrong = message.take<int32_t>();
+  cell.has_density = !cell.log_density.empty();
+  return cell;
+}
+
+std::optional<ModelCell> CellFiles::read(const std::string& model, const std::string& corruption,
+                                         int severity, const std::string& pictures) const {
   const std::string path = path_of(model, cell_name(corruption, severity));
   const auto found = find_cell_file(path, metadata_of(cell_name(corruption, severity), pictures));
   if (!found) return std::nullopt;
   const SafetensorsFile& file = *found;
   ModelCell cell;
-  cell.corruption = corruption;
-  cell.severity = severity;
   for (const auto& [name, member] : kDoubles)
     if (file.contains(name)) cell.*member = values_of<double>(file, name, DType::f64);
   if (file.contains(kWrong)) cell.wrong = values_of<int32_t>(file, kWrong, DType::i32);
-  cell.has_density = !cell.log_density.empty();
   return cell;
 }
 
 void CellFiles::save(const std::string& model, const ModelCell& cell,
                      const std::string& pictures) const {
   if (folder_.empty()) return;
+  from_first_rank(ranks_, [&] {
+    write(model, cell, pictures);
+    return Message();
+  });
+}
+
+void CellFiles::write(const std::string& model, const ModelCell& cell,
+                      const std::string& pictures) const {
   make_folders((std::filesystem::path(folder_) / model).string());
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const auto& [name, member] : kDoubles)

@@ -40,8 +40,10 @@ ModelCell cell_of(const std::string& corruption, int severity, const EvaluationR
 class CellFiles {
  public:
   /// `folder` is made; empty: nothing is kept. `made_of` is what the numbers depend on beyond model
-  /// and cell, and must be the same whenever the folder is used.
-  CellFiles(std::string folder, std::map<std::string, std::string> made_of);
+  /// and cell, and must be the same whenever the folder is used. Of `ranks`, which exchange tensors
+  /// on the CPU and may be null, the first reads and writes for all.
+  CellFiles(std::string folder, std::map<std::string, std::string> made_of,
+            Communicator* ranks = nullptr);
 
   /// The cell of a model (its digest), if it is there. `pictures`: a fingerprint of files that it is
   /// made of; empty: none. Throws usage for one that was made of other things, data for a broken
@@ -53,12 +55,16 @@ class CellFiles {
 
  private:
   std::string path_of(const std::string& model, const std::string& cell) const;
+  std::optional<ModelCell> read(const std::string& model, const std::string& corruption,
+                                int severity, const std::string& pictures) const;
+  void write(const std::string& model, const ModelCell& cell, const std::string& pictures) const;
   /// What stands in the file of a cell.
   std::map<std::string, std::string> metadata_of(const std::string& cell,
                                                  const std::string& pictures) const;
 
   std::string folder_;
   std::map<std::string, std::string> made_of_;
+  Communicator* ranks_;
 };
 
 }  // namespace pal

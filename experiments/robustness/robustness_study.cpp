@@ -98,7 +98,7 @@ class Study {
     if (!options.tree.empty()) match_tree();
     files_ = CellFiles(
         options.output.empty() ? std::string() : (fs::path(options.output) / "cells").string(),
-        made_of());
+        made_of(), options.evaluation.ranks);
   }
 
   std::vector<ModelStudy> run() {
@@ -317,11 +317,16 @@ class Study {
       passes.emplace_back(*loaded.model, loaded.input, set->info().name, own, set->info().count);
     }
     const LoadedModel& loaded = models[0]->evaluation->loaded();
-    const auto batches = evaluation_batches(*loaded.model, loaded.input, *set, spec);
-    for (int64_t step = 0; step < batches->steps(); ++step) {
-      const Batch batch = batches->batch(0, step);
-      for (EvaluationPass& pass : passes) pass.add(batch);
-    }
+    share_images(
+        evaluation_images(*loaded.model, loaded.input, *set, spec),
+        [&](const Batch& batch) {
+          Message message;
+          for (EvaluationPass& pass : passes) pass.answers(batch).add_to(message);
+          return message;
+        },
+        [&](Message& message) {
+          for (EvaluationPass& pass : passes) pass.judge(BatchAnswers::from(message));
+        });
     if (spec.bad_images != nullptr && key.severity == 0)
       for (const auto& [index, message] : spec.bad_images->entries())
         log_warning("left out: {}", message);

@@ -20,6 +20,11 @@ LossResult losses_of(Model& model, const Tensor& images) {
   return model.evaluate(images, targets.to(model.device(), Tag::data), LossSpec());
 }
 
+template <typename T>
+void append(std::vector<T>& to, const std::vector<T>& values) {
+  to.insert(to.end(), values.begin(), values.end());
+}
+
 }  // namespace
 
 double png_bits_per_dim(const Image& image) {
@@ -71,18 +76,28 @@ TrustScores trust_scores(Model& model, const InputSpec& input, const Dataset& se
                          const EvaluationSpec& spec) {
   EvaluationSpec own = spec;
   own.noise = false;
-  const auto batches = evaluation_batches(model, input, set, own);
   TrustScores scores;
-  std::vector<int32_t> labels;
-  for (int64_t step = 0; step < batches->steps(); ++step) {
-    if (spec.stop && spec.stop()) throw Interrupted();
-    const Batch batch = batches->batch(0, step);
-    expect(batch.views == 1, "trust_scores: expected one view of each image, got {}", batch.views);
-    labels.clear();
-    for (int64_t i = 0; i < batch.labels.numel(); ++i)
-      labels.push_back(class_of(spec, batch.labels.data<int32_t>()[i]));
-    add_trust_scores(model, input, batch.images, labels, scores);
-  }
+  scores.classes.classes = model.config().classes;
+  share_images(
+      evaluation_images(model, input, set, own),
+      [&](const Batch& batch) {
+        expect(batch.views == 1, "trust_scores: expected one view of each image, got {}",
+               batch.views);
+        std::vector<int32_t> labels;
+        for (const int32_t label : labels_of(batch)) labels.push_back(class_of(spec, label));
+        TrustScores said;
+        add_trust_scores(model, input, batch.images, labels, said);
+        Message message;
+        message.add(said.classes.scores).add(said.classes.labels);
+        message.add(said.log_density).add(said.excess);
+        return message;
+      },
+      [&](Message& message) {
+        append(scores.classes.scores, message.take<double>());
+        append(scores.classes.labels, message.take<int32_t>());
+        append(scores.log_density, message.take<double>());
+        append(scores.excess, message.take<double>());
+      });
   return scores;
 }
 

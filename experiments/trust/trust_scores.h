@@ -29,7 +29,7 @@ void add_trust_scores(Model& model, const InputSpec& input, const Tensor& images
 void add_trust_scores(const LossResult& losses, const Model& model, const InputSpec& input,
                       const Tensor& images, std::span<const int32_t> labels, TrustScores& scores);
 
-/// Those of the images that `spec` names, one view each, in their order.
+/// Those of the images that `spec` names, one view each, in their order; the same on all ranks.
 TrustScores trust_scores(Model& model, const InputSpec& input, const Dataset& set,
                          const EvaluationSpec& spec);
 

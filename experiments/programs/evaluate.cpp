@@ -6,6 +6,7 @@
 
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/rank_program.h"
 #include "experiments/evaluation/checkpoint_evaluation.h"
 #include "experiments/measures/rank_rounds.h"
 #include "experiments/report/evaluation_figures.h"
@@ -50,6 +51,9 @@ int main(int argc, char** argv) {
     add_evaluate_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;
     finish_evaluate_options(options);
-    return run(options);
+    return run_shared(kName, options.checkpoints.front(), options.run, [&](Communicator* ranks) {
+      options.ranks = ranks;
+      return run(options);
+    });
   });
 }

@@ -1,5 +1,6 @@
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/rank_program.h"
 #include "experiments/measures/rank_rounds.h"
 #include "experiments/robustness/ood_figures.h"
 #include "experiments/robustness/ood_report.h"
@@ -40,6 +41,9 @@ int main(int argc, char** argv) {
     add_ood_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;
     finish_ood_options(options);
-    return run(options);
+    return run_shared(kName, options.checkpoint, options.evaluation.run, [&](Communicator* ranks) {
+      options.evaluation.ranks = ranks;
+      return run(options);
+    });
   });
 }

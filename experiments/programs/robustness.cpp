@@ -8,6 +8,7 @@
 
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/rank_program.h"
 #include "experiments/measures/rank_rounds.h"
 #include "experiments/robustness/robustness_report.h"
 #include "runtime/json.h"
@@ -75,6 +76,11 @@ int main(int argc, char** argv) {
     add_robustness_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;
     finish_robustness_options(options);
-    return run(options);
+    const std::string& output =
+        options.output.empty() ? options.evaluation.checkpoints.front() : options.output;
+    return run_shared(kName, output, options.evaluation.run, [&](Communicator* ranks) {
+      options.evaluation.ranks = ranks;
+      return run(options);
+    });
   });
 }

@@ -6,9 +6,9 @@
 #include "experiments/command_line/options_file.h"
 #include "experiments/command_line/output_file.h"
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/rank_program.h"
 #include "experiments/recipe/train_command.h"
 #include "experiments/recipe/training_recipe.h"
-#include "experiments/training/rank_compute.h"
 #include "experiments/training/train_plan.h"
 #include "experiments/training/training_run.h"
 #include "layers/checkpoint/checkpoint.h"
@@ -92,16 +92,6 @@ void log_apart(const TrainOptions& options, const Ranks& ranks) {
   set_log_file(fmt::format("{}/rank-{}.txt", options.log_ranks, ranks.rank()));
 }
 
-RankSpec rank_spec(const RankEnvironment& environment, const TrainOptions& options) {
-  RankSpec spec;
-  spec.environment = environment;
-  spec.output = options.output;
-  spec.version = version();
-  spec.patience.join_seconds = options.join_seconds;
-  spec.last_words = [](const std::string& text) { print_error("pal-train", text); };
-  return spec;
-}
-
 int train_as_rank(OptionTable& table, TrainOptions& options, Ranks& ranks,
                   const std::string& command) {
   std::optional<Output> output;
@@ -143,7 +133,9 @@ int train(OptionTable& table, TrainOptions& options, const std::string& command)
   }
   check_output_file("--trace", options.trace);
   if (!environment.hint.empty()) log_info("{}", environment.hint);
-  Ranks ranks(rank_spec(environment, options));
+  RankSpec spec = rank_spec("pal-train", environment, options.output);
+  spec.patience.join_seconds = options.join_seconds;
+  Ranks ranks(spec);
   return ranks.run([&] { return train_as_rank(table, options, ranks, command); });
 }
 

@@ -8,6 +8,7 @@
 #include "experiments/command_line/compute_options.h"
 #include "experiments/command_line/data_options.h"
 #include "experiments/command_line/option_table.h"
+#include "experiments/command_line/rank_compute.h"
 #include "experiments/command_line/run_options.h"
 #include "experiments/planning/memory_plan.h"
 #include "layers/models/config.h"
@@ -20,8 +21,6 @@ namespace pal {
 enum class Flavour { reference, paper };
 /// What becomes of a run whose blocks are not rebuilt well enough.
 enum class OnInversionError { stop, warn };
-/// How ranks exchange tensors: as suits the device, through the host, or by NCCL.
-enum class CommKind { automatic, cpu, nccl };
 /// Whether steps are launched as CUDA graphs: where possible, always or never.
 enum class GraphUse { automatic, on, off };
 /// What does not learn: nothing, or all but the class means (a ResNet: all but its linear layer).

@@ -39,6 +39,7 @@ EvaluationResult BestModel::evaluate(std::vector<int64_t> images, bool stoppable
   spec.transform = evaluation_transform(options.data);
   spec.workers = worker_count(options.data, setup_.device);
   spec.bad_images = setup_.data.validation_log();
+  if (!setup_.ranks.alone()) spec.ranks = &setup_.ranks.host();
   if (stoppable) spec.stop = [this] { return signal_.caught() != 0; };
   const auto start = std::chrono::steady_clock::now();
   EvaluationResult result = readable([&] {

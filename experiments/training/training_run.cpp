@@ -96,9 +96,11 @@ void begin_weights(TrainSetup& setup, const RunFolder& folder) {
     setup.flow->fit_act_norms(images, fit);
 }
 
-/// Begins, and so does the average of the weights with them.
+/// Begins, and so does the average of the weights with them. One rank does so alone.
 void begin(TrainSetup& setup, const RunFolder& folder) {
+  setup.model->synchronise_norms(nullptr);
   begin_weights(setup, folder);
+  if (setup.options.sync_bn) setup.model->synchronise_norms(&setup.tensors());
   if (WeightAverage* average = setup.optimizer->average()) average->restart();
 }
 

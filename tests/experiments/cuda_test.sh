@@ -119,6 +119,19 @@ for attack in cw-converged-k0.01-d0 ddn-k0.01 pgd-linf-0.1-ce-targeted; do
 done
 for figure in heatmap evidence receptive-field plane; do alike $figure.{cpu,cuda}.csv $figure; done
 
+# Two ranks that share a GPU, by way of the host, are two ranks on the CPU.
+for device in cpu cuda; do
+  ranks_succeed 2 pal-train ${tiny/-b 16/--global-batch 16} --max-steps 6 --sync-bn --recalibrate-bn 0 \
+    --device $device --comm cpu -o shared-$device
+done
+losses_of() { sed -n 's/^{"kind":"train".*"loss":\([-0-9.e]*\),.*/\1/p' "shared-$1/metrics.jsonl"; }
+expect "two ranks on the CPU and on one GPU differ" awk '
+  { d = $1 - $2; if (d > 1e-4 || d < -1e-4) { print "losses " $1 " and " $2; exit 1 } }
+  END { exit NR != 6 }' <(paste <(losses_of cpu) <(losses_of cuda))
+run_ranks 2 pal-train $tiny --max-steps 1 --device cuda -o crowd
+expect_equal "2 2" "${rank_codes[*]}" "two ranks for one GPU"
+expect_match "has 1 GPU: start one for each, or let them share by --comm cpu" err.0 "two ranks for one GPU"
+
 # A step that is not finite stops the run and names what broke; nothing is lost.
 run pal-train $short --device cuda --lr 1e30 -o broken
 expect_code 5 "a diverging run"

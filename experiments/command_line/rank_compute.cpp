@@ -1,4 +1,4 @@
-#include "experiments/training/rank_compute.h"
+#include "experiments/command_line/rank_compute.h"
 
 #include <sched.h>
 #include <unistd.h>

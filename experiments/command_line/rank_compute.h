@@ -1,8 +1,11 @@
 #pragma once
-#include "experiments/recipe/train_options.h"
+#include "experiments/command_line/compute_options.h"
 #include "runtime/communicator/ranks.h"
 
 namespace pal {
+
+/// How ranks exchange tensors: as suits the device, through the host, or by NCCL.
+enum class CommKind { automatic, cpu, nccl };
 
 /// Gives this rank its part of the machine, where the options leave it open: its GPU, by its place
 /// among the machine's ranks, and its threads, the processors that it was bound to or else an equal

@@ -12,6 +12,8 @@
 
 namespace pal {
 
+class Communicator;
+
 /// What a training step of a model depends on beside its arguments and what tensors hold. Steps of
 /// equal variants ask the same of the device, so that a recording of one stands for the other.
 struct StepVariant {

@@ -121,7 +121,7 @@ for figure in heatmap evidence receptive-field plane; do alike $figure.{cpu,cuda
 
 # Two ranks that share a GPU, by way of the host, are two ranks on the CPU.
 for device in cpu cuda; do
-  ranks_succeed 2 pal-train ${tiny/-b 16/--global-batch 16} --max-steps 6 --sync-bn --recalibrate-bn 0 \
+  ranks_succeed 2 pal-train ${tiny/-b 16/--global-batch 16} --max-steps 6 --sync-bn \
     --device $device --comm cpu -o shared-$device
 done
 losses_of() { sed -n 's/^{"kind":"train".*"loss":\([-0-9.e]*\),.*/\1/p' "shared-$1/metrics.jsonl"; }

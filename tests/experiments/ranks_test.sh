@@ -9,6 +9,8 @@ run_ranks 2 pal-train $tiny --max-steps 1 -o try
 grep -q "this build has no Gloo" err.0 err.1 && skip_test "this build has no Gloo"
 
 net=${tiny/-b 16/--global-batch 16}
+# Without an average of statistics at the end.
+plain=${net/--recalibrate-bn 4/--recalibrate-bn 0}
 
 # last_loss RUN: of its last step.
 last_loss() { sed -n 's/^{"kind":"train".*"loss":\([-0-9.e]*\),.*/\1/p' "$1/metrics.jsonl" | tail -n 1; }
@@ -21,15 +23,15 @@ expect_near() {
 }
 
 # Any number of ranks and parts, with synchronised norms, whatever blocks keep: one step, and fifty.
-succeeds pal-train $net --max-steps 1 -o one --recalibrate-bn 0
-succeeds pal-train $net --max-steps 50 --epochs 2 -o fifty --recalibrate-bn 0
+succeeds pal-train $plain --max-steps 1 -o one
+succeeds pal-train $plain --max-steps 50 --epochs 2 -o fifty
 for count in 2 3 4; do
   for memory in max min auto; do
-    ranks_succeed $count pal-train $net --sync-bn --activation-memory $memory --max-steps 1 \
-      --recalibrate-bn 0 -o step-$count-$memory
+    ranks_succeed $count pal-train $plain --sync-bn --activation-memory $memory --max-steps 1 \
+      -o step-$count-$memory
     expect_near one step-$count-$memory 1e-5
   done
-  ranks_succeed $count pal-train $net --sync-bn --max-steps 50 --epochs 2 --recalibrate-bn 0 \
+  ranks_succeed $count pal-train $plain --sync-bn --max-steps 50 --epochs 2 \
     -o fifty-$count
   expect_near fifty fifty-$count 1e-3
 done
@@ -48,16 +50,16 @@ timeless_metrics again >again.rows
 expect_same first.rows again.rows
 
 # Parts of a step are what ranks are.
-ranks_succeed 2 pal-train $net --epochs 1 --recalibrate-bn 0 -o ranks
-succeeds pal-train $net --epochs 1 --recalibrate-bn 0 --grad-accum 2 -o parts
+ranks_succeed 2 pal-train $plain --epochs 1 -o ranks
+succeeds pal-train $plain --epochs 1 --grad-accum 2 -o parts
 expect_near ranks parts 1e-4
 ranks_succeed 2 pal-train $net --epochs 1 --grad-accum 2 --bucket 1KiB --bucket-precision bf16 -o both
 expect_near ranks both 0.3
 
 # Resumed with another number: 2 -> 4 -> 1, and the run of 2 without a stop. The first step after a
 # resume is that of the same state.
-ranks_succeed 2 pal-train $net --sync-bn --epochs 2 --recalibrate-bn 0 -o whole
-ranks_succeed 2 pal-train $net --sync-bn --epochs 2 --recalibrate-bn 0 --max-steps 20 -o parted
+ranks_succeed 2 pal-train $plain --sync-bn --epochs 2 -o whole
+ranks_succeed 2 pal-train $plain --sync-bn --epochs 2 --max-steps 20 -o parted
 ranks_succeed 4 pal-train --resume parted --max-steps 40
 succeeds pal-train --resume parted
 expect_near whole parted 1e-3

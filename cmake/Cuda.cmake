@@ -4,6 +4,8 @@
 option(PALINDROME_EMULATE "Run the CUDA kernels in the tests' emulator" OFF)
 set(PALINDROME_CUDA_ARCHITECTURES "80-real;90-real;90-virtual" CACHE STRING
     "What to compile for; the virtual one serves newer GPUs")
+set(PALINDROME_NCCL "AUTO" CACHE STRING
+    "NCCL, for ranks on several GPUs: AUTO (with CUDA, if its header is found), ON or OFF")
 
 set(PAL_HAS_CUDA OFF)
 if(PALINDROME_EMULATE)
@@ -55,6 +57,34 @@ else()
   message(STATUS "CUDA backend: not built (PALINDROME_CUDA=${PALINDROME_CUDA})")
 endif()
 
+# NCCL is loaded when it is used: only its header is needed here. -DNCCL_INCLUDE=FOLDER names its
+# folder; in PyTorch's wheels it is found beside cuDNN's.
+if(NOT PALINDROME_NCCL MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "PALINDROME_NCCL: expected AUTO, ON or OFF, got ${PALINDROME_NCCL}")
+endif()
+set(PAL_HAS_NCCL OFF)
+if(PALINDROME_EMULATE AND NOT PALINDROME_NCCL STREQUAL "OFF")
+  set(PAL_HAS_NCCL ON)
+elseif(PAL_HAS_CUDA AND NOT PALINDROME_NCCL STREQUAL "OFF")
+  set(hints ${CUDAToolkit_INCLUDE_DIRS})
+  foreach(folder ${CUDNN_INCLUDE})
+    list(APPEND hints ${folder}/../../nccl/include)
+  endforeach()
+  find_path(NCCL_INCLUDE nccl.h HINTS ${hints})
+  if(NCCL_INCLUDE)
+    set(PAL_HAS_NCCL ON)
+    message(STATUS "NCCL: ${NCCL_INCLUDE}/nccl.h")
+  endif()
+endif()
+if(PALINDROME_NCCL STREQUAL "ON" AND NOT PAL_HAS_CUDA)
+  message(FATAL_ERROR "PALINDROME_NCCL=ON needs the CUDA backend: -DPALINDROME_CUDA=ON")
+elseif(PALINDROME_NCCL STREQUAL "ON" AND NOT PAL_HAS_NCCL)
+  message(FATAL_ERROR "PALINDROME_NCCL=ON: nccl.h not found; install NVIDIA's libnccl-dev, or name its "
+                      "folder by -DNCCL_INCLUDE=FOLDER")
+elseif(PAL_HAS_CUDA AND NOT PAL_HAS_NCCL)
+  message(STATUS "NCCL: not built (PALINDROME_NCCL=${PALINDROME_NCCL})")
+endif()
+
 # pal_cuda_sources(target folder): adds the folder's CUDA sources to its library.
 function(pal_cuda_sources target folder)
   if(NOT PAL_HAS_CUDA)
@@ -64,6 +94,13 @@ function(pal_cuda_sources target folder)
        ${CMAKE_SOURCE_DIR}/${folder}/*/*.cu)
   target_sources(${target} PRIVATE ${sources})
   target_compile_definitions(${target} PUBLIC PAL_CUDA)
+  if(folder STREQUAL "runtime" AND PAL_HAS_NCCL)
+    target_compile_definitions(${target} PRIVATE PAL_NCCL)
+    target_link_libraries(${target} PRIVATE ${CMAKE_DL_LIBS})
+    if(NCCL_INCLUDE)
+      target_include_directories(${target} SYSTEM PRIVATE ${NCCL_INCLUDE})
+    endif()
+  endif()
   if(PALINDROME_EMULATE)
     set_source_files_properties(${sources} TARGET_DIRECTORY ${target} PROPERTIES
       LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-O1;-Wno-unknown-pragmas")

@@ -3,7 +3,10 @@
 #include "runtime/error.h"
 
 #ifdef PAL_CUDA
+#include <chrono>
 #include <cstdlib>
+#include <memory>
+#include <thread>
 
 #include "runtime/launch.cuh"
 #include "runtime/log.h"
@@ -42,6 +45,7 @@ void upload(void*, const void*, int64_t) { no_backend(); }
 Event::~Event() = default;
 void Event::record(Stream) { no_backend(); }
 void Event::wait() const {}
+void Event::wait(const std::function<void()>&) const {}
 uint64_t recording_id() { return 0; }
 void Event::hold(Stream) const {}
 bool emulated() { return false; }
@@ -52,6 +56,7 @@ namespace {
 
 constexpr int kOldestMajor = 8;
 constexpr int64_t kTickets = 65536;
+constexpr auto kPause = std::chrono::microseconds(50);
 
 /// The process's GPU.
 struct Selected {
@@ -59,9 +64,19 @@ struct Selected {
   cudaStream_t stream = nullptr;
   unsigned* tickets = nullptr;
   cudaStream_t upload_stream = nullptr;
+  cudaStream_t communication_stream = nullptr;
   DeviceInfo info;
 };
+
+#ifdef PAL_EMULATE_CUDA
+/// That of the calling thread, in place of the process's.
+thread_local std::unique_ptr<Selected> own_device;
+#endif
+
 Selected& selected() {
+#ifdef PAL_EMULATE_CUDA
+  if (own_device) return *own_device;
+#endif
   static Selected instance;
   return instance;
 }
@@ -123,8 +138,16 @@ void copy(void* to, int64_t to_pitch, const void* from, int64_t from_pitch, int6
                                      size(rows), kind, on));
 }
 
-cudaStream_t stream_of(Stream stream) {
-  return stream == Stream::compute ? cuda::stream() : upload_stream();
+/// Few processes need it.
+cudaStream_t communication_stream(Selected& s) {
+  if (s.communication_stream == nullptr) {
+    int least = 0;
+    int greatest = 0;
+    PAL_CUDA_CHECK(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+    PAL_CUDA_CHECK(
+        cudaStreamCreateWithPriority(&s.communication_stream, cudaStreamNonBlocking, greatest));
+  }
+  return s.communication_stream;
 }
 
 /// The first memory that a process takes of its GPU.
@@ -201,9 +224,18 @@ unsigned* tickets(int64_t count) {
   return selected().tickets;
 }
 
-cudaStream_t upload_stream() {
+cudaStream_t stream(Stream which) {
   require_selected();
-  return selected().upload_stream;
+  Selected& s = selected();
+  switch (which) {
+    case Stream::compute:
+      break;
+    case Stream::upload:
+      return s.upload_stream;
+    case Stream::communication:
+      return communication_stream(s);
+  }
+  return s.stream;
 }
 
 DeviceMemory device_memory() {
@@ -267,7 +299,7 @@ void copy_to_pinned(void* to, const void* from, int64_t bytes) {
 }
 
 void upload(void* to, const void* from, int64_t bytes) {
-  copy(to, bytes, from, bytes, bytes, 1, cudaMemcpyHostToDevice, upload_stream());
+  copy(to, bytes, from, bytes, bytes, 1, cudaMemcpyHostToDevice, stream(Stream::upload));
 }
 
 Event::~Event() {
@@ -281,11 +313,26 @@ void Event::record(Stream stream) {
     PAL_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
     event_ = event;
   }
-  PAL_CUDA_CHECK(cudaEventRecord(static_cast<cudaEvent_t>(event_), stream_of(stream)));
+  PAL_CUDA_CHECK(cudaEventRecord(static_cast<cudaEvent_t>(event_), cuda::stream(stream)));
 }
 
 void Event::wait() const {
   if (event_ != nullptr) PAL_CUDA_CHECK(cudaEventSynchronize(static_cast<cudaEvent_t>(event_)));
+}
+
+void Event::wait(const std::function<void()>& meanwhile) const {
+  if (event_ == nullptr) return;
+  for (;;) {
+    const cudaError_t status = cudaEventQuery(static_cast<cudaEvent_t>(event_));
+    if (status != cudaErrorNotReady) {
+      PAL_CUDA_CHECK(status);
+      return;
+    }
+    // The check of a later launch must not find it.
+    (void)cudaGetLastError();
+    meanwhile();
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 uint64_t recording_id() {
@@ -297,16 +344,31 @@ uint64_t recording_id() {
 
 void Event::hold(Stream stream) const {
   if (event_ != nullptr)
-    PAL_CUDA_CHECK(cudaStreamWaitEvent(stream_of(stream), static_cast<cudaEvent_t>(event_), 0));
+    PAL_CUDA_CHECK(cudaStreamWaitEvent(cuda::stream(stream), static_cast<cudaEvent_t>(event_), 0));
 }
 
-bool emulated() {
 #ifdef PAL_EMULATE_CUDA
-  return true;
-#else
-  return false;
-#endif
+
+ThreadDevice::ThreadDevice(int index) {
+  own_device = std::make_unique<Selected>();
+  use(index);
 }
+
+ThreadDevice::~ThreadDevice() {
+  for (cudaStream_t each :
+       {own_device->stream, own_device->upload_stream, own_device->communication_stream})
+    if (each != nullptr) (void)cudaStreamDestroy(each);
+  (void)cudaFree(own_device->tickets);
+  own_device.reset();
+}
+
+bool emulated() { return true; }
+
+#else
+
+bool emulated() { return false; }
+
+#endif
 
 #endif  // PAL_CUDA
 

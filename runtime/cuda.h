@@ -1,16 +1,18 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 
 // The CUDA device as the rest of the engine sees it; no CUDA header is needed to include this. In
 // a build without the CUDA backend there is no device and everything that needs one throws
 // environment. All work of a process goes to one GPU and, in order, to one stream; only uploads
-// have another one, so that they need not wait for the work before them (StagingRing).
+// (StagingRing) and sums over ranks (NcclCommunicator) have streams of their own, so that they run
+// beside it.
 namespace pal::cuda {
 
-/// Where work is asked for. Work of one stream is done in its order; that of the other one is not
-/// waited for, but by an Event.
-enum class Stream : uint8_t { compute, upload };
+/// Where work is asked for. Work of one stream is done in its order; that of the others is not
+/// waited for, but by an Event. Of what waits to begin, communication goes first.
+enum class Stream : uint8_t { compute, upload, communication };
 
 /// Number of GPUs that this build can use: 0 without the backend, a driver or a GPU new enough.
 int device_count();
@@ -90,6 +92,8 @@ class Event {
   void record(Stream stream = Stream::compute);
   /// Waits until the device has passed the event.
   void wait() const;
+  /// The same, but calls `meanwhile` again and again until then; what it throws ends the wait.
+  void wait(const std::function<void()>& meanwhile) const;
   /// Makes what is asked of that stream from here on wait for the event, on the device.
   void hold(Stream stream) const;
 

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "runtime/cuda.h"
 #include "runtime/error.h"
 
 #ifdef PAL_EMULATE_CUDA
@@ -36,10 +37,11 @@ namespace pal::cuda {
 /// anything else. For PAL_CUDA_CHECK.
 void check(cudaError_t status, const char* call, const char* file, int line);
 
-/// The stream of all work but uploads; the first call selects a GPU if none was.
+/// The stream of all work but uploads and sums over ranks; the first call selects a GPU if none
+/// was.
 cudaStream_t stream();
-/// The stream of uploads.
-cudaStream_t upload_stream();
+/// Any of the streams.
+cudaStream_t stream(Stream which);
 
 /// At least `count` zeros in the GPU's memory, at most 65,536, for kernels whose blocks count each
 /// other: they must be zeros again when a kernel ends, as all launches of the stream share them.
@@ -75,5 +77,17 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_
 #endif
   PAL_CUDA_CHECK(cudaGetLastError());
 }
+
+#ifdef PAL_EMULATE_CUDA
+/// For tests whose ranks are threads: while it lives, the calling thread has an emulated GPU, with
+/// streams, of its own. Allocators are still the process's.
+class ThreadDevice {
+ public:
+  explicit ThreadDevice(int index);
+  ~ThreadDevice();
+  ThreadDevice(const ThreadDevice&) = delete;
+  ThreadDevice& operator=(const ThreadDevice&) = delete;
+};
+#endif
 
 }  // namespace pal::cuda

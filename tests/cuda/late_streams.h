@@ -30,9 +30,7 @@ class LateStreams {
  private:
   void set([[maybe_unused]] bool late) const {
 #ifdef PAL_EMULATE_CUDA
-    for (const cuda::Stream each : streams_)
-      emulator::set_late(each == cuda::Stream::compute ? cuda::stream() : cuda::upload_stream(),
-                         late);
+    for (const cuda::Stream each : streams_) emulator::set_late(cuda::stream(each), late);
 #endif
   }
 

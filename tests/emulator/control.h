@@ -52,8 +52,12 @@ GraphNodes captured_nodes();
 /// Makes a stream late: what is asked of it is done only when something waits for it (an event, a
 /// synchronisation, memory that is given back, a host_op), so that a wait that is missing shows in
 /// the results. Work of all other streams is done at once. Ends with late = false, which does what
-/// is left to do, and with reset().
+/// is left to do, and with reset(). Whoever asks for the same event a third time is taken to wait.
 void set_late(CUstream_st* stream, bool late = true);
+
+/// Leaves out the wait of a stream for an event after `waits` more of the calling thread, as a
+/// program that forgets one would.
+void omit_wait(int waits = 0);
 
 /// Makes the call of the runtime API after `calls` more return `error` (a cudaError_t) and do
 /// nothing else. Getters of errors are not counted.

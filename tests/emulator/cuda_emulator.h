@@ -10,4 +10,5 @@
 #include "tests/emulator/fault.h"
 #include "tests/emulator/language.h"
 #include "tests/emulator/launch.h"
+#include "tests/emulator/nccl_api.h"
 #include "tests/emulator/runtime_api.h"

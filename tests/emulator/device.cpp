@@ -18,7 +18,7 @@ constexpr int kCacheBytes = 1 << 20;
 
 std::atomic<int> device_count{-1};
 std::atomic<int> driver_version{13000};
-thread_local int current_device = 0;
+thread_local int selected_device = 0;
 
 int devices() {
   if (device_count < 0) {
@@ -42,6 +42,8 @@ cudaError_t detail::device_state() {
   return devices() > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 
+int detail::current_device() { return selected_device; }
+
 }  // namespace emulator
 
 cudaError_t cudaGetDeviceCount(int* count) {
@@ -54,13 +56,13 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaSetDevice(int device) {
   if (const cudaError_t error = begin_call()) return error;
   if (!is_device(device)) return end_call(cudaErrorInvalidDevice);
-  current_device = device;
+  selected_device = device;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int* device) {
   if (const cudaError_t error = begin_call()) return error;
-  *device = current_device;
+  *device = selected_device;
   return cudaSuccess;
 }
 

@@ -51,6 +51,19 @@ Capture* find_here() {
   throw Fault("emulator: " + why);
 }
 
+/// A launch of a graph: what was recorded, in the order of the calls.
+struct Replay {
+  std::shared_ptr<const std::vector<Step>> operations;
+  size_t next = 0;
+
+  bool operator()() {
+    for (; next < operations->size(); ++next)
+      if (!(*operations)[next]()) return false;
+    next = 0;
+    return true;
+  }
+};
+
 void end(Capture* capture) {
   for (cudaStream_t stream : capture->streams)
     if (is_live(stream)) stream->capture = 0;
@@ -91,9 +104,17 @@ bool is_recording(cudaStream_t stream, const char* call) {
 }
 
 void record(cudaStream_t stream, std::function<void()> operation, int64_t GraphNodes::*kind) {
+  const auto step = [operation = std::move(operation)] {
+    operation();
+    return true;
+  };
+  record_step(stream, step, kind);
+}
+
+void record_step(cudaStream_t stream, Step step, int64_t GraphNodes::*kind) {
   const std::lock_guard lock(captures().mutex);
   CUgraph_st& graph = *find(stream->capture)->graph;
-  graph.operations.push_back(std::move(operation));
+  graph.operations.push_back(std::move(step));
   ++(graph.nodes.*kind);
   ++stream->recorded;
   if (stream != find(stream->capture)->origin) stream->joined = false;
@@ -228,21 +249,17 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::si
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   if (const cudaError_t error = begin_call()) return error;
   if (!graph) return end_call(cudaErrorInvalidValue);
-  *exec = new CUgraphExec_st{
-      std::make_shared<const std::vector<std::function<void()>>>(graph->operations)};
+  *exec = new CUgraphExec_st{std::make_shared<const std::vector<Step>>(graph->operations)};
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (const cudaError_t error = begin_call()) return error;
   if (!exec) return end_call(cudaErrorInvalidValue);
-  const auto run = [operations = exec->operations] {
-    for (const auto& operation : *operations) operation();
-  };
   if (is_recording(stream, "cudaGraphLaunch"))
-    record(stream, run);
+    record_step(stream, Replay{exec->operations}, &emulator::GraphNodes::others);
   else
-    run_or_defer(stream, run);
+    run_or_defer_step(stream, Replay{exec->operations});
   return cudaSuccess;
 }
 

@@ -13,15 +13,16 @@
 // The handles of the runtime API and what a capture does to them.
 
 struct CUgraph_st {
-  std::vector<std::function<void()>> operations;
+  std::vector<emulator::detail::Step> operations;
   emulator::GraphNodes nodes;
 };
 
 struct CUgraphExec_st {
-  std::shared_ptr<const std::vector<std::function<void()>>> operations;
+  std::shared_ptr<const std::vector<emulator::detail::Step>> operations;
 };
 
 struct CUstream_st {
+  int device = 0;
   int64_t capture = 0;   // id of the capture it belongs to
   int64_t recorded = 0;  // operations of its captures, to know whether an event is up to date
   bool joined = true;    // what it recorded is known to the origin of the capture
@@ -38,6 +39,7 @@ struct CUevent_st {
   int64_t position = 0;
   // Where it was last recorded, if in a late stream.
   emulator::detail::LatePoint late;
+  int queries = 0;  // since it was recorded
 };
 
 namespace emulator::detail {
@@ -59,6 +61,7 @@ void end_all_captures();
 bool is_recording(cudaStream_t stream, const char* call);
 void record(cudaStream_t stream, std::function<void()> operation,
             int64_t GraphNodes::*kind = &GraphNodes::others);
+void record_step(cudaStream_t stream, Step step, int64_t GraphNodes::*kind);
 
 /// Does device work of about `nanoseconds` now, or records it.
 template <class F>
@@ -81,6 +84,8 @@ cudaError_t begin_call();
 cudaError_t device_state();
 /// Remembers an error for cudaGetLastError.
 cudaError_t end_call(cudaError_t error);
+/// The device of the calling thread.
+int current_device();
 bool is_live(cudaStream_t stream);
 bool is_live(cudaEvent_t event);
 

@@ -1,7 +1,9 @@
 #include "tests/emulator/late.h"
 
+#include <chrono>
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include "tests/emulator/control.h"
 #include "tests/emulator/graph.h"
@@ -10,9 +12,13 @@ namespace emulator {
 namespace detail {
 namespace {
 
+constexpr auto kPause = std::chrono::microseconds(50);
+
 struct LateStreams {
   std::recursive_mutex mutex;
   std::set<cudaStream_t> streams;
+  // Streams that had to wait for other ranks: their work is done as soon as it can be.
+  std::set<cudaStream_t> behind;
 };
 
 LateStreams& late_streams() {
@@ -24,12 +30,29 @@ LateStreams& late_streams() {
 
 bool is_late(cudaStream_t stream) {
   const std::lock_guard lock(late_streams().mutex);
-  return stream && late_streams().streams.contains(stream);
+  const LateStreams& all = late_streams();
+  return stream && (all.streams.contains(stream) || all.behind.contains(stream));
 }
 
 void defer(cudaStream_t stream, std::function<void()> work) {
+  defer_step(stream, [work = std::move(work)] {
+    work();
+    return true;
+  });
+}
+
+void defer_step(cudaStream_t stream, Step step) {
   const std::lock_guard lock(late_streams().mutex);
-  stream->late.queue.push_back(std::move(work));
+  stream->late.queue.push_back(std::move(step));
+}
+
+void run_or_defer_step(cudaStream_t stream, Step step) {
+  if (!is_late(stream)) {
+    if (step()) return;
+    const std::lock_guard lock(late_streams().mutex);
+    late_streams().behind.insert(stream);
+  }
+  defer_step(stream, std::move(step));
 }
 
 LatePoint point_of(cudaStream_t stream) {
@@ -43,43 +66,74 @@ bool has_passed(const LatePoint& point) {
   return !is_late(point.stream) || point.stream->late.done >= point.position;
 }
 
-void reach(const LatePoint& point) {
+bool advance(const LatePoint& point) {
   const std::lock_guard lock(late_streams().mutex);
   while (!has_passed(point)) {
     LateWork& late = point.stream->late;
-    const std::function<void()> work = std::move(late.queue.front());
+    Step step = std::move(late.queue.front());
     late.queue.pop_front();
     ++late.done;
-    work();
+    if (!step()) {
+      late.queue.push_front(std::move(step));
+      --late.done;
+      return false;
+    }
+  }
+  return true;
+}
+
+// The lock is not held while others have to go on. Those may be ranks in threads that wait for
+// something else.
+void reach(const LatePoint& point) {
+  while (!advance(point)) {
+    {
+      const std::lock_guard lock(late_streams().mutex);
+      for (cudaStream_t stream : late_streams().behind) advance(point_of(stream));
+    }
+    std::this_thread::sleep_for(kPause);
   }
 }
 
 void wait_for(cudaStream_t stream, const LatePoint& point) {
-  auto wait = [point] { reach(point); };
-  run_or_defer(stream, wait);
+  if (is_late(stream))
+    defer_step(stream, [point] { return advance(point); });
+  else
+    reach(point);
 }
 
 void finish_all() {
-  const std::lock_guard lock(late_streams().mutex);
-  for (cudaStream_t stream : late_streams().streams) reach(point_of(stream));
+  std::set<cudaStream_t> streams;
+  {
+    const std::lock_guard lock(late_streams().mutex);
+    for (const auto* all : {&late_streams().streams, &late_streams().behind})
+      for (cudaStream_t stream : *all)
+        if (stream->device == current_device()) streams.insert(stream);
+  }
+  for (cudaStream_t stream : streams) reach(point_of(stream));
 }
 
 void end_lateness() {
   const std::lock_guard lock(late_streams().mutex);
-  finish_all();
-  late_streams().streams.clear();
+  for (auto* all : {&late_streams().streams, &late_streams().behind}) {
+    for (cudaStream_t stream : *all) {
+      advance(point_of(stream));
+      stream->late.queue.clear();
+    }
+    all->clear();
+  }
 }
 
 }  // namespace detail
 
 void set_late(cudaStream_t stream, bool late) {
-  const std::lock_guard lock(detail::late_streams().mutex);
-  if (late) {
-    detail::late_streams().streams.insert(stream);
-  } else {
-    detail::reach(detail::point_of(stream));
-    detail::late_streams().streams.erase(stream);
-  }
+  if (!late) detail::reach(detail::point_of(stream));
+  detail::LateStreams& all = detail::late_streams();
+  const std::lock_guard lock(all.mutex);
+  all.behind.erase(stream);
+  if (late)
+    all.streams.insert(stream);
+  else
+    all.streams.erase(stream);
 }
 
 }  // namespace emulator

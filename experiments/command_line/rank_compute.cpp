@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/communicator/nccl_communicator.h"
+#include "runtime/communicator/nccl_library.h"
 #include "runtime/communicator/staged_communicator.h"
 #include "runtime/cuda.h"
 #include "runtime/error.h"
@@ -77,7 +79,11 @@ std::unique_ptr<Communicator> device_communicator(Ranks& ranks, CommKind comm, D
     expect(comm != CommKind::nccl, "--comm: nccl is for GPUs; use auto or cpu");
     return nullptr;
   }
-  return std::make_unique<StagedCommunicator>(ranks.host());
+  if (comm == CommKind::cpu) return std::make_unique<StagedCommunicator>(ranks.host());
+  log_info("gradients travel by NCCL {}", nccl_version());
+  NcclOptions options;
+  options.check_peers = [&ranks] { ranks.check(); };
+  return std::make_unique<NcclCommunicator>(ranks.host(), options);
 }
 
 }  // namespace pal

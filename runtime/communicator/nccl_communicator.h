@@ -53,7 +53,7 @@ class NcclCommunicator : public Communicator {
   /// does.
   void wait(const cuda::Event& event);
   /// Ends whatever the GPU waits for, so that its memory and streams are free.
-  void abort() noexcept;
+  void abort() noexcept override;
 
  private:
   struct Impl;

@@ -12,13 +12,14 @@ case $part in all | kills | sanitizers | fuzz | machine-code | tidy) ;; *)
   exit 2 ;;
 esac
 
-# 200 kills at random moments, then one at every system call of a save.
+# 200 kills at random moments, then one at every system call of a save; 100 deaths of ranks.
 if wanted kills; then
   cmake/setup.sh libgtest-dev strace
   cmake --preset release -DPALINDROME_TESTS=ON >/dev/null
-  cmake --build --preset release --target pal-train pal-inspect
+  cmake --build --preset release --target pal-train pal-inspect make_pictures
   PAL_KILLS=200 PAL_KILL_POINTS=all bash tests/experiments/train_test.sh \
     "$PWD/build/release/bin" "$PWD"
+  PALINDROME_DEATHS=100 bash tests/experiments/rank_deaths_test.sh "$PWD/build/release/bin" "$PWD"
   echo "nightly: kills passed"
 fi
 

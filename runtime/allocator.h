@@ -46,10 +46,10 @@ struct MemoryStats {
 
 /// Caching allocator of one device's memory: blocks are kept on release for the next request of
 /// about the same size. On a GPU that is safe at once: all work on them is of one stream, in order;
-/// where another one writes, blocks are handed over by events (StagingRing). If the system has no
-/// more to give, what is kept goes back to it: the cache, then what pools do not need, then what
-/// recordings kept. Host blocks are 64-byte aligned, a GPU's 256. Thread-safe. Counts the bytes
-/// asked for (rounded to 64), not the cache.
+/// where another one writes, blocks are handed over by events (StagingRing, NcclCommunicator). If
+/// the system has no more to give, what is kept goes back to it: the cache, then what pools do not
+/// need, then what recordings kept. Host blocks are 64-byte aligned, a GPU's 256. Thread-safe.
+/// Counts the bytes asked for (rounded to 64), not the cache.
 class Allocator {
  public:
   /// The allocator of the host's memory.

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "runtime/error.h"
+#include "runtime/silent_log.h"
 
 namespace pal {
 namespace {
@@ -34,6 +35,8 @@ void set_log_level(LogLevel level) {
   logger()->sinks().front()->set_level(kLevels[static_cast<int>(level)]);
   logger()->set_level(level == LogLevel::verbose ? spdlog::level::debug : spdlog::level::info);
 }
+
+void silence_log() { logger()->sinks().front()->set_level(spdlog::level::off); }
 
 void set_log_file(const std::string& path) {
   try {

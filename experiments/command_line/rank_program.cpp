@@ -2,6 +2,7 @@
 
 #include "experiments/command_line/program.h"
 #include "runtime/log.h"
+#include "runtime/silent_log.h"
 
 namespace pal {
 
@@ -21,8 +22,7 @@ int run_shared(const std::string& program, const std::string& output, RunOptions
   if (!environment.hint.empty()) log_info("{}", environment.hint);
   Ranks ranks(rank_spec(program, environment, output));
   return ranks.run([&] {
-    options.quiet = options.quiet || !ranks.is_first();
-    if (!ranks.is_first()) set_log_level(LogLevel::quiet);
+    if (!ranks.is_first()) silence_log();
     // Models do not talk to each other here, so they may share a GPU.
     place_rank(options.compute, CommKind::cpu, ranks);
     return body(ranks.alone() ? nullptr : &ranks.host());

@@ -16,6 +16,7 @@
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/silent_log.h"
 
 namespace {
 
@@ -86,7 +87,7 @@ class Output {
 
 /// The log of ranks that rank 0 does not speak for.
 void log_apart(const TrainOptions& options, const Ranks& ranks) {
-  set_log_level(LogLevel::quiet);
+  silence_log();
   if (options.log_ranks.empty()) return;
   make_folders(options.log_ranks);
   set_log_file(fmt::format("{}/rank-{}.txt", options.log_ranks, ranks.rank()));

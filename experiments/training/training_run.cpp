@@ -84,7 +84,8 @@ void begin_weights(TrainSetup& setup, const RunFolder& folder) {
   // Few pictures at once are enough for batch norm, and bound the memory of large ones.
   constexpr int64_t kAtOnce = 8;
   ActNormFit fit;
-  fit.most = std::max(kAtOnce, options.batch_size);
+  // As one process would, whatever the number of ranks.
+  fit.most = std::max(kAtOnce, std::min(options.global_batch, kMostFitted));
   if (!options.init_from.empty()) {
     fit.only = take_over(setup).new_act_norms;
     if (options.freeze == Freeze::network) fit.phase = Phase::evaluate;

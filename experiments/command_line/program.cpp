@@ -9,6 +9,7 @@
 #include <new>
 #include <system_error>
 
+#include "runtime/communicator/rank_environment.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -49,12 +50,27 @@ bool reader_has_left() {
   return ::poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
 }
 
+/// Refuses to do the same work, and write the same files, once for each rank that was started.
+void expect_one_process(const std::string& name) {
+  RankEnvironment environment;
+  try {
+    environment = read_rank_environment();
+  } catch (const Error&) {
+    // Variables that mean something else.
+  }
+  expect(environment.size == 1, "ranks: {} is one process, and {} started {} of it: start it alone",
+         name, environment.launcher, environment.size);
+}
+
 }  // namespace
 
-int run_program(const std::string& name, const std::function<int()>& body) {
+int run_program(const std::string& name, const std::function<int()>& body, Processes processes) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
-  const int code = run_body(name, body);
+  const int code = run_body(name, [&] {
+    if (processes == Processes::one) expect_one_process(name);
+    return body();
+  });
   const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
   if (code == 0 && failed && !reader_has_left())
     return report(name, "stdout: cannot write; make room or send the output elsewhere",

@@ -6,6 +6,10 @@
 
 namespace pal {
 
+/// Whether a program's work can be that of several ranks (rank_program.h); else it refuses to be
+/// started as more than one.
+enum class Processes { one, shared };
+
 /// Runs a program's body and returns the exit code for main: the body's own, or that of the error
 /// it throws, after one line `NAME: error: WHERE: what is wrong; what to do` on stderr (pal::Error
 /// by its kind, lack of memory 4, anything else 1). A reader that closes stdout early never ends
@@ -21,7 +25,8 @@ namespace pal {
 ///         return 0;
 ///       });
 ///     }
-int run_program(const std::string& name, const std::function<int()>& body);
+int run_program(const std::string& name, const std::function<int()>& body,
+                Processes processes = Processes::one);
 
 /// A line of results on stdout. A failure to write does not stop the program here; run_program
 /// notices it at the end.

@@ -44,16 +44,20 @@ int run(const EvaluateOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return pal::run_program(kName, [&] {
-    OptionTable table(kName,
-                      "Accuracy, losses, bits/dim, calibration and outlier detection of models.");
-    EvaluateOptions options;
-    add_evaluate_options(table, options);
-    if (parse_command_line(table, argc, argv).answered) return 0;
-    finish_evaluate_options(options);
-    return run_shared(kName, options.checkpoints.front(), options.run, [&](Communicator* ranks) {
-      options.ranks = ranks;
-      return run(options);
-    });
-  });
+  return pal::run_program(
+      kName,
+      [&] {
+        OptionTable table(
+            kName, "Accuracy, losses, bits/dim, calibration and outlier detection of models.");
+        EvaluateOptions options;
+        add_evaluate_options(table, options);
+        if (parse_command_line(table, argc, argv).answered) return 0;
+        finish_evaluate_options(options);
+        return run_shared(kName, options.checkpoints.front(), options.run,
+                          [&](Communicator* ranks) {
+                            options.ranks = ranks;
+                            return run(options);
+                          });
+      },
+      pal::Processes::shared);
 }

@@ -25,25 +25,29 @@ int run(OodOptions options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return pal::run_program(kName, [&] {
-    OptionTable table(
-        kName,
-        "How well a model tells foreign images from those that it knows, by ten scores.\n\n"
-        "  pal-ood run --against digits noise inverted\n"
-        "  pal-ood run --against photos silhouettes-idx3-ubyte.gz -o foreign\n"
-        "  pal-ood run --suite suite.toml --json > foreign.json\n"
-        "  pal-train --dataset fashion-mnist --exclude-classes coat,bag -o without\n"
-        "  pal-ood without --against heldout:coat,bag\n\n"
-        "Each score is the higher the more foreign an image is. An AUC of 100 tells all, of 50 "
-        "none, "
-        "and below it foreign images look more familiar than the model's own.");
-    OodOptions options;
-    add_ood_options(table, options);
-    if (parse_command_line(table, argc, argv).answered) return 0;
-    finish_ood_options(options);
-    return run_shared(kName, options.checkpoint, options.evaluation.run, [&](Communicator* ranks) {
-      options.evaluation.ranks = ranks;
-      return run(options);
-    });
-  });
+  return pal::run_program(
+      kName,
+      [&] {
+        OptionTable table(
+            kName,
+            "How well a model tells foreign images from those that it knows, by ten scores.\n\n"
+            "  pal-ood run --against digits noise inverted\n"
+            "  pal-ood run --against photos silhouettes-idx3-ubyte.gz -o foreign\n"
+            "  pal-ood run --suite suite.toml --json > foreign.json\n"
+            "  pal-train --dataset fashion-mnist --exclude-classes coat,bag -o without\n"
+            "  pal-ood without --against heldout:coat,bag\n\n"
+            "Each score is the higher the more foreign an image is. An AUC of 100 tells all, of 50 "
+            "none, "
+            "and below it foreign images look more familiar than the model's own.");
+        OodOptions options;
+        add_ood_options(table, options);
+        if (parse_command_line(table, argc, argv).answered) return 0;
+        finish_ood_options(options);
+        return run_shared(kName, options.checkpoint, options.evaluation.run,
+                          [&](Communicator* ranks) {
+                            options.evaluation.ranks = ranks;
+                            return run(options);
+                          });
+      },
+      pal::Processes::shared);
 }

@@ -64,23 +64,28 @@ int run(const RobustnessOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return pal::run_program(kName, [&] {
-    OptionTable table(
-        kName,
-        "What corruptions do to models: errors by kind and severity, mCE, and whether corrupted "
-        "images are told from clean ones by their density (the paper's Table 3).\n\n"
-        "  pal-robustness run -n 2000 -o run/robustness    corrupts the test images in memory\n"
-        "  pal-robustness beta_0 beta_1 resnet -n 2000 --mce-reference net.csv\n"
-        "  pal-robustness run --tree ImageNet-C            pictures as published sets have them");
-    RobustnessOptions options;
-    add_robustness_options(table, options);
-    if (parse_command_line(table, argc, argv).answered) return 0;
-    finish_robustness_options(options);
-    const std::string& output =
-        options.output.empty() ? options.evaluation.checkpoints.front() : options.output;
-    return run_shared(kName, output, options.evaluation.run, [&](Communicator* ranks) {
-      options.evaluation.ranks = ranks;
-      return run(options);
-    });
-  });
+  return pal::run_program(
+      kName,
+      [&] {
+        OptionTable table(
+            kName,
+            "What corruptions do to models: errors by kind and severity, mCE, and whether "
+            "corrupted "
+            "images are told from clean ones by their density (the paper's Table 3).\n\n"
+            "  pal-robustness run -n 2000 -o run/robustness    corrupts the test images in memory\n"
+            "  pal-robustness beta_0 beta_1 resnet -n 2000 --mce-reference net.csv\n"
+            "  pal-robustness run --tree ImageNet-C            pictures as published sets have "
+            "them");
+        RobustnessOptions options;
+        add_robustness_options(table, options);
+        if (parse_command_line(table, argc, argv).answered) return 0;
+        finish_robustness_options(options);
+        const std::string& output =
+            options.output.empty() ? options.evaluation.checkpoints.front() : options.output;
+        return run_shared(kName, output, options.evaluation.run, [&](Communicator* ranks) {
+          options.evaluation.ranks = ranks;
+          return run(options);
+        });
+      },
+      pal::Processes::shared);
 }

@@ -143,13 +143,16 @@ int train(OptionTable& table, TrainOptions& options, const std::string& command)
 }  // namespace
 
 int main(int argc, char** argv) {
-  return pal::run_program("pal-train", [&] {
-    OptionTable table("pal-train", kDescription);
-    TrainOptions options;
-    add_train_options(table, options);
-    if (!read_train_options(table, options, argc, argv)) return 0;
-    std::string command;
-    for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
-    return train(table, options, command);
-  });
+  return pal::run_program(
+      "pal-train",
+      [&] {
+        OptionTable table("pal-train", kDescription);
+        TrainOptions options;
+        add_train_options(table, options);
+        if (!read_train_options(table, options, argc, argv)) return 0;
+        std::string command;
+        for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
+        return train(table, options, command);
+      },
+      pal::Processes::shared);
 }

@@ -34,21 +34,24 @@ Hub::Hub(int size, std::string job, std::string version, int port, PatienceSpec 
 
 Hub::~Hub() = default;
 
-bool Hub::everybody_done() const {
+bool Hub::nobody_needs_it() const {
+  // Who comes late is to hear of the refusal too.
+  constexpr double kLateSeconds = 2.0;
+  if (refused()) return greeted_ >= size_ || seconds_since(refused_at_) > kLateSeconds;
   return std::ranges::all_of(guests_, [&](const auto& guest) {
     return guest->gone || guest->rank < 0 || seats_[static_cast<size_t>(guest->rank)]->done;
   });
 }
 
 void Hub::serve(const std::stop_token& stop) {
-  while (!stop.stop_requested() || (!refused_ && !everybody_done())) {
+  while (!stop.stop_requested() || !nobody_needs_it()) {
     wait_for_news();
     welcome_guest();
     for (const auto& guest : guests_)
       if (!guest->gone) read_from(*guest);
     look_for_silent();
     beat();
-    if (!begun_ && !refused_ && seconds_since(opened_) > patience_.join_seconds) {
+    if (!begun_ && !refused() && seconds_since(opened_) > patience_.join_seconds) {
       std::vector<int> missing;
       for (int r = 0; r < size_; ++r)
         if (!seats_[static_cast<size_t>(r)]) missing.push_back(r);
@@ -119,6 +122,8 @@ void Hub::seat(Guest& guest, const nlohmann::json& hello) {
   Member member = member_of(hello.at("member"));
   const auto refuse = [&](const std::string& text) { refuse_all(ErrorKind::usage, text); };
   if (hello.at("job") != job_) return tell(guest, {{"say", "other"}});
+  ++greeted_;
+  if (refused()) return (void)guest.socket.send(refusal_);
   const int size = hello.at("size");
   if (const std::string version = hello.at("version"); version != version_)
     return refuse(fmt::format("ranks: {} runs version {}, rank 0 {}: use one build everywhere",
@@ -136,7 +141,7 @@ void Hub::seat(Guest& guest, const nlohmann::json& hello) {
 }
 
 void Hub::begin_if_complete() {
-  if (refused_ || !std::ranges::all_of(seats_, [](const auto& s) { return s.has_value(); })) return;
+  if (!std::ranges::all_of(seats_, [](const auto& s) { return s.has_value(); })) return;
   begun_ = true;
   // Places on a machine, where the launcher does not tell, are by rank.
   std::map<std::string, int> on_host;
@@ -153,9 +158,12 @@ void Hub::begin_if_complete() {
 }
 
 void Hub::refuse_all(ErrorKind kind, const std::string& text) {
-  refused_ = true;
+  if (refused()) return;
+  refused_at_ = Clock::now();
+  const nlohmann::json message = {{"say", "refused"}, {"text", text}, {"code", exit_code(kind)}};
+  refusal_ = json_text(message, -1, BadUtf8::replaced);
   for (const auto& guest : guests_)
-    tell(*guest, {{"say", "refused"}, {"text", text}, {"code", exit_code(kind)}});
+    if (!guest->gone) (void)guest->socket.send(refusal_);
 }
 
 void Hub::answer(const std::string& key) {

@@ -56,7 +56,8 @@ class Hub {
   void lose(int rank, const std::string& reason);
   void look_for_silent();
   void beat();
-  bool everybody_done() const;
+  bool refused() const { return !refusal_.empty(); }
+  bool nobody_needs_it() const;
   void tell(const Guest& guest, const nlohmann::json& message) const;
   void tell_all(const nlohmann::json& message) const;
 
@@ -70,7 +71,9 @@ class Hub {
   std::map<std::string, std::string> values_;
   std::map<std::string, std::vector<int>> waiting_;  ///< ranks that asked for a key
   bool begun_ = false;
-  bool refused_ = false;
+  std::string refusal_;  ///< the message to all, once the run is refused
+  int greeted_ = 0;      ///< guests that said which rank they are
+  Clock::time_point refused_at_;
   bool lost_ = false;
   Clock::time_point opened_ = Clock::now();
   Clock::time_point beaten_ = Clock::now();

@@ -58,7 +58,9 @@ void MemberLink::serve(const std::stop_token& stop) {
   Clock::time_point heard = Clock::now();
   Clock::time_point beaten = heard;
   Clock::time_point looked = heard;
-  const auto rank_0 = [&] { return members_.empty() ? Member{.rank = 0} : members_[0]; };
+  Member first;
+  first.rank = 0;
+  const auto rank_0 = [&] { return members_.empty() ? first : members_[0]; };
   while (!stop.stop_requested()) {
     pollfd watched{hub_.descriptor(), POLLIN, 0};
     ::poll(&watched, 1, kLinkNapMilliseconds);
@@ -107,9 +109,8 @@ void MemberLink::lose(Loss loss) {
     if (left_ || loss_ || refusal_) return;
     loss_ = loss;
     if (members_.empty())
-      refusal_.emplace(ErrorKind::peer,
-                       fmt::format("rank {} lost before the run began: {}", loss.member.rank,
-                                   loss.reason));
+      refusal_.emplace(ErrorKind::peer, fmt::format("rank {} lost before the run began: {}",
+                                                    loss.member.rank, loss.reason));
     changed_.notify_all();
     if (members_.empty()) return;
   }

@@ -29,7 +29,7 @@ RankSpec spec_of(const TemporaryFolder& folder, int rank, int size) {
   spec.environment.job = "job";
   spec.output = folder.path() + "/run";
   spec.version = "1";
-  spec.patience = {.join_seconds = 5.0, .silent_seconds = 1.0, .beat_seconds = 0.1};
+  spec.patience = {.join_seconds = 5.0, .silent_seconds = 4.0, .beat_seconds = 0.1};
   // The process of all these ranks must live on.
   spec.grace_seconds = 1000.0;
   return spec;

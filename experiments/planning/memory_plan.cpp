@@ -41,11 +41,6 @@ BlockPolicy policy_of(int level, ModelFamily family, bool has_norms) {
           has_norms && (level == kRebuildLean || level == kStoreLean)};
 }
 
-/// Multiply-adds in the time of moving one byte, roughly: on a CPU float32 convolutions by the
-/// memory's rate (250 G/s and 37 GB/s measured, bench/NOTES.md), on a GPU bf16 products by its
-/// memory's (assumed of an H200: 395 T/s and 4.3 TB/s).
-double multiply_adds_per_byte(Device device) { return device.is_cpu() ? 8.0 : 90.0; }
-
 /// What the levels of a block cost beyond storing everything, in multiply-adds for one sample.
 struct BlockCost {
   double of[kLevels] = {};
@@ -172,6 +167,8 @@ int64_t largest_batch(const ModelConfig& config, int64_t batch, Device device, i
 }
 
 }  // namespace
+
+double multiply_adds_per_byte(Device device) { return device.is_cpu() ? 8.0 : 90.0; }
 
 StepMemory::StepMemory(const ModelConfig& config, int64_t batch, Device device)
     : model_(build_model(config)) {

@@ -10,6 +10,11 @@ namespace pal {
 
 class Model;
 
+/// Multiply-adds in the time of moving one byte, roughly: on a CPU float32 convolutions by the
+/// memory's rate (250 G/s and 37 GB/s measured, bench/NOTES.md), on a GPU bf16 products by its
+/// memory's (assumed of an H200: 395 T/s and 4.3 TB/s).
+double multiply_adds_per_byte(Device device);
+
 /// Counts what training steps would allocate, by running them on a meta device: the very calls of a
 /// real step, but no kernels. Scratch memory of libraries is left out, but for the copy of a weight
 /// gradient on the CPU.

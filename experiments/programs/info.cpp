@@ -10,8 +10,10 @@
 #include "experiments/planning/memory_plan.h"
 #include "experiments/planning/model_summary.h"
 #include "experiments/planning/network_levels.h"
+#include "experiments/planning/rank_plan.h"
 #include "experiments/report/network_tables.h"
 #include "experiments/report/published.h"
+#include "experiments/report/rank_plans.h"
 #include "experiments/report/text_table.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/models/model_io.h"
@@ -28,6 +30,18 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kName = "pal-info";
 
+constexpr const char* kDescription =
+    "Layers, shapes, parameters, multiply-adds and activation memory of a network. With --ranks: "
+    "what a training of it would gain from several ranks, each with a batch of its own.\n\n"
+    "Ranks sum their gradients around a ring, in buckets that leave while the backward pass is "
+    "still at work on earlier blocks. What is not done when the pass ends is exposed: the step "
+    "waits for it. The plan needs the time of a step on one rank (train a few with pal-train; "
+    "--batch-size / images_per_s in metrics.jsonl) and the link between ranks, such as "
+    "--bandwidth 1.25GB --latency 5e-5 for Ethernet of 10 Gbit/s, or 25GB and 5e-6 for InfiniBand "
+    "of 200 Gbit/s.\n\n"
+    "  pal-info -a ibinn-imagenet -b 64 --ranks 2,8,32 --step-seconds 0.5 --bandwidth 1.25GB "
+    "--latency 5e-5";
+
 struct Options {
   std::string checkpoint;
   std::string arch;
@@ -41,7 +55,54 @@ struct Options {
   std::string tables;      ///< folder for table1.csv and table5.csv; empty: none
   bool published = false;  ///< the paper's figures beside ours
   bool json = false;
+  std::vector<int64_t> ranks;  ///< numbers to plan for; none: no plan
+  double step_seconds = 0.0;
+  int64_t bandwidth = 0;  ///< bytes per second
+  double latency = 0.0;   ///< seconds
+  ReductionSpec reduction;
 };
+
+void add_rank_options(OptionTable& table, Options& o) {
+  const auto planned = [&o] { return !o.ranks.empty(); };
+  table.group("Ranks");
+  table.numbers("ranks", o.ranks, 0, "Plan a training of so many ranks; of several numbers, each")
+      .unit("N,...")
+      .at_least(1)
+      .at_most(1'000'000)
+      .shown_default("none");
+  table
+      .number("step-seconds", o.step_seconds,
+              "A step of --batch-size images on one rank, measured: images / images_per_s in a "
+              "run's metrics.jsonl")
+      .unit("SECONDS")
+      .above(0.0)
+      .at_most(1e6)
+      .shown_default("none")
+      .only("with --ranks", planned);
+  table
+      .bytes("bandwidth", o.bandwidth,
+             "What the link to the next rank carries in a second, such as 1.25GB for 10 Gbit/s")
+      .unit("BYTES/s")
+      .shown_default("none")
+      .only("with --ranks", planned);
+  table
+      .number("latency", o.latency,
+              "Time until a message's first byte is there: about 5e-6 by InfiniBand, 5e-5 by "
+              "Ethernet")
+      .unit("SECONDS")
+      .at_least(0.0)
+      .at_most(10.0)
+      .shown_default("none")
+      .only("with --ranks", planned);
+  table
+      .bytes("bucket", o.reduction.bucket_bytes,
+             "Bytes of gradients that are summed at once, as of pal-train")
+      .only("with --ranks", planned);
+  table
+      .choice<bool>("bucket-precision", o.reduction.bf16, {{"fp32", false}, {"bf16", true}},
+                    "Numbers that gradients travel as; bf16: half the bytes, rounded sums")
+      .only("with --ranks", planned);
+}
 
 void add_options(OptionTable& table, Options& o) {
   table.positional("CHECKPOINT", o.checkpoint, "A checkpoint or run folder to describe");
@@ -52,7 +113,7 @@ void add_options(OptionTable& table, Options& o) {
       .shown_default(fmt::format("none; {}", fmt::join(preset_names(), ", ")));
   table.choice<bool>("flavour", o.paper, {{"reference", false}, {"paper", true}},
                      "The published code, or the paper's text where it differs");
-  table.whole("batch-size", o.batch_size, "Images that activation bytes are for")
+  table.whole("batch-size", o.batch_size, "Images that activation bytes are for, and a rank's step")
       .letter('b')
       .unit("IMAGES")
       .at_least(1)
@@ -66,6 +127,7 @@ void add_options(OptionTable& table, Options& o) {
                "The paper's figures of these tables as further columns; of ibinn-imagenet and "
                "resnet50");
   add_json_option(table, o.json);
+  add_rank_options(table, o);
   table.group("Model fields");
   table.texts("set", o.settings, "Another value of any field of the configuration")
       .unit("KEY=VALUE");
@@ -118,8 +180,14 @@ ModelConfig config_of(const OptionTable& table, const Options& o) {
          "--published: the paper has figures of ibinn-imagenet and resnet50 with the preset's "
          "stages, not of this {}",
          config.arch);
-  expect(!o.published || !o.json || !o.tables.empty(),
-         "--published: adds columns to tables, not to --json; add --tables DIR");
+  expect(!o.published || (!o.json && o.ranks.empty()) || !o.tables.empty(),
+         "--published: adds columns to tables, not to --json or --ranks; add --tables DIR");
+  if (o.ranks.empty()) return config;
+  for (const char* needed : {"step-seconds", "bandwidth", "latency"})
+    expect(table.find(needed)->is_given(), "--ranks: needs --{} too; see --help", needed);
+  expect(o.bandwidth > 0, "--bandwidth: expected more than 0 bytes per second");
+  expect(o.reduction.bucket_bytes >= 4, "--bucket: {} bytes hold no number",
+         o.reduction.bucket_bytes);
   return config;
 }
 
@@ -207,13 +275,19 @@ std::string memory_table(const ModelSummary& model, int64_t batch) {
   return table.text();
 }
 
+RankPlans plan_ranks(const ModelConfig& config, const Options& o) {
+  return RankPlans(config.arch, rank_work(config, o.batch_size, o.step_seconds), o.batch_size,
+                   o.reduction, {static_cast<double>(o.bandwidth), o.latency}, o.ranks);
+}
+
 Json shape_json(const Shape& shape) {
   Json json = Json::array();
   for (int axis = 1; axis < shape.rank(); ++axis) json.push_back(shape[axis]);
   return json;
 }
 
-std::string to_json(const ModelSummary& model, int64_t batch) {
+std::string to_json(const ModelSummary& model, const Options& o) {
+  const int64_t batch = o.batch_size;
   Json json = {{"architecture", model.config.arch},
                {"configuration", parse_ordered_json(to_json(model.config))},
                {"parameters_network", model.parameters_network},
@@ -244,6 +318,7 @@ std::string to_json(const ModelSummary& model, int64_t batch) {
                               {"parameters", block.parameters},
                               {"multiply_adds", block.multiply_adds},
                               {"multiply_adds_dense_mixing", block.dense_mixing}});
+  if (!o.ranks.empty()) json["rank_plan"] = parse_ordered_json(plan_ranks(model.config, o).json());
   return json_text(json, -1, BadUtf8::replaced);
 }
 
@@ -251,8 +326,7 @@ std::string to_json(const ModelSummary& model, int64_t batch) {
 
 int main(int argc, char** argv) {
   return pal::run_program(kName, [&] {
-    OptionTable table(
-        kName, "Layers, shapes, parameters, multiply-adds and activation memory of a network.");
+    OptionTable table(kName, kDescription);
     Options options;
     add_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;
@@ -261,7 +335,11 @@ int main(int argc, char** argv) {
     const NetworkTables tables(models, options.published);
     if (!options.tables.empty()) tables.write(options.tables);
     if (options.json) {
-      print_result(to_json(model, options.batch_size));
+      print_result(to_json(model, options));
+      return 0;
+    }
+    if (!options.ranks.empty()) {
+      print_result(plan_ranks(model.config, options).text());
       return 0;
     }
     print_result(layer_table(model) + "\n");

@@ -167,6 +167,24 @@ succeeds pal-info -a ibinn-small --blocks 1,1,1 --widths 8,8,8 --image-size 64 -
 for text in '"blocks":[1,1,1]' '"widths":[8,8,8]' '"image-size":64'; do
   expect_text "$text" out "the options of pal-train"
 done
+link=(--step-seconds 8 --bandwidth 1.25GB --latency 5e-5)
+succeeds pal-info -a ibinn-imagenet -b 4 --ranks 1,2,8 "${link[@]}"
+for text in "complete after" "8 ranks: done, ms" "gradients 70,933,072 to 77,486,672" \
+  "running statistics" "100.0 %"; do
+  expect_text "$text" out --ranks
+done
+succeeds pal-info -a resnet-small --ranks 2 "${link[@]}" --bucket-precision bf16 --json
+for text in '"rank_plan":' '"bucket_precision":"bf16"' '"complete_after":null' '"exposed_seconds":'; do
+  expect_text "$text" out "--ranks --json"
+done
+refuses_quietly 2 "--ranks: needs --step-seconds too" pal-info -a ibinn-small --ranks 2
+refuses_quietly 2 "--ranks: expected" pal-info -a ibinn-small --ranks 2,0 "${link[@]}"
+refuses_quietly 2 "--bandwidth: expected more than 0" \
+  pal-info -a ibinn-small --ranks 2 --step-seconds 8 --bandwidth 0 --latency 0
+refuses_quietly 2 "--latency: expected" \
+  pal-info -a ibinn-small --ranks 2 --step-seconds 8 --bandwidth 1GB --latency -1
+refuses_quietly 2 "--bucket: 3 bytes hold no number" \
+  pal-info -a ibinn-small --ranks 2 "${link[@]}" --bucket 3
 refuses_quietly 2 "did you mean --blocks?" pal-info -a ibinn-small --blcks 1,1,1
 refuses_quietly 2 "both a CHECKPOINT ($model) and --arch (ibinn-small)" \
   pal-info "$model" -a ibinn-small

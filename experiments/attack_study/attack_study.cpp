@@ -14,6 +14,7 @@
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/parallel.h"
 
 namespace pal {
 namespace {
@@ -211,8 +212,12 @@ class StudyOfAttacks {
   /// Densities of training images, and what blocks keep in a step.
   void prepare(Victim& victim) {
     Model& model = victim.model();
-    model.set_policies(
-        plan_memory(model.config(), batch_size_, model.device(), options_.memory).policies);
+    {
+      // Workspaces grow with the threads, but results, and so the plan, must not depend on them.
+      const ThreadScope one(1);
+      model.set_policies(
+          plan_memory(model.config(), batch_size_, model.device(), options_.memory).policies);
+    }
     if (!victim.study.has_density) return;
     auto known = references_.find(victim.study.digest, "reference", 0);
     if (!known) {

@@ -31,16 +31,16 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kName = "pal-info";
 
 constexpr const char* kDescription =
-    "Layers, shapes, parameters, multiply-adds and activation memory of a network. With --ranks: "
+    "Layers, shapes, parameters, multiply-adds and activation memory of a network. With --ranks:\n"
     "what a training of it would gain from several ranks, each with a batch of its own.\n\n"
-    "Ranks sum their gradients around a ring, in buckets that leave while the backward pass is "
-    "still at work on earlier blocks. What is not done when the pass ends is exposed: the step "
-    "waits for it. The plan needs the time of a step on one rank (train a few with pal-train; "
-    "--batch-size / images_per_s in metrics.jsonl) and the link between ranks, such as "
-    "--bandwidth 1.25GB --latency 5e-5 for Ethernet of 10 Gbit/s, or 25GB and 5e-6 for InfiniBand "
-    "of 200 Gbit/s.\n\n"
-    "  pal-info -a ibinn-imagenet -b 64 --ranks 2,8,32 --step-seconds 0.5 --bandwidth 1.25GB "
-    "--latency 5e-5";
+    "Ranks sum their gradients around a ring, in buckets that leave while the backward pass is\n"
+    "still at work on earlier blocks. What is not done when the pass ends is exposed: the step\n"
+    "waits for it. The plan needs the time of a step on one rank (train a few with pal-train;\n"
+    "--batch-size / images_per_s in metrics.jsonl) and the link between ranks, such as\n"
+    "--bandwidth 1.25GB --latency 5e-5 for Ethernet of 10 Gbit/s, or 25GB and 5e-6 for\n"
+    "InfiniBand of 200 Gbit/s.\n\n"
+    "  pal-info -a ibinn-imagenet -b 64 --ranks 2,8 --step-seconds 0.5 --bandwidth 1.25GB "
+    "\\\n    --latency 5e-5";
 
 struct Options {
   std::string checkpoint;

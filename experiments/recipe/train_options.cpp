@@ -44,16 +44,15 @@ void settle_batch(OptionTable& table, TrainOptions& o, int rank, int ranks) {
   const int64_t ways = ranks * o.grad_accum;
   Option& global = table.at("global-batch");
   Option& own = table.at("batch-size");
-  const bool asked = own.is_given() && o.batch_size * ways != o.global_batch;
-  // Of a run that goes on the check of what it keeps says what is wrong.
-  if (o.global_batch == 0 || (asked && global.origin() == Origin::run)) {
+  const bool fits = (o.global_batch + ways - 1) / ways == o.batch_size;
+  // What is said last holds. A file of another number of ranks means its global batch.
+  if (o.global_batch == 0 || own.origin() > global.origin()) {
     global.set(std::to_string(o.batch_size * ways), Origin::command, global.flag());
-  } else if (asked && global.is_given()) {
-    const bool nearest = (o.global_batch + ways - 1) / ways == o.batch_size;
-    expect(nearest,
-           "--global-batch: {} images on {} rank{} in {} part{} are {} each, not --batch-size {}",
-           o.global_batch, ranks, ranks == 1 ? "" : "s", o.grad_accum, o.grad_accum == 1 ? "" : "s",
-           (o.global_batch + ways - 1) / ways, o.batch_size);
+  } else if (own.origin() == Origin::command && !fits) {
+    fail(ErrorKind::usage,
+         "--global-batch: {} images on {} rank{} in {} part{} are {} each, not --batch-size {}",
+         o.global_batch, ranks, ranks == 1 ? "" : "s", o.grad_accum, o.grad_accum == 1 ? "" : "s",
+         (o.global_batch + ways - 1) / ways, o.batch_size);
   }
   expect(o.global_batch >= ways,
          "--global-batch: {} images do not suffice for {} ranks with --grad-accum {}",

@@ -67,14 +67,16 @@ GemmPlan make_plan(const Product& product, GemmShape size) {
   return plan;
 }
 
-/// The plan of a part of a product, of `size`.
+/// The plan of a part of a product, of `size`. What the library makes depends on the threads that it
+/// finds.
 const GemmPlan& plan_of(const Product& product, GemmShape size) {
   static PlanCache<GemmPlan> plans;
   const auto& [a, b, bias, c, op] = product;
-  return plans.get({size.m, size.n, size.k, a.pitch(), b.pitch(), c.pitch(), op.transpose_a,
-                    op.transpose_b, op.accumulate, bias.defined(), static_cast<int64_t>(a.dtype()),
-                    static_cast<int64_t>(b.dtype()), static_cast<int64_t>(c.dtype())},
-                   [&] { return make_plan(product, size); });
+  return plans.get(
+      {size.m, size.n, size.k, a.pitch(), b.pitch(), c.pitch(), op.transpose_a, op.transpose_b,
+       op.accumulate, bias.defined(), static_cast<int64_t>(a.dtype()),
+       static_cast<int64_t>(b.dtype()), static_cast<int64_t>(c.dtype()), thread_count()},
+      [&] { return make_plan(product, size); });
 }
 
 /// Address of element (row, column) of a matrix whose storage is read transposed if asked.

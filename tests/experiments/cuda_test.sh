@@ -128,6 +128,18 @@ losses_of() { sed -n 's/^{"kind":"train".*"loss":\([-0-9.e]*\),.*/\1/p' "shared-
 expect "two ranks on the CPU and on one GPU differ" awk '
   { d = $1 - $2; if (d > 1e-4 || d < -1e-4) { print "losses " $1 " and " $2; exit 1 } }
   END { exit NR != 6 }' <(paste <(losses_of cpu) <(losses_of cuda))
+# By NCCL, a GPU each: with and without a graph the same bits, and the CPU's numbers.
+if [ "${PAL_EMULATED_DEVICES:-}" = 1 ]; then
+  for graph in on off; do
+    PAL_EMULATED_DEVICES=2 ranks_succeed 2 pal-train ${tiny/-b 16/--global-batch 16} --max-steps 6 --sync-bn \
+      --device cuda --cuda-graph $graph -o shared-$graph
+    expect_text "gradients travel by NCCL" err.0 "how gradients travel between GPUs"
+  done
+  expect_same shared-{on,off}/checkpoints/final.safetensors
+  expect "two ranks on the CPU and on two GPUs differ" awk '
+    { d = $1 - $2; if (d > 1e-4 || d < -1e-4) { print "losses " $1 " and " $2; exit 1 } }
+    END { exit NR != 6 }' <(paste <(losses_of cpu) <(losses_of on))
+fi
 run_ranks 2 pal-train $tiny --max-steps 1 --device cuda -o crowd
 expect_equal "2 2" "${rank_codes[*]}" "two ranks for one GPU"
 expect_match "has 1 GPU: start one for each, or let them share by --comm cpu" err.0 "two ranks for one GPU"

@@ -15,7 +15,7 @@ network="-a ibinn-small --image-size 16 --blocks 1,1,1 --widths 8,8,8 --threads 
 refuses 2 "for example: pal-train photos" pal-train
 expect_not "bare pal-train made a folder" [ -e run ]
 succeeds pal-train photos $network -b 16 --epochs 4 --dry-run
-expect_text "batch-size 16, flip true" out "--dry-run: recipe"
+expect_text "batch-size 16, global-batch 16, grad-accum 1, flip true" out "--dry-run: recipe"
 expect_match "^about .* for the steps, at [0-9]* images/s" out "--dry-run: time"
 succeeds pal-train photos $network -b 16 --epochs 4 --dry-run --json
 expect_text '"seconds_estimate":' out "--dry-run --json"

@@ -70,8 +70,11 @@ for ((death = 0; death < deaths; ++death)); do
   survivors "$victim"
   kill -KILL "${rank_pids[$victim]}" 2>/dev/null || true
   wait "${rank_pids[$victim]}" 2>/dev/null || true
-  [ "$slowest" -le "$longest" ] || longest=$slowest
-  expect "$what: took $slowest ms" [ "$slowest" -lt 10000 ]
+  # On a busy machine a death that is meant for a step may come before the ranks have met, who then
+  # wait for the time-out of that.
+  early=$(grep -l "did not arrive\|was not reached\|before the run began" err.? || true)
+  expect "$what: took $slowest ms" [ "$slowest" -lt $([ -n "$early" ] && echo 18000 || echo 10000) ]
+  [ -n "$early" ] || [ "$slowest" -le "$longest" ] || longest=$slowest
   for ((rank = 0; rank < count; ++rank)); do
     [ "$rank" = "$victim" ] && continue
     line=$(grep "^pal-train: error: " "err.$rank" || true)
@@ -79,8 +82,8 @@ for ((death = 0; death < deaths; ++death)); do
     # Before all have met, nobody knows more than a number.
     case $line in
       "pal-train: error: rank $victim ("*", process ${rank_pids[$victim]}) lost "*) ;;
-      *"did not arrive"*" $victim;"* | *"rank 0 was not reached"* | *"before the run began"*)
-        [ $((death % 4)) = 3 ] || fail "$what: rank $rank: $line" ;;
+      *"did not arrive"*" $victim;"* | *"rank $victim was not reached"* | \
+        *"rank $victim lost before the run began"* | *"rank $victim ("*" lost before the run began"*) ;;
       *) fail "$what: rank $rank says: $line" ;;
     esac
     expect "$what: rank $rank says it once" [ "$(grep -c error: "err.$rank")" = 1 ]

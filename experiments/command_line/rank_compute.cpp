@@ -65,12 +65,11 @@ void place_rank(ComputeOptions& compute, CommKind comm, Ranks& ranks) {
   const int gpus = cuda::device_count();
   const bool open = compute.device == "cuda" || (compute.device == "auto" && gpus > 0);
   if (!open) return;
-  const int place = ranks.self().local_rank;
-  expect(place < gpus || comm == CommKind::cpu || gpus == 0,
+  expect(ranks.self().local_size <= gpus || comm == CommKind::cpu || gpus == 0,
          "--device: {} ranks on {}, which has {} GPU{}: start one for each, or let them share by "
          "--comm cpu (slow)",
          ranks.self().local_size, ranks.self().host, gpus, gpus == 1 ? "" : "s");
-  compute.device = fmt::format("cuda:{}", gpus > 0 ? place % gpus : 0);
+  compute.device = fmt::format("cuda:{}", gpus > 0 ? ranks.self().local_rank % gpus : 0);
 }
 
 std::unique_ptr<Communicator> device_communicator(Ranks& ranks, CommKind comm, Device device) {

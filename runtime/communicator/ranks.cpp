@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <utility>
+#include <vector>
 
 #include "runtime/communicator/gloo_communicator.h"
 #include "runtime/communicator/rendezvous.h"
@@ -85,9 +87,11 @@ Ranks::Ranks(const RankSpec& spec)
 
 Ranks::~Ranks() {
   // Its thread may wait for a rank that will never answer.
-  if (failed_) {
+  if (failed_ && link_) {
     host_->abort();
-    (void)host_.release();
+    // Kept to the end of the process.
+    static auto* const abandoned = new std::vector<std::unique_ptr<Communicator>>();
+    abandoned->push_back(std::move(host_));
   }
   host_.reset();
   if (link_) link_->leave();

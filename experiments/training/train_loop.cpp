@@ -402,9 +402,10 @@ bool TrainLoop::finish_weights(const std::string& name, StopReason reason) {
   if (averages()) {
     log_info("averaging the batch-norm statistics over {} batches{}", options_.recalibrate,
              state_.weights == Weights::ema ? " for the averaged weights" : "");
-    reaverage_batch_norm(*setup_.model, setup_.data.training(), options_.recalibrate,
-                         [this] { return signal_.caught() != 0; },
-                         setup_.ranks.alone() ? nullptr : &setup_.ranks.host());
+    reaverage_batch_norm(
+        *setup_.model, setup_.data.training(), options_.recalibrate,
+        [this] { return signal_.caught() != 0; },
+        setup_.ranks.alone() ? nullptr : &setup_.ranks.host());
     state_.averaged = true;
   }
   const auto found = best_.validate_end(elapsed(), name, reason == StopReason::complete);

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiments/command_line/rank_compute.h"
 #include "experiments/measures/metrics.h"
 #include "experiments/planning/batch_norm_check.h"
-#include "experiments/command_line/rank_compute.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
 #include "runtime/log.h"

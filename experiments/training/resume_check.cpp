@@ -62,6 +62,10 @@ ResumeChanges check_resume(const TrainSetup& setup, const Checkpoint& checkpoint
     if (known && option.on_resume() != OnResume::free)
       rule.compare(option.name(), before->table.at(option.name()).text(), option.text());
   }
+  // An older version knew one rank, whose batch was the global one.
+  if (before->table.at("global-batch").origin() == Origin::standard)
+    kept.compare("batch-size", before->table.at("batch-size").text(),
+                 now->table.at("global-batch").text());
   const bool same_data_expected = !setup.options.allow_data_change;
   if (input.class_names != own_input.class_names && same_data_expected)
     kept.add("classes: " + class_difference(input.class_names, own_input.class_names));

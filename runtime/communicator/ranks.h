@@ -21,7 +21,7 @@ struct RankSpec {
   std::string version;
   PatienceSpec patience;
   /// Seconds that a lost run is given to end by itself (a save, say) before it is ended.
-  double grace_seconds = 3.0;
+  double grace_seconds = 1.5;
   /// Called before a lost run is ended, to print the one line that says so.
   std::function<void(const std::string& text)> last_words;
 };

@@ -126,7 +126,9 @@ std::string MemberLink::get(const std::string& key, double seconds) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, milliseconds(seconds), [&] { return values_.contains(key) || loss_; });
   if (const auto found = values_.find(key); found != values_.end()) return found->second;
-  if (loss_) pal::fail(ErrorKind::peer, "{} lost: {}", loss_->member.str(), loss_->reason);
+  if (loss_)
+    pal::fail(ErrorKind::peer, "{} lost before the first step: {}", loss_->member.str(),
+              loss_->reason);
   pal::fail(ErrorKind::peer, "ranks: nobody said '{}' within {:.0f} s", key, seconds);
 }
 

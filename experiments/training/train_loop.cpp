@@ -271,7 +271,9 @@ void TrainLoop::end_step(Time launched_at) {
   // Also at the last of --max-steps: the numbers must not depend on where a run was cut. Where
   // --max-time leaves no time for it, a run that goes on makes up for it.
   constexpr double kBestOnes = 2.0;
-  if (validates && out_of_time(validation_seconds() + (kBestOnes + 1.0) * save_seconds_)) {
+  // Ranks validate together, but each has a clock of its own.
+  if (validates && any_rank(setup_.ranks.host(), out_of_time(validation_seconds() +
+                                                             (kBestOnes + 1.0) * save_seconds_))) {
     state_.validation_due = true;
     return;
   }

@@ -6,10 +6,9 @@ find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   # The tests' precompiled header can be cached only with this sloppiness, and only by the bytes of what
   # it includes: by its preprocessed text a header whose comments alone changed would be answered with
-  # an old precompiled header, which GCC no longer takes for the same file. The namespace keeps apart
-  # what was cached without.
+  # an old precompiled header, which GCC no longer takes for the same file.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
-      CCACHE_DEPEND=1 CCACHE_NAMESPACE=palindrome ${CCACHE_PROGRAM})
+      CCACHE_DEPEND=1 ${CCACHE_PROGRAM})
 endif()
 
 add_library(pal_settings INTERFACE)

@@ -49,10 +49,14 @@ void Readback::start(const Tensor& source) {
   slot.arrived.record();
 }
 
-std::vector<double> Readback::take() {
+std::vector<double> Readback::take(const std::function<void()>& meanwhile) {
   expect(pending() > 0, "Readback: no copy is pending");
-  Slot& slot = *slots_[static_cast<size_t>(taken_++ % kDepth)];
-  slot.arrived.wait();
+  Slot& slot = *slots_[static_cast<size_t>(taken_ % kDepth)];
+  if (meanwhile)
+    slot.arrived.wait(meanwhile);
+  else
+    slot.arrived.wait();
+  ++taken_;
   return {slot.data(), slot.data() + count_};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -25,8 +26,9 @@ class Readback {
   /// Copies asked for and not taken.
   int pending() const { return started_ - taken_; }
   /// The values of the oldest pending copy: waits for it, but for nothing that was asked of the
-  /// device after it. Throws usage if none is pending.
-  std::vector<double> take();
+  /// device after it. Calls `meanwhile` again and again while it waits for a GPU; what that throws
+  /// ends the wait, and the copy stays pending. Throws usage if none is pending.
+  std::vector<double> take(const std::function<void()>& meanwhile = {});
 
  private:
   struct Slot;

@@ -33,9 +33,7 @@ std::string place_of(const Member& self) {
 /// How many ranks have the same processors as this one.
 int ranks_beside(Ranks& ranks) {
   const std::string mine = place_of(ranks.self());
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(mine.data());
-  const auto all = all_gather_bytes(ranks.host(), {bytes, mine.size()});
-  return static_cast<int>(std::ranges::count(all, all[static_cast<size_t>(ranks.rank())]));
+  return static_cast<int>(std::ranges::count(all_gather_texts(ranks.host(), mine), mine));
 }
 
 void choose_threads(ComputeOptions& compute, Ranks& ranks) {

@@ -73,15 +73,17 @@ std::vector<double> backward_passes(const ModelSummary& model, const MemoryPlan&
   return passes;
 }
 
-/// Where a flow's blocks begin: in the order of the chain, the head behind them (see
-/// Model::on_gradients). Blocks without parameters complete nothing. `seconds` of their backward
-/// passes.
+/// Where blocks begin: in their order, a flow's head behind them (see Model::on_gradients). Blocks
+/// without parameters complete nothing, and a ResNet's stem ends with the pass. `seconds` of their
+/// backward passes.
 std::vector<RankWork::Completion> completions_of(const ModelSummary& model,
                                                  const std::vector<double>& seconds) {
   std::vector<RankWork::Completion> completions;
-  int64_t from = model.parameters_network;
+  const size_t stem = model.config.family == ModelFamily::resnet ? 1 : 0;
+  int64_t from = 0;
+  for (const BlockSummary& block : model.blocks) from += block.parameters;
   double now = 0.0;
-  for (size_t i = model.blocks.size(); i-- > 0;) {
+  for (size_t i = model.blocks.size(); i-- > stem;) {
     const BlockSummary& block = model.blocks[i];
     from -= block.parameters;
     now += seconds[i];
@@ -141,8 +143,7 @@ RankWork rank_work(const ModelConfig& config, int64_t batch, double seconds) {
 
   RankWork work;
   work.gradients = model.parameters_total;
-  // A ResNet's gradients are complete at the end alone.
-  if (config.family == ModelFamily::flow) work.completions = completions_of(model, costs);
+  work.completions = completions_of(model, costs);
   work.others = {{"numbers of the step", kStepNumberBytes}};
   if (const int64_t bytes = statistic_bytes(config); bytes > 0)
     work.others.push_back({"running statistics", bytes});

@@ -29,7 +29,7 @@ struct RankWork {
   };
 
   int64_t gradients = 0;  ///< numbers in the flat buffer, each of 4 bytes
-  /// In the order of the backward pass: last blocks first. None: a network that does not tell.
+  /// In the order of the backward pass: last blocks first.
   std::vector<Completion> completions;
   std::vector<Other> others;
   double forward = 0.0;  ///< seconds, as those below

@@ -14,10 +14,7 @@ std::string progress_json(const Progress& progress) {
 }  // namespace
 
 std::string shared_text(Communicator& host, const std::string& text) {
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(text.data());
-  const bool first = host.rank() == 0;
-  const auto all = all_gather_bytes(host, {bytes, first ? text.size() : 0});
-  return {all[0].begin(), all[0].end()};
+  return all_gather_texts(host, host.rank() == 0 ? text : std::string()).front();
 }
 
 bool first_says(TrainSetup& setup, bool value) {

@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <cstdint>
+#include <ctime>
 #include <initializer_list>
 
 namespace pal {
@@ -12,9 +15,23 @@ volatile std::sig_atomic_t caught_signal = 0;
 
 int code_of(int signal) { return signal == 0 ? 0 : (signal == SIGINT ? 130 : 143); }
 
-void handle(int signal) {
-  if (caught_signal != 0) _exit(code_of(signal));
+std::atomic<int64_t> caught_at = 0;  // nanoseconds
+
+int64_t nanoseconds() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
+}
+
+void take(int signal) {
+  if (caught_signal == 0) caught_at = nanoseconds();
   caught_signal = signal;
+}
+
+void handle(int signal) {
+  constexpr int64_t kOneWish = 1'000'000'000;
+  if (caught_signal != 0 && nanoseconds() - caught_at >= kOneWish) _exit(code_of(signal));
+  take(signal);
 }
 
 void install(void (*handler)(int)) {
@@ -41,7 +58,7 @@ StopSignal::StopSignal() {
 StopSignal::~StopSignal() { install(SIG_DFL); }
 
 int StopSignal::caught() const { return caught_signal; }
-void StopSignal::adopt(int signal) { caught_signal = signal; }
+void StopSignal::adopt(int signal) { take(signal); }
 int StopSignal::exit_code() const { return code_of(caught_signal); }
 
 }  // namespace pal

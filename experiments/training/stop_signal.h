@@ -8,8 +8,9 @@ enum class StopReason { complete, max_steps, max_time, signal, error };
 /// "complete", "max-steps", "max-time", "signal" or "error".
 const char* name_of(StopReason reason);
 
-/// Catches SIGINT, SIGTERM and SIGHUP while alive, so that a loop can finish its step and save. A
-/// second signal ends the process at once. SIGPIPE is ignored: a closed stdout never kills a run.
+/// Catches SIGINT, SIGTERM, SIGHUP and SIGUSR1 while alive, so that a loop can finish its step and
+/// save. A second signal, a second or more later, ends the process at once: within a second it is the
+/// first one again, as launchers and timeout(1) signal a process and then its group. SIGPIPE is ignored: a closed stdout never kills a run.
 class StopSignal {
  public:
   StopSignal();

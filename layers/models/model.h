@@ -71,9 +71,9 @@ class Model {
   virtual LossResult forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,
                                       Phase phase = Phase::train, Tensor* grad_x = nullptr) = 0;
   /// Called in the backward passes to come each time that more gradients are complete: all from
-  /// place `from` of the flat buffer on. A network that does not tell calls nobody, as its gradients
-  /// are complete at the end. Null: nobody.
-  virtual void on_gradients(std::function<void(int64_t from)>) {}
+  /// place `from` of the flat buffer on. Those before the first block are complete at the end. Null:
+  /// nobody.
+  virtual void on_gradients(std::function<void(int64_t from)> complete) = 0;
   /// Losses as of forward_backward, but gradients of the head alone, added to theirs: of the class
   /// means of a flow, of the linear layer of a ResNet (Parameter::head). The network before it runs
   /// in its evaluation phase, is not recorded and gets no gradient (layers/models/README.md, 11).

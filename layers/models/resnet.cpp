@@ -97,8 +97,10 @@ Variable ResNet::feature_map(const Variable& x, Phase phase) {
   const DeviceScope device(x.value().device());
   Variable current = stem_->forward(x, {.phase = phase, .remade = Remade::nothing});
   if (config_.entry == EntryKind::entry) current = max_pool(current, kStemPool);
-  for (size_t i = 0; i < blocks_.size(); ++i)
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    if (complete_) current = watched(current, begins_[i]);
     current = blocks_[i].block->forward(current, phase, policies_[i]);
+  }
   return current;
 }
 
@@ -110,7 +112,27 @@ Variable ResNet::pooled(const Variable& x, Phase phase) {
 Variable ResNet::forward(const Variable& x, Phase phase) {
   const TagScope tag(Tag::stream);
   const DeviceScope device(x.value().device());
-  return linear(pooled(x, phase), fc_weight_, fc_bias_);
+  Variable features = pooled(x, phase);
+  if (complete_) features = watched(features, parameters().place_of(fc_weight_));
+  return linear(features, fc_weight_, fc_bias_);
+}
+
+void ResNet::on_gradients(std::function<void(int64_t from)> complete) {
+  complete_ = std::move(complete);
+  begins_.clear();
+  for (const NamedBlock& each : blocks_) {
+    StateList state;
+    each.block->collect("", state);
+    begins_.push_back(parameters().place_of(*state.parameters.front()));
+  }
+}
+
+Variable ResNet::watched(const Variable& x, int64_t from) const {
+  // Whatever was recorded after this has been differentiated when its turn comes.
+  return record({x}, {x.value()}, false, [this, from](Gradients& grads) -> Gradients {
+    if (complete_) complete_(from);
+    return {std::move(grads[0])};
+  })[0];
 }
 
 LossResult ResNet::forward_backward(const Tensor& x, const Tensor& targets, const LossSpec& loss,

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +44,7 @@ class ResNet : public Model {
   Tensor input_gradient(const Tensor& x, const ScoreFunction& function) override;
   void update_statistics(const Tensor& x) override;
   void set_average_count(int64_t batches) override;
+  void on_gradients(std::function<void(int64_t from)> complete) override;
 
   /// A residual block and the prefix of its parameters' names: "layer1.0".
   struct NamedBlock {
@@ -61,13 +63,18 @@ class ResNet : public Model {
   void synchronise_subnets(Communicator* ranks) override;
   /// What the linear layer reads: means over the pixels, [n, features] in the parameters' dtype.
   Variable pooled(const Variable& x, Phase phase);
+  /// x, from which on parameters stand at place `from` of the flat buffer and behind: a backward
+  /// pass that comes by says that their gradients are complete.
+  Variable watched(const Variable& x, int64_t from) const;
 
   std::unique_ptr<Subnet> stem_;
   std::vector<NamedBlock> blocks_;
   int64_t features_ = 0;
   Parameter fc_weight_;  // [classes, features]
   Parameter fc_bias_;
-  std::vector<BlockPolicy> policies_;  // one per block
+  std::vector<BlockPolicy> policies_;           // one per block
+  std::function<void(int64_t from)> complete_;  // null: nobody wants to know
+  std::vector<int64_t> begins_;                 // of blocks' parameters, where somebody does
 };
 
 /// The max pool behind the 7x7 convolution.

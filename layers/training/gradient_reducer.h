@@ -25,6 +25,7 @@ class GradientReducer {
   GradientReducer(const GradientReducer&) = delete;
   GradientReducer& operator=(const GradientReducer&) = delete;
 
+  Communicator& ranks() const { return ranks_; }
   /// Before the backward pass that completes the gradients: of the head alone, or of all.
   void begin(bool head_only);
   /// After it: starts what is left, with `others` behind it; what comes after this sees all sums.

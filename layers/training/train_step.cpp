@@ -204,7 +204,9 @@ void TrainStep::apply(const Tensor& summary, const Tensor& correct, bool head_on
 }
 
 StepResult TrainStep::take() {
-  const std::vector<double> numbers = results_.take();
+  // A GPU that waits for a rank that is gone would do so for ever.
+  const std::vector<double> numbers =
+      reducer_ ? results_.take([this] { reducer_->ranks().expect_alive(); }) : results_.take();
   const Pending pending = pending_.front();
   pending_.erase(pending_.begin());
   StepResult result;

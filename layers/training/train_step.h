@@ -71,7 +71,7 @@ class TrainStep {
   void run(const StepInput& input);
   /// How many steps were run whose results were not taken; at most Readback::kDepth.
   int pending() const { return results_.pending(); }
-  /// Result of the oldest pending step; waits for it.
+  /// Result of the oldest pending step; waits for it. Throws peer where a rank is lost meanwhile.
   StepResult take();
   /// Whether the last step ran as a graph.
   bool by_graph() const { return by_graph_; }

@@ -35,6 +35,26 @@ std::vector<std::vector<uint8_t>> all_gather_bytes(Communicator& host,
   return result;
 }
 
+std::vector<std::string> all_gather_texts(Communicator& host, std::string_view mine) {
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(mine.data());
+  std::vector<std::string> texts;
+  for (const auto& each : all_gather_bytes(host, {bytes, mine.size()}))
+    texts.emplace_back(each.begin(), each.end());
+  return texts;
+}
+
+std::vector<double> max_over_ranks(Communicator& host, std::vector<double> mine) {
+  const auto count = static_cast<int64_t>(mine.size());
+  std::vector<double> all(mine.size() * static_cast<size_t>(host.size()));
+  host.all_gather(view_of(mine.data(), count, DType::f64),
+                  view_of(all.data(), count * host.size(), DType::f64));
+  for (size_t i = 0; i < all.size(); ++i) {
+    double& most = mine[i % mine.size()];
+    most = std::max(most, all[i]);
+  }
+  return mine;
+}
+
 double sum_over_ranks(Communicator& host, double mine) {
   double sum = mine;
   host.all_reduce(view_of(&sum, 1, DType::f64));

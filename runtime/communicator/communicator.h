@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/tensor.h"
@@ -37,6 +39,9 @@ class Communicator {
   virtual void start_all_reduce(const Tensor& values) = 0;
   /// What comes after this sees all sums that were started.
   virtual void finish() = 0;
+  /// Throws peer if a rank is known to be lost; for who waits for the device, which may wait for
+  /// ever. Returns at once.
+  virtual void expect_alive() {}
   /// Gives up: ranks that wait for this one get an error, and nothing may be asked of it any more.
   /// Called from any thread.
   virtual void abort() {}
@@ -69,6 +74,12 @@ class SingleCommunicator : public Communicator {
 /// CPU.
 std::vector<std::vector<uint8_t>> all_gather_bytes(Communicator& host,
                                                    std::span<const uint8_t> mine);
+
+/// The texts of all ranks, by rank. `host` as above.
+std::vector<std::string> all_gather_texts(Communicator& host, std::string_view mine);
+
+/// The largest of all ranks' numbers, for each of them. `host` as above.
+std::vector<double> max_over_ranks(Communicator& host, std::vector<double> mine);
 
 /// The sum over all ranks, and whether any of them says so. `host` as above.
 double sum_over_ranks(Communicator& host, double mine);

@@ -23,8 +23,8 @@ namespace pal {
 
 #ifndef PAL_GLOO
 
-std::unique_ptr<Communicator> make_gloo_communicator(
-    MemberLink&, int, int, std::function<std::string(const std::string&)>) {
+std::unique_ptr<Communicator> make_gloo_communicator(MemberLink&, int, int,
+                                                     std::function<Error(const std::string&)>) {
   fail(
       ErrorKind::environment,
       "ranks: this build has no Gloo, so it knows one process alone; install libgloo-dev and build "
@@ -78,8 +78,8 @@ void add_arrays(void* sum, const void* a, const void* b, size_t count) {
 class GlooCommunicator : public Communicator {
  public:
   GlooCommunicator(MemberLink& link, int rank, int size,
-                   std::function<std::string(const std::string&)> lost_text)
-      : Communicator(rank, size), lost_text_(std::move(lost_text)) {
+                   std::function<Error(const std::string&)> lost)
+      : Communicator(rank, size), wait_clock_(link.wait_clock()), lost_(std::move(lost)) {
     guarded([&] {
       ::gloo::transport::tcp::attr attributes;
       // The interface that leads to rank 0.
@@ -95,11 +95,13 @@ class GlooCommunicator : public Communicator {
   }
 
   void all_reduce(const Tensor& values) override {
+    const WaitClock::Scope waiting(wait_clock_);
     guarded([&] { reduce(values, kCalls); });
   }
 
   void all_gather(const Tensor& mine, const Tensor& all) override {
     if (mine.numel() == 0) return;
+    const WaitClock::Scope waiting(wait_clock_);
     guarded([&] {
       ::gloo::AllgatherOptions options(context_);
       options.setTag(kCalls);
@@ -111,6 +113,7 @@ class GlooCommunicator : public Communicator {
 
   void broadcast(const Tensor& values, int root) override {
     if (values.numel() == 0) return;
+    const WaitClock::Scope waiting(wait_clock_);
     guarded([&] {
       ::gloo::BroadcastOptions options(context_);
       options.setTag(kCalls);
@@ -130,6 +133,7 @@ class GlooCommunicator : public Communicator {
 
   void finish() override {
     const ProfileScope profile("all reduce: waiting");
+    const WaitClock::Scope waiting(wait_clock_);
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return queue_.empty() || error_; });
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
@@ -144,7 +148,7 @@ class GlooCommunicator : public Communicator {
     try {
       body();
     } catch (const ::gloo::Exception& error) {
-      throw Error(ErrorKind::peer, lost_text_(error.what()));
+      throw lost_(error.what());
     }
   }
 
@@ -207,7 +211,8 @@ class GlooCommunicator : public Communicator {
     }
   }
 
-  std::function<std::string(const std::string&)> lost_text_;
+  WaitClock& wait_clock_;
+  std::function<Error(const std::string&)> lost_;
   std::shared_ptr< ::gloo::Context> context_;
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable changed_;
@@ -219,9 +224,8 @@ class GlooCommunicator : public Communicator {
 }  // namespace
 
 std::unique_ptr<Communicator> make_gloo_communicator(
-    MemberLink& link, int rank, int size,
-    std::function<std::string(const std::string&)> lost_text) {
-  return std::make_unique<GlooCommunicator>(link, rank, size, std::move(lost_text));
+    MemberLink& link, int rank, int size, std::function<Error(const std::string&)> lost) {
+  return std::make_unique<GlooCommunicator>(link, rank, size, std::move(lost));
 }
 
 std::string cpu_collectives() { return "Gloo"; }

@@ -17,16 +17,27 @@ double seconds_since(Clock::time_point time) {
   return std::chrono::duration<double>(Clock::now() - time).count();
 }
 
+/// "1, 2, 3 and 5 more".
+std::string some_of(const std::vector<int>& ranks) {
+  constexpr size_t kNamed = 16;
+  const size_t named = std::min(ranks.size(), kNamed);
+  std::string text = fmt::format("{}", fmt::join(ranks.begin(), ranks.begin() + named, ", "));
+  if (named < ranks.size()) text += fmt::format(" and {} more", ranks.size() - named);
+  return text;
+}
+
 /// How long the thread sleeps at most.
 constexpr int kNapMilliseconds = 100;
 
 }  // namespace
 
-Hub::Hub(int size, std::string job, std::string version, int port, PatienceSpec patience)
+Hub::Hub(int size, std::string job, std::string version, int port, PatienceSpec patience,
+         std::string address)
     : size_(size),
       job_(std::move(job)),
       version_(std::move(version)),
       patience_(patience),
+      address_(std::move(address)),
       listener_(port),
       seats_(static_cast<size_t>(size)) {
   thread_ = std::jthread([this](const std::stop_token& stop) { serve(stop); });
@@ -50,6 +61,7 @@ void Hub::serve(const std::stop_token& stop) {
     for (const auto& guest : guests_)
       if (!guest->gone) read_from(*guest);
     look_for_silent();
+    look_for_missed();
     beat();
     if (!begun_ && !refused() && seconds_since(opened_) > patience_.join_seconds) {
       std::vector<int> missing;
@@ -57,10 +69,11 @@ void Hub::serve(const std::stop_token& stop) {
         if (!seats_[static_cast<size_t>(r)]) missing.push_back(r);
       refuse_all(
           ErrorKind::environment,
-          fmt::format("ranks: {} of {} did not arrive within {:.0f} s: {}; were they started, "
-                      "and can they reach {} at port {}?",
-                      missing.size(), size_, patience_.join_seconds, fmt::join(missing, ", "),
-                      host_name(), port()));
+          fmt::format("ranks: {} of {} did not arrive within {:g} s: {}; were they started, and "
+                      "can they reach {} at port {}{}?",
+                      missing.size(), size_, patience_.join_seconds, some_of(missing), host_name(),
+                      port(),
+                      address_.empty() ? "" : fmt::format(" (by MASTER_ADDR {})", address_)));
     }
   }
 }
@@ -74,7 +87,7 @@ void Hub::wait_for_news() {
 
 void Hub::welcome_guest() {
   for (LineSocket socket = listener_.accept(); socket.is_open(); socket = listener_.accept()) {
-    auto guest = std::make_unique<Guest>();
+    auto guest = std::make_unique<Guest>(patience_.silent_seconds);
     guest->socket = std::move(socket);
     guests_.push_back(std::move(guest));
     tell(*guests_.back(), {{"say", "hub"}, {"job", job_}});
@@ -84,7 +97,7 @@ void Hub::welcome_guest() {
 void Hub::read_from(Guest& guest) {
   std::vector<std::string> lines;
   const bool open = guest.socket.receive(lines);
-  if (!lines.empty()) guest.heard = Clock::now();
+  if (!lines.empty()) guest.life.hear();
   for (const std::string& line : lines) take(guest, line);
   if (open) return;
   guest.gone = true;
@@ -108,8 +121,11 @@ void Hub::take(Guest& guest, const std::string& line) {
     } else if (say == "get") {
       waiting_[message.at("key")].push_back(guest.rank);
       answer(message.at("key"));
+    } else if (say == "beat") {
+      guest.beat = beat_of(message);
     } else if (say == "failed") {
-      lose(guest.rank, message.at("text"));
+      const bool refused = kind_of(message.at("code")) == ErrorKind::usage;
+      lose(guest.rank, message.at("text"), refused ? ErrorKind::usage : ErrorKind::peer);
     } else if (say == "bye") {
       seats_[static_cast<size_t>(guest.rank)]->done = true;
     }
@@ -143,6 +159,7 @@ void Hub::seat(Guest& guest, const nlohmann::json& hello) {
 void Hub::begin_if_complete() {
   if (!std::ranges::all_of(seats_, [](const auto& s) { return s.has_value(); })) return;
   begun_ = true;
+  for (const auto& guest : guests_) guest->life.hear();
   // Places on a machine, where the launcher does not tell, are by rank.
   std::map<std::string, int> on_host;
   for (auto& seat : seats_) {
@@ -176,29 +193,49 @@ void Hub::answer(const std::string& key) {
   waiting_.erase(key);
 }
 
-void Hub::lose(int rank, const std::string& reason) {
+void Hub::lose(int rank, const std::string& reason, ErrorKind kind) {
   if (rank < 0) return;
   Seat& seat = *seats_[static_cast<size_t>(rank)];
   if (std::exchange(seat.done, true) || lost_) return;
   // What follows from the first loss is no news.
   lost_ = true;
   if (begun_)
-    tell_all({{"say", "lost"}, {"member", to_json(seat.member)}, {"reason", reason}});
+    tell_all({{"say", "lost"},
+              {"member", to_json(seat.member)},
+              {"reason", reason},
+              {"code", exit_code(kind)}});
   else
-    refuse_all(ErrorKind::peer,
-               fmt::format("{} lost before the run began: {}", seat.member.str(), reason));
+    refuse_all(kind, fmt::format("{} lost before the run began: {}", seat.member.str(), reason));
 }
 
 void Hub::look_for_silent() {
-  // Where this process itself did not run, nobody can be blamed.
-  if (seconds_since(std::exchange(looked_, Clock::now())) > patience_.silent_seconds / 2)
-    for (const auto& guest : guests_) guest->heard = Clock::now();
+  // Before all are there nobody waits for anybody but at the door; and rank 0 is this process.
   for (const auto& guest : guests_) {
-    const double silent = seconds_since(guest->heard);
-    if (guest->gone || guest->rank < 0 || silent <= patience_.silent_seconds) continue;
-    if (!seats_[static_cast<size_t>(guest->rank)]->done)
+    const double silent = guest->life.silence();
+    if (begun_ && counts(*guest) && guest->rank != 0 && silent > patience_.silent_seconds)
       lose(guest->rank, fmt::format("silent for {:.0f} s", silent));
   }
+}
+
+void Hub::look_for_missed() {
+  // Ranks that wait the longest came to the exchange first; who has not waited since then has not
+  // come.
+  double longest = 0.0;
+  double ready = 0.0;
+  for (const auto& guest : guests_) {
+    if (!counts(*guest) || !guest->beat.waiting || guest->beat.seconds <= longest) continue;
+    longest = guest->beat.seconds;
+    ready = guest->beat.wait_seconds;
+  }
+  if (ready <= 0.0 || longest <= ready) return;
+  for (const auto& guest : guests_)
+    if (counts(*guest) && !guest->beat.waiting && guest->beat.seconds > ready)
+      lose(guest->rank,
+           fmt::format("alive, but the others have waited for it for {:.0f} s", longest));
+}
+
+bool Hub::counts(const Guest& guest) const {
+  return !guest.gone && guest.rank >= 0 && !seats_[static_cast<size_t>(guest.rank)]->done;
 }
 
 void Hub::beat() {

@@ -9,18 +9,21 @@
 
 #include "runtime/communicator/line_socket.h"
 #include "runtime/communicator/membership.h"
+#include "runtime/communicator/signs_of_life.h"
 
 namespace pal {
 
 /// What the ranks of a run have in common: a thread of rank 0 that every rank, itself too, is
 /// connected to. It waits until all have arrived, keeps values by key, and tells all others which
 /// rank was lost first: the one whose connection breaks before it said good-bye, that says an error,
-/// or that gives no sign of life.
+/// that gives no sign of life, or that all others wait for in vain.
 class Hub {
  public:
   /// Listens at `port` (0: any free one) for `size` ranks of the run `job`, whose programs are all
   /// of version `version`. Throws environment if the port is taken.
-  Hub(int size, std::string job, std::string version, int port, PatienceSpec patience = {});
+  /// `address`: where the launcher told the ranks to look for it, if it did.
+  Hub(int size, std::string job, std::string version, int port, PatienceSpec patience = {},
+      std::string address = {});
   /// Waits until all ranks that are left have said good-bye.
   ~Hub();
   Hub(const Hub&) = delete;
@@ -33,10 +36,12 @@ class Hub {
 
   /// Somebody who is connected, a rank once it has said which.
   struct Guest {
+    explicit Guest(double silent_seconds) : life(silent_seconds) {}
     LineSocket socket;
     int rank = -1;
     bool gone = false;
-    Clock::time_point heard = Clock::now();
+    SignsOfLife life;
+    Beat beat;  ///< the last one
   };
   /// What is known of a rank that has arrived.
   struct Seat {
@@ -53,8 +58,10 @@ class Hub {
   void begin_if_complete();
   void refuse_all(ErrorKind kind, const std::string& text);
   void answer(const std::string& key);
-  void lose(int rank, const std::string& reason);
+  void lose(int rank, const std::string& reason, ErrorKind kind = ErrorKind::peer);
   void look_for_silent();
+  void look_for_missed();
+  bool counts(const Guest& guest) const;
   void beat();
   bool refused() const { return !refusal_.empty(); }
   bool nobody_needs_it() const;
@@ -65,6 +72,7 @@ class Hub {
   const std::string job_;
   const std::string version_;
   const PatienceSpec patience_;
+  const std::string address_;
   Listener listener_;
   std::vector<std::unique_ptr<Guest>> guests_;
   std::vector<std::optional<Seat>> seats_;
@@ -77,7 +85,6 @@ class Hub {
   bool lost_ = false;
   Clock::time_point opened_ = Clock::now();
   Clock::time_point beaten_ = Clock::now();
-  Clock::time_point looked_ = Clock::now();
   std::jthread thread_;
 };
 

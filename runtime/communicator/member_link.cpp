@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "runtime/communicator/signs_of_life.h"
 #include "runtime/json.h"
 
 namespace pal {
@@ -25,7 +26,11 @@ constexpr int kLinkNapMilliseconds = 100;
 
 MemberLink::MemberLink(LineSocket hub, const Member& self, int size, const std::string& job,
                        const std::string& version, PatienceSpec patience, OnLoss on_loss)
-    : size_(size), patience_(patience), on_loss_(std::move(on_loss)), hub_(std::move(hub)) {
+    : size_(size),
+      patience_(patience),
+      on_loss_(std::move(on_loss)),
+      wait_seconds_(patience.wait_seconds),
+      hub_(std::move(hub)) {
   own_address_ = hub_.own_address();
   say({{"say", "hello"},
        {"member", to_json(self)},
@@ -55,9 +60,8 @@ void MemberLink::say(const nlohmann::json& message) {
 }
 
 void MemberLink::serve(const std::stop_token& stop) {
-  Clock::time_point heard = Clock::now();
-  Clock::time_point beaten = heard;
-  Clock::time_point looked = heard;
+  SignsOfLife life(patience_.silent_seconds);
+  Clock::time_point beaten = Clock::now();
   Member first;
   first.rank = 0;
   const auto rank_0 = [&] { return members_.empty() ? first : members_[0]; };
@@ -75,14 +79,13 @@ void MemberLink::serve(const std::stop_token& stop) {
       lose({rank_0(), "killed, or its connection broke"});
       return;
     }
-    // Where this process itself did not run, nobody can be blamed.
-    if (since(std::exchange(looked, Clock::now())) > patience_.silent_seconds / 2 || !lines.empty())
-      heard = Clock::now();
-    if (since(heard) > patience_.silent_seconds)
-      lose({rank_0(), fmt::format("silent for {:.0f} s", since(heard))});
+    if (!lines.empty()) life.hear();
+    if (const double silent = life.silence(); silent > patience_.silent_seconds)
+      lose({rank_0(), fmt::format("silent for {:.0f} s", silent)});
     if (since(beaten) >= patience_.beat_seconds) {
       beaten = Clock::now();
-      say({{"say", "beat"}});
+      const WaitClock::Reading reading = wait_clock_.read();
+      say(to_json(Beat{reading.waiting, reading.seconds, wait_seconds_}));
     }
   }
 }
@@ -91,7 +94,9 @@ void MemberLink::hear(const std::string& line) {
   const nlohmann::json message = parse_json(line);
   if (!message.is_object() || !message.contains("say")) return;
   const std::string said = message.at("say");
-  if (said == "lost") return lose({member_of(message.at("member")), message.at("reason")});
+  if (said == "lost")
+    return lose(
+        {member_of(message.at("member")), message.at("reason"), kind_of(message.at("code"))});
   const std::lock_guard lock(mutex_);
   if (said == "welcome") {
     for (const auto& member : message.at("members")) members_.push_back(member_of(member));
@@ -108,6 +113,7 @@ void MemberLink::lose(Loss loss) {
     const std::lock_guard lock(mutex_);
     if (left_ || loss_ || refusal_) return;
     loss_ = loss;
+    has_loss_ = true;
     if (members_.empty())
       refusal_.emplace(ErrorKind::peer, fmt::format("rank {} lost before the run began: {}",
                                                     loss.member.rank, loss.reason));
@@ -143,7 +149,9 @@ std::optional<Loss> MemberLink::wait_for_loss(double seconds) const {
   return loss_;
 }
 
-void MemberLink::fail(const std::string& text) { say({{"say", "failed"}, {"text", text}}); }
+void MemberLink::fail(const std::string& text, ErrorKind kind) {
+  say({{"say", "failed"}, {"text", text}, {"code", exit_code(kind)}});
+}
 
 void MemberLink::leave() {
   {

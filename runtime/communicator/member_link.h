@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -11,6 +12,7 @@
 
 #include "runtime/communicator/line_socket.h"
 #include "runtime/communicator/membership.h"
+#include "runtime/communicator/wait_clock.h"
 
 namespace pal {
 
@@ -41,13 +43,20 @@ class MemberLink {
   /// `seconds`.
   std::string get(const std::string& key, double seconds);
 
+  /// Tells while this rank waits for others; the hub hears of it.
+  WaitClock& wait_clock() { return wait_clock_; }
+  /// How long it is ready to wait from now on; 0: for ever.
+  void set_wait(double seconds) { wait_seconds_ = seconds; }
+
+  /// Whether there was a loss so far; to be asked as often as one likes.
+  bool has_loss() const { return has_loss_; }
   /// The first loss, if there was one so far.
   std::optional<Loss> loss() const;
   /// Waits for one.
   std::optional<Loss> wait_for_loss(double seconds) const;
 
   /// Tells all others that this rank ends with an error.
-  void fail(const std::string& text);
+  void fail(const std::string& text, ErrorKind kind);
   /// Says good-bye: from here on nothing is a loss.
   void leave();
 
@@ -64,6 +73,9 @@ class MemberLink {
   const OnLoss on_loss_;
   std::string own_address_;
   std::vector<Member> members_;
+  WaitClock wait_clock_;
+  std::atomic<double> wait_seconds_;
+  std::atomic<bool> has_loss_ = false;
 
   mutable std::mutex mutex_;  ///< guards what follows
   mutable std::condition_variable changed_;

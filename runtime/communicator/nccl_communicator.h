@@ -47,8 +47,8 @@ class NcclCommunicator : public Communicator {
   void finish() override;
   bool in_graphs() const override { return true; }
 
-  /// Throws peer, after abort(), if NCCL or options.check_peers found a rank lost. Returns at once.
-  void expect_alive();
+  /// Also calls abort() before it throws. Lost is what NCCL or options.check_peers say.
+  void expect_alive() override;
   /// Waits until the device has passed the event, in place of Event::wait; throws as expect_alive
   /// does.
   void wait(const cuda::Event& event);

@@ -22,6 +22,9 @@ struct Launcher {
   const char* local_size;
 };
 
+/// A number beyond it is a slip.
+constexpr int kMostRanks = 65536;
+
 constexpr Launcher kByHand = {"RANK and WORLD_SIZE", "RANK", "WORLD_SIZE", "LOCAL_RANK",
                               "LOCAL_WORLD_SIZE"};
 constexpr Launcher kOpenMpi = {"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
@@ -59,8 +62,10 @@ std::optional<RankEnvironment> read(const EnvironmentReader& get, const Launcher
   if (!rank && !size) return std::nullopt;
   expect(rank.has_value(), "{}: set without {}", launcher.size, launcher.rank);
   expect(size.has_value(), "{}: set without {}", launcher.rank, launcher.size);
-  expect(*size >= 1 && *rank < *size, "{}={}, {}={}: expected a rank from 0 to {}", launcher.rank,
-         *rank, launcher.size, *size, *size - 1);
+  expect(*size >= 1 && *size <= kMostRanks, "{}={}: expected 1 to {} ranks", launcher.size, *size,
+         kMostRanks);
+  expect(*rank < *size, "{}={}, {}={}: expected a rank from 0 to {}", launcher.rank, *rank,
+         launcher.size, *size, *size - 1);
   RankEnvironment found;
   found.launcher = launcher.name;
   found.rank = *rank;
@@ -142,9 +147,11 @@ RankEnvironment read_rank_environment(const EnvironmentReader& get) {
   if (found.size == 1) return found;
   found.address = text(get, "MASTER_ADDR");
   found.port = number(get, "MASTER_PORT").value_or(0);
-  expect(found.address.empty() == (found.port == 0) && found.port < 65536,
-         "MASTER_ADDR and MASTER_PORT: expected the name of the machine of rank 0 and a port, or "
-         "neither");
+  expect(
+      found.address.empty() == (found.port == 0) && found.port < 65536,
+      "MASTER_ADDR='{}', MASTER_PORT='{}': expected the name of the machine of rank 0 and a port "
+      "from 1 to 65535, both or neither",
+      found.address, text(get, "MASTER_PORT"));
   // There torchrun itself listens.
   if (found.port != 0 && text(get, "TORCHELASTIC_USE_AGENT_STORE") == "True")
     found.port = found.port < 65535 ? found.port + 1 : found.port - 1;

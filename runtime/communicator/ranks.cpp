@@ -60,7 +60,7 @@ Ranks::Ranks(const RankSpec& spec)
   const std::string file = by_file ? rendezvous_file(spec.output, job) : std::string();
   if (environment_.rank == 0) {
     hub_ = std::make_unique<Hub>(environment_.size, job, spec.version, environment_.port,
-                                 spec.patience);
+                                 spec.patience, environment_.address);
     if (by_file) write_rendezvous(file, job, hub_->port());
   }
   const auto remove_file = [&] {
@@ -82,7 +82,7 @@ Ranks::Ranks(const RankSpec& spec)
   remove_file();
   self_ = link_->members()[static_cast<size_t>(environment_.rank)];
   host_ = make_gloo_communicator(*link_, environment_.rank, environment_.size,
-                                 [this](const std::string& why) { return lost_text(why); });
+                                 [this](const std::string& why) { return error_after(why); });
 }
 
 Ranks::~Ranks() {
@@ -97,71 +97,81 @@ Ranks::~Ranks() {
   if (link_) link_->leave();
 }
 
-std::string Ranks::text_of(const Loss& loss) const {
+Error Ranks::error_of(const Loss& loss) const {
   const int64_t step = step_;
-  return fmt::format(
-      "{} lost {}: {}", loss.member.str(),
-      step > 0 ? fmt::format("at step {}", step) : std::string("before the first step"),
-      loss.reason);
+  if (loss.kind == ErrorKind::usage)
+    return {loss.kind, fmt::format("{}: {}", loss.member.str(), loss.reason)};
+  return {loss.kind,
+          fmt::format("{} lost {}: {}", loss.member.str(),
+                      step > 0 ? fmt::format("at step {}", step) : "before the first step",
+                      loss.reason)};
 }
 
-std::string Ranks::lost_text(const std::string& why) const {
+Error Ranks::error_after(const std::string& why) const {
   // Who sees a broken connection first may not know whose death broke it; the hub does.
   constexpr double kMargin = 4.0;
   const auto loss = link_->wait_for_loss(silent_seconds_ + kMargin);
-  return loss ? text_of(*loss) : fmt::format("ranks: a connection broke: {}", why);
+  return loss ? error_of(*loss)
+              : Error(ErrorKind::peer, fmt::format("ranks: a connection broke: {}", why));
 }
 
 void Ranks::check() const {
-  if (!link_) return;
-  if (const auto loss = link_->loss()) throw Error(ErrorKind::peer, text_of(*loss));
+  if (!link_ || !link_->has_loss()) return;
+  if (const auto loss = link_->loss()) throw Error(error_of(*loss));
 }
 
 void Ranks::on_loss(const Loss& loss) {
-  const std::string text = text_of(loss);
-  last_resort_ = std::jthread([this, text](const std::stop_token& stop) {
+  last_resort_ = std::jthread([this, error = error_of(loss)](const std::stop_token& stop) {
     if (!passes(grace_seconds_, stop)) return;
     if (!told_.exchange(true)) {
-      if (last_words_) last_words_(text);
+      say_last_words(error.what());
     } else if (!passes(grace_seconds_, stop)) {
       return;
     }
-    std::fflush(nullptr);
-    ::_exit(exit_code(ErrorKind::peer));
+    ::_exit(exit_code(error.kind()));
   });
+}
+
+void Ranks::say_last_words(const std::string& text) const {
+  // Where nobody reads what this process writes, it would hang here, too.
+  constexpr double kMostSeconds = 1.0;
+  const auto said = std::make_shared<std::atomic<bool>>(false);
+  std::thread([said, text, words = last_words_] {
+    if (words) words(text);
+    std::fflush(nullptr);
+    *said = true;
+  }).detach();
+  for (double waited = 0.0; !*said && waited < kMostSeconds; waited += 0.01)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }
 
 void Ranks::expect_agreement(const nlohmann::json& mine) {
   const std::string text = json_text(mine, -1, BadUtf8::replaced);
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(text.data());
-  const auto all = all_gather_bytes(host(), {bytes, text.size()});
-  const auto parsed = [&](size_t r) {
-    return parse_json(
-        std::string_view(reinterpret_cast<const char*>(all[r].data()), all[r].size()));
-  };
-  const nlohmann::json first = parsed(0);
+  const std::vector<std::string> all = all_gather_texts(host(), text);
+  const nlohmann::json first = parse_json(all[0]);
   for (size_t r = 1; r < all.size(); ++r) {
-    const nlohmann::json other = parsed(r);
+    const nlohmann::json other = parse_json(all[r]);
     for (const auto& [key, value] : first.items())
       expect(other.contains(key) && other.at(key) == value,
-             "ranks: {} differs from rank 0 in {}: {} against {}", link_->members()[r].str(), key,
-             other.contains(key) ? json_text(other.at(key)) : std::string("none"),
+             "ranks: {} differs from rank 0 in {}: it has {}, rank 0 {}", link_->members()[r].str(),
+             key, other.contains(key) ? json_text(other.at(key)) : std::string("none"),
              json_text(value));
   }
 }
 
 int Ranks::run(const std::function<int()>& body) {
-  const auto end_with = [this](const std::exception& error, bool known) {
+  const auto end_with = [this](const std::exception& error, ErrorKind kind) {
     failed_ = told_ = true;
-    if (link_ && !known) link_->fail(error.what());
+    // What follows from another rank's loss is no news.
+    if (link_ && kind != ErrorKind::peer && !link_->has_loss()) link_->fail(error.what(), kind);
   };
   try {
     return body();
   } catch (const Error& error) {
-    end_with(error, error.kind() == ErrorKind::peer);
+    end_with(error, error.kind());
     throw;
   } catch (const std::exception& error) {
-    end_with(error, false);
+    end_with(error, ErrorKind::failure);
     throw;
   }
 }

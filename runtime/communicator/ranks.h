@@ -54,7 +54,11 @@ class Ranks {
 
   /// The step that losses name from now on.
   void set_step(int64_t step) { step_ = step; }
-  /// Throws Error (peer) if a rank was lost.
+  /// How long ranks wait from now on for one that is alive; 0: for ever.
+  void set_wait(double seconds) {
+    if (link_) link_->set_wait(seconds);
+  }
+  /// Throws Error (peer) if a rank was lost, or what it refused all for (usage).
   void check() const;
   /// Throws Error (usage), on all ranks, for the first entry of `mine`, an object of texts, in which
   /// a rank differs from rank 0.
@@ -64,8 +68,9 @@ class Ranks {
 
  private:
   void on_loss(const Loss& loss);
-  std::string text_of(const Loss& loss) const;
-  std::string lost_text(const std::string& why) const;
+  void say_last_words(const std::string& text) const;
+  Error error_of(const Loss& loss) const;
+  Error error_after(const std::string& why) const;
 
   RankEnvironment environment_;
   Member self_;

@@ -9,8 +9,10 @@
 #include "experiments/planning/model_summary.h"
 #include "experiments/report/rank_plans.h"
 #include "layers/models/ib_inn.h"
+#include "layers/models/resnet.h"
 #include "runtime/json.h"
 #include "tests/support/numeric.h"
+#include "tests/support/tiny_resnet.h"
 
 namespace pal {
 namespace {
@@ -180,12 +182,6 @@ TEST(RankPlan, SumsThePublishedNetworkHeadFirst) {
   EXPECT_EQ(step.wire_bytes, bytes + work.others[0].bytes + work.others[1].bytes);
 }
 
-TEST(RankPlan, AResNetTellsAtTheEndAlone) {
-  const RankWork work = rank_work(preset("resnet-small"), 4, 1.0);
-  EXPECT_TRUE(work.completions.empty());
-  EXPECT_EQ(work.gradients, summarize_model(preset("resnet-small")).parameters_total);
-}
-
 /// Takes down what is to be summed.
 class SumRecorder : public SingleCommunicator {
  public:
@@ -193,15 +189,16 @@ class SumRecorder : public SingleCommunicator {
   std::vector<Tensor> sums;
 };
 
-TEST(RankPlan, SchedulesWhatTheReducerSends) {
-  const ModelConfig config = preset("ibinn-mnist");
-  IbInn model(config, 1);
+/// For a network on two images.
+void expect_planned_as_sent(Model& model, const std::vector<int64_t>& buckets) {
+  const ModelConfig& config = model.config();
   const Tensor& grads = model.parameters().all_grads();
   const RankWork work = rank_work(config, 2, 1.0);
   EXPECT_EQ(work.gradients, grads.numel());
-  const Tensor images = Tensor::zeros({2, 28, 28, 1}, DType::f32, Tag::data);
-  const Tensor targets = Tensor::zeros({2, 10}, DType::f32, Tag::data);
-  for (const int64_t bucket : {int64_t{20'000}, int64_t{1} << 16, int64_t{1} << 30}) {
+  const int64_t size = config.image_size;
+  const Tensor images = Tensor::zeros({2, size, size, config.channels}, DType::f32, Tag::data);
+  const Tensor targets = Tensor::zeros({2, config.classes}, DType::f32, Tag::data);
+  for (const int64_t bucket : buckets) {
     const ReductionSpec reduction = {bucket};
     SumRecorder recorder;
     GradientReducer reducer(model, recorder, reduction);
@@ -221,6 +218,13 @@ TEST(RankPlan, SchedulesWhatTheReducerSends) {
       EXPECT_EQ(grads.data<float>() + sum.begin, recorder.sums[i].data<float>()) << i;
     }
   }
+}
+
+TEST(RankPlan, SchedulesWhatTheReducerSends) {
+  IbInn flow(preset("ibinn-mnist"), 1);
+  expect_planned_as_sent(flow, {20'000, int64_t{1} << 16, int64_t{1} << 30});
+  ResNet resnet(testing::tiny_resnet(), 1);
+  expect_planned_as_sent(resnet, {400, 2'000, int64_t{1} << 30});
 }
 
 TEST(RankPlan, IsToldAsTextAndJson) {

@@ -1,6 +1,8 @@
 // Training steps that several ranks share, or that take their images in parts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <limits>
 #include <memory>
 
@@ -138,6 +140,31 @@ TEST(SharedStep, BucketsOfAnySizeGiveTheSameBits) {
   for (const int64_t bytes : {4, 100, 4096}) {
     const Outcome small = steps(config, {.ranks = 2, .reduction = {.bucket_bytes = bytes}});
     EXPECT_EQ(small.weights, large.weights) << bytes;
+  }
+}
+
+TEST(SharedStep, GradientsAreToldOfWhenTheyAreComplete) {
+  for (const ModelConfig& config : {testing::tiny_config(), testing::tiny_resnet()}) {
+    const auto model = made(config);
+    model->set_policy(ActivationPolicy::recompute);
+    const Tensor& grads = model->parameters().all_grads();
+    std::vector<int64_t> places;
+    std::vector<std::vector<double>> told;
+    model->on_gradients([&](int64_t from) {
+      places.push_back(from);
+      told.push_back(values_of(grads.view_at(from, {grads.numel() - from})));
+    });
+    const RandomBatch batch(config, {.count = 4, .seed = 1});
+    model->parameters().zero_grad();
+    (void)model->forward_backward(batch.images, batch.targets, {});
+    const std::vector<double> all = values_of(grads);
+    ASSERT_GE(places.size(), 3U);
+    EXPECT_TRUE(std::ranges::is_sorted(places, std::ranges::greater()));
+    EXPECT_LT(places.back(), grads.numel() / 2);
+    for (size_t i = 0; i < places.size(); ++i)
+      EXPECT_EQ(told[i], std::vector<double>(all.begin() + places[i], all.end())) << config.arch;
+    EXPECT_TRUE(std::ranges::any_of(told.front(), [](double g) { return g != 0.0; }));
+    model->on_gradients({});
   }
 }
 

@@ -17,6 +17,21 @@ TEST(Communicator, GathersBytesOfAnyNumber) {
   });
 }
 
+TEST(Communicator, GathersTexts) {
+  testing::on_ranks(3, [](Communicator& ranks) {
+    EXPECT_EQ(all_gather_texts(ranks, std::string(static_cast<size_t>(ranks.rank()), 'x')),
+              (std::vector<std::string>{"", "x", "xx"}));
+  });
+}
+
+TEST(Communicator, FindsTheLargestOfEachNumber) {
+  testing::on_ranks(3, [](Communicator& ranks) {
+    const double rank = ranks.rank();
+    EXPECT_EQ(max_over_ranks(ranks, {rank, -rank, rank == 1.0 ? 5.0 : 0.0}),
+              (std::vector<double>{2.0, 0.0, 5.0}));
+  });
+}
+
 TEST(Communicator, SumsAndFlags) {
   testing::on_ranks(4, [](Communicator& ranks) {
     EXPECT_EQ(sum_over_ranks(ranks, ranks.rank()), 6.0);

@@ -117,12 +117,12 @@ TEST(RankEnvironment, ContradictionsAreRefused) {
   refused({{"WORLD_SIZE", "2"}}, "WORLD_SIZE: set without RANK");
   refused({{"RANK", "one"}, {"WORLD_SIZE", "2"}}, "RANK: expected a number from 0 on, got 'one'");
   refused({{"RANK", "-1"}, {"WORLD_SIZE", "2"}}, "RANK: expected a number");
-  refused({{"RANK", "0"}, {"WORLD_SIZE", "0"}}, "expected a rank from 0 to");
+  refused({{"RANK", "0"}, {"WORLD_SIZE", "0"}}, "WORLD_SIZE=0: expected 1 to 65536 ranks");
+  refused({{"RANK", "0"}, {"WORLD_SIZE", "1000000"}}, "WORLD_SIZE=1000000: expected 1 to");
   refused({{"RANK", "0"}, {"WORLD_SIZE", "2"}}, "set MASTER_ADDR and MASTER_PORT");
-  refused({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "a"}},
-          "MASTER_ADDR and MASTER_PORT");
+  refused({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "a"}}, "both or neither");
   refused({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "a"}, {"MASTER_PORT", "70000"}},
-          "MASTER_ADDR and MASTER_PORT");
+          "both or neither");
   // Left in a shell, they would make every rank believe that it is alone.
   refused({{"RANK", "0"},
            {"WORLD_SIZE", "1"},

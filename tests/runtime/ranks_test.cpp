@@ -137,6 +137,8 @@ TEST_F(RanksTest, AnErrorOfOneEndsTheOthersByItsName) {
       3, [](RankSpec&) {},
       [](Ranks& ranks) {
         ranks.set_step(7);
+        // All know their step.
+        (void)sum_over_ranks(ranks.host(), 1.0);
         if (ranks.rank() == 1) fail(ErrorKind::data, "picture.jpg: broken");
         (void)sum_over_ranks(ranks.host(), 1.0);
         (void)sum_over_ranks(ranks.host(), 1.0);
@@ -151,6 +153,39 @@ TEST_F(RanksTest, AnErrorOfOneEndsTheOthersByItsName) {
   }
 }
 
+TEST_F(RanksTest, WhoLivesButDoesNotArriveIsNamed) {
+  const Outcomes outcomes = run_ranks(
+      3, [](RankSpec&) {},
+      [](Ranks& ranks) {
+        (void)sum_over_ranks(ranks.host(), 1.0);
+        ranks.set_step(3);
+        ranks.set_wait(1.0);
+        if (ranks.rank() != 2) (void)sum_over_ranks(ranks.host(), 1.0);
+        for (int i = 0; i < 200; ++i) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(50));
+          ranks.check();
+        }
+      });
+  for (const auto& outcome : outcomes) {
+    ASSERT_TRUE(outcome);
+    EXPECT_EQ(outcome->first, ErrorKind::peer);
+    EXPECT_TRUE(outcome->second.starts_with("rank 2 (")) << outcome->second;
+    EXPECT_NE(outcome->second.find("lost at step 3: alive, but the others have waited for it"),
+              std::string::npos)
+        << outcome->second;
+  }
+}
+
+TEST_F(RanksTest, WhoIsSlowIsWaitedFor) {
+  expect_fine(run_ranks(
+      3, [](RankSpec& spec) { spec.patience.wait_seconds = 30.0; },
+      [](Ranks& ranks) {
+        if (ranks.rank() == 2) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+        (void)sum_over_ranks(ranks.host(), 1.0);
+        ranks.check();
+      }));
+}
+
 TEST_F(RanksTest, ADifferenceIsNamed) {
   const Outcomes outcomes = run_ranks(
       3, [](RankSpec&) {},
@@ -161,7 +196,7 @@ TEST_F(RanksTest, ADifferenceIsNamed) {
   for (const auto& outcome : outcomes) {
     ASSERT_TRUE(outcome);
     EXPECT_EQ(outcome->first, ErrorKind::usage);
-    EXPECT_NE(outcome->second.find("differs from rank 0 in data: \"b\" against \"a\""),
+    EXPECT_NE(outcome->second.find("differs from rank 0 in data: it has \"b\", rank 0 \"a\""),
               std::string::npos)
         << outcome->second;
   }
@@ -171,7 +206,7 @@ TEST_F(RanksTest, WhoDoesNotArriveIsNamed) {
   const TemporaryFolder folder;
   RankSpec spec = spec_of(folder, 0, 3);
   spec.patience.join_seconds = 0.5;
-  expect_error(ErrorKind::environment, "ranks: 2 of 3 did not arrive within 0 s: 1, 2;",
+  expect_error(ErrorKind::environment, "ranks: 2 of 3 did not arrive within 0.5 s: 1, 2;",
                [&] { Ranks ranks(spec); });
   spec.environment.rank = 1;
   expect_error(ErrorKind::environment, "rank 0 was not reached", [&] { Ranks ranks(spec); });

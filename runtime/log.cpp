@@ -21,6 +21,12 @@ std::shared_ptr<spdlog::logger>& logger() {
   return instance;
 }
 
+/// Whether stderr gets nothing, whatever the level.
+bool& is_silent() {
+  static bool silent = false;
+  return silent;
+}
+
 /// Of the file alone; null without one.
 std::shared_ptr<spdlog::logger>& file_logger() {
   static std::shared_ptr<spdlog::logger> instance;
@@ -32,11 +38,14 @@ std::shared_ptr<spdlog::logger>& file_logger() {
 void set_log_level(LogLevel level) {
   constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::warn, spdlog::level::info,
                                                    spdlog::level::debug};
-  logger()->sinks().front()->set_level(kLevels[static_cast<int>(level)]);
+  if (!is_silent()) logger()->sinks().front()->set_level(kLevels[static_cast<int>(level)]);
   logger()->set_level(level == LogLevel::verbose ? spdlog::level::debug : spdlog::level::info);
 }
 
-void silence_log() { logger()->sinks().front()->set_level(spdlog::level::off); }
+void silence_log() {
+  is_silent() = true;
+  logger()->sinks().front()->set_level(spdlog::level::off);
+}
 
 void set_log_file(const std::string& path) {
   try {

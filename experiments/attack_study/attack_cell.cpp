@@ -122,8 +122,26 @@ void AttackCell::keep_images(int64_t most) {
     images = most > 0 ? images.slice_batch(0, most).clone(Tag::data) : Tensor();
 }
 
-AttackFiles::AttackFiles(std::string folder, std::map<std::string, std::string> made_of)
-    : folder_(std::move(folder)), made_of_(std::move(made_of)) {
+void AttackCell::add_to(Message& message) const {
+  for (const auto& [name, member] : columns()) message.add(this->*member);
+  const Shape& shape = images.shape();
+  message.add(std::vector<int64_t>{shape[0], shape[1], shape[2], shape[3]})
+      .add(std::span<const float>(images.data<float>(), static_cast<size_t>(images.numel())));
+}
+
+AttackCell AttackCell::from(Message& message) {
+  AttackCell cell;
+  for (const auto& [name, member] : columns()) cell.*member = message.take<double>();
+  const auto shape = message.take<int64_t>();
+  cell.images =
+      Tensor::empty({shape[0], shape[1], shape[2], shape[3]}, DType::f32, Tag::data, Device());
+  std::ranges::copy(message.take<float>(), cell.images.data<float>());
+  return cell;
+}
+
+AttackFiles::AttackFiles(std::string folder, std::map<std::string, std::string> made_of,
+                         Communicator* ranks)
+    : folder_(std::move(folder)), made_of_(std::move(made_of)), ranks_(ranks) {
   made_of_["format"] = "palindrome-attack-batch";
 }
 
@@ -147,6 +165,19 @@ std::map<std::string, std::string> AttackFiles::metadata_of(const std::string& s
 std::optional<AttackCell> AttackFiles::find(const std::string& model, const std::string& setting,
                                             const std::string& details, int64_t batch) const {
   if (folder_.empty()) return std::nullopt;
+  Message message = from_first_rank(ranks_, [&] {
+    const auto cell = read(model, setting, details, batch);
+    Message said;
+    said.add(std::vector<int32_t>(cell ? 1 : 0));
+    if (cell) cell->add_to(said);
+    return said;
+  });
+  if (message.take<int32_t>().empty()) return std::nullopt;
+  return AttackCell::from(message);
+}
+
+std::optional<AttackCell> AttackFiles::read(const std::string& model, const std::string& setting,
+                                            const std::string& details, int64_t batch) const {
   const auto file =
       find_cell_file(path_of(model, setting, batch), metadata_of(setting, details, batch));
   if (!file) return std::nullopt;
@@ -173,9 +204,12 @@ std::optional<AttackCell> AttackFiles::find(const std::string& model, const std:
 void AttackFiles::save(const std::string& model, const std::string& setting,
                        const std::string& details, int64_t batch, const AttackCell& cell) const {
   if (folder_.empty()) return;
-  const std::string path = path_of(model, setting, batch);
-  make_folders(std::filesystem::path(path).parent_path().string());
-  write_safetensors(path, metadata_of(setting, details, batch), tensors_of(cell));
+  from_first_rank(ranks_, [&] {
+    const std::string path = path_of(model, setting, batch);
+    make_folders(std::filesystem::path(path).parent_path().string());
+    write_safetensors(path, metadata_of(setting, details, batch), tensors_of(cell));
+    return Message();
+  });
 }
 
 void write_attack_cell(const std::string& path, const AttackCell& cell,

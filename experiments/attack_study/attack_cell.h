@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/measures/rank_rounds.h"
 #include "runtime/tensor.h"
 
 namespace pal {
@@ -42,6 +43,10 @@ struct AttackCell {
   /// Leaves only the first `most` of the images in memory.
   void keep_images(int64_t most);
 
+  /// For other ranks; it has its images.
+  void add_to(Message& message) const;
+  static AttackCell from(Message& message);
+
   /// Its columns by name, in the order of files.
   static const std::vector<std::pair<const char*, std::vector<double> AttackCell::*>>& columns();
 };
@@ -50,8 +55,10 @@ struct AttackCell {
 class AttackFiles {
  public:
   /// `folder` is made when something is saved; empty: nothing is kept. `made_of` is what numbers
-  /// depend on beside model, setting and batch.
-  AttackFiles(std::string folder, std::map<std::string, std::string> made_of);
+  /// depend on beside model, setting and batch. Of `ranks`, which exchange tensors on the CPU and
+  /// may be null, the first reads and writes for all.
+  AttackFiles(std::string folder, std::map<std::string, std::string> made_of,
+              Communicator* ranks = nullptr);
 
   /// A batch of a model (its digest) under a setting. Throws usage for one that was made of other
   /// things, data for a broken file.
@@ -62,11 +69,14 @@ class AttackFiles {
 
  private:
   std::string path_of(const std::string& model, const std::string& setting, int64_t batch) const;
+  std::optional<AttackCell> read(const std::string& model, const std::string& setting,
+                                 const std::string& details, int64_t batch) const;
   std::map<std::string, std::string> metadata_of(const std::string& setting,
                                                  const std::string& details, int64_t batch) const;
 
   std::string folder_;
   std::map<std::string, std::string> made_of_;
+  Communicator* ranks_;
 };
 
 /// Writes a cell as PATH.safetensors, `images` and its columns, and PATH.csv, a line for each image.

@@ -9,6 +9,8 @@
 
 #include "data/sources/hasher.h"
 #include "experiments/attack_study/attack_targets.h"
+#include "experiments/attack_study/attack_victim.h"
+#include "experiments/measures/shared_pieces.h"
 #include "experiments/report/run_log.h"
 #include "experiments/robustness/robustness_study.h"
 #include "runtime/error.h"
@@ -31,16 +33,18 @@ std::string file_label(const std::string& label) {
   return name.empty() ? "model" : name;
 }
 
-/// A model of the study with what attacks it and judges the results.
-struct Victim {
-  std::unique_ptr<CheckpointEvaluation> evaluation;
-  std::unique_ptr<AttackedNetwork> attacked;
-  OriginalImages originals;
-  double median = 0.0;
-  std::string calibrated_by;  // what familiarity in cells depends on, in words
-  AttackedModelStudy study;
+/// An attack on a model, some of whose batches are still to come.
+struct OpenAttack {
+  Victim* victim;
+  AttackRun* run;
+  std::vector<AttackCell> cells;  // of each batch
+  size_t missing;
+};
 
-  Model& model() const { return *evaluation->loaded().model; }
+/// A batch of it.
+struct AttackPiece {
+  OpenAttack* attack;
+  int64_t number;
 };
 
 class StudyOfAttacks {
@@ -70,7 +74,7 @@ class StudyOfAttacks {
       victim.originals.target = options.targets.empty()
                                     ? draw_targets(victim.originals, classes, seed())
                                     : read_targets(options.targets, victim.originals, classes);
-      describe(victim, checkpoints[i], labels[i]);
+      victim.describe(checkpoints[i], file_label(labels[i]));
       if (i == 0)
         batch_size_ = options.evaluation.batch_size > 0
                           ? options.evaluation.batch_size
@@ -81,39 +85,26 @@ class StudyOfAttacks {
     check_settings();
     const std::string cells =
         options.output.empty() ? std::string() : (fs::path(options.output) / "cells").string();
-    files_ = AttackFiles(cells, made_of());
-    references_ = CellFiles(cells, made_of());
+    files_ = AttackFiles(cells, made_of(), ranks());
+    references_ = CellFiles(cells, made_of(), ranks());
     for (Victim& victim : victims_) prepare(victim);
   }
 
   AttackStudy run() {
-    if (!options_.output.empty()) {
-      make_folders(options_.output);
-      for (const Victim& victim : victims_) clear_leftovers(victim);
-      write_atomic((fs::path(options_.output) / "targets.csv").string(),
-                   targets_csv(victims_[0].originals));
-    }
-    for (const Victim& victim : victims_)
-      for_each_setting(victim, [&](const AttackSetting& setting) {
-        total_ += setting.usual_steps() * victim.originals.count();
-        ++attacks_;
+    if (!options_.output.empty())
+      on_first([&] {
+        make_folders(options_.output);
+        for (const Victim& victim : victims_) clear_leftovers(victim);
+        write_atomic((fs::path(options_.output) / "targets.csv").string(),
+                     targets_csv(victims_[0].originals));
       });
-    ProgressLine line(options_.progress, options_.evaluation.run.quiet);
-    line_ = &line;
     for (Victim& victim : victims_) {
       judge_clean(victim);
-      for (const AttackSetting& setting : options_.settings)
-        if (suits(victim, setting)) victim.study.runs.push_back(attack(victim, setting));
-      for (const auto& of_radius : options_.curve) {
-        victim.study.curve.emplace_back();
-        for (const AttackSetting& setting : of_radius)
-          if (suits(victim, setting)) victim.study.curve.back().push_back(attack(victim, setting));
-      }
+      list_runs(victim);
     }
-    line.clear();
-    line_ = nullptr;
-    if (options_.transfer) transfer();
-    if (options_.trace > 0)
+    attack_all();
+    if (options_.transfer) judge_transfers(victims_, batch_size_, ranks());
+    if (options_.trace > 0 && is_first_rank(ranks()))
       for (Victim& victim : victims_) trace(victim);
     AttackStudy study;
     study.originals = victims_[0].originals;
@@ -123,51 +114,14 @@ class StudyOfAttacks {
 
  private:
   uint64_t seed() const { return options_.evaluation.run.seed; }
-
-  void describe(Victim& victim, const std::string& checkpoint, const std::string& label) const {
-    const LoadedModel& loaded = victim.evaluation->loaded();
-    victim.attacked = std::make_unique<AttackedNetwork>(*loaded.model, loaded.input);
-    victim.study.checkpoint = checkpoint;
-    victim.study.label = file_label(label);
-    victim.study.digest = model_digest(loaded);
-    victim.study.has_density = loaded.model->has_density();
-    // A ResNet's loss has none.
-    if (victim.study.has_density) victim.study.beta = victim.evaluation->beta();
-    victim.study.dataset = victim.evaluation->evaluated_images().from.set->info().name;
-    victim.study.class_names = model_class_names(loaded.input, loaded.model->config().classes);
-    const ModelCalibration* const calibration = victim.evaluation->calibration();
-    victim.study.calibrated = calibration != nullptr && calibration->has_density();
-    if (victim.study.calibrated)
-      victim.calibrated_by = fmt::format(", calibration of {} images at temperature {}",
-                                         calibration->count(), calibration->temperature());
-  }
-
-  /// Why a model cannot be attacked so; empty: it can.
-  static std::string lack(const Victim& victim, const AttackSetting& setting) {
-    if (setting.d != 0.0 && !victim.study.has_density)
-      return fmt::format(
-          "{}: {} has no density, so no attack can hide from a test of it; leave the weight out, "
-          "or "
-          "name a flow",
-          setting.kind == AttackKind::cw ? "--detection" : "--loss", victim.study.checkpoint);
-    const int64_t classes = victim.model().config().classes, least = setting.targeted ? 4 : 3;
-    if (setting.loss == AttackLoss::dlr && classes < least)
-      return fmt::format("--loss: dlr needs {} classes{}; {} has {}", least,
-                         setting.targeted ? " (3 with --untargeted)" : "", victim.study.checkpoint,
-                         classes);
-    return {};
-  }
-  static bool suits(const Victim& victim, const AttackSetting& setting) {
-    return lack(victim, setting).empty();
-  }
+  Communicator* ranks() const { return options_.evaluation.ranks; }
 
   template <typename Body>
-  void for_each_setting(const Victim& victim, Body&& body) const {
-    for (const AttackSetting& setting : options_.settings)
-      if (suits(victim, setting)) body(setting);
-    for (const auto& of_radius : options_.curve)
-      for (const AttackSetting& setting : of_radius)
-        if (suits(victim, setting)) body(setting);
+  void on_first(Body&& body) const {
+    from_first_rank(ranks(), [&] {
+      body();
+      return Message();
+    });
   }
 
   /// Refuses a model that nothing suits, or nothing of a radius of the curve, and says what is left
@@ -178,10 +132,10 @@ class StudyOfAttacks {
       const auto check = [&](const std::vector<AttackSetting>& settings, bool told) {
         bool any = settings.empty();
         for (const AttackSetting& setting : settings) {
-          any = any || suits(victim, setting);
-          if (told && !suits(victim, setting)) left_out.push_back(setting.name());
+          any = any || victim.suits(setting);
+          if (told && !victim.suits(setting)) left_out.push_back(setting.name());
         }
-        if (!any) fail(ErrorKind::usage, "{}", lack(victim, settings.front()));
+        if (!any) fail(ErrorKind::usage, "{}", victim.lack(settings.front()));
       };
       check(options_.settings, true);
       // Without --loss a curve takes what the model has.
@@ -233,19 +187,6 @@ class StudyOfAttacks {
     victim.median = OodReference(known->log_density).median();
   }
 
-  /// Images from `first` on, and what is wanted of them, on the model's device.
-  AttackBatch batch_of(const Victim& victim, int64_t first, bool targeted) const {
-    const OriginalImages& from = victim.originals;
-    const int64_t count = std::min(batch_size_, from.count() - first);
-    AttackBatch batch;
-    batch.images = from.images.slice_batch(first, count).to(victim.model().device(), Tag::stream);
-    for (int64_t i = first; i < first + count; ++i) {
-      const auto at = static_cast<size_t>(i);
-      batch.goals.push_back({from.label[at], targeted ? from.target[at] : -1});
-    }
-    return batch;
-  }
-
   /// Removes what a killed run left half written of a model; another process may be at work on
   /// others.
   void clear_leftovers(const Victim& victim) const {
@@ -260,81 +201,148 @@ class StudyOfAttacks {
     }
   }
 
-  AttackJudge judge_of(const Victim& victim, const std::string& pictures = {}) const {
-    return {victim.model(), victim.evaluation->loaded().input, *victim.attacked,
-            victim.evaluation->calibration(), pictures};
+  std::string pictures_of(const Victim& victim, const AttackSetting& setting) const {
+    return (fs::path(options_.output) / "pictures" / victim.study.label / setting.name()).string();
   }
 
-  std::string pictures_of(const Victim& victim, const AttackSetting& setting) const {
-    if (options_.output.empty()) return {};
-    return (fs::path(options_.output) / "pictures" / victim.study.label / setting.name()).string();
+  int64_t batch_count() const {
+    return (victims_[0].originals.count() + batch_size_ - 1) / batch_size_;
   }
 
   void judge_clean(Victim& victim) const {
     victim.study.image_label = victim.originals.label;
-    for (int64_t first = 0; first < victim.originals.count(); first += batch_size_) {
-      const AttackBatch batch = batch_of(victim, first, true);
-      victim.study.clean.append(judge_images(judge_of(victim), batch.images, batch.goals));
-    }
+    share_pieces(
+        ranks(), batch_count(),
+        [&](int64_t number) {
+          const AttackBatch batch = victim.batch(number * batch_size_, batch_size_, true);
+          Message message;
+          judge_images(victim.judge(), batch.images, batch.goals).add_to(message);
+          return message;
+        },
+        [&](int64_t, Message& message) { victim.study.clean.append(JudgedImages::from(message)); });
   }
 
-  AttackRun attack(Victim& victim, const AttackSetting& setting) {
-    AttackRun run;
-    run.setting = setting;
-    const int64_t count = victim.originals.count();
-    const std::string details = setting.details() + victim.calibrated_by;
-    std::vector<AttackCell> cells;
-    for (int64_t first = 0; first < count; first += batch_size_) {
-      const int64_t number = first / batch_size_;
-      auto cell = files_.find(victim.study.digest, setting.name(), details, number);
-      if (!cell) {
-        const AttackBatch batch = batch_of(victim, first, setting.targeted);
-        std::vector<uint64_t> streams;
-        for (int64_t i = 0; i < batch.count(); ++i)
-          streams.push_back(
-              static_cast<uint64_t>(victim.originals.index[static_cast<size_t>(first + i)]));
-        const auto begin = std::chrono::steady_clock::now();
-        const AttackResult result =
-            run_attack(*victim.attacked, batch, setting, victim.median, streams);
-        seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-        worked_ += setting.usual_steps() * batch.count();
-        cell = judge_attack(judge_of(victim, pictures_of(victim, setting)), victim.originals, first,
-                            setting, batch, result);
-        files_.save(victim.study.digest, setting.name(), details, number, *cell);
-      }
-      done_ += setting.usual_steps() * cell->count();
-      cells.push_back(std::move(*cell));
-      show(victim, setting);
+  void list_runs(Victim& victim) const {
+    const auto list = [&](const std::vector<AttackSetting>& settings,
+                          std::vector<AttackRun>& runs) {
+      for (const AttackSetting& setting : settings)
+        if (victim.suits(setting))
+          runs.push_back({.setting = setting, .cell = {}, .transferred = {}});
+    };
+    list(options_.settings, victim.study.runs);
+    for (const auto& of_radius : options_.curve) list(of_radius, victim.study.curve.emplace_back());
+  }
+
+  /// Does all batches of all attacks, but for those that lie in the folder: as many at once as there
+  /// are ranks.
+  void attack_all() {
+    for (Victim& victim : victims_) {
+      const auto open = [&](AttackRun& run) {
+        const auto count = static_cast<size_t>(batch_count());
+        attacks_.push_back({&victim, &run, std::vector<AttackCell>(count), count});
+        total_ += run.setting.usual_steps() * victim.originals.count();
+      };
+      for (AttackRun& run : victim.study.runs) open(run);
+      for (auto& of_radius : victim.study.curve)
+        for (AttackRun& run : of_radius) open(run);
     }
-    run.cell = AttackCell::joined(cells);
-    keep(victim, run);
-    return run;
+    ProgressLine line(options_.progress, options_.evaluation.run.quiet);
+    const auto at_once = static_cast<size_t>(RankRounds(ranks()).size());
+    std::vector<AttackPiece> missing;
+    for (OpenAttack& attack : attacks_)
+      for (int64_t number = 0; number < batch_count(); ++number) {
+        const AttackPiece piece{&attack, number};
+        if (auto cell = files_.find(attack.victim->study.digest, attack.run->setting.name(),
+                                    details_of(attack), number))
+          take(piece, std::move(*cell), line);
+        else
+          missing.push_back(piece);
+        if (missing.size() == at_once) do_pieces(missing, line);
+      }
+    do_pieces(missing, line);
+    line.clear();
+  }
+
+  static std::string details_of(const OpenAttack& attack) {
+    return attack.run->setting.details() + attack.victim->calibrated_by;
+  }
+
+  /// Attacks at most one batch on each rank, and empties the list.
+  void do_pieces(std::vector<AttackPiece>& pieces, ProgressLine& line) {
+    const auto begin = std::chrono::steady_clock::now();
+    std::vector<AttackCell> cells;
+    share_pieces(
+        ranks(), static_cast<int64_t>(pieces.size()),
+        [&](int64_t i) {
+          Message message;
+          attack(pieces[static_cast<size_t>(i)]).add_to(message);
+          return message;
+        },
+        [&](int64_t, Message& message) { cells.push_back(AttackCell::from(message)); });
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      const OpenAttack& of = *pieces[i].attack;
+      const AttackSetting& setting = of.run->setting;
+      worked_ += setting.usual_steps() * cells[i].count();
+      if (!options_.output.empty())
+        on_first([&] { write_pictures(pictures_of(*of.victim, setting), cells[i]); });
+      files_.save(of.victim->study.digest, setting.name(), details_of(of), pieces[i].number,
+                  cells[i]);
+      take(pieces[i], std::move(cells[i]), line);
+    }
+    pieces.clear();
+  }
+
+  AttackCell attack(const AttackPiece& piece) const {
+    const Victim& victim = *piece.attack->victim;
+    const AttackSetting& setting = piece.attack->run->setting;
+    const int64_t first = piece.number * batch_size_;
+    const AttackBatch batch = victim.batch(first, batch_size_, setting.targeted);
+    std::vector<uint64_t> streams;
+    for (int64_t i = 0; i < batch.count(); ++i)
+      streams.push_back(
+          static_cast<uint64_t>(victim.originals.index[static_cast<size_t>(first + i)]));
+    const AttackResult result =
+        run_attack(*victim.attacked, batch, setting, victim.median, streams);
+    return judge_attack(victim.judge(), victim.originals, first, setting, batch, result);
+  }
+
+  /// Puts a batch to the others of its attack, which is done with the last of them.
+  void take(const AttackPiece& piece, AttackCell cell, ProgressLine& line) {
+    OpenAttack& of = *piece.attack;
+    done_ += of.run->setting.usual_steps() * cell.count();
+    of.cells[static_cast<size_t>(piece.number)] = std::move(cell);
+    if (--of.missing == 0) {
+      of.run->cell = AttackCell::joined(of.cells);
+      of.cells.clear();
+      keep(*of.victim, *of.run);
+    }
+    show(*of.victim, of.run->setting, line);
   }
 
   /// Writes what was found of all images, and keeps those that pictures and other models need: all
   /// attacks of ImageNet would be gigabytes.
   void keep(const Victim& victim, AttackRun& run) const {
     if (!options_.output.empty())
-      write_attack_cell(
-          (fs::path(options_.output) / "images" / victim.study.label / run.setting.name()).string(),
-          run.cell,
-          {{"format", "palindrome-attack"},
-           {"attack", run.setting.name()},
-           {"details", run.setting.details()},
-           {"model", victim.study.digest}});
+      on_first([&] {
+        const fs::path folder = fs::path(options_.output) / "images" / victim.study.label;
+        write_attack_cell((folder / run.setting.name()).string(), run.cell,
+                          {{"format", "palindrome-attack"},
+                           {"attack", run.setting.name()},
+                           {"details", run.setting.details()},
+                           {"model", victim.study.digest}});
+      });
     if (!options_.transfer) run.cell.keep_images(std::max(options_.sheet, options_.trace));
   }
 
   /// Follows the first cw attack on the first images.
   void trace(Victim& victim) {
     const auto setting = std::ranges::find_if(options_.settings, [&](const AttackSetting& each) {
-      return each.kind == AttackKind::cw && suits(victim, each);
+      return each.kind == AttackKind::cw && victim.suits(each);
     });
     if (setting == options_.settings.end()) return;
-    AttackBatch batch = batch_of(victim, 0, setting->targeted);
-    const int64_t count = std::min(options_.trace, batch.count());
-    batch.images = batch.images.slice_batch(0, count);
-    batch.goals.resize(static_cast<size_t>(count));
+    const AttackBatch batch =
+        victim.batch(0, std::min(options_.trace, batch_size_), setting->targeted);
     try {
       victim.study.traces = trace_attack(victim.model(), victim.evaluation->loaded().input, batch,
                                          *setting, victim.median);
@@ -346,7 +354,7 @@ class StudyOfAttacks {
   }
 
   /// Progress, with a time to come from the pace of the attacks so far.
-  void show(const Victim& victim, const AttackSetting& setting) {
+  void show(const Victim& victim, const AttackSetting& setting, ProgressLine& line) {
     std::string eta;
     if (worked_ > 0) {
       const double left = seconds_ / static_cast<double>(worked_) *
@@ -355,47 +363,14 @@ class StudyOfAttacks {
                                                        : fmt::format("{:.0f} min", left / 60.0));
       if (!estimated_ && !options_.evaluation.run.quiet) {
         estimated_ = true;
-        log_info("{} attack{} on {} images: about {:.0f} min", attacks_, attacks_ == 1 ? "" : "s",
-                 victim.originals.count(), std::ceil(left / 60.0));
+        log_info("{} attack{} on {} images: about {:.0f} min", attacks_.size(),
+                 attacks_.size() == 1 ? "" : "s", victim.originals.count(), std::ceil(left / 60.0));
       }
     }
-    if (line_ != nullptr)
-      line_->show(fmt::format(
-          "{}: {}: {:.0f} % of all steps{}", victim.study.label, setting.name(),
-          100.0 * static_cast<double>(done_) / static_cast<double>(std::max<int64_t>(1, total_)),
-          eta));
-  }
-
-  /// Judges every model on the images that the same attacks made of the others.
-  void transfer() {
-    for (Victim& victim : victims_) {
-      const auto judge = [&](AttackRun& own, const AttackRun& other, const std::string& from) {
-        std::vector<double> reached;
-        for (int64_t first = 0; first < victim.originals.count(); first += batch_size_) {
-          const AttackBatch batch = batch_of(victim, first, own.setting.targeted);
-          const ImageScores said =
-              victim.attacked->scores(other.cell.images.slice_batch(first, batch.count())
-                                          .to(victim.model().device(), Tag::stream));
-          for (int64_t i = 0; i < batch.count(); ++i)
-            reached.push_back(
-                margin_of(said.row(i), batch.goals[static_cast<size_t>(i)]).value < 0.0 ? 1.0
-                                                                                        : 0.0);
-        }
-        own.transferred[from] = reached;
-      };
-      const auto match = [&](std::vector<AttackRun>& own, const std::vector<AttackRun>& others,
-                             const std::string& from) {
-        for (AttackRun& run : own)
-          for (const AttackRun& other : others)
-            if (other.setting.name() == run.setting.name()) judge(run, other, from);
-      };
-      for (const Victim& other : victims_) {
-        if (&other == &victim) continue;
-        match(victim.study.runs, other.study.runs, other.study.label);
-        for (size_t i = 0; i < victim.study.curve.size(); ++i)
-          match(victim.study.curve[i], other.study.curve[i], other.study.label);
-      }
-    }
+    line.show(fmt::format(
+        "{}: {}: {:.0f} % of all steps{}", victim.study.label, setting.name(),
+        100.0 * static_cast<double>(done_) / static_cast<double>(std::max<int64_t>(1, total_)),
+        eta));
   }
 
   const AttackOptions& options_;
@@ -405,11 +380,10 @@ class StudyOfAttacks {
   int64_t batch_size_ = 0;
   AttackFiles files_{{}, {}};
   CellFiles references_{{}, {}};
-  ProgressLine* line_ = nullptr;
-  int64_t attacks_ = 0;           // of all models
-  int64_t total_ = 0, done_ = 0;  // image-steps, as is usual
-  int64_t worked_ = 0;            // those of this process
-  double seconds_ = 0.0;          // that they took
+  std::vector<OpenAttack> attacks_;  // of all models
+  int64_t total_ = 0, done_ = 0;     // image-steps, as is usual
+  int64_t worked_ = 0;               // those that lay in no file
+  double seconds_ = 0.0;             // that they took
   bool estimated_ = false;
 };
 

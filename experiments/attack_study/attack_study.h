@@ -35,8 +35,9 @@ struct AttackedModelStudy {
   JudgedImages clean;                ///< the images as they are; margins are to their targets
   std::vector<AttackRun> runs;       ///< in the order of the settings that suit the model
   std::vector<std::vector<AttackRun>> curve;  ///< for each radius
-  std::vector<AttackTrace> traces;            ///< of the first images, under the first cw setting
-  std::vector<std::string> left_out;          ///< settings that need a density, by name
+  /// Of the first images, under the first cw setting; known to the first rank alone.
+  std::vector<AttackTrace> traces;
+  std::vector<std::string> left_out;  ///< settings that need a density, by name
 };
 
 /// A study of all models.
@@ -46,7 +47,8 @@ struct AttackStudy {
 };
 
 /// Attacks every model under every setting; what lies in the folder of results already is not done
-/// again. Throws usage or data for models, images and targets that do not fit each other, before
+/// again. Ranks share the batches of all attacks and all know the results, which are those of one
+/// process, bit for bit. Throws usage or data for models, images and targets that do not fit each other, before
 /// anything is attacked.
 AttackStudy study_attacks(const AttackOptions& options, Device device);
 

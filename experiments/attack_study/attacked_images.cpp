@@ -44,12 +44,8 @@ Tensor images_of(const std::vector<Image>& pictures) {
   return images;
 }
 
-/// The picture after a PNG: written to a file where one is named, and decoded again.
-Image through_png(const Image& picture, const std::string& path) {
-  if (!path.empty()) {
-    write_png(path, picture);
-    return read_image(path);
-  }
+/// The picture after a PNG.
+Image through_png(const Image& picture) {
   return decode_image(encode_png(picture), "attacked image");
 }
 
@@ -87,6 +83,10 @@ Change change_of(const float* original, const float* changed, int64_t count, int
   change.contrast = deviation(changed, count) / deviation(original, count);
   return change;
 }
+
+constexpr std::vector<double> JudgedImages::*kJudgedLists[] = {
+    &JudgedImages::answer,  &JudgedImages::confidence,  &JudgedImages::entropy,
+    &JudgedImages::density, &JudgedImages::familiarity, &JudgedImages::margin};
 
 /// What is kept of an image that a model has no finite answer for: no class, the least density.
 JudgedImages unanswered() {
@@ -132,10 +132,18 @@ OriginalImages read_originals(const CheckpointEvaluation::Images& from, const Lo
 }
 
 void JudgedImages::append(const JudgedImages& other) {
-  for (const auto member :
-       {&JudgedImages::answer, &JudgedImages::confidence, &JudgedImages::entropy,
-        &JudgedImages::density, &JudgedImages::familiarity, &JudgedImages::margin})
+  for (const auto member : kJudgedLists)
     (this->*member).insert((this->*member).end(), (other.*member).begin(), (other.*member).end());
+}
+
+void JudgedImages::add_to(Message& message) const {
+  for (const auto member : kJudgedLists) message.add(this->*member);
+}
+
+JudgedImages JudgedImages::from(Message& message) {
+  JudgedImages judged;
+  for (const auto member : kJudgedLists) judged.*member = message.take<double>();
+  return judged;
 }
 
 JudgedImages judge_images(const AttackJudge& judge, const Tensor& images,
@@ -186,16 +194,11 @@ AttackCell judge_attack(const AttackJudge& judge, const OriginalImages& original
   const JudgedImages before = judge_images(judge, batch.images, batch.goals);
   const JudgedImages after = judge_images(judge, result.images, batch.goals);
   std::vector<Image> pictures;
-  if (!judge.pictures.empty()) make_folders(judge.pictures);
   std::vector<uint64_t> streams;
   for (int64_t i = 0; i < n; ++i) {
     const int64_t index = originals.index[static_cast<size_t>(first + i)];
     streams.push_back(static_cast<uint64_t>(index));
-    pictures.push_back(through_png(
-        picture_of(cell.images, i),
-        judge.pictures.empty()
-            ? std::string()
-            : (std::filesystem::path(judge.pictures) / fmt::format("{:06d}.png", index)).string()));
+    pictures.push_back(through_png(picture_of(cell.images, i)));
   }
   const JudgedImages levels = judge_images(judge, images_of(pictures), batch.goals);
   cell.clean_answer = before.answer;
@@ -240,6 +243,15 @@ AttackCell judge_attack(const AttackJudge& judge, const OriginalImages& original
   for (const double margin : judge_images(judge, noisy, batch.goals).margin)
     cell.noise_reached.push_back(margin < 0.0 ? 1.0 : 0.0);
   return cell;
+}
+
+void write_pictures(const std::string& folder, const AttackCell& cell) {
+  make_folders(folder);
+  for (int64_t i = 0; i < cell.count(); ++i) {
+    const auto index = static_cast<int64_t>(cell.index[static_cast<size_t>(i)]);
+    write_png((std::filesystem::path(folder) / fmt::format("{:06d}.png", index)).string(),
+              picture_of(cell.images, i));
+  }
 }
 
 }  // namespace pal

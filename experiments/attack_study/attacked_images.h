@@ -29,7 +29,6 @@ struct AttackJudge {
   const InputSpec& input;
   AttackedNetwork& attacked;
   const ModelCalibration* calibration = nullptr;  ///< null: no familiarity
-  std::string pictures;  ///< folder that PNG files are written to; empty: kept in memory
 };
 
 /// What a model says of images in [0, 1] on its device. Where its answer is not finite the class is
@@ -39,15 +38,22 @@ struct JudgedImages {
   std::vector<double> margin;  ///< towards the goals
 
   void append(const JudgedImages& other);
+  /// For other ranks.
+  void add_to(Message& message) const;
+  static JudgedImages from(Message& message);
 };
 JudgedImages judge_images(const AttackJudge& judge, const Tensor& images,
                           const std::vector<AttackGoal>& goals);
 
 /// All that is known of a batch after an attack; `first` is its place among the originals. The
-/// picture of each result is written as PNG, read again and judged, and random noise of the size of
-/// each change beside it.
+/// picture of each result, which went through a PNG, is judged too, and random noise of the size of
+/// each change.
 AttackCell judge_attack(const AttackJudge& judge, const OriginalImages& originals, int64_t first,
                         const AttackSetting& setting, const AttackBatch& batch,
                         const AttackResult& result);
+
+/// Writes the picture of each image of a cell into a folder, which is made: PNG files named by the
+/// places in the data set. Throws environment.
+void write_pictures(const std::string& folder, const AttackCell& cell);
 
 }  // namespace pal

@@ -98,6 +98,8 @@ class Option {
   OnResume on_resume() const { return on_resume_; }
   bool is_recorded() const { return recorded_; }
   bool is_saved() const { return saved_; }
+  /// A path, or a text that may be one.
+  bool is_path() const { return save_ != nullptr; }
   bool is_repeated() const { return repeated_; }
   bool is_many() const { return many_; }
   int values_taken() const { return taken_; }

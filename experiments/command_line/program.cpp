@@ -11,6 +11,7 @@
 
 #include "runtime/communicator/rank_environment.h"
 #include "runtime/error.h"
+#include "runtime/silent_log.h"
 
 namespace pal {
 namespace {
@@ -68,7 +69,10 @@ int run_program(const std::string& name, const std::function<int()>& body, Proce
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   const int code = run_body(name, [&] {
-    if (processes == Processes::one) expect_one_process(name);
+    if (processes == Processes::one)
+      expect_one_process(name);
+    else if (read_rank_environment().rank > 0)
+      silence_log();
     return body();
   });
   const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;

@@ -22,7 +22,10 @@ int run_shared(const std::string& program, const std::string& output, RunOptions
   if (!environment.hint.empty()) log_info("{}", environment.hint);
   Ranks ranks(rank_spec(program, environment, output));
   return ranks.run([&] {
-    if (!ranks.is_first()) silence_log();
+    if (!ranks.is_first()) {
+      silence_log();
+      options.quiet = true;  // a line of progress is none of the log's
+    }
     // Models do not talk to each other here, so they may share a GPU.
     place_rank(options.compute, CommKind::cpu, ranks);
     return body(ranks.alone() ? nullptr : &ranks.host());

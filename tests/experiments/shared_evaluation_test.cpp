@@ -2,6 +2,7 @@
 // finds, and all must end together.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -9,10 +10,12 @@
 #include "data/batches/bad_images.h"
 #include "data/batches/memory_loader.h"
 #include "data/sets/synthetic.h"
+#include "experiments/attack_study/attack_cell.h"
 #include "experiments/measures/batch_norm_average.h"
 #include "experiments/measures/evaluation.h"
 #include "experiments/measures/gaussian_baseline.h"
 #include "experiments/measures/latents.h"
+#include "experiments/measures/shared_pieces.h"
 #include "experiments/robustness/image_statistics.h"
 #include "experiments/robustness/model_cell.h"
 #include "experiments/trust/trust_scores.h"
@@ -351,6 +354,104 @@ TEST(SharedEvaluation, CellsAreReadAndWrittenByTheFirst) {
   });
   EXPECT_EQ(missing, 3);
   EXPECT_EQ(found, 3);
+}
+
+/// A cell of two images, whose columns all differ.
+AttackCell small_attack_cell() {
+  AttackCell cell;
+  double value = 0.5;
+  for (const auto& [name, member] : AttackCell::columns())
+    for (int i = 0; i < 2; ++i) (cell.*member).push_back(value++);
+  cell.images = Tensor::empty({2, 3, 1, 1}, DType::f32, Tag::data, Device());
+  for (int i = 0; i < 6; ++i) cell.images.data<float>()[i] = 0.1F * static_cast<float>(i);
+  return cell;
+}
+
+TEST(SharedEvaluation, AttackedBatchesAreReadAndWrittenByTheFirst) {
+  TemporaryFolder folder;
+  const AttackCell cell = small_attack_cell();
+  std::atomic<int> missing = 0, found = 0;
+  std::vector<std::string> thrown(3);
+  on_ranks(3, [&](Communicator& ranks) {
+    const std::string own = ranks.rank() == 0 ? folder.path() : "/nowhere/at/all";
+    const AttackFiles files(own, {{"a", "b"}}, &ranks);
+    if (!files.find("model", "cw", "details", 7)) ++missing;
+    files.save("model", "cw", "details", 7, cell);
+    const auto again = files.find("model", "cw", "details", 7);
+    bool same = again && again->images.shape() == cell.images.shape() &&
+                std::equal(cell.images.data<float>(), cell.images.data<float>() + 6,
+                           again->images.data<float>());
+    for (const auto& [name, member] : AttackCell::columns())
+      same = same && (*again).*member == cell.*member;
+    if (same) ++found;
+    thrown[static_cast<size_t>(ranks.rank())] =
+        thrown_by([&] { files.find("model", "cw", "other details", 7); });
+  });
+  EXPECT_EQ(missing, 3);
+  EXPECT_EQ(found, 3);
+  for (const std::string& of_rank : thrown) {
+    EXPECT_EQ(of_rank, thrown[0]);
+    EXPECT_NE(of_rank.find("made with details details"), std::string::npos) << of_rank;
+  }
+}
+
+TEST(SharePieces, AreTakenInTheirOrderByAll) {
+  for (const int64_t count : {0, 1, 2, 3, 7, 9}) {
+    std::vector<int64_t> wanted, squares;
+    for (int64_t i = 0; i < count; ++i) {
+      wanted.push_back(i);
+      squares.push_back(i * i);
+    }
+    std::vector<std::vector<int64_t>> pieces(3), values(3), made(3);
+    on_ranks(3, [&](Communicator& ranks) {
+      const auto r = static_cast<size_t>(ranks.rank());
+      share_pieces(
+          &ranks, count,
+          [&](int64_t piece) {
+            made[r].push_back(piece);
+            return Message().add(std::vector<int64_t>{piece * piece});
+          },
+          [&](int64_t piece, Message& message) {
+            pieces[r].push_back(piece);
+            values[r].push_back(message.take<int64_t>().at(0));
+          });
+    });
+    for (size_t r = 0; r < 3; ++r) {
+      EXPECT_EQ(pieces[r], wanted);
+      EXPECT_EQ(values[r], squares);
+      for (const int64_t piece : made[r]) EXPECT_EQ(piece % 3, static_cast<int64_t>(r));
+    }
+    std::vector<int64_t> alone;
+    share_pieces(
+        nullptr, count, [](int64_t) { return Message(); },
+        [&](int64_t piece, Message&) { alone.push_back(piece); });
+    EXPECT_EQ(alone, wanted);
+  }
+}
+
+TEST(SharePieces, WhatOneThrowsIsThrownOnAll) {
+  // In an early round and in the last, by the maker and by who takes.
+  for (const bool taking : {false, true})
+    for (const int64_t bad : {1, 6}) {
+      std::vector<std::string> thrown(3);
+      on_ranks(3, [&](Communicator& ranks) {
+        const auto fail_at = [&](int64_t piece) {
+          if (piece == bad) fail(ErrorKind::numerics, "piece {}", piece);
+        };
+        thrown[static_cast<size_t>(ranks.rank())] = thrown_by([&] {
+          share_pieces(
+              &ranks, 7,
+              [&](int64_t piece) {
+                if (!taking) fail_at(piece);
+                return Message();
+              },
+              [&](int64_t piece, Message&) {
+                if (taking && ranks.rank() == 1) fail_at(piece);
+              });
+        });
+      });
+      EXPECT_EQ(thrown, std::vector<std::string>(3, "5: piece " + std::to_string(bad)));
+    }
 }
 
 TEST(ReaverageBatchNorm, IsTheImageWeightedMeanOverRanks) {

@@ -39,8 +39,7 @@ constexpr const char* kDescription =
     "--batch-size / images_per_s in metrics.jsonl) and the link between ranks, such as\n"
     "--bandwidth 1.25GB --latency 5e-5 for Ethernet of 10 Gbit/s, or 25GB and 5e-6 for\n"
     "InfiniBand of 200 Gbit/s.\n\n"
-    "  pal-info -a ibinn-imagenet -b 64 --ranks 2,8 --step-seconds 0.5 --bandwidth 1.25GB "
-    "\\\n    --latency 5e-5";
+    "  pal-info -a ibinn-small --ranks 2,8 --step-seconds 0.1 --bandwidth 25GB --latency 5e-6";
 
 struct Options {
   std::string checkpoint;

@@ -93,6 +93,15 @@ void log_apart(const TrainOptions& options, const Ranks& ranks) {
   set_log_file(fmt::format("{}/rank-{}.txt", options.log_ranks, ranks.rank()));
 }
 
+/// One process is told what it was asked in vain.
+void note_idle_options(const OptionTable& table) {
+  std::string idle;
+  for (const char* const name :
+       {"comm", "bucket", "bucket-precision", "join-timeout", "rank-timeout", "log-ranks"})
+    if (table.find(name)->origin() >= Origin::file) idle += fmt::format(" --{}", name);
+  if (!idle.empty()) log_info("one process alone, so without effect:{}", idle);
+}
+
 int train_as_rank(OptionTable& table, TrainOptions& options, Ranks& ranks,
                   const std::string& command) {
   std::optional<Output> output;
@@ -103,6 +112,10 @@ int train_as_rank(OptionTable& table, TrainOptions& options, Ranks& ranks,
     of_others.emplace(options.output, RunFolder::Unlocked());
   if (!ranks.is_first()) log_apart(options, ranks);
   try {
+    if (ranks.alone())
+      note_idle_options(table);
+    else
+      ranks.expect_agreement(shared_options(table));
     place_rank(options.compute, options.comm, ranks);
     TrainSetup setup(options, recipe_json(table, options), ranks);
     const bool flow = preset(options.arch).family == ModelFamily::flow;

@@ -52,6 +52,11 @@ void add_ranks(OptionTable& table, TrainOptions& o) {
                 "How long is waited at the start until all ranks are there")
       .on_resume(OnResume::process);
   table
+      .duration("rank-timeout", o.rank_timeout,
+                "How long ranks wait, after the first step, for one that is alive but does not "
+                "arrive; then it counts as lost; 0: for ever")
+      .on_resume(OnResume::process);
+  table
       .text("log-ranks", o.log_ranks,
             "Folder for the logs of the ranks from 1 on, which else say nothing but their errors")
       .unit("DIR")

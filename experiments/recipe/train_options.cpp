@@ -48,7 +48,7 @@ void settle_batch(OptionTable& table, TrainOptions& o, int rank, int ranks) {
   // What is said last holds. A file of another number of ranks means its global batch.
   if (o.global_batch == 0 || own.origin() > global.origin()) {
     global.set(std::to_string(o.batch_size * ways), Origin::command, global.flag());
-  } else if (own.origin() == Origin::command && !fits) {
+  } else if (own.origin() == Origin::command && o.global_batch >= ways && !fits) {
     fail(ErrorKind::usage,
          "--global-batch: {} images on {} rank{} in {} part{} are {} each, not --batch-size {}",
          o.global_batch, ranks, ranks == 1 ? "" : "s", o.grad_accum, o.grad_accum == 1 ? "" : "s",

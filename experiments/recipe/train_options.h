@@ -85,6 +85,7 @@ struct TrainOptions {
   bool bucket_bf16 = false;
   std::string log_ranks;
   double join_seconds = 60.0;
+  double rank_timeout = 300.0;  ///< seconds; 0: none
   // Run
   std::string output = "run";
   std::string resume;

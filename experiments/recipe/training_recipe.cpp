@@ -26,6 +26,18 @@ std::string recipe_json(const OptionTable& table, const TrainOptions& options) {
   return json_text(recipe);
 }
 
+nlohmann::json shared_options(const OptionTable& table) {
+  nlohmann::json shared = nlohmann::json::object();
+  for (const Option& option : table.options()) {
+    const std::string& name = option.name();
+    const bool of_machine = name == "device" || name == "threads" || name == "workers";
+    if (option.on_resume() != OnResume::process && !option.is_path() && !of_machine)
+      shared[name] = option.text();
+  }
+  for (const char* const name : {"output", "max-steps"}) shared[name] = table.find(name)->text();
+  return shared;
+}
+
 std::unique_ptr<RecordedOptions> recorded_options(const std::string& json,
                                                   const std::string& path) {
   auto recorded = std::make_unique<RecordedOptions>();

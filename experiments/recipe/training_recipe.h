@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,11 @@ struct RecordedOptions {
 
 /// The options that decide a run's numbers, as the JSON that checkpoints record.
 std::string recipe_json(const OptionTable& table, const TrainOptions& options);
+
+/// What all ranks of a run must have been told alike, as an object of texts by option: where to write
+/// and when to stop, but else nothing of a process or a machine, nor paths, whose contents are
+/// compared.
+nlohmann::json shared_options(const OptionTable& table);
 
 /// Reads such a JSON; options that it lacks keep their defaults. Throws data, naming `path`, for
 /// text of another form or values that an option refuses.

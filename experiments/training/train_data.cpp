@@ -6,6 +6,7 @@
 
 #include "data/batches/order.h"
 #include "data/sources/class_names.h"
+#include "experiments/measures/rank_rounds.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
 #include "runtime/text.h"
@@ -154,6 +155,13 @@ std::vector<int64_t> TrainData::validation_sample(int64_t most) const {
 
 BadImageLog* TrainData::validation_log() const {
   return validation_ ? validation_log_.get() : train_log_.get();
+}
+
+void TrainData::share_bad_images(Communicator& ranks) {
+  if (!train_log_ || ranks.size() == 1) return;
+  RankRounds rounds(&ranks, train_log_.get());
+  // The second round tells of a list that became too long in the first.
+  for (int i = 0; i < 2; ++i) rounds.round([] { return Message(); }, [](const Message&) {});
 }
 
 int64_t TrainData::bad_images() const {

@@ -7,6 +7,7 @@
 #include "data/sets/dataset.h"
 #include "experiments/recipe/train_options.h"
 #include "layers/models/model_io.h"
+#include "runtime/communicator/communicator.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -67,6 +68,10 @@ class TrainData {
   /// Where bad pictures of the validation set are noted; null: a bad picture is an error.
   BadImageLog* validation_log() const;
 
+  /// Makes the pictures that other ranks left out known on this one; all ranks call it together,
+  /// with their communicator for the host. Throws data, on all of them, where these are too many
+  /// now.
+  void share_bad_images(Communicator& ranks);
   /// Number of pictures that were left out so far.
   int64_t bad_images() const;
   /// One line for each picture that was left out, by name.

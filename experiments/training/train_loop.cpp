@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "experiments/measures/batch_norm_average.h"
 #include "experiments/report/event_file.h"
@@ -29,14 +28,12 @@ double seconds_since(std::chrono::steady_clock::time_point time) {
 /// What the first rank with a fault found, by its name: each looks at its own images.
 Fault first_fault(Ranks& ranks, const Fault& mine) {
   if (ranks.alone()) return mine;
-  const std::string text = fmt::format("{} {}", static_cast<int>(mine.place), mine.text);
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(text.data());
-  const auto all = all_gather_bytes(ranks.host(), {bytes, text.size()});
+  const std::vector<std::string> all =
+      all_gather_texts(ranks.host(), fmt::format("{} {}", static_cast<int>(mine.place), mine.text));
   for (size_t r = 0; r < all.size(); ++r) {
-    const std::string found(all[r].begin(), all[r].end());
-    const auto place = static_cast<Fault::Place>(std::stoi(found));
+    const auto place = static_cast<Fault::Place>(std::stoi(all[r]));
     if (place != Fault::Place::nowhere || r + 1 == all.size())
-      return {place, fmt::format("rank {}: {}", r, found.substr(found.find(' ') + 1))};
+      return {place, fmt::format("rank {}: {}", r, all[r].substr(all[r].find(' ') + 1))};
   }
   return mine;
 }
@@ -54,6 +51,7 @@ TrainLoop::TrainLoop(TrainSetup& setup, RunState& state, const RunFolder& folder
       // Rank 0 writes for all.
       metrics_(setup.ranks.is_first() ? folder.file("metrics.jsonl") : "/dev/null"),
       best_(setup, state, checkpoints, metrics_, line, signal_),
+      pace_(setup, best_),
       monitor_(setup),
       step_(*setup.model, *setup.optimizer, setup.use_graph, setup.tensors(),
             {options_.bucket, options_.bucket_bf16}),
@@ -61,6 +59,7 @@ TrainLoop::TrainLoop(TrainSetup& setup, RunState& state, const RunFolder& folder
       before_(metrics_history(folder.file("metrics.jsonl"), options_.global_batch)),
       times_{current_step(), 0.0},
       saved_step_(current_step()),
+      first_step_(current_step()),
       collected_step_(current_step()),
       unprofiled_(times_) {
   if (!options_.tensorboard || !setup.ranks.is_first()) return;
@@ -120,6 +119,8 @@ void TrainLoop::guarded(int64_t step, Body&& body) const {
 void TrainLoop::launch_step() {
   Progress& progress = state_.progress;
   setup_.ranks.set_step(progress.step + 1);
+  // Not before: the first step makes plans and reads indices, which takes as long as it takes.
+  if (collected_step_ > first_step_) setup_.ranks.set_wait(options_.rank_timeout);
   StepInput input;
   bool watched = false;
   for (int part = 0; part < options_.share.parts; ++part) {
@@ -152,7 +153,7 @@ void TrainLoop::collect_step(double seconds) {
   if (result.halted()) fail_halted(launched);
   collected_step_ = launched.step;
   times_.seconds += seconds;
-  remember_pace(seconds);
+  pace_.add_step(seconds);
   if (result.taken()) {
     watch_.add(result.loss);
     last_loss_ = result.loss;
@@ -272,8 +273,8 @@ void TrainLoop::end_step(Time launched_at) {
   // --max-time leaves no time for it, a run that goes on makes up for it.
   constexpr double kBestOnes = 2.0;
   // Ranks validate together, but each has a clock of its own.
-  if (validates && any_rank(setup_.ranks.host(), out_of_time(validation_seconds() +
-                                                             (kBestOnes + 1.0) * save_seconds_))) {
+  const double before_end = pace_.validation_seconds() + (kBestOnes + 1.0) * pace_.save_seconds();
+  if (validates && any_rank(setup_.ranks.host(), pace_.out_of_time(before_end, averages()))) {
     state_.validation_due = true;
     return;
   }
@@ -286,14 +287,15 @@ void TrainLoop::end_step(Time launched_at) {
 
 void TrainLoop::validate() {
   state_.validation_due = true;
-  best_.validate(elapsed(), step_seconds_);
+  best_.validate(elapsed(), pace_.step_seconds());
 }
 
 void TrainLoop::save_step() {
   const Time before = now();
+  setup_.data.share_bad_images(setup_.ranks.host());
   checkpoints_.save_step();
   saved_step_ = current_step();
-  save_seconds_ = seconds_since(before);
+  pace_.add_save(seconds_since(before));
 }
 
 void TrainLoop::begin_profiled_step() {
@@ -321,45 +323,14 @@ bool TrainLoop::averages() const {
   return options_.recalibrate > 0 && options_.freeze == Freeze::none;
 }
 
-void TrainLoop::remember_pace(double seconds) {
-  // The pace may change within a run, as other processes come and go.
-  constexpr double kNewest = 0.3;
-  step_seconds_ =
-      step_seconds_ == 0.0 ? seconds : (1.0 - kNewest) * step_seconds_ + kNewest * seconds;
-}
-
-double TrainLoop::forward_seconds(int64_t images) const {
-  // A forward pass takes about a third of a step.
-  constexpr double kForward = 0.4;
-  return kForward * step_seconds_ * static_cast<double>(images) /
-         static_cast<double>(options_.global_batch);
-}
-
-double TrainLoop::validation_seconds() const {
-  const double measured = best_.last_steps() * step_seconds_;
-  const auto images = static_cast<int64_t>(setup_.data.validation_images().size());
-  const double once = measured > 0.0 ? measured : forward_seconds(images);
-  return setup_.optimizer->average() != nullptr ? 2.0 * once : once;
-}
-
 double TrainLoop::next_step_seconds() const {
   const auto ends = [&](int64_t period) {
     return period > 0 && (current_step() + 1) % period == 0;
   };
-  double seconds = step_seconds_;
-  if (ends(options_.check_every)) seconds += forward_seconds(options_.check_images);
-  if (ends(checkpoint_period())) seconds += save_seconds_;
+  double seconds = pace_.step_seconds();
+  if (ends(options_.check_every)) seconds += pace_.forward_seconds(options_.check_images);
+  if (ends(checkpoint_period())) seconds += pace_.save_seconds();
   return seconds;
-}
-
-bool TrainLoop::out_of_time(double seconds) const {
-  if (options_.max_time <= 0.0 || step_seconds_ == 0.0) return false;
-  const double kinds = setup_.optimizer->average() != nullptr ? 2.0 : 1.0;
-  seconds += validation_seconds();
-  if (averages()) seconds += kinds * forward_seconds(options_.recalibrate * options_.global_batch);
-  // The step checkpoint, `final`, `averaged` and `ema`.
-  seconds += (2.0 + kinds) * save_seconds_;
-  return seconds_since(setup_.started) + seconds >= options_.max_time;
 }
 
 StopReason TrainLoop::take_steps() {
@@ -383,19 +354,14 @@ StopReason TrainLoop::take_steps() {
 }
 
 TrainLoop::Wishes TrainLoop::agreed_wishes() {
-  Wishes mine = {signal_.caught(), out_of_time(next_step_seconds())};
+  Wishes mine = {signal_.caught(), pace_.out_of_time(next_step_seconds(), averages())};
   if (setup_.ranks.alone()) return mine;
   // A signal may reach one rank alone, or ranks at different steps; clocks differ too.
   setup_.ranks.check();
-  std::array<double, 2> own = {static_cast<double>(mine.signal), mine.out_of_time ? 1.0 : 0.0};
-  std::vector<double> all(2 * static_cast<size_t>(setup_.ranks.size()));
-  setup_.ranks.host().all_gather(
-      Tensor::borrowed(own.data(), {2}, DType::f64, Device()),
-      Tensor::borrowed(all.data(), {static_cast<int64_t>(all.size())}, DType::f64, Device()));
-  for (size_t i = 0; i < all.size(); i += 2) {
-    mine.signal = std::max(mine.signal, static_cast<int>(all[i]));
-    mine.out_of_time = mine.out_of_time || all[i + 1] > 0.0;
-  }
+  const std::vector<double> most =
+      max_over_ranks(setup_.ranks.host(), {static_cast<double>(mine.signal),  //
+                                           mine.out_of_time ? 1.0 : 0.0});
+  mine = {static_cast<int>(most[0]), most[1] > 0.0};
   if (mine.signal != 0) signal_.adopt(mine.signal);
   return mine;
 }

@@ -7,6 +7,7 @@
 #include "experiments/training/inversion_monitor.h"
 #include "experiments/training/loss_watch.h"
 #include "experiments/training/run_checkpoints.h"
+#include "experiments/training/run_pace.h"
 #include "experiments/training/stop_signal.h"
 #include "experiments/training/train_report.h"
 #include "layers/training/fault_search.h"
@@ -81,15 +82,8 @@ class TrainLoop {
   RunEnd run_end(StopReason reason) const;
   void report_error() const;
   void save_step();
-  /// Follows the seconds that steps take.
-  void remember_pace(double seconds);
-  /// Expected seconds: of a forward pass of so many images, of a scheduled validation, and of the
-  /// next step with what follows it but a validation.
-  double forward_seconds(int64_t images) const;
-  double validation_seconds() const;
+  /// Expected seconds of the next step with what follows it but a validation.
   double next_step_seconds() const;
-  /// Whether --max-time leaves less than so many seconds and what finish() takes.
-  bool out_of_time(double seconds) const;
   bool averages() const;
   /// Whether the class means, or a ResNet's linear layer, learn alone.
   bool trains_head() const;
@@ -113,6 +107,7 @@ class TrainLoop {
   MetricsFile metrics_;
   StopSignal signal_;
   BestModel best_;
+  RunPace pace_;
   InversionMonitor monitor_;
   TrainStep step_;
   std::deque<Launched> launched_;
@@ -120,18 +115,17 @@ class TrainLoop {
   Time start_;
   MetricsHistory before_;  // earlier processes of the run
   StepTimes times_;
-  int64_t saved_step_;         // of the newest step checkpoint
-  int64_t collected_step_;     // the last one whose result was good
-  double save_seconds_ = 0.0;  // that writing it took
-  LossWatch watch_;            // of the losses of this process
-  bool warned_ = false;        // that they climb
-  double last_loss_ = 0.0;     // of the last step that was taken
-  int64_t taken_ = 0;          // steps of this process that were
-  double last_norm_ = 0.0;     // of their gradients
-  double mean_norm_ = 0.0;     // of the last ones
-  double step_seconds_ = 0.0;  // of the last steps
-  int64_t skipped_ = 0;        // steps of this process that were not taken
-  StepTimes unprofiled_;       // up to where the profile began
+  int64_t saved_step_;      // of the newest step checkpoint
+  int64_t first_step_;      // where this process begins
+  int64_t collected_step_;  // the last one whose result was good
+  LossWatch watch_;         // of the losses of this process
+  bool warned_ = false;     // that they climb
+  double last_loss_ = 0.0;  // of the last step that was taken
+  int64_t taken_ = 0;       // steps of this process that were
+  double last_norm_ = 0.0;  // of their gradients
+  double mean_norm_ = 0.0;  // of the last ones
+  int64_t skipped_ = 0;     // steps of this process that were not taken
+  StepTimes unprofiled_;    // up to where the profile began
 };
 
 }  // namespace pal

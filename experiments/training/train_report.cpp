@@ -49,6 +49,7 @@ void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std:
                                 {"seed", setup.options.seed},
                                 {"data", setup.data.info().name},
                                 {"data_fingerprint", setup.data.fingerprint_text()}};
+  run["ranks"] = setup.ranks.size();
   run["commands"] = commands_of(folder.file("run.json"));
   run["commands"].push_back(command);
   write_atomic(folder.file("run.json"), json_text(run, 2) + "\n");

@@ -83,9 +83,13 @@ void begin_weights(TrainSetup& setup, const RunFolder& folder) {
   write_atomic(metrics, std::string());
   // Few pictures at once are enough for batch norm, and bound the memory of large ones.
   constexpr int64_t kAtOnce = 8;
+  // Sixteen pictures of ImageNet's size, so that this takes no more memory than training.
+  constexpr int64_t kPixelsAtOnce = int64_t{16} * 224 * 224;
+  const int64_t size = setup.model->config().image_size;
   ActNormFit fit;
   // As one process would, whatever the number of ranks.
-  fit.most = std::max(kAtOnce, std::min(options.global_batch, kMostFitted));
+  fit.most = std::max(kAtOnce,
+                      std::min({options.global_batch, kMostFitted, kPixelsAtOnce / (size * size)}));
   if (!options.init_from.empty()) {
     fit.only = take_over(setup).new_act_norms;
     if (options.freeze == Freeze::network) fit.phase = Phase::evaluate;

@@ -203,15 +203,20 @@ start_ranks() {
   done
 }
 
-# end_ranks: waits for them; their exit codes are in ${rank_codes[@]}, that of rank 0 in $code.
-end_ranks() {
-  local pid
+# wait_ranks: waits for them; their exit codes are in ${rank_codes[@]}.
+wait_ranks() {
+  local pid code
   rank_codes=()
   for pid in "${rank_pids[@]}"; do
     code=0
     wait "$pid" || code=$?
     rank_codes+=("$code")
   done
+}
+
+# end_ranks: the same, and what rank 0 did is what `run` leaves.
+end_ranks() {
+  wait_ranks
   code=${rank_codes[0]}
   cp out.0 out
   cp err.0 err

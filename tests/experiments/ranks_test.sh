@@ -80,16 +80,21 @@ done
 ranks_succeed 3 pal-train --resume stopped-TERM --max-steps $(($(newest_step stopped-TERM) + 5))
 
 # Differences between ranks are named, on all of them: options, and the data.
-# differ OPTION_OF_RANK_1 TEXT
+# differ OPTIONS_OF_RANK_0 OPTIONS_OF_RANK_1 TEXT
 differ() {
-  rank_options=([1]=$1)
-  run_ranks 2 pal-train $net --max-steps 3 -o differ
+  rank_options=([0]=$1 [1]=$2)
+  run_ranks 2 pal-train $net
   rank_options=()
-  expect_equal "2 2" "${rank_codes[*]}" "ranks with another $1: $(tail -qn 1 err.?)"
-  for r in 0 1; do expect_match "rank 1 (.*) differs from rank 0 in $2" err.$r "another $1"; done
+  expect_equal "2 2" "${rank_codes[*]}" "ranks with $1 and $2: $(tail -qn 1 err.?)"
+  for r in 0 1; do expect_match "rank 1 (.*) differs from rank 0 in $3" err.$r "$1 and $2"; done
 }
-differ "--lr 0.2" 'lr: "0.2" against "0.003"'
-differ "--seed 5" 'order of images: '
+same="--max-steps 3 -o differ"
+differ "$same" "$same --lr 0.2" 'lr: it has "0.2", rank 0 "0.003"'
+differ "$same" "$same --seed 5" 'seed: it has "5", rank 0 "0"'
+differ "$same --bucket 1KiB" "$same" 'bucket: it has '
+differ "$same" "--max-steps 4 -o differ" 'max-steps: it has "4", rank 0 "3"'
+differ "$same" "--max-steps 3 -o elsewhere" 'output: it has "elsewhere", rank 0 "differ"'
+expect_not "a run that did not begin is left" [ -e differ ]
 make_pictures pictures 2 40 16 16
 cp -r pictures others
 find others -name '*.JPEG' -print -quit | xargs -d '\n' rm
@@ -98,6 +103,58 @@ run_ranks 2 pal-train -a ibinn-small --image-size 16 --blocks 1,1,1 --widths 8,8
 rank_options=()
 expect_equal "2 2" "${rank_codes[*]}" "ranks with other data: $(tail -qn 1 err.?)"
 expect_match "rank 1 (.*) differs from rank 0 in data" err.0 "other data"
+
+# A rank keeps as much of its activations as one process with its share of the images, and no more for
+# more blocks.
+# activation_bytes RUN
+activation_bytes() { sed -n 's/.*"peak_activation_bytes": *\([0-9]*\).*/\1/p' "$1/summary.json" | head -n 1; }
+for blocks in 2,2 6,6; do
+  sized="${net/--blocks 1,1/--blocks $blocks} --activation-memory min --no-data-init --max-steps 2 --threads 1"
+  succeeds pal-train ${sized/--global-batch 16/-b 8} -o alone-$blocks
+  ranks_succeed 2 pal-train $sized -o shared-$blocks
+done
+expect "activations of a rank, $(activation_bytes shared-2,2), and of one process, $(activation_bytes alone-2,2)" \
+  near "$(activation_bytes shared-2,2)" "$(activation_bytes alone-2,2)" "$(($(activation_bytes alone-2,2) / 100))"
+expect "activations of three times the blocks, $(activation_bytes shared-6,6), and of those" \
+  near "$(activation_bytes shared-6,6)" "$(activation_bytes shared-2,2)" "$(($(activation_bytes shared-2,2) / 100))"
+
+# Pictures that any rank left out stand in the list, as those of one process.
+cp -r pictures holes
+find holes/train -name '*.JPEG' | sort | sed -n '3p;30p;55p;60p' |
+  while read -r file; do head -c 50 "$file" >cut; mv cut "$file"; done
+holes="holes -a ibinn-small --image-size 16 --blocks 1,1 --strides 1,2 --widths 8,8 --global-batch 8 --epochs 2
+  --bad-images skip --bad-images-max 0.1"
+succeeds pal-train $holes -o holes-1
+ranks_succeed 3 pal-train $holes -o holes-3
+expect_lines 4 holes-3/bad_images.txt "pictures left out by three ranks"
+expect_same holes-{1,3}/bad_images.txt
+
+# A rank that lives but does not arrive, as nobody reads what it wants to tell, is lost after a while; it
+# ends too.
+rm -f err.0
+mkfifo err.0
+cat err.0 >told &
+reader=$!
+disown $reader
+start_ranks 2 pal-train $net --epochs 40000 --rank-timeout 2 --progress always -o hung
+for ((i = 0; i < 200; ++i)); do
+  [ -s hung/metrics.jsonl ] && break
+  sleep 0.05
+done
+kill -STOP $reader
+head -c 1000000 /dev/zero >err.0 &
+filler=$!
+disown $filler
+wait_ranks
+kill -KILL $reader $filler 2>/dev/null || true
+rm err.0
+expect_equal "6 6" "${rank_codes[*]}" "a rank that hangs: $(cat err.1)"
+expect_match "rank 0 (.*) lost at step .*: alive, but the others have waited for it for [2-5] s" err.1 \
+  "a rank that hangs"
+
+# What one process was asked in vain is said.
+succeeds pal-train $net --max-steps 1 --bucket 1MiB --log-ranks logs --rank-timeout 5 -o idle
+expect_text "one process alone, so without effect: --bucket --rank-timeout --log-ranks" err "idle options"
 
 # Who does not come is named, within the time that is given; what cannot be is refused at once.
 program=pal-train

@@ -40,7 +40,9 @@ await_moment() {
     save)
       sleep 0.4
       until=$((SECONDS + 2))
-      until [ "$SECONDS" -ge "$until" ] || compgen -G "$2/checkpoints/*.tmp-pal*" >/dev/null; do :; done
+      until [ "$SECONDS" -ge "$until" ] || compgen -G "$2/checkpoints/*.tmp-pal*" >/dev/null; do
+        sleep 0.001
+      done
       ;;
   esac
 }
@@ -129,7 +131,7 @@ for ((death = 0; death < deaths; ++death)); do
   if [ $kind = exception ]; then
     cp -p whole.JPEG "$picture"
     # Who met the picture says so.
-    victims=$(grep -l "^pal-train: error: pictures/.*JPEG" err.? | sed 's/.*\.//' | tr '\n' ' ')
+    victims=$({ grep -l "^pal-train: error: pictures/.*JPEG" err.? || true; } | sed 's/.*\.//' | tr '\n' ' ')
     what="death $death: $kind, $moment, rank $victims"
     expect "$what: nobody met it: $(tail -qn 1 err.?)" [ -n "$victims" ]
   fi

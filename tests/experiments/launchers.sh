@@ -83,7 +83,7 @@ await_gone() {
 # expect_nobody_left WHAT: the launcher has ended, and no rank outlives it.
 expect_nobody_left() {
   local pid
-  [ -z "$launcher_pid" ] || expect "$1: $launcher goes on" await_gone 20 "$launcher_pid"
+  [ -z "$launcher_pid" ] || expect "$1: $launcher goes on" await_gone 60 "$launcher_pid"
   expect "$1: an orphan is left" await_gone 1 "${rank_pids[@]}"
   kill -KILL $launcher_pid "${rank_pids[@]}" 2>/dev/null || true
   for pid in $launcher_pid "${rank_pids[@]}"; do wait "$pid" 2>/dev/null || true; done

@@ -12,14 +12,19 @@ case $part in all | kills | sanitizers | fuzz | machine-code | tidy) ;; *)
   exit 2 ;;
 esac
 
-# 200 kills at random moments, then one at every system call of a save; 100 deaths of ranks.
+# 200 kills at random moments, then one at every system call of a save; 100 deaths of ranks, and 20 by
+# each launcher that is installed.
 if wanted kills; then
-  cmake/setup.sh libgtest-dev strace
+  cmake/setup.sh libgtest-dev strace gdb openmpi-bin
   cmake --preset release -DPALINDROME_TESTS=ON >/dev/null
   cmake --build --preset release --target pal-train pal-inspect make_pictures
   PAL_KILLS=200 PAL_KILL_POINTS=all bash tests/experiments/train_test.sh \
     "$PWD/build/release/bin" "$PWD"
   PALINDROME_DEATHS=100 bash tests/experiments/rank_deaths_test.sh "$PWD/build/release/bin" "$PWD"
+  for launcher in mpirun srun torchrun; do
+    PALINDROME_LAUNCHER=$launcher PALINDROME_DEATHS=20 bash tests/experiments/rank_deaths_test.sh \
+      "$PWD/build/release/bin" "$PWD" || [ $? -eq 77 ]
+  done
   echo "nightly: kills passed"
 fi
 

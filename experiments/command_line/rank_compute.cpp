@@ -11,8 +11,8 @@
 #include "runtime/communicator/nccl_communicator.h"
 #include "runtime/communicator/nccl_library.h"
 #include "runtime/communicator/staged_communicator.h"
-#include "runtime/cuda.h"
 #include "runtime/error.h"
+#include "runtime/gpu_identity.h"
 #include "runtime/log.h"
 #include "runtime/processors.h"
 
@@ -30,15 +30,22 @@ std::string place_of(const Member& self) {
   return text;
 }
 
-/// How many ranks have the same processors as this one.
-int ranks_beside(Ranks& ranks) {
-  const std::string mine = place_of(ranks.self());
-  return static_cast<int>(std::ranges::count(all_gather_texts(ranks.host(), mine), mine));
+/// Those that have the same of something.
+struct Sharers {
+  int place = 0;  ///< this rank's among them
+  int count = 1;
+};
+
+/// The ranks whose text is the same.
+Sharers sharers_of(const std::string& mine, Ranks& ranks) {
+  const std::vector<std::string> all = all_gather_texts(ranks.host(), mine);
+  return {static_cast<int>(std::count(all.begin(), all.begin() + ranks.rank(), mine)),
+          static_cast<int>(std::ranges::count(all, mine))};
 }
 
 void choose_threads(ComputeOptions& compute, Ranks& ranks) {
   const int usable = usable_processors();
-  const int share = std::max(1, usable / ranks_beside(ranks));
+  const int share = std::max(1, usable / sharers_of(place_of(ranks.self()), ranks).count);
   const char* const asked = std::getenv("OMP_NUM_THREADS");
   // torchrun itself sets it to 1, which nobody asked for.
   const bool by_torchrun = ranks.environment().launcher == "torchrun" && asked != nullptr &&
@@ -47,12 +54,13 @@ void choose_threads(ComputeOptions& compute, Ranks& ranks) {
   const auto online = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
   log_info("rank {} of {} ({}): {} processor{} of {} on {}", ranks.rank(), ranks.size(),
            ranks.environment().launcher, share, share == 1 ? "" : "s", online, ranks.self().host);
-  if (usable == 1 && online / ranks.self().local_size > 1 &&
-      ranks.environment().launcher == "mpirun")
+  const int due = online / ranks.self().local_size;
+  const std::string& launcher = ranks.environment().launcher;
+  if (usable == 1 && due > 1 && (launcher == "mpirun" || launcher == "srun"))
     log_warning(
-        "mpirun bound this rank to one of {} processors, so it has one thread: start it with "
-        "--bind-to none",
-        online);
+        "{} bound this rank to one of {} processors, so it has one thread: start it with {}",
+        launcher, online,
+        launcher == "mpirun" ? "--bind-to none" : fmt::format("--cpus-per-task {}", due));
 }
 
 }  // namespace
@@ -60,14 +68,21 @@ void choose_threads(ComputeOptions& compute, Ranks& ranks) {
 void place_rank(ComputeOptions& compute, CommKind comm, Ranks& ranks) {
   if (ranks.alone()) return;
   choose_threads(compute, ranks);
-  const int gpus = cuda::device_count();
-  const bool open = compute.device == "cuda" || (compute.device == "auto" && gpus > 0);
-  if (!open) return;
-  expect(ranks.self().local_size <= gpus || comm == CommKind::cpu || gpus == 0,
+  const bool wanted = compute.device == "cuda" || compute.device == "auto";
+  const std::vector<std::string> found = wanted ? gpu_identities() : std::vector<std::string>();
+  const auto gpus = static_cast<int>(found.size());
+  // A launcher may show each rank of a machine a GPU of its own, or all of them to each.
+  std::string mine;
+  for (const std::string& gpu : found) mine += gpu + ",";
+  const Sharers sharers = sharers_of(mine, ranks);
+  if (gpus == 0) return;
+  expect(sharers.count <= gpus || comm == CommKind::cpu,
          "--device: {} ranks on {}, which has {} GPU{}: start one for each, or let them share by "
          "--comm cpu (slow)",
-         ranks.self().local_size, ranks.self().host, gpus, gpus == 1 ? "" : "s");
-  compute.device = fmt::format("cuda:{}", gpus > 0 ? ranks.self().local_rank % gpus : 0);
+         sharers.count, ranks.self().host, gpus, gpus == 1 ? "" : "s");
+  const bool all_alike = sharers.count == ranks.self().local_size;
+  compute.device =
+      fmt::format("cuda:{}", (all_alike ? ranks.self().local_rank : sharers.place) % gpus);
 }
 
 std::unique_ptr<Communicator> device_communicator(Ranks& ranks, CommKind comm, Device device) {

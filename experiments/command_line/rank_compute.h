@@ -8,7 +8,7 @@ namespace pal {
 enum class CommKind { automatic, cpu, nccl };
 
 /// Gives this rank its part of the machine, where the options leave it open: its GPU, by its place
-/// among the machine's ranks, and its threads, the processors that it was bound to or else an equal
+/// among the ranks that see the same ones, and its threads, the processors that it was bound to or else an equal
 /// share of them. Says what it chose, and warns of a launcher that left it a single processor.
 /// Throws usage where ranks would share a GPU without --comm cpu.
 void place_rank(ComputeOptions& compute, CommKind comm, Ranks& ranks);

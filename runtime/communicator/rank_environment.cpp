@@ -55,6 +55,14 @@ std::optional<int> number(const EnvironmentReader& get, const char* name) {
   return result;
 }
 
+/// The step of a batch job that this process is of.
+std::string slurm_job(const EnvironmentReader& get) {
+  std::string step = text(get, "SLURM_STEP_ID");
+  if (step.empty()) step = text(get, "SLURM_STEPID");
+  return fmt::format("slurm.{}.{}.{}", text(get, "SLURM_JOB_ID"), step,
+                     text(get, "SLURM_RESTART_COUNT"));
+}
+
 /// What one launcher says; nothing if it says nothing.
 std::optional<RankEnvironment> read(const EnvironmentReader& get, const Launcher& launcher) {
   const auto rank = number(get, launcher.rank);
@@ -121,14 +129,14 @@ RankEnvironment choose(const EnvironmentReader& get) {
     // All ranks of a machine are children of one process.
     if (number(get, kMpich.local_size) == chosen.size)
       chosen.job = fmt::format("mpiexec.{}", ::getppid());
+    // By srun --mpi=pmi2, or by mpiexec, which starts its daemons by srun.
+    else if (in_slurm_step(get))
+      chosen.job = slurm_job(get);
     return chosen;
   }
   if (slurm) {
     RankEnvironment chosen = *slurm;
-    std::string step = text(get, "SLURM_STEP_ID");
-    if (step.empty()) step = text(get, "SLURM_STEPID");
-    chosen.job = fmt::format("slurm.{}.{}.{}", text(get, "SLURM_JOB_ID"), step,
-                             text(get, "SLURM_RESTART_COUNT"));
+    chosen.job = slurm_job(get);
     return chosen;
   }
   RankEnvironment alone;

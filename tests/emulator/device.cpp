@@ -28,6 +28,14 @@ int devices() {
   return device_count;
 }
 
+/// Its number on the machine: of the digits in CUDA_VISIBLE_DEVICES the one for it.
+char machine_number(int device) {
+  const char* text = std::getenv("CUDA_VISIBLE_DEVICES");
+  for (int i = device; text && *text; ++text)
+    if (*text != ',' && i-- == 0) return *text;
+  return char('0' + device);
+}
+
 bool is_device(int device) { return device >= 0 && device < devices(); }
 
 }  // namespace
@@ -71,6 +79,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (!is_device(device)) return end_call(cudaErrorInvalidDevice);
   cudaDeviceProp p{};
   std::snprintf(p.name, sizeof p.name, "emulated CUDA device");
+  p.uuid.bytes[0] = machine_number(device);
   p.totalGlobalMem = memory_limit();
   p.sharedMemPerBlock = kSharedBytes;
   p.sharedMemPerBlockOptin = kSharedBytesOptIn;

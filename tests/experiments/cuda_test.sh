@@ -140,6 +140,14 @@ if [ "${PAL_EMULATED_DEVICES:-}" = 1 ]; then
     { d = $1 - $2; if (d > 1e-4 || d < -1e-4) { print "losses " $1 " and " $2; exit 1 } }
     END { exit NR != 6 }' <(paste <(losses_of cpu) <(losses_of on))
 fi
+# A launcher may show each rank one GPU, its own (srun --gpus-per-task 1).
+if [ "${PAL_EMULATED_DEVICES:-}" = 1 ]; then
+  rank_variables=([0]=CUDA_VISIBLE_DEVICES=0 [1]=CUDA_VISIBLE_DEVICES=1)
+  ranks_succeed 2 pal-train ${tiny/-b 16/--global-batch 16} --max-steps 6 --sync-bn --device cuda \
+    -o shared-own
+  rank_variables=()
+  expect_same shared-{on,own}/checkpoints/final.safetensors
+fi
 run_ranks 2 pal-train $tiny --max-steps 1 --device cuda -o crowd
 expect_equal "2 2" "${rank_codes[*]}" "two ranks for one GPU"
 expect_match "has 1 GPU: start one for each, or let them share by --comm cpu" err.0 "two ranks for one GPU"

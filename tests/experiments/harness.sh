@@ -187,8 +187,9 @@ with socket.socket() as s:
 }
 
 # start_ranks COUNT PROGRAM ARGUMENTS: starts them, which find each other at a free port; their numbers
-# are in ${rank_pids[@]}. What rank R writes is in out.R and err.R. ${rank_options[R]} are for it alone.
-declare -A rank_options=()
+# are in ${rank_pids[@]}. What rank R writes is in out.R and err.R. ${rank_options[R]} and the variables
+# ${rank_variables[R]} are for it alone.
+declare -A rank_options=() rank_variables=()
 start_ranks() {
   local count=$1 rank port
   program=$2
@@ -197,7 +198,8 @@ start_ranks() {
   rank_pids=()
   for ((rank = 0; rank < count; ++rank)); do
     RANK=$rank WORLD_SIZE=$count MASTER_ADDR=localhost MASTER_PORT=$port \
-      OMP_NUM_THREADS=1 timeout "$seconds" "$programs/$program" "$@" ${rank_options[$rank]:-} \
+      OMP_NUM_THREADS=1 env ${rank_variables[$rank]:-} timeout "$seconds" "$programs/$program" "$@" \
+      ${rank_options[$rank]:-} \
       >"out.$rank" 2>"err.$rank" &
     rank_pids+=($!)
   done

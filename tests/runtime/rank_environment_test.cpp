@@ -85,6 +85,23 @@ TEST(RankEnvironment, Mpich) {
   EXPECT_EQ(read(variables).port, 1234);
 }
 
+TEST(RankEnvironment, MpichInASlurmStep) {
+  // srun --mpi=pmi2 says nothing of the machine; an mpiexec has one daemon on each.
+  Variables variables = {{"PMI_RANK", "2"},
+                         {"PMI_SIZE", "4"},
+                         {"SLURM_JOB_ID", "77"},
+                         {"SLURM_STEP_ID", "3"},
+                         {"SLURM_PROCID", "2"},
+                         {"SLURM_NTASKS", "4"},
+                         {"SLURM_STEP_NUM_TASKS", "4"},
+                         {"SLURM_LOCALID", "0"}};
+  expect_rank(read(variables), "mpiexec", 2, 4, -1, "slurm.77.3.");
+  variables["SLURM_PROCID"] = "1";
+  variables["SLURM_STEP_NUM_TASKS"] = "2";
+  variables.insert({{"MPI_LOCALRANKID", "0"}, {"MPI_LOCALNRANKS", "2"}});
+  expect_rank(read(variables), "mpiexec", 2, 4, 0, "slurm.77.3.");
+}
+
 TEST(RankEnvironment, SlurmStep) {
   Variables variables = {{"SLURM_JOB_ID", "77"},
                          {"SLURM_STEP_ID", "3"},

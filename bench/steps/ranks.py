@@ -85,7 +85,7 @@ def forecast(o, arguments):
             [f"{o.programs}/pal-info", "-a", o.arch, "-b", str(o.local_batch), "--ranks", str(ranks),
              "--step-seconds", str(alone), "--bandwidth", o.bandwidth, "--latency", o.latency, "--json"],
             check=True, capture_output=True, text=True).stdout)
-        planned = said["plans"][0]["step_seconds"]
+        planned = said["rank_plan"]["plans"][0]["step_seconds"]
         print(f"{o.arch}, {ranks} ranks of {o.local_batch} images: a step of one beside others that do not "
               f"talk {1e3 * alone:.1f} ms, of all together {1e3 * measured:.1f} ms, forecast "
               f"{1e3 * planned:.1f} ms: {100 * (planned / measured - 1):+.1f} %", flush=True)

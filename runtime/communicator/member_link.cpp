@@ -26,8 +26,7 @@ constexpr int kLinkNapMilliseconds = 100;
 
 MemberLink::MemberLink(LineSocket hub, const Member& self, int size, const std::string& job,
                        const std::string& version, PatienceSpec patience, OnLoss on_loss)
-    : size_(size),
-      patience_(patience),
+    : patience_(patience),
       on_loss_(std::move(on_loss)),
       wait_seconds_(patience.wait_seconds),
       hub_(std::move(hub)) {

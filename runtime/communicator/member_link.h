@@ -68,7 +68,6 @@ class MemberLink {
   void hear(const std::string& line);
   void lose(Loss loss);
 
-  const int size_;
   const PatienceSpec patience_;
   const OnLoss on_loss_;
   std::string own_address_;

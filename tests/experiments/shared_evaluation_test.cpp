@@ -15,7 +15,6 @@
 #include "experiments/measures/evaluation.h"
 #include "experiments/measures/gaussian_baseline.h"
 #include "experiments/measures/latents.h"
-#include "experiments/measures/shared_pieces.h"
 #include "experiments/robustness/image_statistics.h"
 #include "experiments/robustness/model_cell.h"
 #include "experiments/trust/trust_scores.h"
@@ -23,6 +22,7 @@
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "tests/data/memory_source.h"
+#include "tests/experiments/thrown_by.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thread_ranks.h"
 
@@ -31,6 +31,7 @@ namespace {
 
 using testing::on_ranks;
 using testing::TemporaryFolder;
+using testing::thrown_by;
 
 ModelConfig small_config() {
   ModelConfig config = preset("ibinn-mnist");
@@ -101,19 +102,6 @@ void expect_equal(const Found& found, const Found& wanted) {
               wanted.result.calibration.bins()[i].entries);
   EXPECT_EQ(found.result.calibration.ece(), wanted.result.calibration.ece());
   EXPECT_EQ(found.result.classwise->ece(), wanted.result.classwise->ece());
-}
-
-/// The exit code and text of what a rank throws; "interrupted" for that.
-template <typename Body>
-std::string thrown_by(Body&& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return std::to_string(exit_code(error.kind())) + ": " + error.what();
-  } catch (const Interrupted&) {
-    return "interrupted";
-  }
-  return "nothing";
 }
 
 TEST(SharedEvaluation, FindsTheBitsOfOneProcess) {
@@ -393,65 +381,6 @@ TEST(SharedEvaluation, AttackedBatchesAreReadAndWrittenByTheFirst) {
     EXPECT_EQ(of_rank, thrown[0]);
     EXPECT_NE(of_rank.find("made with details details"), std::string::npos) << of_rank;
   }
-}
-
-TEST(SharePieces, AreTakenInTheirOrderByAll) {
-  for (const int64_t count : {0, 1, 2, 3, 7, 9}) {
-    std::vector<int64_t> wanted, squares;
-    for (int64_t i = 0; i < count; ++i) {
-      wanted.push_back(i);
-      squares.push_back(i * i);
-    }
-    std::vector<std::vector<int64_t>> pieces(3), values(3), made(3);
-    on_ranks(3, [&](Communicator& ranks) {
-      const auto r = static_cast<size_t>(ranks.rank());
-      share_pieces(
-          &ranks, count,
-          [&](int64_t piece) {
-            made[r].push_back(piece);
-            return Message().add(std::vector<int64_t>{piece * piece});
-          },
-          [&](int64_t piece, Message& message) {
-            pieces[r].push_back(piece);
-            values[r].push_back(message.take<int64_t>().at(0));
-          });
-    });
-    for (size_t r = 0; r < 3; ++r) {
-      EXPECT_EQ(pieces[r], wanted);
-      EXPECT_EQ(values[r], squares);
-      for (const int64_t piece : made[r]) EXPECT_EQ(piece % 3, static_cast<int64_t>(r));
-    }
-    std::vector<int64_t> alone;
-    share_pieces(
-        nullptr, count, [](int64_t) { return Message(); },
-        [&](int64_t piece, Message&) { alone.push_back(piece); });
-    EXPECT_EQ(alone, wanted);
-  }
-}
-
-TEST(SharePieces, WhatOneThrowsIsThrownOnAll) {
-  // In an early round and in the last, by the maker and by who takes.
-  for (const bool taking : {false, true})
-    for (const int64_t bad : {1, 6}) {
-      std::vector<std::string> thrown(3);
-      on_ranks(3, [&](Communicator& ranks) {
-        const auto fail_at = [&](int64_t piece) {
-          if (piece == bad) fail(ErrorKind::numerics, "piece {}", piece);
-        };
-        thrown[static_cast<size_t>(ranks.rank())] = thrown_by([&] {
-          share_pieces(
-              &ranks, 7,
-              [&](int64_t piece) {
-                if (!taking) fail_at(piece);
-                return Message();
-              },
-              [&](int64_t piece, Message&) {
-                if (taking && ranks.rank() == 1) fail_at(piece);
-              });
-        });
-      });
-      EXPECT_EQ(thrown, std::vector<std::string>(3, "5: piece " + std::to_string(bad)));
-    }
 }
 
 TEST(ReaverageBatchNorm, IsTheImageWeightedMeanOverRanks) {

@@ -82,6 +82,10 @@ std::string one_line(std::string_view text) {
   return out;
 }
 
+std::string as_utf8(std::string_view text) {
+  return valid_utf8_length(text) == text.size() ? std::string(text) : one_line(text);
+}
+
 std::string shell_word(const std::string& text) {
   const auto plain = [](unsigned char c) {
     return std::isalnum(c) != 0 || c >= 0x80 ||

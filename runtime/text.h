@@ -13,6 +13,10 @@ size_t valid_utf8_length(std::string_view text);
 /// bytes that are not UTF-8 become \xNN.
 std::string one_line(std::string_view text);
 
+/// A name that JSON, TOML and checkpoints can hold and that is the same for the same bytes: `text`
+/// itself if it is UTF-8, else as `one_line` has it.
+std::string as_utf8(std::string_view text);
+
 /// `text` as a shell takes it for one word: in quotes where it needs them.
 std::string shell_word(const std::string& text);
 

@@ -1,5 +1,4 @@
 #include <string_view>
-#include <unordered_map>
 
 #include "data/sources/class_list.h"
 #include "runtime/error.h"
@@ -32,8 +31,9 @@ std::vector<ClassEntry> parse_class_lines(std::span<const uint8_t> bytes, const 
   std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
+  // Editors and tools leave blank lines at the end.
+  rest = rest.substr(0, rest.find_last_not_of(" \t\r\n") + 1);
   std::vector<ClassEntry> entries;
-  std::unordered_map<std::string, size_t> lines;
   while (!rest.empty()) {
     const size_t number = entries.size() + 1;
     const size_t end = std::min(rest.find('\n'), rest.size());
@@ -45,9 +45,6 @@ std::vector<ClassEntry> parse_class_lines(std::span<const uint8_t> bytes, const 
     if (valid_utf8_length(line) < line.size() || has_control(line))
       fail(ErrorKind::data, "{}:{}: {} is not a name in UTF-8", file, number,
            one_line(line.substr(0, 80)));
-    const auto [other, is_new] = lines.emplace(line, number);
-    if (!is_new)
-      fail(ErrorKind::data, "{}:{}: {} stands in line {} too", file, number, line, other->second);
     entries.push_back(entry_of(line));
   }
   return entries;

@@ -37,8 +37,14 @@ ClassList read_list(const std::string& path) {
 void tell_apart(std::vector<std::string>& names, const std::vector<std::string>& marks) {
   std::unordered_map<std::string, int> uses;
   for (const std::string& name : names) ++uses[name];
-  for (size_t i = 0; i < names.size(); ++i)
-    if (uses[names[i]] > 1) names[i] += " (" + marks[i] + ")";
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (uses[names[i]] < 2) continue;
+    const std::string mark = " (" + marks[i] + ")";
+    // Another class may be called so.
+    do names[i] += mark;
+    while (uses.contains(names[i]));
+    uses.emplace(names[i], 1);
+  }
 }
 
 std::vector<std::string> names_in_order(const ClassList& list) {
@@ -52,6 +58,39 @@ std::vector<std::string> names_in_order(const ClassList& list) {
   return names;
 }
 
+std::unordered_set<std::string> whole_names(const ClassList& list) {
+  std::unordered_set<std::string> names;
+  for (const ClassEntry& entry : list.entries) names.insert(entry.name);
+  return names;
+}
+
+/// What a class folder of some name is called.
+struct NamedKey {
+  std::string name;
+  int uses = 0;  ///< entries that have this key
+};
+
+/// The names of the entries by their ids, or by themselves where they have none. They are told
+/// apart over the whole list, so that a class is called the same whichever others are there.
+std::unordered_map<std::string, NamedKey> keyed_names(const ClassList& list) {
+  std::vector<std::string> names;
+  std::vector<std::string> ids;
+  for (const ClassEntry& entry : list.entries) {
+    names.push_back(entry.id.empty() ? entry.name : entry.rest);
+    ids.push_back(entry.id.empty() ? entry.name : entry.id);
+  }
+  tell_apart(names, ids);
+  std::unordered_map<std::string, NamedKey> keys;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    NamedKey& key = keys[ids[i]];
+    key.name = names[i];
+    ++key.uses;
+  }
+  // A folder may have the whole line's name.
+  for (const ClassEntry& entry : list.entries) keys.emplace(entry.name, NamedKey{entry.name, 1});
+  return keys;
+}
+
 }  // namespace
 
 std::vector<std::string> read_class_names(const std::string& path) {
@@ -61,18 +100,23 @@ std::vector<std::string> read_class_names(const std::string& path) {
 std::vector<std::string> class_names_for(const std::vector<std::string>& folder_names,
                                          const std::string& path) {
   const ClassList list = read_list(path);
-  std::unordered_map<std::string, std::string> by_id;
-  for (const ClassEntry& entry : list.entries) {
-    if (!entry.id.empty()) by_id.emplace(entry.id, entry.rest);
-    // A list of the folders themselves, perhaps in another order.
-    by_id.emplace(entry.name, entry.name);
-  }
+  const auto whole = whole_names(list);
+  // A list of the folders themselves, perhaps in another order.
+  if (std::ranges::all_of(folder_names, [&](const auto& name) { return whole.contains(name); }))
+    return folder_names;
+  const std::unordered_map<std::string, NamedKey> keys = keyed_names(list);
   const auto missing = std::ranges::find_if(
-      folder_names, [&](const std::string& folder) { return !by_id.contains(folder); });
+      folder_names, [&](const std::string& folder) { return !keys.contains(folder); });
   if (missing == folder_names.end()) {
     std::vector<std::string> names;
     names.reserve(folder_names.size());
-    for (const std::string& folder : folder_names) names.push_back(by_id.at(folder));
+    for (const std::string& folder : folder_names) {
+      const NamedKey& key = keys.at(folder);
+      if (key.uses > 1)
+        fail(ErrorKind::data, "{}:0: {} stands for {} classes, but is one class folder",
+             one_line(path), one_line(folder), key.uses);
+      names.push_back(key.name);
+    }
     tell_apart(names, folder_names);
     return names;
   }
@@ -90,7 +134,7 @@ std::vector<std::string> listed_names(const std::string& list, const std::string
   std::vector<std::string> names;
   for (size_t first = 0; !list.empty() && first <= list.size();) {
     const size_t comma = std::min(list.find(',', first), list.size());
-    std::string name(trimmed(std::string_view(list).substr(first, comma - first)));
+    std::string name = as_utf8(trimmed(std::string_view(list).substr(first, comma - first)));
     expect(std::ranges::find(names, name) == names.end(), "{}: {} is named twice", option,
            one_line(name));
     names.push_back(std::move(name));

@@ -248,6 +248,15 @@ void reserve(NameList& names, const std::vector<Found>& found) {
   names.reserve(count, bytes);
 }
 
+/// A folder may be called as another one's bytes are written in UTF-8.
+void expect_distinct(std::vector<std::string> names, const std::string& root) {
+  std::ranges::sort(names);
+  const auto twin = std::ranges::adjacent_find(names);
+  if (twin != names.end())
+    fail(ErrorKind::data, "{}: two class folders are called {}, one in bytes that are not UTF-8",
+         one_line(root), one_line(*twin));
+}
+
 }  // namespace
 
 void SkippedFiles::add(const std::string& path) {
@@ -277,8 +286,9 @@ FolderIndex index_folders(const std::string& root, int64_t most_folders) {
   for (size_t c = 0; c < found.size(); ++c) {
     const bool is_class = !found[c].visits.empty();
     merge(index, std::move(found[c]), static_cast<int32_t>(index.class_names.size()));
-    if (is_class) index.class_names.push_back(walk.classes()[c]);
+    if (is_class) index.class_names.push_back(as_utf8(walk.classes()[c]));
   }
+  expect_distinct(index.class_names, root);
   return index;
 }
 
@@ -302,6 +312,7 @@ std::vector<std::string> class_folders(const std::string& root) {
     if (S_ISDIR(info.st_mode) && !loops) names.emplace_back(entry->d_name);
   }
   std::ranges::sort(names);
+  for (std::string& name : names) name = as_utf8(name);
   return names;
 }
 

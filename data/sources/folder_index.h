@@ -37,7 +37,7 @@ struct FolderIndex {
     FileStamp stamp;
   };
 
-  std::vector<std::string> class_names;
+  std::vector<std::string> class_names;  ///< of the folders; those that are not UTF-8 `as_utf8`
   std::vector<Folder> folders;  ///< the root with an empty path, then each class with all below it
   NameList pictures;            ///< file names without their folder
   SkippedEntries skipped;
@@ -52,12 +52,11 @@ struct FolderIndex {
 /// Nothing but folders is opened, and no file is examined unless it is a link or the file system
 /// does not tell folders from files. A link to nothing that is named like a picture counts as one.
 /// Throws data if the root or a folder below is missing or may not be read, environment for other
-/// failures; data, too, for more than `most_folders`, which links can make of a few. Takes no
-/// offence at empty classes.
+/// failures; data, too, for more than `most_folders`, which links can make of a few, and for two
+/// classes of one name in UTF-8. Takes no offence at empty classes.
 FolderIndex index_folders(const std::string& root, int64_t most_folders = 1'000'000);
 
-/// The class folders of a root by name, in the order of their labels: its folders that are not
-/// hidden. Throws data if the root may not be listed.
+/// The class names of a root in the order of their labels: of its folders that are not hidden. Throws data if the root may not be listed.
 std::vector<std::string> class_folders(const std::string& root);
 
 /// The path of one picture, below the root.

@@ -17,7 +17,7 @@
 namespace pal {
 namespace {
 
-constexpr const char* kFolderCache = "folder2";
+constexpr const char* kFolderCache = "folder3";
 
 CacheWriter pack(const FolderIndex& index) {
   CacheWriter writer;

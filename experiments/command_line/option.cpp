@@ -11,6 +11,7 @@
 #include "experiments/command_line/program.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -304,11 +305,11 @@ std::string Option::literal() const {
     default:
       break;
   }
-  return json_text(nlohmann::json(text), -1, BadUtf8::replaced);
+  return json_text(nlohmann::json(as_utf8(text)));
 }
 
 std::string Option::saved_literal() const {
-  return save_ ? json_text(nlohmann::json(save_(text())), -1, BadUtf8::replaced) : literal();
+  return save_ ? json_text(nlohmann::json(as_utf8(save_(text())))) : literal();
 }
 
 std::string Option::architecture_default(const std::string& arch) const {

@@ -52,7 +52,7 @@ void write_run_file(const TrainSetup& setup, const RunFolder& folder, const std:
   run["ranks"] = setup.ranks.size();
   run["commands"] = commands_of(folder.file("run.json"));
   run["commands"].push_back(command);
-  write_atomic(folder.file("run.json"), json_text(run, 2) + "\n");
+  write_atomic(folder.file("run.json"), json_text(run, 2, BadUtf8::replaced) + "\n");
 }
 
 void log_start(const TrainSetup& setup, const RunState& state, const RunFolder& folder) {
@@ -243,12 +243,12 @@ void report_run(const TrainSetup& setup, const RunState& state, const RunFolder&
     table.add({"in use on the GPU, by all processes",
                format_bytes(summary.value("gpu_used_bytes", int64_t{0}))});
   }
-  write_atomic(folder.file("summary.json"), json_text(summary, 2) + "\n");
+  write_atomic(folder.file("summary.json"), json_text(summary, 2, BadUtf8::replaced) + "\n");
   const std::string reason = stop_text(setup, state, folder, end.reason);
   log_info("{}", reason);
   if (end.reason == StopReason::signal || end.reason == StopReason::error) return;
   if (setup.options.json) {
-    print_result(json_text(summary));
+    print_result(json_text(summary, -1, BadUtf8::replaced));
     return;
   }
   if (setup.options.memory_report) print_result(table.text());

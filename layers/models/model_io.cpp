@@ -90,7 +90,8 @@ Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progr
   checkpoint.metadata["step"] = std::to_string(progress.step);
   checkpoint.metadata["epoch"] = std::to_string(progress.epoch);
   checkpoint.metadata["samples_seen"] = std::to_string(progress.samples_seen);
-  checkpoint.metadata["class_names"] = json_text(nlohmann::json(input.class_names));
+  checkpoint.metadata["class_names"] =
+      json_text(nlohmann::json(input.class_names), -1, BadUtf8::replaced);
   checkpoint.metadata["mean"] = json_text(nlohmann::json(input.mean));
   checkpoint.metadata["std"] = json_text(nlohmann::json(input.std));
   checkpoint.tensors = named_tensors(model, states);

@@ -34,10 +34,26 @@ TEST_F(ClassNames, ReadsLines) {
   EXPECT_EQ(read("n01440764 tench, Tinca tinca\n"), (Texts{"n01440764 tench, Tinca tinca"}));
 }
 
+TEST_F(ClassNames, BlankLinesAtTheEndDoNoHarm) {
+  for (const std::string end : {"", "\n", "\n\n", "\r\n\r\n", "\n \t\n", "\n\n\n\n", " \n "})
+    EXPECT_EQ(read("cat\ndog" + end), (Texts{"cat", "dog"})) << end;
+}
+
+TEST_F(ClassNames, NamesMayComeTwiceInLinesAsInJson) {
+  const Texts cranes = {"tench", "crane (1)", "crane (2)"};
+  EXPECT_EQ(read("tench\ncrane\ncrane\n"), cranes);
+  EXPECT_EQ(read(R"(["tench", "crane", "crane"])"), cranes);
+  EXPECT_EQ(read("a b\na b\na b"), (Texts{"a b (0)", "a b (1)", "a b (2)"}));
+  EXPECT_EQ(class_names_for({"x", "y", "z"}, file("tench\ncrane\ncrane\n")), cranes);
+  // A class may be called what a mark would make of another.
+  EXPECT_EQ(read("crane\ncrane\ncrane (0)\n"), (Texts{"crane (0) (0)", "crane (1)", "crane (0)"}));
+}
+
 TEST_F(ClassNames, RefusesBadLines) {
   EXPECT_EQ(error("cat\n\ndog\n"), ":2: a blank line, expected a name");
-  EXPECT_EQ(error("cat\n \t\r\n"), ":2: a blank line, expected a name");
-  EXPECT_EQ(error("cat\ndog\ncat\n"), ":3: cat stands in line 1 too");
+  EXPECT_EQ(error("cat\n \t\r\ndog"), ":2: a blank line, expected a name");
+  EXPECT_EQ(error("\ncat\n"), ":1: a blank line, expected a name");
+  EXPECT_EQ(error("\n \n\r\n"), ":0: no class names");
   EXPECT_EQ(error("cat\n\xff\n"), ":2: \\xff is not a name in UTF-8");
   EXPECT_EQ(error("c\x01t\n"), ":1: c\\x01t is not a name in UTF-8");
   EXPECT_EQ(error(""), ":0: no class names");
@@ -84,11 +100,27 @@ TEST_F(ClassNames, MapsFoldersById) {
   const Texts wanted = {"tench, Tinca tinca", "crane (n02012849)", "crane (n03126707)"};
   EXPECT_EQ(class_names_for(folders, file(mapping)), wanted);
   EXPECT_EQ(class_names_for({"n02012849", "n01440764"}, file(mapping)),
-            (Texts{"crane", "tench, Tinca tinca"}));
+            (Texts{"crane (n02012849)", "tench, Tinca tinca"}));
   EXPECT_EQ(class_names_for({"b", "a"}, file(R"({"0": ["a", "ape"], "1": ["b", "bee"]})")),
             (Texts{"bee", "ape"}));
   // The folders' own names in another order must not rename them.
   EXPECT_EQ(class_names_for({"red ant", "bee"}, file("bee\nred ant\n")), (Texts{"red ant", "bee"}));
+  EXPECT_EQ(class_names_for({"red ant", "red"}, file("red ant\nred\n")), (Texts{"red ant", "red"}));
+}
+
+TEST_F(ClassNames, RefusesAFolderThatStandsForSeveralClasses) {
+  for (const std::string text :
+       {"n1 tench\nn2 crane\nn1 eel\n", "n1 tench\nn2 crane\nn1 tench\n",
+        R"({"0": ["n1", "tench"], "1": ["n2", "crane"], "2": ["n1", "eel"]})"}) {
+    const auto path = file(text);
+    EXPECT_EQ(data_error([&] {
+                class_names_for({"n1", "n2"}, path);
+              }),
+              path + ":0: n1 stands for 2 classes, but is one class folder");
+  }
+  // Words that display names begin with are no keys.
+  EXPECT_EQ(class_names_for({"x", "y"}, file("great owl\ngreat shark\n")),
+            (Texts{"great owl", "great shark"}));
 }
 
 TEST_F(ClassNames, MapsFoldersByPlace) {

@@ -191,6 +191,31 @@ TEST_F(ImageFolderTest, TakesAnyName) {
   EXPECT_EQ(source->item_name(2), root_ + "/a\\x09b/new\\x0aline.jpg");
 }
 
+TEST_F(ImageFolderTest, ClassNamesAreUtf8) {
+  // Latin-1, a cut character, a surrogate, bytes that begin no character.
+  const std::vector<std::string> folders = {"caf\xc3", "caf\xc3\xa9", "caf\xe9", "\xed\xa0\x80",
+                                            "\xff\xfe"};
+  for (const std::string& folder : folders) add(folder + "/1.jpg", folder);
+  const std::vector<std::string> wanted = {"caf\\xc3", "caf\xc3\xa9", "caf\\xe9", "\\xed\\xa0\\x80",
+                                           "\\xff\\xfe"};
+  const auto source = image_folder(root_, "");
+  EXPECT_EQ(source->class_names(), wanted);
+  EXPECT_EQ(class_folders(root_), wanted);
+  Bytes bytes;
+  for (int32_t i = 0; i < 5; ++i) {
+    source->read(i, bytes, 100);
+    EXPECT_EQ(bytes, bytes_of(folders[static_cast<size_t>(i)]));
+    EXPECT_EQ(source->label(i), i);
+  }
+  // Another part has some of them: they go by name all the same.
+  const std::vector<std::string> more = {"bee",      "caf\\xc3",        "caf\xc3\xa9",
+                                         "caf\\xe9", "\\xed\\xa0\\x80", "\\xff\\xfe"};
+  EXPECT_EQ(image_folder(root_, "", {"train", more, true})->label(2), 3);
+  add("caf\\xe9/1.jpg");
+  EXPECT_EQ(data_error([&] { image_folder(root_, ""); }),
+            root_ + ": two class folders are called caf\\xe9, one in bytes that are not UTF-8");
+}
+
 TEST_F(ImageFolderTest, RefusesWhatIsNoDataSet) {
   EXPECT_EQ(usage_error([&] { image_folder(root_, ""); }),
             root_ + ": no class folders; expected FOLDER/CLASS/PICTURE");

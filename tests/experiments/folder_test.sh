@@ -79,6 +79,54 @@ trains set $small --epochs 1 --max-steps 1 --class-names names.txt -o named
 succeeds pal-inspect --json named/checkpoints/step-1.safetensors
 expect_text "name 3" out "class names"
 
+# Folders of WordNet ids: what a class is called does not depend on which of the others are there, and
+# a part of them is found in the model by name.
+mkdir -p synsets/train synsets/val part
+ids=(n01440764 n02012849 n03126707)
+for c in 0 1 2; do
+  for split in train val; do ln -s "../../set/$split/class $c" synsets/$split/${ids[c]}; done
+done
+printf '%s\n' "n01440764 tench, Tinca tinca" "n02012849 crane" "n03126707 crane" "n09999999 other" >map.txt
+trains synsets $small --epochs 1 --class-names map.txt -o synsets_run
+for c in 0 2; do ln -s "../set/val/class $c" part/${ids[c]}; done
+evaluates synsets_run/checkpoints/best part --class-names map.txt --save-outputs part.csv
+expect_text '"classes_among":2,' out "a part of the classes by id"
+expect_equal "0 2" "$(tail -n +2 part.csv | cut -d, -f3 | sort -u | xargs)" "labels of a part of the classes"
+expect_text "crane (n03126707)" part.csv "one of two cranes"
+trains synsets $small --epochs 1 --max-steps 2 -o ids_run
+evaluates ids_run/checkpoints/final.safetensors part --save-outputs part.csv
+expect_equal "0 2" "$(tail -n +2 part.csv | cut -d, -f3 | sort -u | xargs)" "labels of a part of the ids"
+succeeds pal-ood ids_run/checkpoints/final.safetensors part --against noise --threads 1
+
+# Names that are not UTF-8: of a class, a picture, the data and the run.
+latin=$(printf 'caf\351')
+mkdir "$latin"
+for split in train val; do
+  mkdir -p "$latin/set/$split"
+  for c in 0 1; do cp -r "set/$split/class $c" "$latin/set/$split/$c"; done
+  cp -r "set/$split/class 2" "$latin/set/$split/$latin"
+  mv "$(ls -d "$latin/set/$split/$latin"/*.JPEG | head -n 1)" "$latin/set/$split/$latin/$latin.JPEG"
+done
+trains "$latin/set" $small --epochs 2 --max-steps 10 -o "$latin/run"
+trains "$latin/set" $small --epochs 2 --resume auto -o "$latin/run"
+expect_steps "$latin/run" 14
+trains "$latin/set" $small --epochs 2 -o latin_run
+expect_same {"$latin/run",latin_run}/checkpoints/final.safetensors
+succeeds pal-inspect --json latin_run/checkpoints/final.safetensors
+expect_text 'caf\\\\xe9' out "a class name in UTF-8"
+evaluates latin_run/checkpoints/final.safetensors "$latin/set" --save-outputs latin.csv
+expect_text 'caf\xe9' latin.csv "a class name in UTF-8"
+evaluates "$latin/run/checkpoints/final.safetensors" "$latin/set" --summary "$latin/run/summary.json"
+succeeds pal-classify --json latin_run/checkpoints/final.safetensors "$latin/set/val/$latin/$latin.JPEG"
+succeeds pal-data pack "$latin/set" -o "$latin/shards" --shards 2
+trains "$latin/shards" $small --epochs 1 --max-steps 2 -o latin_shards
+evaluates latin_run/checkpoints/final.safetensors "$latin/shards"
+for file in {"$latin/run",latin_run}/{run,summary}.json latin_run/metrics.jsonl; do
+  expect "$file is not UTF-8" iconv -f UTF-8 -t UTF-8 "$file" -o /dev/null
+done
+trains "$latin/set" $small --epochs 1 --max-steps 2 --exclude-classes "$latin" -o latin_less
+expect_text "2 classes" latin_less/log.txt "a class that is left out"
+
 # Tar shards of the same pictures.
 succeeds pal-data pack set -o shards --shards 3
 trains shards $small --epochs 1 -o packed

@@ -228,6 +228,13 @@ TEST(OptionTable, PathsAreSavedAsAbsoluteOnes) {
   EXPECT_EQ(absolute_path(""), "");
 }
 
+TEST(OptionTable, TextsThatAreNotUtf8AreSavedAsNamesAreMatched) {
+  ExampleTable example;
+  set(example, "output", "/sorti\xe9/\xc3\xa9");
+  EXPECT_EQ(example.table.at("output").literal(), "\"/sorti\\\\xe9/\xc3\xa9\"");
+  EXPECT_EQ(example.table.at("output").saved_literal(), example.table.at("output").literal());
+}
+
 TEST(OptionTable, AnUnknownNameIsTheProgramsOwnFault) {
   ExampleTable example;
   EXPECT_EQ(example.table.find("learning-rate"), nullptr);

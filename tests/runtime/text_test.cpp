@@ -23,6 +23,12 @@ TEST(Text, MakesOneLineOfAnything) {
   EXPECT_EQ(one_line("\xc2\xa0"), "\xc2\xa0");
 }
 
+TEST(Text, NamesInUtf8StayAsTheyAre) {
+  EXPECT_EQ(as_utf8("caf\xc3\xa9\n"), "caf\xc3\xa9\n");
+  EXPECT_EQ(as_utf8("caf\xe9\n"), "caf\\xe9\\x0a");
+  EXPECT_EQ(as_utf8(""), "");
+}
+
 TEST(Text, TrimsBothEnds) {
   EXPECT_EQ(trimmed(" \t a b\r\n"), "a b");
   EXPECT_EQ(trimmed(" \r\n"), "");

@@ -26,15 +26,18 @@ inline constexpr TarField kSize = {124, 12};
 inline constexpr TarField kTime = {136, 12};
 inline constexpr TarField kChecksum = {148, 8};
 inline constexpr TarField kType = {156, 1};
+inline constexpr TarField kLink = {157, 100};
 inline constexpr TarField kMagic = {257, 8};  ///< with the version
 inline constexpr TarField kMajor = {329, 8};
 inline constexpr TarField kMinor = {337, 8};
 inline constexpr TarField kPrefix = {345, 155};
 }  // namespace tar_field
 
-/// Magic and version in headers of ustar and pax archives, and of GNU tar.
+/// Magic and version in headers of ustar and pax archives, of GNU tar, and of those from before
+/// POSIX (v7), which have no more than the link's name.
 inline constexpr std::string_view kPosixMagic("ustar\00000", 8);
 inline constexpr std::string_view kGnuMagic("ustar  \0", 8);
+inline constexpr std::string_view kOldMagic("\0\0\0\0\0\0\0\0", 8);
 /// Name of the pseudo member that holds a GNU long name.
 inline constexpr std::string_view kGnuLongName = "././@LongLink";
 
@@ -51,6 +54,13 @@ inline std::string_view tar_text(std::span<const uint8_t> header, TarField field
 
 /// Checksum of a tar header: the sum of all bytes, those of the checksum itself taken as spaces.
 int64_t tar_checksum(std::span<const uint8_t> header);
+
+/// A number of a tar header: octal digits, perhaps with spaces, or GNU's binary form. -1 if it is
+/// none or does not fit.
+int64_t tar_number(std::span<const uint8_t> header, TarField field);
+
+/// Whether a block has the checksum of a tar header. Some old writers summed signed bytes.
+bool is_tar_header(std::span<const uint8_t> block);
 
 /// What is wrong with a member's name, or nothing: a shard names files below itself only.
 std::string tar_name_fault(std::string_view name);

@@ -14,7 +14,7 @@
 namespace pal {
 namespace {
 
-constexpr const char* kShardCache = "shards1";
+constexpr const char* kShardCache = "shards2";
 
 CacheWriter pack(const ShardIndex& index) {
   CacheWriter writer;

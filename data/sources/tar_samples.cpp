@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <optional>
 #include <string_view>
@@ -46,19 +47,30 @@ class SampleCollector {
   TarSamples collect() {
     TarMember member;
     while (reader_.next(member)) {
-      ++samples_.members;
+      if (member.is_file) ++samples_.members;
       const SplitName split = split_name(member.name);
       if (split.key.empty()) continue;
       if (split.key != key_) {
         finish_sample();
         key_ = split.key;
       }
-      add(member, split.part);
+      if (member.is_file)
+        add(member, split.part);
+      else
+        absent_[static_cast<size_t>(split.part)] = true;
     }
     finish_sample();
+    if (samples_.count() == 0)
+      fail(ErrorKind::data,
+           "{}: no sample{}; expected KEY.jpg (or .jpeg, .png) and KEY.cls or .json side by side",
+           where(0), left_out_ == 0 ? "" : " that is not a link to elsewhere");
     refuse_repeated_keys();
     for (const std::string& warning : reader_.warnings())
       samples_.warnings.push_back(archive_.name() + ": " + warning);
+    if (left_out_ > 0)
+      samples_.warnings.push_back(
+          fmt::format("{}: {} sample{} left out, whose picture or label is such", archive_.name(),
+                      left_out_, left_out_ == 1 ? "" : "s"));
     return std::move(samples_);
   }
 
@@ -95,8 +107,17 @@ class SampleCollector {
            where(member.header), one_line(member.name));
   }
 
+  /// Whether a part that the sample needs is a link or the like.
+  bool lacks_part() const {
+    const auto is_absent = [&](Part part) { return absent_[static_cast<size_t>(part)]; };
+    if (is_absent(Part::picture) && !picture_) return true;
+    return !cls_ && (is_absent(Part::cls) || (is_absent(Part::json) && !json_));
+  }
+
   void finish_sample() {
-    if (picture_) {
+    if (lacks_part()) {
+      ++left_out_;
+    } else if (picture_) {
       const int32_t label = label_of_sample();
       samples_.pictures.add(picture_->name);
       samples_.begins.push_back(picture_->begin);
@@ -112,6 +133,7 @@ class SampleCollector {
     cls_.reset();
     json_.reset();
     json_text_.clear();
+    absent_ = {};
   }
 
   int32_t label_of_sample() const {
@@ -147,6 +169,8 @@ class SampleCollector {
   int64_t cls_at_ = 0;
   std::optional<TarMember> json_;
   std::vector<uint8_t> json_text_;
+  std::array<bool, 4> absent_{};  ///< parts of the sample that are no files
+  int64_t left_out_ = 0;          ///< samples that lack a part so
 };
 
 }  // namespace

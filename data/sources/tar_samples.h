@@ -23,9 +23,10 @@ struct TarSamples {
 
 /// Reads the index of one archive in the convention of WebDataset: members KEY.jpg (or .jpeg, .png,
 /// in any case) and KEY.cls, or KEY.json with a label, side by side, where KEY is the path up to
-/// the first dot of the last part. Members of other types, and hidden ones, are left alone. Throws
-/// data as TarReader, and for a picture without label, a label without picture, one that is no
-/// number, and keys that come twice.
+/// the first dot of the last part. Members of other types, and hidden ones, are left alone; so are
+/// samples of which a part is a link to elsewhere, with a warning. Throws data as TarReader, and for
+/// a picture without label, a label without picture, one that is no number, keys that come twice,
+/// and no sample at all.
 TarSamples parse_tar(const RandomReader& archive);
 
 /// What an archive of labelled pictures holds, in numbers.

@@ -108,8 +108,8 @@ TEST(TarReader, RefusesWhatIsNoTar) {
   Bytes flipped = TarBuilder().file("a", "b").end().bytes();
   flipped[3] ^= 1;
   EXPECT_NE(walk_error(flipped).find("a.tar:0: no tar header: the checksum is"), std::string::npos);
-  EXPECT_REFUSED(TarBuilder().file("old", "v7", '0', std::string_view("\0\0\0\0\0\0\0\0", 8)).end(),
-                 "neither ustar, pax nor GNU tar");
+  EXPECT_REFUSED(TarBuilder().file("a", "b", '0', "USTAR  ").end(),
+                 "neither ustar, pax, GNU nor v7 tar");
 }
 
 TEST(TarReader, RefusesEveryCutInsideAMember) {
@@ -172,8 +172,7 @@ TEST(TarReader, RefusesLongNamesBeyondTheLimit) {
 
 TEST(TarReader, RefusesWhatIsNoFile) {
   const std::pair<char, std::string> kinds[] = {
-      {'1', "a link"}, {'2', "a link"},        {'3', "a device"}, {'4', "a device"},
-      {'6', "a FIFO"}, {'S', "a sparse file"}, {'V', "type V"},   {'\n', "type \\x0a"}};
+      {'S', "a sparse file"}, {'V', "type V"}, {'\n', "type \\x0a"}};
   for (const auto& [type, text] : kinds)
     EXPECT_REFUSED(TarBuilder().file("a.jpg", "", type).end(), "a.tar:0: a.jpg is ") << text;
   EXPECT_REFUSED(TarBuilder().header("d", 512, '5').end(3), "a folder with 512 bytes");
@@ -206,12 +205,156 @@ TEST(TarReader, RefusesExtraHeadersWithoutAMember) {
                  "two long names");
 }
 
-TEST(TarReader, RefusesMembersBehindTheEnd) {
-  EXPECT_REFUSED(TarBuilder().file("a", "").end().file("b", "").end(),
-                 "a.tar:1536: the archive ended at 512, but more follows");
-  EXPECT_REFUSED(TarBuilder().file("a", "").end(1).file("b", "").end(), "more follows");
+TEST(TarReader, RefusesBytesBehindTheEnd) {
+  const Bytes junk(600, 'x');
+  EXPECT_REFUSED(TarBuilder().file("a", "").end().raw(junk),
+                 "a.tar:1536: the archive ended at 512, but more follows, which is no archive");
+  EXPECT_REFUSED(TarBuilder().file("a", "").end(1).raw(junk), "more follows");
+  EXPECT_REFUSED(TarBuilder().file("a", "").end(20).raw({1}), "more follows");
+  EXPECT_REFUSED(TarBuilder().file("a", "").end().raw({0}).file("b", "").end(), "more follows");
+  EXPECT_REFUSED(TarBuilder().file("a", "").end().raw(testing::gzip(junk)), "more follows");
+  EXPECT_REFUSED(TarBuilder().file("p", pax_record("path", "b"), 'x').end().file("a", "").end(),
+                 "a.tar:1024: extra headers without a member");
   EXPECT_REFUSED(TarBuilder().file("a", "").end(4096), "bytes after the end of the archive");
   EXPECT_EQ(walk_error(TarBuilder().file("a", "").end(2000).bytes()), "no error");
+}
+
+TEST(TarReader, ReadsHeadersFromBeforePosix) {
+  TarBuilder builder;
+  builder.header("n01/", 0, '\0', kOldMagic);
+  builder.file("n01/a.jpg", "one", '\0', kOldMagic);
+  builder.file("n01/b.jpg", "two", '0', kOldMagic);
+  // There is no prefix: what stands there means nothing.
+  const size_t third = builder.bytes().size();
+  builder.file("c", "three", '\0', kOldMagic).patch(third, 345, "left over");
+  const size_t fourth = builder.bytes().size();
+  builder.header("d", 0, '1', kOldMagic).patch(fourth, 157, "n01/b.jpg");
+  // Numbers with spaces before them.
+  builder.patch(third, 124, "          5 ").end();
+  const auto walked = walk(builder.bytes());
+  ASSERT_EQ(walked.members.size(), 4U);
+  EXPECT_TRUE(walked.warnings.empty());
+  EXPECT_EQ(walked.members[0].name, "n01/a.jpg");
+  EXPECT_EQ(walked.members[2].name, "c");
+  EXPECT_EQ(walked.members[2].size, 5);
+  EXPECT_EQ(walked.members[3].begin, walked.members[1].begin);
+  EXPECT_REFUSED(TarBuilder().header("d/", 5, '\0', kOldMagic).end(3), "a folder with 5 bytes");
+}
+
+TEST(TarReader, TakesSumsOfSignedBytes) {
+  Bytes bytes = TarBuilder().file("caf\xe9\xe8", "x", '\0', kOldMagic).end().bytes();
+  const int64_t sum = tar_checksum(std::span(bytes).first(512));
+  const std::string noted = fmt::format("{:06o}", sum - 2 * 256);
+  std::copy(noted.begin(), noted.end(), bytes.begin() + 148);
+  EXPECT_EQ(walk(bytes).members.at(0).name, "caf\xe9\xe8");
+  bytes[0] ^= 1;
+  EXPECT_NE(walk_error(bytes).find("a.tar:0: no tar header"), std::string::npos);
+}
+
+TEST(TarReader, ReadsOnThroughSeveralArchives) {
+  const Bytes one = TarBuilder().file("a", "1").end(18).bytes();
+  const Bytes two = TarBuilder().file("b", "2", '0', kGnuMagic).end().bytes();
+  const Bytes three = TarBuilder().file("c", "3", '\0', kOldMagic).bytes();
+  Bytes all = one;
+  testing::append(all, two);
+  testing::append(all, three);
+  const auto walked = walk(all);
+  ASSERT_EQ(walked.members.size(), 3U);
+  EXPECT_EQ(walked.members[1].name, "b");
+  EXPECT_EQ(walked.members[1].header, static_cast<int64_t>(one.size()));
+  EXPECT_EQ(walked.members[2].name, "c");
+  ASSERT_EQ(walked.warnings.size(), 2U);
+  EXPECT_EQ(walked.warnings[0],
+            "several archives in one file, the second from 10240; they are read as one");
+  EXPECT_NE(walked.warnings[1].find("no end-of-archive blocks"), std::string::npos);
+  // One block of zeros is enough; an empty archive is one as well.
+  const auto short_end = walk(TarBuilder().file("a", "").end(1).file("b", "").end().bytes());
+  EXPECT_EQ(short_end.members.size(), 2U);
+  EXPECT_EQ(short_end.warnings.size(), 1U);
+  EXPECT_EQ(walk(TarBuilder().end().file("b", "").end().bytes()).members.size(), 1U);
+  // A member that is cut is refused in the second archive too.
+  all.resize(one.size() + 512 + 1);
+  EXPECT_EQ(walk(all).members.size(), 2U);
+  all.resize(one.size() + 512);
+  EXPECT_NE(walk_error(all).find("cut: b has 1 bytes"), std::string::npos);
+}
+
+TEST(TarReader, PassesOverWhatIsNoFile) {
+  for (const char type : {'2', '3', '4', '6'}) {
+    TarBuilder builder;
+    builder.file("a", "1").header("b", 0, type).file("c", "3").header("d", 4096, type).end();
+    const auto walked = walk(builder.bytes());
+    ASSERT_EQ(walked.members.size(), 4U);
+    EXPECT_TRUE(walked.members[0].is_file && walked.members[2].is_file);
+    EXPECT_FALSE(walked.members[1].is_file || walked.members[3].is_file);
+    EXPECT_EQ(walked.members[1].size, 0);
+    EXPECT_EQ(walked.warnings, std::vector<std::string>{
+                                   "passed over what is no file but a link, device or FIFO: 2 in "
+                                   "all, the first at 1024, b"});
+  }
+  EXPECT_REFUSED(TarBuilder().header("../b", 0, '2').end(), "climbs out");
+}
+
+/// An archive of a, b and a hard link c, with `before` written before the link's header.
+TarBuilder linked(const std::string& target, uint64_t size = 0,
+                  std::string_view magic = kPosixMagic, const TarBuilder& before = {}) {
+  TarBuilder builder;
+  builder.file("x/a", "one").file("b", "two").raw(before.bytes());
+  const size_t at = builder.bytes().size();
+  builder.header("c", size, '1', magic);
+  return builder.patch(at, 157, target);
+}
+
+TEST(TarReader, HardLinksAreTheFileBefore) {
+  const std::string zero(1, '\0');
+  const TarBuilder archives[] = {
+      linked("x/a").end(), linked("./x/a").end(), linked("x/a", 0, kGnuMagic).end(),
+      linked("x/a", 0, kOldMagic).end(),
+      // Its size is that of the file, and nothing is behind it.
+      linked("x/a", 3).end(), linked("x/a", 3).file("d", "four").end(),
+      linked("cut", 0, kGnuMagic, TarBuilder().file("././@LongLink", "x/a" + zero, 'K', kGnuMagic))
+          .end(),
+      linked("cut", 0, kPosixMagic, TarBuilder().file("p", pax_record("linkpath", "x/a"), 'x'))
+          .end(),
+      linked("cut", 3).raw(testing::bytes_of("one")).pad().end()};
+  for (const TarBuilder& archive : archives) {
+    const MemoryReader bytes(archive.bytes(), "a.tar");
+    TarReader reader(bytes);
+    TarMember member;
+    ASSERT_TRUE(reader.next(member) && reader.next(member) && reader.next(member));
+    EXPECT_EQ(member.name, "c");
+    EXPECT_TRUE(member.is_file);
+    const auto content = reader.content(member);
+    EXPECT_EQ(std::string(content.begin(), content.end()), "one");
+    while (reader.next(member)) EXPECT_EQ(member.name, "d");
+    EXPECT_TRUE(reader.warnings().empty());
+  }
+}
+
+TEST(TarReader, HardLinksToLinksAndToNothing) {
+  TarBuilder builder = linked("x/a");
+  const auto link = [&](const std::string& name, const std::string& target) {
+    const size_t at = builder.bytes().size();
+    builder.header(name, 0, '1').patch(at, 157, target);
+  };
+  link("d", "c");
+  link("e", "later");
+  link("f", "/x/a");
+  link("g", "g");
+  builder.file("later", "x");
+  link("h", "later");
+  // The last file of a name counts, as when an archive is unpacked.
+  builder.file("b", "second");
+  link("i", "b");
+  const auto walked = walk(builder.end().bytes());
+  ASSERT_EQ(walked.members.size(), 11U);
+  EXPECT_EQ(walked.members[3].begin, walked.members[0].begin);
+  for (const size_t i : {4U, 5U, 6U}) EXPECT_FALSE(walked.members[i].is_file) << i;
+  EXPECT_EQ(walked.members[7].name, "later");
+  EXPECT_EQ(walked.members[8].begin, walked.members[7].begin);
+  EXPECT_EQ(walked.members[10].name, "i");
+  EXPECT_EQ(walked.members[10].size, 6);
+  EXPECT_EQ(walked.warnings.size(), 1U);
 }
 
 }  // namespace

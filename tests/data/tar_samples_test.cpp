@@ -84,6 +84,60 @@ TEST(TarSamples, RefusesRepeatedKeys) {
                  "a.tar:3072: the key a comes twice, first at 0");
 }
 
+/// A header of a member that leads elsewhere.
+TarBuilder& link(TarBuilder& builder, const std::string& name, char type,
+                 const std::string& target) {
+  const size_t at = builder.bytes().size();
+  return builder.header(name, 0, type).patch(at, 157, target);
+}
+
+TEST(TarSamples, HardLinksAreReadAndOtherLinksLeaveTheirSampleOut) {
+  TarBuilder builder;
+  builder.file("a.jpg", "one").file("a.cls", "1");
+  link(builder, "b.jpg", '1', "a.jpg");
+  link(builder, "b.cls", '1', "a.cls");
+  link(builder, "c.jpg", '2', "a.jpg");
+  builder.file("c.cls", "2").file("d.jpg", "four");
+  link(builder, "d.cls", '2', "a.cls");
+  builder.file("e.jpg", "five");
+  link(builder, "e.json", '1', "later.json");
+  // What a sample does not need may be anything.
+  builder.file("f.jpg", "six").file("f.cls", "3");
+  link(builder, "f.json", '2', "x");
+  link(builder, "f.txt", '6', "");
+  link(builder, "fifo", '6', "");
+  builder.end();
+  const TarSamples samples = parse_tar(MemoryReader(builder.bytes(), "a.tar"));
+  ASSERT_EQ(samples.count(), 3);
+  EXPECT_EQ(samples.labels, (std::vector<int64_t>{1, 1, 3}));
+  EXPECT_EQ(samples.begins[1], samples.begins[0]);
+  EXPECT_EQ(samples.pictures[1], "b.jpg");
+  ASSERT_EQ(samples.warnings.size(), 2U);
+  EXPECT_NE(samples.warnings[0].find("6 in all, the first at 3072, c.jpg"), std::string::npos)
+      << samples.warnings[0];
+  EXPECT_EQ(samples.warnings[1], "a.tar: 3 samples left out, whose picture or label is such");
+}
+
+TEST(TarSamples, RefusesArchivesWithoutASample) {
+  const TarBuilder archives[] = {TarBuilder().end(), TarBuilder().end(200),
+                                 TarBuilder().header("d/", 0, '5').end(),
+                                 TarBuilder().file("README", "x").file("a.txt", "x").end(),
+                                 TarBuilder().file("a.json", "{}").file(".b.jpg", "x").end()};
+  for (const TarBuilder& archive : archives)
+    EXPECT_REFUSED(archive, "a.tar:0: no sample; expected");
+  TarBuilder links;
+  link(links, "a.jpg", '2', "x");
+  EXPECT_REFUSED(links.file("a.cls", "1").end(), "no sample that is not a link to elsewhere");
+}
+
+TEST(TarSamples, ReadsSeveralArchivesAsOne) {
+  Bytes bytes = TarBuilder().file("a.jpg", "1").file("a.cls", "1").end(7).bytes();
+  testing::append(bytes, TarBuilder().file("b.jpg", "2").file("b.cls", "0").end().bytes());
+  const TarSummary summary = inspect_tar(bytes, "a.tar");
+  EXPECT_EQ(summary.samples, 2);
+  EXPECT_EQ(summary.warnings.size(), 1U);
+}
+
 TEST(TarLabels, ReadsNumbersOnly) {
   EXPECT_EQ(parse_cls(bytes_of("7"), "x"), 7);
   EXPECT_EQ(parse_cls(bytes_of("\t0007 \r\n"), "x"), 7);
@@ -112,14 +166,42 @@ TEST(TarLabels, ReadsJson) {
     EXPECT_NE(error("{\"label\": " + value + "}").find("not between 0 and 999999"),
               std::string::npos)
         << value;
-  for (const std::string text : {"5", "[{\"label\": 5}]", "[]"})
+  for (const std::string text : {"5", "[{\"label\": 5}]", "[]", "\"text\"", "\"x\"x", "NaN"})
     EXPECT_EQ(error(text), "a.tar:9: expected a JSON object") << text;
   for (const std::string text :
-       {"", "{", "{\"label\": 5", "{\"label\": 5} x", "{\"label\" 5}", "\"x\"x"})
+       {"", "{", "{\"label\": 5", "{\"label\": 5} x", "{\"label\" 5}", "{\"label\": }",
+        "{label: 5}", "{\"label\": 05}", "{\"label\": nan}", "{\"a\": 1 \"label\": 5}",
+        "{\"label\": 5,}", "{\"a\": [1, 2}, \"label\": 5}", "{\"a\": \"\n\", \"label\": 5}",
+        "{\"a\": \"\\"})
     EXPECT_NE(error(text).find("a.tar:9: broken JSON at byte"), std::string::npos) << text;
-  EXPECT_NE(error("\"text\"").find("neither"), std::string::npos);
+  EXPECT_NE(error("{\"a\": \"label\"}").find("neither"), std::string::npos);
   EXPECT_NE(error("{\"a\": " + std::string(100000, '[')).find("nested deeper than 64"),
             std::string::npos);
+}
+
+TEST(TarLabels, ReadsJsonAsPythonWritesIt) {
+  for (const std::string value :
+       {"NaN", "Infinity", "-Infinity", "[NaN, 1.5, {\"x\": [-Infinity]}]", "{\"label\": NaN}",
+        "123456789012345678901234567890", "1e400", "-0.5E-7", R"("caf\udce9")", R"("\"label\": 4")",
+        "\"caf\xe9\"", "[]", "{}", "[ ]", "null", R"("\\")"}) {
+    for (const std::string& text :
+         {"{\"a\": " + value + ", \"label\": 5}", "{\"label\" : 5 , \"score\": " + value + "\n}"})
+      EXPECT_EQ(parse_json_label(bytes_of(text), "x"), 5) << text;
+  }
+  EXPECT_EQ(parse_json_label(bytes_of("{\"a\": " + std::string(400, '9') + ", \"cls\": 5}"), "x"),
+            5);
+  EXPECT_EQ(parse_json_label(bytes_of("\xef\xbb\xbf{\"cls\": 5}"), "x"), 5);
+  for (const std::string value : {"NaN", "Infinity", "-Infinity", "5e0", "5.0"})
+    EXPECT_EQ(
+        data_error([&] { parse_json_label(bytes_of("{\"label\": " + value + "}"), "a.tar:9"); }),
+        "a.tar:9: the label is not an integer")
+        << value;
+  for (const std::string value : {"nan", "inf", "-infinity", "+5", "0x5", ".5", "5.", "1e", "--5"})
+    EXPECT_NE(data_error([&] {
+                parse_json_label(bytes_of("{\"a\": " + value + ", \"label\": 5}"), "a.tar:9");
+              }).find("broken JSON at byte 6"),
+              std::string::npos)
+        << value;
 }
 
 TEST(TarSamples, BadInputIsJudgedAsTheManifestSays) {

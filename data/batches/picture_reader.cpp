@@ -10,7 +10,7 @@
 namespace pal {
 namespace {
 
-constexpr int64_t kMostWarnings = 5;
+constexpr size_t kMostWarnings = 5;
 
 }  // namespace
 
@@ -49,9 +49,12 @@ bool PictureReader::try_read(std::vector<uint8_t>& bytes, int64_t epoch, int64_t
 }
 
 void PictureReader::warn(int64_t index, const std::string& warning) {
-  const int64_t before = warnings_.fetch_add(1);
-  if (before < kMostWarnings) log_warning("{}: {}", source_.item_name(index), warning);
-  if (before == kMostWarnings)
+  const std::scoped_lock lock(warnings_mutex_);
+  // Once of each picture, not in every epoch.
+  if (warned_.size() > kMostWarnings || !warned_.insert(index).second) return;
+  if (warned_.size() <= kMostWarnings)
+    log_warning("{}: {}", source_.item_name(index), warning);
+  else
     log_warning("{}: further warnings about pictures are not shown", source_.name());
 }
 

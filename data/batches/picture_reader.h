@@ -1,6 +1,7 @@
 #pragma once
-#include <atomic>
 #include <cstdint>
+#include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,7 +36,8 @@ class PictureReader {
   const std::vector<int64_t>& list_;
   const LoaderOptions& options_;
   std::vector<std::vector<uint8_t>> bytes_;  ///< a buffer for each reader
-  std::atomic<int64_t> warnings_ = 0;
+  std::mutex warnings_mutex_;
+  std::set<int64_t> warned_;  ///< pictures with a warning that was shown, and one more
 };
 
 }  // namespace pal

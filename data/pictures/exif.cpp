@@ -1,5 +1,7 @@
 #include "data/pictures/exif.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 namespace pal {
@@ -44,22 +46,33 @@ class TiffReader {
 
 }  // namespace
 
-std::optional<int> exif_orientation(std::span<const uint8_t> exif) {
+ExifOrientation exif_orientation(std::span<const uint8_t> exif) {
+  const ExifOrientation damaged{1, "damaged EXIF data; its orientation is ignored"};
   if (exif.size() >= sizeof kMark && std::equal(kMark, kMark + sizeof kMark, exif.begin()))
     exif = exif.subspan(sizeof kMark);
   TiffReader tiff(exif);
-  if (tiff.short_at(2) != kTiffVersion) return std::nullopt;
+  if (tiff.short_at(2) != kTiffVersion) return damaged;
   const size_t folder = tiff.long_at(4);
   const uint32_t entries = tiff.short_at(folder);
-  for (uint32_t i = 0; i < entries && tiff.ok(); ++i) {
+  if (!tiff.ok()) return damaged;
+  const size_t held = (exif.size() - folder - 2) / kEntrySize;
+  ExifOrientation orientation;
+  if (entries > held)
+    orientation.fault =
+        fmt::format("EXIF data of {} entries, of which {} are there", entries, held);
+  for (size_t i = 0; i < std::min<size_t>(entries, held); ++i) {
     const size_t entry = folder + 2 + kEntrySize * i;
     if (tiff.short_at(entry) != kOrientationTag) continue;
     const uint32_t value = tiff.short_at(entry + 8);
-    if (!tiff.ok() || tiff.short_at(entry + 2) != kShort || value > 8) return std::nullopt;
-    return value == 0 ? 1 : static_cast<int>(value);  // many writers put 0 for unknown
+    if (tiff.short_at(entry + 2) != kShort || value > 8) return damaged;
+    orientation.value = value == 0 ? 1 : static_cast<int>(value);  // many writers put 0 for unknown
+    break;
   }
-  if (!tiff.ok()) return std::nullopt;
-  return 1;
+  return orientation;
+}
+
+bool is_upright(std::span<const uint8_t> exif) {
+  return exif.empty() || exif_orientation(exif) == ExifOrientation{};
 }
 
 void apply_orientation(Image& image, int orientation) {
@@ -90,11 +103,9 @@ void apply_orientation(Image& image, int orientation) {
 }
 
 void apply_exif(Image& image, std::span<const uint8_t> exif) {
-  const auto orientation = exif_orientation(exif);
-  if (orientation)
-    apply_orientation(image, *orientation);
-  else
-    image.warnings.emplace_back("damaged EXIF data; its orientation is ignored");
+  const ExifOrientation orientation = exif_orientation(exif);
+  apply_orientation(image, orientation.value);
+  if (!orientation.fault.empty()) image.warnings.push_back(orientation.fault);
 }
 
 }  // namespace pal

@@ -33,6 +33,9 @@ ImageHeader read_jpeg_header(std::span<const uint8_t> bytes, const std::string& 
 Image decode_jpeg_region(std::span<const uint8_t> bytes, const std::string& name,
                          const ImageLimits& limits, const Region& region, int shrink = 1);
 
+/// The image; with a warning if the file's name ends like one of the other format.
+Image with_name_checked(Image image, ImageFormat format, std::string_view name);
+
 /// Warnings of a decoder that are reported for one picture.
 inline constexpr size_t kMaxDecoderWarnings = 8;
 

@@ -25,6 +25,18 @@ std::string first_bytes(std::span<const uint8_t> bytes) {
   return text;
 }
 
+/// The format that a file's name promises.
+ImageFormat format_by_suffix(std::string_view name) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  const auto ends_in = [&](std::string_view suffix) {
+    return name.size() >= suffix.size() &&
+           std::ranges::equal(name.substr(name.size() - suffix.size()), suffix,
+                              [&](char a, char b) { return lower(a) == b; });
+  };
+  if (ends_in(".png")) return ImageFormat::png;
+  return ends_in(".jpg") || ends_in(".jpeg") ? ImageFormat::jpeg : ImageFormat::unknown;
+}
+
 /// The format, which is one of the two that are read.
 ImageFormat expect_format(std::span<const uint8_t> bytes, const std::string& name) {
   const ImageFormat format = sniff_format(bytes);
@@ -44,13 +56,15 @@ ImageFormat sniff_format(std::span<const uint8_t> bytes) {
 int64_t most_file_bytes(const ImageLimits& limits) { return 16 * limits.max_pixels; }
 
 bool has_picture_suffix(std::string_view name) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  for (const std::string_view suffix : {".jpg", ".jpeg", ".png"})
-    if (name.size() >= suffix.size() &&
-        std::ranges::equal(name.substr(name.size() - suffix.size()), suffix,
-                           [&](char a, char b) { return lower(a) == b; }))
-      return true;
-  return false;
+  return format_by_suffix(name) != ImageFormat::unknown;
+}
+
+Image with_name_checked(Image image, ImageFormat format, std::string_view name) {
+  const ImageFormat claimed = format_by_suffix(name);
+  if (claimed != ImageFormat::unknown && claimed != format)
+    image.warnings.emplace_back(format == ImageFormat::png ? "a PNG that is named as a JPEG"
+                                                           : "a JPEG that is named as a PNG");
+  return image;
 }
 
 void check_image_size(int64_t width, int64_t height, const std::string& name,

@@ -59,8 +59,8 @@ ImageHeader read_image_header(std::span<const uint8_t> bytes, const std::string&
 /// over white, CMYK and YCCK become RGB, the EXIF orientation is applied unless it is not wanted
 /// (size and pixels, as Pillow's exif_transpose). `name` stands in messages. Throws data (NAME: or
 /// NAME:OFFSET:) for another format, a size beyond the limits or beyond what so few bytes can hold,
-/// and wherever pixels were lost or cannot be trusted; a bent wrapping around whole pixels is a
-/// warning.
+/// and wherever pixels were lost or cannot be trusted; a bent wrapping around whole pixels, or a
+/// name that ends like one of the other format, is a warning.
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
                    const ImageLimits& limits = {}, bool exif = true);
 

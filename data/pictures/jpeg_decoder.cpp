@@ -7,7 +7,8 @@
 // says what was wrong, and lost() throws it.
 // Warnings: after damage libjpeg makes pixels up and goes on. warn() lets pass what leaves every
 // pixel in place and takes the rest for errors. A file without its end is whole if all its scans
-// were seen.
+// were seen. Stray bytes between the segments before the first scan take no pixel away, unless they
+// are what is left of a segment that the pixels need.
 // Regions: upsampled chroma depends on neighbouring blocks, so read_region decodes a margin and
 // drops it; its pixels equal those of a full decode.
 #include <cstdio>
@@ -59,7 +60,7 @@ class JpegDecoder {
     header.width = state_.image_width;
     header.height = state_.image_height;
     header.channels = state_.out_color_space == JCS_GRAYSCALE ? 1 : 3;
-    header.upright = exif_.empty() || exif_orientation(exif_) == 1;
+    header.upright = is_upright(exif_);
     return header;
   }
 
@@ -105,7 +106,8 @@ class JpegDecoder {
   }
 
   /// Tells libjpeg's warnings that leave all pixels in place (a missing end, bytes after it, odd
-  /// markers; after the last line of pixels any) from those about pixels that were lost.
+  /// markers, stray bytes before the first scan; after the last line of pixels any) from those
+  /// about pixels that were lost.
   void warn() {
     format();
     bool harmless = pixels_done_;
@@ -115,6 +117,10 @@ class JpegDecoder {
         harmless = true;
         break;
       case JWRN_EXTRANEOUS_DATA:
+        if (state_.input_scan_number == 0) {
+          harmless = !is_bent_segment(errors_.msg_parm.i[0]);
+          strays_ = true;
+        }
         harmless = harmless || errors_.msg_parm.i[1] == JPEG_EOI;
         break;
       case JWRN_ADOBE_XFORM:
@@ -127,6 +133,32 @@ class JpegDecoder {
     }
     if (!harmless) guard_.leave();
     note(text_);
+  }
+
+  /// Whether the stray bytes that libjpeg has just passed over are a whole segment but for a
+  /// damaged marker: then tables, colours or restart distances are lost with it.
+  bool is_bent_segment(int strays) const {
+    if (ended_early_) return true;  // libjpeg no longer reads from our bytes
+    const auto size = static_cast<size_t>(strays);
+    const uint8_t* begin = state_.src->next_input_byte - size;
+    return size >= 4 && size_t{2} + begin[2] * size_t{256} + begin[3] == size;
+  }
+
+  /// Whether the first scan's Huffman tables are there. libjpeg puts the standard ones in the place
+  /// of any that are not, as some cameras want it.
+  bool has_tables() const {
+    const auto is_there = [](const auto& tables, int number) {
+      return number < NUM_HUFF_TBLS && tables[number] != nullptr;
+    };
+    for (int i = 0; i < state_.comps_in_scan && !state_.arith_code; ++i) {
+      const jpeg_component_info& component = *state_.cur_comp_info[i];
+      const bool dc = !state_.progressive_mode || state_.Ss == 0;
+      const bool ac = !state_.progressive_mode || state_.Ss > 0;
+      if ((dc && !is_there(state_.dc_huff_tbl_ptrs, component.dc_tbl_no)) ||
+          (ac && !is_there(state_.ac_huff_tbl_ptrs, component.ac_tbl_no)))
+        return false;
+    }
+    return true;
   }
 
   [[noreturn]] void lost() {
@@ -145,6 +177,10 @@ class JpegDecoder {
       jpeg_read_header(&state_, TRUE);
     });
     if (!read) lost();
+    if (strays_ && !has_tables()) {
+      text_ = "stray bytes where a table is missing";
+      lost();
+    }
     check_image_size(state_.image_width, state_.image_height, name_, limits_);
     int64_t blocks = 0;
     for (int i = 0; i < state_.num_components; ++i)
@@ -338,6 +374,7 @@ class JpegDecoder {
   std::vector<uint8_t> exif_;
   bool ended_early_ = false;
   bool pixels_done_ = false;
+  bool strays_ = false;  ///< between segments before the first scan
   uint32_t components_seen_ = 0;
 };
 
@@ -350,12 +387,13 @@ ImageHeader read_jpeg_header(std::span<const uint8_t> bytes, const std::string& 
 
 Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name,
                   const ImageLimits& limits, bool exif) {
-  return JpegDecoder(bytes, name, limits).decode(exif);
+  return with_name_checked(JpegDecoder(bytes, name, limits).decode(exif), ImageFormat::jpeg, name);
 }
 
 Image decode_jpeg_region(std::span<const uint8_t> bytes, const std::string& name,
                          const ImageLimits& limits, const Region& region, int shrink) {
-  return JpegDecoder(bytes, name, limits).decode_region(region, shrink);
+  return with_name_checked(JpegDecoder(bytes, name, limits).decode_region(region, shrink),
+                           ImageFormat::jpeg, name);
 }
 
 }  // namespace pal

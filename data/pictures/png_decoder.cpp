@@ -1,11 +1,13 @@
 #include <png.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "data/pictures/exif.h"
 #include "data/pictures/image_decoders.h"
 #include "data/pictures/jump_guard.h"
 #include "runtime/error.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -24,13 +26,14 @@ class PngDecoder {
   PngDecoder& operator=(const PngDecoder&) = delete;
 
   ImageHeader read() {
+    expect_header_first();
     if (!guard_.run([this] { read_header(); })) lost();
     ImageHeader header;
     header.format = ImageFormat::png;
     header.width = png_get_image_width(png_, info_);
     header.height = png_get_image_height(png_, info_);
     header.channels = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1;
-    header.upright = exif().empty() || exif_orientation(exif()) == 1;
+    header.upright = is_upright(exif());
     check_image_size(header.width, header.height, name_, limits_);
     const uint64_t packed = static_cast<uint64_t>(header.height) * png_get_rowbytes(png_, info_);
     if (packed > kMaxExpansion * (bytes_.size() + 1))
@@ -92,6 +95,18 @@ class PngDecoder {
   }
 
   [[noreturn]] void lost() { fail(ErrorKind::data, "{}:{}: broken PNG: {}", name_, used_, text_); }
+
+  /// libpng passes over chunks before the header that it does not know, such as those of pictures
+  /// for iPhones, whose pixels are others than they seem.
+  void expect_header_first() const {
+    constexpr size_t kType = 12;  // behind the mark and the chunk's length
+    constexpr std::string_view kHeader = "IHDR";
+    if (bytes_.size() < kType + kHeader.size()) return;
+    const std::string_view type(reinterpret_cast<const char*>(&bytes_[kType]), kHeader.size());
+    if (type != kHeader)
+      fail(ErrorKind::data, "{}:{}: broken PNG: its first chunk is {}, expected {}", name_, kType,
+           one_line(type), kHeader);
+  }
 
   void read_header() {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, on_error, on_warning);
@@ -179,7 +194,7 @@ ImageHeader read_png_header(std::span<const uint8_t> bytes, const std::string& n
 
 Image decode_png(std::span<const uint8_t> bytes, const std::string& name, const ImageLimits& limits,
                  bool exif) {
-  return PngDecoder(bytes, name, limits).decode(exif);
+  return with_name_checked(PngDecoder(bytes, name, limits).decode(exif), ImageFormat::png, name);
 }
 
 }  // namespace pal

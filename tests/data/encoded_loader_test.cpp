@@ -225,10 +225,10 @@ TEST(EncodedLoader, MakesGreyPictures) {
   EXPECT_EQ(loader.batch(0, 0).images.shape(), (Shape{4, kSize, kSize, 1}));
 }
 
-TEST(EncodedLoader, ShowsFewWarnings) {
-  MemorySource source(random_pictures(9));
-  // Without the mark of its end a JPEG still has all pixels.
-  for (int64_t i = 0; i < 9; ++i) {
+/// What is logged about pictures that are whole but for the mark of their end, in some epochs.
+std::string log_of_bent_pictures(int64_t count, int64_t epochs) {
+  MemorySource source(random_pictures(count));
+  for (int64_t i = 0; i < count; ++i) {
     const auto levels = testing::Bytes(16 * 16 * 3, static_cast<uint8_t>(i));
     testing::Bytes& file = source.files[static_cast<size_t>(i)];
     file = testing::jpeg_bytes(16, 16, levels);
@@ -237,11 +237,20 @@ TEST(EncodedLoader, ShowsFewWarnings) {
   }
   ::testing::internal::CaptureStderr();
   EncodedLoader loader = loader_of(source, training(3));
-  for (int64_t i = 0; i < 12; ++i) loader.batch(i / 3, i % 3);
-  const std::string log = ::testing::internal::GetCapturedStderr();
+  for (int64_t i = 0; i < epochs * count / 3; ++i) loader.batch(i / (count / 3), i % (count / 3));
+  return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(EncodedLoader, ShowsFewWarnings) {
+  const std::string log = log_of_bent_pictures(9, 4);
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 6) << log;
   EXPECT_NE(log.find("warning: picture"), std::string::npos) << log;
   EXPECT_NE(log.find("further warnings about pictures are not shown"), std::string::npos) << log;
+}
+
+TEST(EncodedLoader, WarnsOnceOfEachPicture) {
+  const std::string log = log_of_bent_pictures(3, 5);
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3) << log;
 }
 
 TEST(EncodedLoader, RefusesWhatDoesNotFit) {

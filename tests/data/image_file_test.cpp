@@ -204,11 +204,14 @@ TEST(Exif, TurnsBeforeItMirrors) {
 
 TEST(Exif, DamageIsAWarning) {
   const Bytes good = testing::exif_bytes(6, true);
-  EXPECT_EQ(exif_orientation(good), 6);
-  EXPECT_EQ(exif_orientation(testing::exif_bytes(0, false)), 1);
-  EXPECT_EQ(exif_orientation(testing::exif_bytes(9, false)), std::nullopt);
-  for (size_t size = 0; size < 26; ++size)
-    EXPECT_EQ(exif_orientation(std::span(good).first(size)), std::nullopt) << size;
+  EXPECT_EQ(exif_orientation(good), (ExifOrientation{6, ""}));
+  EXPECT_EQ(exif_orientation(testing::exif_bytes(0, false)), ExifOrientation{});
+  EXPECT_NE(exif_orientation(testing::exif_bytes(9, false)).fault, "");
+  for (size_t size = 0; size < 28; ++size) {
+    const ExifOrientation cut = exif_orientation(std::span(good).first(size));
+    EXPECT_EQ(cut.value, 1) << size;
+    EXPECT_NE(cut.fault, "") << size;
+  }
   Bytes far = good;
   far[13] = 0x7f;  // the folder's offset points beyond the data
   JpegOptions options;

@@ -7,7 +7,10 @@
 #include <vector>
 
 #include "data/archives/idx.h"
+#include "data/sources/class_names.h"
 #include "runtime/error.h"
+#include "runtime/log.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -33,13 +36,12 @@ std::string find_idx(const std::string& folder, const std::string& name) {
 }
 
 struct FamilyFiles {
-  std::string images, labels, other_labels;
+  std::string images, labels, training_labels;
 };
 
 /// The files of one part in a folder of the MNIST family. Throws data if one is missing.
 FamilyFiles family_files(const std::string& folder, Split split) {
   const char* part = split == Split::train ? "train" : "t10k";
-  const char* other = split == Split::train ? "t10k" : "train";
   const auto find = [&](const char* prefix, const char* kind) {
     const std::string name = std::string(prefix) + kind;
     std::string path = find_idx(folder, name);
@@ -49,8 +51,30 @@ FamilyFiles family_files(const std::string& folder, Split split) {
            folder, name, name);
     return path;
   };
-  return {find(part, "-images-idx3-ubyte"), find(part, "-labels-idx1-ubyte"),
-          find(other, "-labels-idx1-ubyte")};
+  FamilyFiles files;
+  files.images = find(part, "-images-idx3-ubyte");
+  files.labels = find(part, "-labels-idx1-ubyte");
+  files.training_labels = find("train", "-labels-idx1-ubyte");
+  find("t10k", "-labels-idx1-ubyte");
+  return files;
+}
+
+ImageSet load_part(const std::string& folder, Split split, int64_t classes) {
+  const FamilyFiles files = family_files(folder, split);
+  if (classes == 0) classes = label_limit(read_labels(files.training_labels).values);
+  return load_idx_set(files.images, files.labels, classes);
+}
+
+/// Classes of a training part that have no image, for a warning; empty if there are none.
+std::string empty_classes(const ImageSet& train) {
+  std::vector<bool> filled(static_cast<size_t>(train.classes));
+  for (const int32_t label : train.labels) filled[static_cast<size_t>(label)] = true;
+  std::vector<std::string> empty;
+  for (size_t c = 0; c < filled.size(); ++c)
+    if (!filled[c]) empty.push_back(train.class_names[c]);
+  if (empty.empty()) return {};
+  return fmt::format("no training images of {} of {} classes: {}", empty.size(), filled.size(),
+                     some_names(empty));
 }
 
 }  // namespace
@@ -102,12 +126,25 @@ bool is_idx_folder(const std::string& folder) {
   return !find_idx(folder, "train-images-idx3-ubyte").empty();
 }
 
+bool holds_idx_family(const std::string& folder) {
+  for (const char* part : {"train", "t10k"})
+    for (const char* kind : {"-images-idx3-ubyte", "-labels-idx1-ubyte"})
+      if (!find_idx(folder, std::string(part) + kind).empty()) return true;
+  return false;
+}
+
 ImageSet load_idx_folder(const std::string& folder, Split split, int64_t classes) {
-  const FamilyFiles files = family_files(folder, split);
-  if (classes == 0)
-    classes = std::max(label_limit(read_labels(files.labels).values),
-                       label_limit(read_labels(files.other_labels).values));
-  return load_idx_set(files.images, files.labels, classes);
+  ImageSet set = load_part(folder, split, classes);
+  if (split == Split::train)
+    if (const std::string empty = empty_classes(set); !empty.empty())
+      log_warning("{}: {}", one_line(folder), empty);
+  return set;
+}
+
+std::vector<std::string> check_idx_folder(const std::string& folder) {
+  const std::string empty = empty_classes(load_part(folder, Split::train, 0));
+  load_part(folder, Split::test, 0);
+  return empty.empty() ? std::vector<std::string>() : std::vector<std::string>{empty};
 }
 
 }  // namespace pal

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "data/sources/image_set.h"
 
@@ -18,9 +19,16 @@ ImageSet load_idx_images(const std::string& path);
 /// Whether a folder holds train-images-idx3-ubyte or the same with .gz.
 bool is_idx_folder(const std::string& folder);
 
+/// Whether a folder holds any of the four IDX files of the MNIST family.
+bool holds_idx_family(const std::string& folder);
+
 /// Loads the training or test images (`t10k-*`) of a folder with the four IDX files of the MNIST
-/// family, plain or gzip. `classes` 0 means the largest label of both parts + 1. Throws data,
-/// naming the file, if one is missing; else as `load_idx_set`.
+/// family, plain or gzip. `classes` 0 means the largest training label + 1. Throws data, naming the
+/// file, if one is missing; else as `load_idx_set`. Warns of classes without training images.
 ImageSet load_idx_folder(const std::string& folder, Split split, int64_t classes = 0);
+
+/// Loads both parts of such a folder and forgets them. Returns what loading would warn of. Throws as
+/// `load_idx_folder` for either.
+std::vector<std::string> check_idx_folder(const std::string& folder);
 
 }  // namespace pal

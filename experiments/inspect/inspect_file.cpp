@@ -3,13 +3,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <span>
 
 #include "data/archives/byte_source.h"
 #include "data/archives/idx.h"
+#include "data/archives/tar_format.h"
+#include "data/sets/idx_set.h"
 #include "data/sources/tar_samples.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/checkpoint/digest.h"
@@ -18,6 +19,7 @@
 #include "runtime/file.h"
 #include "runtime/json.h"
 #include "runtime/random_reader.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -26,11 +28,6 @@ enum class Format { image, safetensors, torch, tar, idx, unknown };
 
 /// Enough of a file's beginning to tell what it is.
 constexpr int64_t kHeadBytes = 512;
-
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
 
 Format format_by_name(const std::string& path) {
   const std::string name = lower_case(std::filesystem::path(path).filename().string());
@@ -45,6 +42,7 @@ Format format_by_name(const std::string& path) {
 }
 
 bool is_tar(std::span<const uint8_t> bytes) {
+  if (is_tar_header(bytes)) return true;
   constexpr std::string_view kMark = "ustar";
   constexpr size_t kPlace = 257;
   return bytes.size() >= kPlace + kMark.size() &&
@@ -146,11 +144,42 @@ void inspect_torch(FileReport& report) {
   }
 }
 
-void inspect_tar_file(FileReport& report) {
+/// Decodes the first picture of a shard, or all of them.
+void inspect_pictures(FileReport& report, const FileReader& file, const TarSamples& tar,
+                      const InspectOptions& options) {
+  constexpr size_t kMostMessages = 8;
+  const int64_t count = options.deep ? tar.count() : 1;
+  int64_t bad = 0;
+  std::string first;
+  std::vector<uint8_t> bytes;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const std::string name = report.file + ":" + one_line(tar.pictures[i]);
+    try {
+      if (tar.sizes[at] > most_file_bytes(options.limits))
+        fail(ErrorKind::data, "{}: {} bytes, expected at most {}", name, tar.sizes[at],
+             most_file_bytes(options.limits));
+      bytes.resize(static_cast<size_t>(tar.sizes[at]));
+      file.read(tar.begins[at], bytes);
+      for (const std::string& warning : decode_image(bytes, name, options.limits).warnings)
+        if (report.messages.size() < kMostMessages)
+          report.messages.push_back(one_line(tar.pictures[i]) + ": " + warning);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data) throw;
+      if (bad++ == 0) first = error.what();
+    }
+  }
+  if (bad > 1) first += fmt::format("; {} of {} pictures cannot be read", bad, count);
+  if (bad > 0) fail(ErrorKind::data, "{}", first);
+}
+
+void inspect_tar_file(FileReport& report, const InspectOptions& options) {
   report.kind = "tar";
-  const TarSamples tar = parse_tar(FileReader(report.file, report.file));
+  const FileReader file(report.file, report.file);
+  const TarSamples tar = parse_tar(file);
   report.samples = tar.count();
   report.messages = tar.warnings;
+  inspect_pictures(report, file, tar, options);
 }
 
 std::vector<uint8_t> head_of(const std::string& path) {
@@ -160,16 +189,16 @@ std::vector<uint8_t> head_of(const std::string& path) {
   return head;
 }
 
-void inspect(FileReport& report, const ImageLimits& limits) {
+void inspect(FileReport& report, const InspectOptions& options) {
   switch (format_of(head_of(report.file), report.file)) {
     case Format::image:
-      return inspect_image(report, read_file(report.file), limits);
+      return inspect_image(report, read_file(report.file), options.limits);
     case Format::safetensors:
       return inspect_tensors(report, read_file(report.file));
     case Format::torch:
       return inspect_torch(report);
     case Format::tar:
-      return inspect_tar_file(report);
+      return inspect_tar_file(report, options);
     case Format::idx:
       report.kind = "idx";
       report.shape = parse_idx(read_file(report.file), report.file).shape;
@@ -190,19 +219,35 @@ bool has_tensors(const FileReport& report) {
   return report.kind == "safetensors" || report.kind == "checkpoint" || report.kind == "pt";
 }
 
-}  // namespace
-
-FileReport inspect_file(const std::string& path, const ImageLimits& limits) {
+/// Fills a report by a function that throws for what is broken.
+template <typename Look>
+FileReport report_of(const std::string& path, const Look& look) {
   FileReport report;
   report.file = path;
   try {
-    inspect(report, limits);
+    look(report);
     if (!report.messages.empty()) report.verdict = FileReport::Verdict::warning;
   } catch (const Error& error) {
     report.verdict = FileReport::Verdict::error;
     report.error_kind = error.kind();
     report.messages.emplace_back(error.what());
   }
+  return report;
+}
+
+}  // namespace
+
+FileReport inspect_file(const std::string& path, const InspectOptions& options) {
+  return report_of(path, [&](FileReport& report) { inspect(report, options); });
+}
+
+std::optional<FileReport> inspect_idx_folder(const std::string& folder) {
+  if (!holds_idx_family(folder)) return std::nullopt;
+  FileReport report = report_of(folder, [&](FileReport& made) {
+    made.kind = "idx";
+    made.messages = check_idx_folder(folder);
+  });
+  if (report.messages.empty()) return std::nullopt;
   return report;
 }
 
@@ -230,7 +275,7 @@ std::string to_json(const FileReport& report) {
       if (report.kind != "pt") json["metadata"] = report.metadata;
     }
     if (report.kind == "tar") json["samples"] = report.samples;
-    if (report.kind == "idx") json["shape"] = report.shape;
+    if (report.kind == "idx" && !report.shape.empty()) json["shape"] = report.shape;
   }
   return json_text(json, -1, BadUtf8::replaced);
 }
@@ -245,7 +290,7 @@ std::string to_text(const FileReport& report) {
     text += fmt::format(", architecture {}, step {}", printable(report.metadata.at("architecture")),
                         printable(report.metadata.at("step")));
   if (report.kind == "tar") text += fmt::format(": {} samples", report.samples);
-  if (report.kind == "idx") text += fmt::format(": {}", fmt::join(report.shape, " x "));
+  if (!report.shape.empty()) text += fmt::format(": {}", fmt::join(report.shape, " x "));
   return text;
 }
 

@@ -11,6 +11,12 @@
 
 namespace pal {
 
+/// How much of a file is looked at.
+struct InspectOptions {
+  ImageLimits limits;
+  bool deep = false;  ///< every picture of a shard is decoded, not the first alone
+};
+
 /// What a file is and whether it is whole.
 struct FileReport {
   enum class Verdict { ok, warning, error };
@@ -40,7 +46,11 @@ struct FileReport {
 
 /// Examines one file by its content (its name decides only where the content tells nothing). Never
 /// throws for a broken file: the report says what is wrong.
-FileReport inspect_file(const std::string& path, const ImageLimits& limits = {});
+FileReport inspect_file(const std::string& path, const InspectOptions& options = {});
+
+/// Examines the files of the MNIST family in a folder, each of which is whole, as the loader does:
+/// whether they belong together. Nothing if there is nothing to say, or none of them is there.
+std::optional<FileReport> inspect_idx_folder(const std::string& folder);
 
 /// Whether a file of this name is expected to be of a kind that inspect_file knows.
 bool has_known_suffix(const std::string& path);

@@ -73,7 +73,7 @@ std::string links_to(const std::string& checkpoints, const std::string& name) {
 }  // namespace
 
 RunReport inspect_run(const std::string& folder, const std::vector<std::string>& files,
-                      const ImageLimits& limits) {
+                      const InspectOptions& options) {
   RunReport report;
   std::error_code ignored;
   const fs::path inner = fs::path(folder) / "checkpoints";
@@ -84,7 +84,7 @@ RunReport inspect_run(const std::string& folder, const std::vector<std::string>&
     const bool is_checkpoint =
         path.ends_with(".safetensors") &&
         fs::equivalent(fs::path(path).parent_path(), report.checkpoints, ignored);
-    FileReport file = inspect_file(path, limits);
+    FileReport file = inspect_file(path, options);
     if (is_checkpoint)
       report.files.push_back(std::move(file));
     else if (file.kind == "unknown" && !has_known_suffix(path))

@@ -22,7 +22,7 @@ struct RunReport {
 /// Inspects a folder for which `holds_checkpoints` is true. `files` are the paths of all files in
 /// it.
 RunReport inspect_run(const std::string& folder, const std::vector<std::string>& files,
-                      const ImageLimits& limits);
+                      const InspectOptions& options);
 
 /// The checkpoints as a table: file, step, date of the file (local time), the results of the
 /// validation at that very step that it records (CE in nats, accuracy in percent, bits/dim), "-"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@ constexpr const char* kName = "pal-inspect";
 
 struct Options {
   std::vector<std::string> files;
-  pal::ImageLimits limits;
+  pal::InspectOptions inspect;
   bool json = false;
   bool verbose = false;
   // Of diff.
@@ -67,7 +68,7 @@ void print_skipped(int64_t files) {
 
 /// Prints the table of a run's checkpoints and what is not whole; returns the exit code.
 int inspect_run_folder(const std::string& folder, const Options& options) {
-  const pal::RunReport report = pal::inspect_run(folder, files_below(folder), options.limits);
+  const pal::RunReport report = pal::inspect_run(folder, files_below(folder), options.inspect);
   pal::print_result(to_text(report));
   int code = 0;
   size_t broken = 0;
@@ -85,6 +86,26 @@ int inspect_run_folder(const std::string& folder, const Options& options) {
                                 : fmt::format("{}: {} broken", files, broken));
   return code;
 }
+
+/// The folders of IDX files, of which each is whole: what is left to judge is whether they fit.
+class IdxFolders {
+ public:
+  void add(const pal::FileReport& report) {
+    if (report.kind != "idx") return;
+    const std::string folder = fs::path(report.file).parent_path().string();
+    whole_[folder] = whole_.try_emplace(folder, true).first->second &&
+                     report.verdict != pal::FileReport::Verdict::error;
+  }
+  std::vector<std::string> whole() const {
+    std::vector<std::string> folders;
+    for (const auto& [folder, whole] : whole_)
+      if (whole) folders.push_back(folder);
+    return folders;
+  }
+
+ private:
+  std::map<std::string, bool> whole_;
+};
 
 int inspect(const Options& options) {
   const bool json = options.json;
@@ -104,18 +125,22 @@ int inspect(const Options& options) {
       continue;
     }
     if (!fs::is_directory(argument, ignored)) {
-      answer(pal::inspect_file(argument, options.limits));
+      answer(pal::inspect_file(argument, options.inspect));
       continue;
     }
     many = true;
+    IdxFolders idx_folders;
     for (const std::string& file : files_below(argument)) {
-      const pal::FileReport report = pal::inspect_file(file, options.limits);
+      const pal::FileReport report = pal::inspect_file(file, options.inspect);
+      idx_folders.add(report);
       // A folder may hold anything: only what is, or claims to be, of a known kind is judged.
       if (report.kind == "unknown" && !pal::has_known_suffix(file))
         ++skipped;
       else
         answer(report);
     }
+    for (const std::string& folder : idx_folders.whole())
+      if (const auto report = pal::inspect_idx_folder(folder)) answer(*report);
   }
   if (json) {
     const std::string list = fmt::format("{}", fmt::join(answers, ",\n"));
@@ -158,7 +183,8 @@ void add_options(pal::OptionTable& table, Options& o) {
                     "a run folder, a table of its checkpoints");
   pal::add_json_option(table, o.json);
   table.toggle("verbose", o.verbose, "A line for every file of a run folder").letter('v');
-  pal::add_pixel_limit(table, o.limits.max_pixels);
+  table.toggle("deep", o.inspect.deep, "Decode every picture of tar shards, not the first alone");
+  pal::add_pixel_limit(table, o.inspect.limits.max_pixels);
 }
 
 pal::OptionTable& add_diff(pal::OptionTable& program, Options& o) {

@@ -80,6 +80,56 @@ TEST(Dataset, SaysWhichPackageBringsMissingFiles) {
             std::string::npos);
 }
 
+/// What loading one part or the other, and checking the folder, complains of.
+std::string folder_error(const testing::TemporaryFolder& folder, Split split) {
+  const std::string loading = data_error([&] { load_dataset(folder.path(), split); });
+  EXPECT_EQ(data_error([&] { check_idx_folder(folder.path()); }), loading);
+  return loading;
+}
+
+TEST(Dataset, FilesOfAFamilyMustFit) {
+  const testing::TemporaryFolder folder;
+  EXPECT_FALSE(holds_idx_family(folder.path()));
+  write_family(folder);
+  EXPECT_TRUE(holds_idx_family(folder.path()));
+  EXPECT_TRUE(check_idx_folder(folder.path()).empty());
+  folder.write("t10k-labels-idx1-ubyte", idx_bytes({2}, {0, 3}));
+  EXPECT_EQ(folder_error(folder, Split::test),
+            folder.file("t10k-labels-idx1-ubyte") + ":9: label 3 of image 1, expected 0 to 2");
+  folder.write("t10k-labels-idx1-ubyte", idx_bytes({3}, {0, 1, 1}));
+  EXPECT_NE(folder_error(folder, Split::test).find(":4: 3 labels for 2 images of"),
+            std::string::npos);
+  write_family(folder);
+  folder.write("train-labels-idx1-ubyte.gz", testing::gzip(idx_bytes({2}, {0, 1})));
+  EXPECT_NE(folder_error(folder, Split::train).find(":4: 2 labels for 3 images of"),
+            std::string::npos);
+  for (const char* name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz",
+                           "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte"}) {
+    write_family(folder);
+    std::filesystem::remove(folder.file(name));
+    EXPECT_TRUE(holds_idx_family(folder.path()));
+    EXPECT_NE(data_error([&] { check_idx_folder(folder.path()); }).find("holds neither"),
+              std::string::npos)
+        << name;
+  }
+  for (const char* name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz",
+                           "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte"})
+    std::filesystem::remove(folder.file(name));
+  folder.write("other-images-idx3-ubyte", idx_bytes({1, 1, 1}, {0}));
+  EXPECT_FALSE(holds_idx_family(folder.path()));
+}
+
+TEST(Dataset, WarnsOfClassesWithoutTrainingImages) {
+  const testing::TemporaryFolder folder;
+  write_family(folder, {0, 9, 1});
+  const std::vector<std::string> odd = check_idx_folder(folder.path());
+  ASSERT_EQ(odd.size(), 1U);
+  EXPECT_EQ(odd[0], "no training images of 7 of 10 classes: 2, 3, 4, 5, 6 and 2 more");
+  ::testing::internal::CaptureStderr();
+  load_dataset(folder.path(), Split::train);
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find(odd[0]), std::string::npos);
+}
+
 TEST(Dataset, RefusesLabelsThatDoNotFit) {
   const testing::TemporaryFolder folder;
   const std::string images = folder.write("images", idx_bytes({3, 2, 3}, ramp(18)));

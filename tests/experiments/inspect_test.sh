@@ -107,6 +107,104 @@ expect_text "pal-inspect (Palindrome) " out version
 inspects --help
 expect_code 0 help
 
+# Whole pictures in a bent wrapping: one warning.
+warns() {
+  inspects "$2"
+  expect_code 0 "$1"
+  expect_lines 1 err "$1"
+  expect_match "^warning: $2: .*$3" err "$1"
+}
+good=$corpus/jpeg/ok_progressive_23x19.jpg
+cp "$good" jpeg.png
+cp "$corpus/png/ok_gray16.png" png.JPEG
+warns "a JPEG called .png" jpeg.png "a JPEG that is named as a PNG"
+warns "a PNG called .JPEG" png.JPEG "a PNG that is named as a JPEG"
+{ head -c 20 "$good" && printf 'abc' && tail -c +21 "$good"; } >stray.jpg
+warns "stray bytes between segments" stray.jpg "3 extraneous bytes before marker"
+expect_text "stray.jpg: jpeg, warning: 23 x 19 pixels" out "stray bytes between segments"
+
+# Shards of every kind.
+mkdir shard
+for key in a b c; do
+  cp "$good" shard/$key.jpg
+  printf 1 >shard/$key.cls
+done
+pack() { tar -C shard "$@" --sort=name .; }
+for format in v7 ustar gnu pax; do
+  pack --format=$format -cf $format.tar
+  inspects $format.tar
+  expect_code 0 "$format tar"
+  expect_text "$format.tar: tar, ok: 3 samples" out "$format tar"
+done
+cp v7.tar v7
+inspects v7
+expect_text "v7: tar, ok: 3 samples" out "a v7 tar without a suffix"
+mkdir more
+for key in d e; do cp shard/a.jpg more/$key.jpg && cp shard/a.cls more/$key.cls; done
+tar -C more --sort=name -cf more.tar .
+cat v7.tar more.tar >both.tar
+warns "two archives in one" both.tar "several archives in one file"
+expect_text "tar, warning: 5 samples" out "two archives in one"
+ln shard/a.jpg shard/x.jpg && cp shard/a.cls shard/x.cls
+pack --format=gnu -cf hard.tar
+inspects hard.tar
+expect_code 0 "hard links"
+expect_text "hard.tar: tar, ok: 4 samples" out "hard links"
+ln -s a.jpg shard/y.jpg && cp shard/a.cls shard/y.cls
+mkfifo shard/z
+pack -cf links.tar
+warns "links and FIFOs" links.tar "2 in all, .*; .*1 sample left out"
+expect_text "tar, warning: 4 samples" out "links and FIFOs"
+cp "$corpus/jpeg/cut_at_60_percent.jpg" shard/c.jpg
+pack -cf cut.tar
+inspects cut.tar
+expect_code 0 "a cut picture beyond the first"
+inspects --deep cut.tar
+expect_refusal 3 "cut.tar:c.jpg:" "--deep: a cut picture"
+cp shard/c.jpg shard/b.jpg
+pack -cf cut2.tar
+inspects --deep --json cut2.tar
+expect_refusal 3 "; 2 of 4 pictures cannot be read" "--deep: two cut pictures"
+cp shard/c.jpg shard/a.jpg
+pack -cf first.tar
+inspects first.tar
+expect_refusal 3 "first.tar:a.jpg:" "the first picture is cut"
+tar -cf none.tar -T /dev/null
+inspects none.tar
+expect_lone_error 3 "none.tar:0: no sample" "an archive without a sample"
+
+# IDX files that do not fit each other.
+# idx FILE LABEL...: as many images of one pixel, and labels.
+u32() {
+  local shift
+  for shift in 24 16 8 0; do printf "\\$(printf %03o $(($1 >> shift & 255)))"; done
+}
+idx() {
+  local part=$1 label
+  shift
+  { u32 2051 && u32 $# && u32 1 && u32 1 && head -c $# /dev/zero; } >"$part-images-idx3-ubyte"
+  { u32 2049 && u32 $# && for label; do printf "\\$(printf %03o "$label")"; done; } >"$part-labels-idx1-ubyte"
+}
+mkdir family
+idx family/train 0 1 2
+idx family/t10k 2 0
+inspects family
+expect_code 0 "IDX files that fit"
+expect_empty err "IDX files that fit"
+idx family/t10k 3 0
+inspects family
+expect_lone_error 3 "family/t10k-labels-idx1-ubyte:8: label 3 of image 0, expected 0 to 2" "a label too large"
+inspects --json family
+expect_text '"file":"family","kind":"idx","verdict":"error"' out "a label too large"
+idx family/other 1 0 1
+mv family/other-labels-idx1-ubyte family/t10k-labels-idx1-ubyte
+rm family/other-images-idx3-ubyte
+inspects family
+expect_lone_error 3 "family/t10k-labels-idx1-ubyte:4: 3 labels for 2 images" "labels of other images"
+rm family/t10k-labels-idx1-ubyte
+inspects family
+expect_lone_error 3 "family: holds neither t10k-labels-idx1-ubyte" "no labels"
+
 # A run's folder: a table of its checkpoints, and a line for what is broken.
 run pal-train $tiny --epochs 1 --max-steps 20 --checkpoint-every 10 -o one --progress never -q
 expect_code 0 pal-train

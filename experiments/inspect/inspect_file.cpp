@@ -137,6 +137,9 @@ void inspect_torch(FileReport& report) {
   report.kind = "pt";
   const TorchFile file(report.file);
   file.verify();
+  if (file.lacks_checksums())
+    report.messages.emplace_back(
+        "written without checksums, so damage to its numbers cannot be noticed");
   for (const SourceTensor& tensor : file.tensors()) {
     report.names.push_back(tensor.name);
     add_values(report, tensor.name, tensor.dtype_name,

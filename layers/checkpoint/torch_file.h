@@ -15,8 +15,8 @@ struct TorchLimits {
 };
 
 /// A file that torch.save wrote: the zip container of version 1.6 and later, or the older stream of
-/// pickles and raw storages. Numbers are read when they are asked for; a storage's checksum (zip
-/// only) is compared when the first of them are. Tensors are named by the keys that lead to them,
+/// pickles and raw storages. Numbers are read when they are asked for; a storage's checksum (of a zip
+/// container that has any) is compared when the first of them are. Tensors are named by the keys that lead to them,
 /// joined by dots.
 class TorchFile : public TensorSource {
  public:
@@ -33,6 +33,8 @@ class TorchFile : public TensorSource {
 
   /// Whether the file is the older stream.
   bool is_legacy() const { return !zip_; }
+  /// Whether it is a zip container that was written without checksums, as PyTorch may be told to.
+  bool lacks_checksums() const { return zip_ && !zip_->has_checksums(); }
   /// Keys of the outermost dictionary.
   const std::vector<std::string>& keys() const { return keys_; }
   /// Compares the checksums of all entries, whether they belong to a tensor or not. Throws data.

@@ -26,7 +26,8 @@ struct ZipEntry {
 
 /// A zip container of stored (not compressed) entries, zip64 included, as PyTorch writes it. The
 /// central directory rules; a local header must agree with it, but may leave its sizes and checksum
-/// at 0 if flag bit 3 promises them after the data.
+/// at 0 if flag bit 3 promises them after the data. Where every checksum is 0, nothing is compared:
+/// PyTorch writes that if it is told not to compute any (`compute_crc32 = False`).
 class ZipReader {
  public:
   /// Reads and checks the directory and all local headers. Throws data with `name:OFFSET: ...` for
@@ -39,6 +40,9 @@ class ZipReader {
   /// The entry of a name; null if there is none.
   const ZipEntry* find(const std::string& name) const;
 
+  /// Whether any entry has a checksum, so that damage to its bytes would be noticed.
+  bool has_checksums() const { return has_checksums_; }
+
   /// Reads a whole entry into `target`, which has its size. Throws data if the checksum is wrong.
   void read(const ZipEntry& entry, std::span<uint8_t> target) const;
   /// Compares an entry's bytes with its checksum, in little memory. Throws data.
@@ -49,6 +53,7 @@ class ZipReader {
 
   const RandomReader& bytes_;
   std::vector<ZipEntry> entries_;
+  bool has_checksums_ = false;
   std::map<std::string, size_t> index_;
 };
 

@@ -55,6 +55,9 @@ expect_code 3 folder
 expect_equal "$(grep -c $'\terror\t' "$corpus/manifest.tsv")" \
   "$(grep -c "^pal-inspect: error: " err)" "files refused in a folder"
 
+inspects "$corpus/pt/warn_no_checksums.pt"
+expect_text "without checksums" err "no checksums"
+
 golden=$source_folder/tests/golden
 inspects --json "$golden/model_tiny_soft.safetensors"
 expect_code 0 model_tiny_soft

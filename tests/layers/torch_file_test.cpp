@@ -130,6 +130,24 @@ TEST(TorchFile, ComparesChecksumsWhenNumbersAreRead) {
   testing::expect_error(ErrorKind::data, "has checksum", [&] { opened.file.verify(); });
 }
 
+TEST(TorchFile, ReadsContainersWithoutChecksums) {
+  const auto file = [](const std::vector<size_t>& zeroed) {
+    std::vector<Entry> entries = {
+        {"m/data.pkl", build::begin() + "}(" + view("w", 0, {12}, {1}) + "u."},
+        {"m/byteorder", "little"},
+        {"m/data/0", raw_floats(12)}};
+    for (const size_t each : zeroed) entries[each].checksum = 0;
+    return ZipWriter{.streams = true}.write(entries);
+  };
+  const Opened none(file({0, 1, 2}));
+  EXPECT_TRUE(none.file.lacks_checksums());
+  EXPECT_EQ(none.floats("w").size(), 12U);
+  EXPECT_NO_THROW(none.file.verify());
+  EXPECT_FALSE(Opened(file({})).file.lacks_checksums());
+  for (const std::vector<size_t>& some : std::vector<std::vector<size_t>>{{0}, {1}, {2}, {0, 1}})
+    expect_refused(file(some), "expected 00000000");
+}
+
 TEST(TorchFile, RefusesContainersThatDoNotFit) {
   EXPECT_NO_THROW(Opened(with_storage("", {{"m/byteorder", "little"}})));
   expect_refused(with_storage("", {{"m/byteorder", "big"}}), "byte order \"big\"");

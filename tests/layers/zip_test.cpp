@@ -80,6 +80,45 @@ TEST(Zip, RefusesHeadersThatDisagree) {
   expect_refused(file, "another size or checksum");
 }
 
+/// The entries with every checksum 0.
+std::vector<Entry> without_checksums(std::vector<Entry> entries) {
+  for (Entry& entry : entries) entry.checksum = 0;
+  return entries;
+}
+
+TEST(Zip, ReadsContainersWithoutAnyChecksum) {
+  for (const bool streams : {false, true})
+    for (const bool wide : {false, true}) {
+      const ZipWriter writer{streams, wide};
+      const auto bytes = bytes_of(writer.write(without_checksums(two_entries())));
+      const auto access = std::make_unique<MemoryReader>(bytes, "f");
+      const ZipReader zip(*access);
+      EXPECT_FALSE(zip.has_checksums());
+      std::string text(5, ' ');
+      zip.read(*zip.find("a/one"), {reinterpret_cast<uint8_t*>(text.data()), text.size()});
+      EXPECT_EQ(text, "hello");
+      EXPECT_NO_THROW(zip.verify(*zip.find("a/two")));
+      EXPECT_NO_THROW(read_all(writer.write(without_checksums({{"a/only", "x"}}))));
+    }
+}
+
+TEST(Zip, OneChecksumOfZeroIsOneThatMustBeTrue) {
+  // Four bytes whose CRC-32 is 0, and whose checksum is therefore rightly so.
+  const std::string zero("\x9d\x0a\xd9\x6d", 4);
+  ASSERT_EQ(Entry({"a/zero", zero}).checksum, 0U);
+  EXPECT_NO_THROW(read_all(ZipWriter().write({{"a/zero", zero}, {"a/one", "hello"}})));
+  for (const bool streams : {false, true})
+    for (const size_t which : {size_t{0}, size_t{1}}) {
+      auto entries = two_entries();
+      entries[which].checksum = 0;
+      expect_refused(ZipWriter{.streams = streams}.write(entries), "expected 00000000");
+    }
+  // A directory without checksums before which local headers have some.
+  std::string file = ZipWriter().write(without_checksums(two_entries()));
+  file[14] = 1;
+  expect_refused(file, "the local header of entry \"a/one\" has another size or checksum");
+}
+
 TEST(Zip, RefusesEntriesThatOverlapOrLieElsewhere) {
   auto entries = two_entries();
   entries[0].size = 100;

@@ -30,6 +30,7 @@ const std::vector<PickleMachine::Instruction>& PickleMachine::instructions() {
       {']', "EMPTY_LIST", &PickleMachine::empty_list},
       {')', "EMPTY_TUPLE", &PickleMachine::empty_tuple},
       {'}', "EMPTY_DICT", &PickleMachine::empty_dict},
+      {0x8f, "EMPTY_SET", &PickleMachine::empty_tuple},
       {'t', "TUPLE", &PickleMachine::tuple},
       {0x85, "TUPLE1", &PickleMachine::tuple1},
       {0x86, "TUPLE2", &PickleMachine::tuple2},
@@ -47,10 +48,10 @@ const std::vector<PickleMachine::Instruction>& PickleMachine::instructions() {
       {0x93, "STACK_GLOBAL", &PickleMachine::stack_global},
       {'Q', "BINPERSID", &PickleMachine::persistent},
       {'R', "REDUCE", &PickleMachine::reduce},
+      {0x81, "NEWOBJ", &PickleMachine::new_object},
       {'b', "BUILD", &PickleMachine::build},
       {'i', "INST", nullptr},
       {'o', "OBJ", nullptr},
-      {0x81, "NEWOBJ", nullptr},
       {0x92, "NEWOBJ_EX", nullptr},
       {0x82, "EXT1", nullptr}};
   return table;
@@ -112,14 +113,11 @@ void PickleMachine::stack_global() {
 }
 
 void PickleMachine::push_global(const std::string& module, const std::string& name) {
-  const auto callable = pickle_callable(module, name);
-  const auto storage = pickle_storage_type(module, name);
-  if (!callable && !storage)
+  const auto place = find_pickle_global(module, name);
+  if (!place)
     refuse("asks for {}, which no checkpoint needs; only tensors and plain values are read",
            printable(module + "." + name));
-  PickleValue& global = push_new(Kind::global);
-  global.integer = callable ? static_cast<int64_t>(*callable) : -1;
-  if (storage) global.text = *storage;
+  push_new(Kind::global).integer = static_cast<int64_t>(*place);
 }
 
 Pickle parse_pickle(const RandomReader& bytes, int64_t begin, int64_t end,

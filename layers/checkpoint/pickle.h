@@ -29,11 +29,12 @@ struct PickleValue {
     real,
     string,
     list,
-    tuple,
-    dict,  ///< `items` are keys and values by turns; an OrderedDict is one too
+    tuple,  ///< or a set, or what stands for a tensor that is no view of one storage
+    dict,   ///< `items` are keys and values by turns; OrderedDict and Counter are such, too
     storage,
     tensor,
-    global
+    global,  ///< a function, class or constant; `integer` is its place for pickle_global
+    opaque   ///< a value that no network needs: bytes, a complex number, a device, ...
   };
   Kind kind = Kind::none;
   /// integer, boolean; of a storage or a tensor its position in the pickle's table.
@@ -46,8 +47,9 @@ struct PickleValue {
 /// A row of numbers that lies outside the pickle, which names it by a key.
 struct PickleStorage {
   std::string key;
-  /// Type of the numbers as safetensors names it: "F32", "I64", ...
+  /// Type of the numbers as PickleElement names it: "F32", "I64", ...
   std::string dtype_name;
+  int64_t item_bytes = 0;  ///< bytes of one number
   /// How many numbers there are.
   int64_t count = 0;
 };
@@ -56,6 +58,10 @@ struct PickleStorage {
 struct PickleTensor {
   /// Position in Pickle::storages.
   size_t storage = 0;
+  /// Type of its numbers, which may be another than the storage's, and the bytes of one.
+  std::string dtype_name;
+  int64_t item_bytes = 0;
+  /// In numbers of the tensor's type.
   TensorView view;
 };
 
@@ -75,10 +81,11 @@ struct Pickle {
   const PickleValue& top() const { return values[root]; }
 };
 
-/// Reads the pickle in bytes [begin, end) as far as PyTorch's checkpoints need it: a table of
-/// instructions and the few names that rebuild tensors and ordered dictionaries. Nothing is ever
-/// called or imported; whatever else a pickle asks for throws data with the offset, the instruction
-/// and the name. Views are checked against the size of their storage.
+/// Reads the pickle in bytes [begin, end) as far as PyTorch's own safe loader does: a table of
+/// instructions, and of names (pickle_names.h) that rebuild tensors and containers or stand for
+/// values that are read past. Nothing is ever called or imported; whatever else a pickle asks for
+/// throws data with the offset, the instruction and the name. Views are checked against the size of
+/// their storage.
 Pickle parse_pickle(const RandomReader& bytes, int64_t begin, int64_t end,
                     const PickleLimits& limits = {});
 

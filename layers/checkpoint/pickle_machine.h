@@ -9,6 +9,7 @@
 
 #include "layers/checkpoint/byte_window.h"
 #include "layers/checkpoint/pickle.h"
+#include "layers/checkpoint/pickle_names.h"
 #include "runtime/error.h"
 
 namespace pal {
@@ -18,7 +19,8 @@ namespace pal {
 /// Instructions push values, combine the topmost ones or those above the last mark, and remember
 /// them in the memo. Values live in Pickle::values and the stack holds their positions, so sharing
 /// costs nothing and nothing is destroyed twice. A name (GLOBAL) becomes a value only if it is in
-/// pickle_names.h, and REDUCE only knows what to make of those: no file can have anything called.
+/// pickle_names.h, and REDUCE and NEWOBJ only know what to make of those: no file can have anything
+/// called.
 /// Memory is bounded by `limits` and not by what the file claims: `pushed_` counts every value that
 /// is pushed or copied, strings and marks have limits of their own, and bytes come through a
 /// window.
@@ -166,6 +168,7 @@ class PickleMachine {
   void push_global(const std::string& module, const std::string& name);
   void persistent();
   void reduce();
+  void new_object();
   void build() {
     pop();
     expect_kind(top(), Kind::dict, "what takes a state");
@@ -178,12 +181,18 @@ class PickleMachine {
     return items;
   }
 
-  // What REDUCE may do.
+  // What REDUCE and NEWOBJ may do.
   std::string line();
   int64_t count_of(Id id, const char* what);
   std::vector<int64_t> counts_of(Id id, const char* what);
+  const PickleGlobal& global_of(Id id, const char* what);
+  const PickleGlobal& called(Id id);
+  /// Pushes what comes of a call; `arguments` is a tuple.
+  void call(const PickleGlobal& called, Id arguments);
   void call_ordered_dict(const std::vector<Id>& arguments);
-  void call_rebuild_tensor(const std::vector<Id>& arguments);
+  void call_tensor(const std::vector<Id>& arguments, PickleCall kind);
+  /// Refuses metadata that say that a tensor's values are stored negated or conjugated.
+  void expect_unaltered(Id metadata);
 
   const std::string& name_;
   ByteWindow window_;

@@ -17,7 +17,8 @@ class SafetensorsSource : public TensorSource {
   explicit SafetensorsSource(const std::string& path) : file_(SafetensorsFile::read(path)) {
     std::vector<SourceTensor> tensors;
     for (const TensorInfo& info : file_.tensors())
-      tensors.push_back({info.name, info.dtype_name, info.shape});
+      tensors.push_back(
+          {info.name, info.dtype_name, info.shape, safetensors_item_size(info.dtype_name)});
     set_tensors(std::move(tensors));
   }
   const std::string& file() const override { return file_.name(); }
@@ -38,7 +39,7 @@ int64_t SourceTensor::numel() const {
   return count;
 }
 
-int64_t SourceTensor::bytes() const { return numel() * safetensors_item_size(dtype_name); }
+int64_t SourceTensor::bytes() const { return numel() * item_bytes; }
 
 const SourceTensor* TensorSource::find(const std::string& name) const {
   const auto found = index_.find(name);

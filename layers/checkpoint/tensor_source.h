@@ -12,14 +12,16 @@ namespace pal {
 /// A tensor of a file that may not be ours, named by its path: "inn.module_list.1.act_norm".
 struct SourceTensor {
   std::string name;
-  /// Type of its values as safetensors names it: "F32", "I64", ...
+  /// Type of its values as safetensors names it ("F32", "I64", ...), or as the file does.
   std::string dtype_name;
   /// Extents as in the file, row-major, so images NCHW and weights OIHW.
   std::vector<int64_t> shape;
+  /// Bytes of one value.
+  int64_t item_bytes = 0;
 
   /// Product of the extents.
   int64_t numel() const;
-  /// Bytes of all values; 0 for an unknown type.
+  /// Bytes of all values.
   int64_t bytes() const;
 };
 
@@ -34,6 +36,7 @@ class TensorSource {
   virtual void read(const SourceTensor& tensor, std::span<uint8_t> target) const = 0;
 
   const std::vector<SourceTensor>& tensors() const { return tensors_; }
+
   /// The tensor of a name; null if there is none.
   const SourceTensor* find(const std::string& name) const;
   /// Fills `target` with the tensor's values rounded to float32. Throws data for other types than

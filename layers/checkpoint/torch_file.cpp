@@ -153,7 +153,7 @@ Pickle TorchFile::open_zip(const TorchLimits& limits) {
     if (entry == nullptr)
       refuse(*bytes_, values.begin, "no entry {} for a storage",
              printable(folder + "data/" + storage.key));
-    const int64_t item = safetensors_item_size(storage.dtype_name);
+    const int64_t item = storage.item_bytes;
     if (entry->size % item != 0 || entry->size / item != storage.count)
       refuse(*bytes_, entry->begin, "entry {} of {} bytes, expected {} elements of {}",
              printable(entry->name), entry->size, storage.count, storage.dtype_name);
@@ -199,7 +199,7 @@ Pickle TorchFile::open_legacy(const TorchLimits& limits) {
     std::array<uint8_t, sizeof count> raw;
     bytes.read(at, raw);
     std::memcpy(&count, raw.data(), sizeof count);
-    const int64_t item = safetensors_item_size(storage.dtype_name);
+    const int64_t item = storage.item_bytes;
     at += static_cast<int64_t>(sizeof count);
     if (count != storage.count || count > (bytes.size() - at) / item)
       refuse(bytes, at, "storage {} of {} elements, expected {}; the file ends at {}",
@@ -219,7 +219,7 @@ void TorchFile::list_tensors(const Pickle& pickle, const PickleLimits& limits) {
   int64_t bytes = 0;
   std::vector<SourceTensor> tensors;
   Walk walk(pickle, limits, *bytes_, [&](const std::string& path, const PickleTensor& tensor) {
-    tensors.push_back({path, pickle.storages[tensor.storage].dtype_name, tensor.view.shape});
+    tensors.push_back({path, tensor.dtype_name, tensor.view.shape, tensor.item_bytes});
     views_.push_back(tensor);
     bytes += tensors.back().bytes();
     if (static_cast<int64_t>(tensors.size()) > limits.tensors)
@@ -236,7 +236,7 @@ void TorchFile::read(const SourceTensor& tensor, std::span<uint8_t> target) cons
   const PickleTensor& stored = views_[position_of(tensor)];
   const TensorView& view = stored.view;
   const Place& place = places_[stored.storage];
-  const auto item = static_cast<size_t>(safetensors_item_size(tensor.dtype_name));
+  const auto item = static_cast<size_t>(tensor.item_bytes);
   const bool whole =
       place.entry != nullptr && static_cast<int64_t>(target.size()) == place.entry->size;
   if (is_dense(view) && whole && !place.verified) {

@@ -102,6 +102,189 @@ TEST(Pickle, RebuildsTensorsOfStorages) {
   EXPECT_EQ(pairs.top().items.size(), 2U);
 }
 
+/// A tensor of four floats, from the storage "0".
+std::string four_floats() {
+  return build::tensor(build::storage("FloatStorage", "0", 4), 0, {2, 2}, {2, 1});
+}
+
+/// A call of a name with arguments that are there already.
+std::string call(const std::string& module, const std::string& name, const std::string& arguments) {
+  return build::global(module, name) + "(" + arguments + "tR";
+}
+
+TEST(Pickle, ReadsPastWhatPyTorchsSafeLoaderAccepts) {
+  const std::string number = "G" + std::string(8, '\0');
+  const std::string bits = "U\2ab";
+  const std::string latin = build::text("\xc3\xa9") + build::text("latin1");
+  const std::string list = "](K\1K\2e";
+  const std::string values[] = {
+      call("collections", "Counter", "}(K\3K\1K\6K\1u"),
+      call("collections", "Counter", ""),
+      build::global("collections", "OrderedDict") + ")\x81" + build::text("k") + "Ns",
+      call("__builtin__", "set", list),
+      call("builtins", "set", "]"),
+      "\x8f",
+      call("__builtin__", "complex", number + number),
+      call("__builtin__", "bytearray", latin),
+      build::global("__builtin__", "bytearray") + ")R",
+      call("_codecs", "encode", latin),
+      call("torch", "device", build::text("cpu")),
+      call("torch", "device", build::text("cuda") + "K\1"),
+      call("torch", "Size", build::tuple({2, 3})),
+      call("torch.serialization", "_get_layout", build::text("torch.strided")),
+      build::global("torch", "float32"),
+      build::global("torch", "bfloat16"),
+      build::global("torch", "float8_e4m3fn"),
+      build::global("torch", "uint4"),
+      build::global("torch", "per_channel_affine"),
+      build::global("torch", "FloatTensor"),
+      build::global("torch.cuda.sparse", "HalfTensor"),
+      build::global("torch", "Tensor"),
+      build::global("torch.nn.parameter", "Parameter"),
+      call("torch._utils", "_rebuild_meta_tensor_no_storage",
+           build::global("torch", "float32") + build::tuple({2}) + build::tuple({1}) + "\x89"),
+      bits};
+  for (const std::string& value : values) {
+    const Pickle pickle =
+        parse("}(" + build::text("value") + value + build::text("w") + four_floats() + "u.");
+    ASSERT_EQ(pickle.top().kind, Kind::dict) << value;
+    EXPECT_EQ(pickle.top().items.size(), 4U) << value;
+    EXPECT_EQ(pickle.tensors.size(), 1U) << value;
+    EXPECT_EQ(pickle.values[pickle.top().items[3]].kind, Kind::tensor) << value;
+  }
+  const Pickle counts = parse(values[0] + ".");
+  EXPECT_EQ(counts.top().kind, Kind::dict);
+  EXPECT_EQ(counts.top().items.size(), 4U);
+  EXPECT_EQ(parse(values[3] + ".").top().items.size(), 2U);
+  EXPECT_EQ(parse(values[6] + ".").top().kind, Kind::opaque);
+}
+
+TEST(Pickle, RebuildsTensorsOfEveryKindThatHasOne) {
+  const std::string tensor = four_floats();
+  const std::string state = "}" + build::text("tag") + "K\1s";
+  const std::string storage = build::storage("FloatStorage", "0", 4);
+  const std::string place =
+      storage + build::integer(0) + build::tuple({2, 2}) + build::tuple({2, 1});
+  const std::string same[] = {
+      tensor,
+      call("torch._utils", "_rebuild_tensor", place),
+      call("torch._utils", "_rebuild_parameter_with_state",
+           tensor + "\x88" + build::ordered_dict() + state),
+      build::global("torch.nn.parameter", "Parameter") + "(" + tensor + "\x88t\x81",
+      call("torch.nn.parameter", "Parameter", tensor),
+      call("torch._utils", "_rebuild_device_tensor_from_cpu_tensor",
+           tensor + build::global("torch", "float32") + build::text("xla:0") + "\x89"),
+      call("torch._tensor", "_rebuild_from_type_v2",
+           build::global("torch._utils", "_rebuild_tensor_v2") + build::global("torch", "Tensor") +
+               "(" + place + "\x89" + build::ordered_dict() + "t" + state),
+      call("torch._utils", "_rebuild_tensor_v2",
+           place + "\x89" + build::ordered_dict() + "}" + build::text("neg") + "\x89s")};
+  for (const std::string& text : same) {
+    const Pickle pickle = parse(text + ".");
+    ASSERT_EQ(pickle.top().kind, Kind::tensor) << text;
+    const PickleTensor& found = pickle.tensors.at(static_cast<size_t>(pickle.top().integer));
+    EXPECT_EQ(found.dtype_name, "F32");
+    EXPECT_EQ(found.item_bytes, 4);
+    EXPECT_EQ(found.view.shape, (std::vector<int64_t>{2, 2}));
+  }
+  const Pickle complex =
+      parse(build::tensor(build::storage("ComplexFloatStorage", "0", 2), 0, {2}, {1}) + ".");
+  EXPECT_EQ(complex.tensors[0].dtype_name, "C64");
+  EXPECT_EQ(complex.tensors[0].item_bytes, 8);
+  // A sparse tensor is what it is made of.
+  const Pickle sparse = parse(
+      call("torch._utils", "_rebuild_sparse_tensor",
+           build::text("torch.sparse_coo") + "(" + tensor + tensor + build::tuple({2, 2}) + "t") +
+      ".");
+  EXPECT_EQ(sparse.top().kind, Kind::tuple);
+  EXPECT_EQ(sparse.tensors.size(), 2U);
+}
+
+TEST(Pickle, RebuildsTensorsWhoseStorageDoesNotTellTheType) {
+  const auto typed = [](const std::string& type, int64_t bytes, int64_t count, int64_t offset = 0) {
+    const std::string storage =
+        "(" + build::text("storage") + build::global("torch.storage", "UntypedStorage") +
+        build::text("0") + build::text("cpu") + build::integer(bytes) + "tQ";
+    return call("torch._utils", "_rebuild_tensor_v3",
+                storage + build::integer(offset) + build::tuple({count}) + build::tuple({1}) +
+                    "\x89" + build::ordered_dict() + build::global("torch", type)) +
+           ".";
+  };
+  const struct {
+    const char* type;
+    const char* name;
+    int64_t bytes;
+  } cases[] = {{"uint16", "U16", 2},
+               {"uint64", "U64", 8},
+               {"float8_e4m3fn", "F8_E4M3", 1},
+               {"complex32", "complex32", 4},
+               {"bits16", "bits16", 2}};
+  for (const auto& each : cases) {
+    const Pickle pickle = parse(typed(each.type, 3 * each.bytes, 2, 1));
+    EXPECT_EQ(pickle.tensors[0].dtype_name, each.name);
+    EXPECT_EQ(pickle.tensors[0].item_bytes, each.bytes);
+    EXPECT_EQ(pickle.storages[0].dtype_name, "U8");
+    expect_refused(typed(each.type, 3 * each.bytes - 1, 2, 1), "a view runs past the 2 elements");
+  }
+  expect_refused(typed("Tensor", 4, 1), "needs a dtype of a tensor, found \"torch.Tensor\"");
+  expect_refused(build::tensor(build::storage("DoubleStorage", "0", INT64_MAX), 0, {1}, {1}) + ".",
+                 "more than any file holds");
+}
+
+TEST(Pickle, RefusesWhatPyTorchsSafeLoaderRefuses) {
+  for (const char* name : {"builtins\nfrozenset",
+                           "builtins\nslice",
+                           "builtins\nbytes",
+                           "builtins\ngetattr",
+                           "__builtin__\neval",
+                           "__builtin__\nobject",
+                           "argparse\nNamespace",
+                           "numpy\ndtype",
+                           "numpy._core.multiarray\nscalar",
+                           "numpy.core.multiarray\n_reconstruct",
+                           "collections\ndefaultdict",
+                           "collections\ndeque",
+                           "_codecs\ndecode",
+                           "functools\npartial",
+                           "pathlib\nPosixPath",
+                           "datetime\ndatetime",
+                           "torch\nstorage",
+                           "torch\nfloat33",
+                           "torch.storage\n_load_from_bytes",
+                           "torch._utils\n_import_dotted_name",
+                           "torch\ndevice.__init__",
+                           "posix\nsystem",
+                           "sys\nexit"})
+    expect_refused("c" + std::string(name) + "\n.", "which no checkpoint needs");
+  // Frozen sets, bytes and byte arrays of later protocols, memo and stack instructions of old ones.
+  const std::string codes = "BCPISLFV012pgld\x91\x90\x8b\x8e\x96\x98\x83\x84";
+  for (const char code : codes)
+    expect_refused(std::string("N") + code, "is none that checkpoints need");
+  expect_refused(bytes({0x92}), "NEWOBJ_EX: makes an object");
+  const std::string float32 = build::global("torch", "float32");
+  expect_refused(float32 + ")R.", "calls \"torch.float32\", which no checkpoint needs");
+  expect_refused(float32 + ")\x81.", "calls \"torch.float32\"");
+  expect_refused(build::global("torch._utils", "_rebuild_tensor_v2") + ")\x81.",
+                 "makes an object of \"torch._utils._rebuild_tensor_v2\", which is no class");
+  expect_refused(build::global("collections", "OrderedDict") + "(]t\x81.", "with arguments");
+  expect_refused(call("torch", "device", "") + ".",
+                 "torch.device has 0 arguments, expected 1 to 2");
+  expect_refused(call("collections", "Counter", "]") + ".", "needs a dictionary as counts");
+  expect_refused(call("torch.nn.parameter", "Parameter", "N") + ".", "needs a tensor as tensor");
+  const std::string outer = build::global("torch._tensor", "_rebuild_from_type_v2");
+  expect_refused(outer + "(" + outer + float32 + ")NtR.", "calls itself");
+  expect_refused(outer + "(" + float32 + float32 + ")NtR.", "calls \"torch.float32\"");
+  // A state belongs to dictionaries alone.
+  expect_refused(four_floats() + "}b.", "needs a dictionary as what takes a state, found a tensor");
+  expect_refused(call("torch", "device", build::text("cpu")) + "}b.", "found another value");
+  expect_refused(call("torch._utils", "_rebuild_tensor_v2",
+                      build::storage("FloatStorage", "0", 1) + build::integer(0) +
+                          build::tuple({1}) + build::tuple({1}) + "\x89" + build::ordered_dict() +
+                          "}" + build::text("neg") + "\x88s") +
+                     ".",
+                 "a tensor that is to be taken with \"neg\"");
+}
+
 TEST(Pickle, RefusesNamesThatNoCheckpointNeeds) {
   expect_refused("cos\nsystem\n(" + build::text("true") + "tR.",
                  "f:0: pickle, GLOBAL: asks for \"os.system\"");
@@ -109,10 +292,10 @@ TEST(Pickle, RefusesNamesThatNoCheckpointNeeds) {
     expect_refused("c" + std::string(name) + "\n.", "which no checkpoint needs");
   expect_refused(build::text("os") + build::text("popen") + "\x93.", "STACK_GLOBAL: asks for");
   expect_refused("ios\nsystem\n.", "INST: makes an object");
-  expect_refused(bytes({0x81, '.'}), "NEWOBJ: makes an object");
+  expect_refused(build::global("torch.nn.modules.linear", "Linear") + ")\x81.", "asks for");
   expect_refused(bytes({0x8b, '.'}), "instruction: 0x8b is none that checkpoints need");
   expect_refused("c" + std::string(500, 'x') + "\n", "a name of more than 200 bytes");
-  expect_refused(build::global("torch", "FloatStorage") + ")R.", "calls a storage class");
+  expect_refused(build::global("torch", "FloatStorage") + ")R.", "calls \"torch.FloatStorage\"");
   expect_refused("N)R.", "needs a class as what is called, found None");
   expect_refused("NNb.", "needs a dictionary as what takes a state, found None");
 }

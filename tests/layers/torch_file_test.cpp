@@ -119,6 +119,46 @@ TEST(TorchFile, ReadsOtherTypes) {
                  "entry \"m/data/0\" of 5 bytes, expected 1 elements of F32");
 }
 
+TEST(TorchFile, ReadsTensorsBesideValuesThatNoNetworkNeeds) {
+  for (const bool legacy : {false, true}) {
+    TorchWriter writer;
+    writer.legacy = legacy;
+    writer.add_value("device", build::global("torch", "device") + build::text("cpu") + "\x85R");
+    writer.add_value("dtype", build::global("torch", "float32"));
+    writer.add_value("milestones", build::global("collections", "Counter") + "}(K\3K\1u\x85R");
+    writer.add_value("seen", build::global("__builtin__", "set") + "](K\1K\2e\x85R");
+    writer.add("w", testing::random_tensor({3}, DType::f32, 1));
+    const Opened opened(writer.write());
+    EXPECT_EQ(opened.file.keys(),
+              (std::vector<std::string>{"device", "dtype", "milestones", "seen", "w"}));
+    ASSERT_EQ(opened.file.tensors().size(), 1U);
+    EXPECT_EQ(opened.floats("w").size(), 3U);
+  }
+}
+
+TEST(TorchFile, ReadsTensorsOfTypesThatTheEngineLacks) {
+  const auto file = [](const std::string& body, const std::string& raw) {
+    return ZipWriter().write({{"m/data.pkl", build::begin() + body + "."}, {"m/data/0", raw}});
+  };
+  const std::string untyped = "(" + build::text("storage") +
+                              build::global("torch.storage", "UntypedStorage") + build::text("0") +
+                              build::text("cpu") + build::integer(8) + "tQ";
+  const std::string typed = build::global("torch._utils", "_rebuild_tensor_v3") + "(" + untyped +
+                            build::integer(1) + build::tuple({2}) + build::tuple({2}) + "\x89" +
+                            build::ordered_dict() + build::global("torch", "uint16") + "tR";
+  const Opened narrow(file(typed, "abcdefgh"));
+  EXPECT_EQ(narrow.file.tensors()[0].dtype_name, "U16");
+  const std::vector<uint8_t> values = narrow.file.read(narrow.file.tensors()[0]);
+  EXPECT_EQ(std::string(values.begin(), values.end()), "cdgh");
+  const Opened wide(file(build::tensor(build::storage("ComplexDoubleStorage", "0", 1), 0, {1}, {1}),
+                         std::string(16, 'x')));
+  EXPECT_EQ(wide.file.tensors()[0].bytes(), 16);
+  testing::expect_error(ErrorKind::data, "expected real numbers, found complex128",
+                        [&] { wide.floats("tensor"); });
+  expect_refused(file(typed, "abcdefg"),
+                 "entry \"m/data/0\" of 7 bytes, expected 8 elements of U8");
+}
+
 TEST(TorchFile, ComparesChecksumsWhenNumbersAreRead) {
   std::string text = with_storage(view("w", 0, {12}, {1}) + view("part", 1, {2}, {1}));
   const size_t at = text.find(raw_floats(12));

@@ -74,9 +74,18 @@ std::string container_of(const TensorSource& source) {
 
 Answer convert_tensors(const TensorSource& source, const std::string& output) {
   std::vector<StoredTensor> stored;
-  for (const SourceTensor& tensor : source.tensors())
-    stored.push_back({tensor.name, tensor.dtype_name, tensor.shape, tensor.bytes(),
-                      [&](const ByteSink& sink) { sink(source.read(tensor)); }});
+  std::vector<std::string> skipped;
+  for (const SourceTensor& tensor : source.tensors()) {
+    if (safetensors_item_size(tensor.dtype_name) == 0)
+      skipped.push_back(fmt::format("{} of {}", printable(tensor.name), tensor.dtype_name));
+    else
+      stored.push_back({tensor.name, tensor.dtype_name, tensor.shape, tensor.bytes(),
+                        [&](const ByteSink& sink) { sink(source.read(tensor)); }});
+  }
+  if (!skipped.empty())
+    print_warning(
+        fmt::format("{}: {} tensors of types that are not converted are left out, {} first",
+                    source.file(), skipped.size(), skipped.front()));
   write_safetensors(output, {}, stored);
   Answer answer;
   answer.layout = "tensors";

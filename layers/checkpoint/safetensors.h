@@ -42,7 +42,8 @@ class SafetensorsFile {
   /// the engine does not have or a rank that it cannot hold.
   Tensor tensor(const std::string& name) const;
 
-  /// Sum and finiteness of a tensor's values; none for the 8-bit floating types.
+  /// Sum and finiteness of a tensor's values; none for types that are not read: of 8 bits or fewer, complex,
+  /// unknown ones.
   std::optional<ValueSummary> summarize(const TensorInfo& tensor) const;
   /// The name of the first tensor with a value that is not finite; none if all are.
   std::optional<std::string> first_non_finite() const;

@@ -19,30 +19,35 @@ namespace {
 
 struct ItemType {
   std::string_view name;
-  int64_t size;
+  int64_t bits;
   std::optional<DType> dtype;
 };
 
-constexpr std::array<ItemType, 15> kItemTypes = {{{"F32", 4, DType::f32},
-                                                  {"F64", 8, DType::f64},
-                                                  {"BF16", 2, DType::bf16},
-                                                  {"I32", 4, DType::i32},
-                                                  {"U8", 1, DType::u8},
-                                                  {"F16", 2, {}},
-                                                  {"I64", 8, {}},
-                                                  {"U64", 8, {}},
-                                                  {"U32", 4, {}},
-                                                  {"I16", 2, {}},
-                                                  {"U16", 2, {}},
-                                                  {"I8", 1, {}},
-                                                  {"BOOL", 1, {}},
-                                                  {"F8_E4M3", 1, {}},
-                                                  {"F8_E5M2", 1, {}}}};
+constexpr std::array<ItemType, 22> kItemTypes = {
+    {{"F32", 32, DType::f32},   {"F64", 64, DType::f64},
+     {"BF16", 16, DType::bf16}, {"I32", 32, DType::i32},
+     {"U8", 8, DType::u8},      {"F16", 16, {}},
+     {"I64", 64, {}},           {"U64", 64, {}},
+     {"U32", 32, {}},           {"I16", 16, {}},
+     {"U16", 16, {}},           {"I8", 8, {}},
+     {"BOOL", 8, {}},           {"C64", 64, {}},
+     {"F8_E4M3", 8, {}},        {"F8_E5M2", 8, {}},
+     {"F8_E8M0", 8, {}},        {"F8_E4M3FNUZ", 8, {}},
+     {"F8_E5M2FNUZ", 8, {}},    {"F6_E2M3", 6, {}},
+     {"F6_E3M2", 6, {}},        {"F4", 4, {}}}};
 
 const ItemType* find_item_type(std::string_view name) {
   const auto* found =
       std::ranges::find_if(kItemTypes, [&](const ItemType& type) { return type.name == name; });
   return found == kItemTypes.end() ? nullptr : found;
+}
+
+/// Whether a name may be that of a type which the format does not have yet.
+bool may_be_item_type(std::string_view name) {
+  constexpr size_t kMost = 32;
+  return !name.empty() && name.size() <= kMost && std::ranges::all_of(name, [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
 }
 
 /// Walks over the header and tells how far the JSON parser has read.
@@ -173,9 +178,10 @@ class HeaderReader {
       header_.metadata.emplace(key_, std::move(value));
     } else if (place_ == Place::tensor && key_ == "dtype") {
       const ItemType* type = find_item_type(value);
-      if (type == nullptr) refuse("tensor {}: unknown dtype {}", tensor_name(), printable(value));
+      if (type == nullptr && !may_be_item_type(value))
+        refuse("tensor {}: unknown dtype {}", tensor_name(), printable(value));
       header_.tensors.back().dtype_name = value;
-      header_.tensors.back().dtype = type->dtype;
+      if (type != nullptr) header_.tensors.back().dtype = type->dtype;
     } else {
       refuse("a string where none may be");
     }
@@ -224,17 +230,28 @@ class HeaderReader {
   std::vector<int64_t> numbers_;
 };
 
-/// Bytes of a tensor; throws data if a product overflows, whatever the order of the extents.
-int64_t checked_bytes(const TensorInfo& tensor, const std::string& file) {
-  int64_t bytes = safetensors_item_size(tensor.dtype_name);
+/// What is wrong with the length of a tensor's range; none if it fits the shape. Of a type that is
+/// not known, each number takes a bit or more.
+std::optional<std::string> length_fault(const TensorInfo& tensor) {
+  const ItemType* type = find_item_type(tensor.dtype_name);
+  int64_t bits = type == nullptr ? 1 : type->bits;
   bool empty = false;
   for (const int64_t extent : tensor.shape) {
     empty = empty || extent == 0;
-    if (__builtin_mul_overflow(bytes, std::max<int64_t>(extent, 1), &bytes))
-      fail(ErrorKind::data, "{}:8: tensor {}: the product of its extents overflows", file,
-           printable(tensor.name));
+    // Whatever the order of the extents.
+    if (__builtin_mul_overflow(bits, std::max<int64_t>(extent, 1), &bits))
+      return "the product of its extents overflows";
   }
-  return empty ? 0 : bytes;
+  if (empty) bits = 0;
+  const int64_t length = tensor.end - tensor.begin;
+  const int64_t least = bits / 8 + (bits % 8 == 0 ? 0 : 1);
+  if (type == nullptr) {
+    if (length >= least && (length > 0) == (bits > 0)) return std::nullopt;
+    return fmt::format("its shape needs {} bytes or more, its range has {}", least, length);
+  }
+  if (bits % 8 != 0) return fmt::format("its shape needs {} bits, no whole bytes", bits);
+  if (length == least) return std::nullopt;
+  return fmt::format("its shape needs {} bytes, its range has {}", least, length);
 }
 
 void check_ranges(SafetensorsHeader& header, int64_t file_size, const std::string& file) {
@@ -244,16 +261,13 @@ void check_ranges(SafetensorsHeader& header, int64_t file_size, const std::strin
   const int64_t data_bytes = file_size - header.data_begin;
   int64_t expected = 0;
   for (TensorInfo& tensor : header.tensors) {
-    const int64_t bytes = checked_bytes(tensor, file);
     const auto refuse = [&](const std::string& what) {
       fail(ErrorKind::data, "{}:8: tensor {}: {}", file, printable(tensor.name), what);
     };
     if (tensor.end < tensor.begin || tensor.end > data_bytes)
       refuse(fmt::format("bytes {} to {} are not within the {} bytes of data", tensor.begin,
                          tensor.end, data_bytes));
-    if (tensor.end - tensor.begin != bytes)
-      refuse(fmt::format("its shape needs {} bytes, its range has {}", bytes,
-                         tensor.end - tensor.begin));
+    if (const auto fault = length_fault(tensor)) refuse(*fault);
     if (tensor.begin != expected)
       refuse(fmt::format("begins at byte {} of the data, the one before ends at {}", tensor.begin,
                          expected));
@@ -301,7 +315,7 @@ SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::st
 
 int64_t safetensors_item_size(const std::string& dtype_name) {
   const ItemType* type = find_item_type(dtype_name);
-  return type == nullptr ? 0 : type->size;
+  return type == nullptr || type->bits % 8 != 0 ? 0 : type->bits / 8;
 }
 
 std::string safetensors_name_of(DType dtype) {

@@ -46,12 +46,14 @@ struct SafetensorsHeader {
 
 /// Parses and checks the header of a whole file at hand: lengths,
 /// UTF-8, JSON of the fixed form without duplicate keys, integers only, products that do not
-/// overflow, ranges without gap or overlap that end with the file. `name` is the file in error
-/// messages `name:OFFSET: ...`. Throws data. Memory is bounded by a small multiple of the file.
+/// overflow, ranges of the right length without gap or overlap that end with the file. Of a tensor of
+/// a type newer than this program only the length of its range is not known. `name` is the file in
+/// error messages `name:OFFSET: ...`. Throws data. Memory is bounded by a small multiple of the file.
 SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name,
                                     const SafetensorsLimits& limits = {});
 
-/// Bytes of one element of a type of the safetensors format, 0 for an unknown one.
+/// Bytes of one element of a type of the safetensors format; 0 for an unknown one, and for those of
+/// fewer bits than a byte has.
 int64_t safetensors_item_size(const std::string& dtype_name);
 /// The format's name of an engine type: f32 -> "F32".
 std::string safetensors_name_of(DType dtype);

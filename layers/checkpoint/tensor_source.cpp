@@ -47,6 +47,9 @@ const SourceTensor* TensorSource::find(const std::string& name) const {
 }
 
 std::vector<uint8_t> TensorSource::read(const SourceTensor& tensor) const {
+  if (tensor.item_bytes == 0)
+    fail(ErrorKind::data, "{}: tensor {} has dtype {}, which this program does not know", file(),
+         printable(tensor.name), tensor.dtype_name);
   std::vector<uint8_t> bytes(static_cast<size_t>(tensor.bytes()));
   read(tensor, bytes);
   return bytes;

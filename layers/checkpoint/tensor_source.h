@@ -16,12 +16,12 @@ struct SourceTensor {
   std::string dtype_name;
   /// Extents as in the file, row-major, so images NCHW and weights OIHW.
   std::vector<int64_t> shape;
-  /// Bytes of one value.
+  /// Bytes of one value; 0 of a type that is not known, whose values cannot be read.
   int64_t item_bytes = 0;
 
   /// Product of the extents.
   int64_t numel() const;
-  /// Bytes of all values.
+  /// Bytes of all values; 0 of a type that is not known.
   int64_t bytes() const;
 };
 
@@ -42,7 +42,8 @@ class TensorSource {
   /// Fills `target` with the tensor's values rounded to float32. Throws data for other types than
   /// F32, F64, F16 and BF16.
   void read_floats(const SourceTensor& tensor, std::span<float> target) const;
-  /// The tensor's values as bytes, in the order of the other read.
+  /// The tensor's values as bytes, in the order of the other read. Throws data for a type that is
+  /// not known.
   std::vector<uint8_t> read(const SourceTensor& tensor) const;
 
  protected:

@@ -77,6 +77,15 @@ run pal-convert absent.pt none.safetensors
 expect_code 3 "absent file"
 expect_not "a refused file left something behind" [ -e none.safetensors ]
 
+# Tensors of types that safetensors or this program lacks stay behind.
+converts --tensors "$source_folder/tests/badinput/safetensors/warn_newer_type.safetensors" \
+  rest.safetensors
+expect_text "1 tensors" out "newer types"
+expect_text '2 tensors of types that are not converted are left out, "new" of I4 first' err \
+  "newer types"
+converts --tensors "$corpus/warn_complex.pt" complex.safetensors
+expect_empty err "a type that safetensors has"
+
 head -n 3 names >few
 refuses_file 2 "class-names: 3 names for a network of 7 classes" "too few names" \
   --class-names few "$published" none.safetensors

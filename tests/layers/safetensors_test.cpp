@@ -1,5 +1,6 @@
 #include "layers/checkpoint/safetensors.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -7,9 +8,11 @@
 #include <cstring>
 #include <limits>
 
+#include "layers/checkpoint/tensor_source.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/philox.h"
+#include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"
 
 namespace pal {
@@ -138,6 +141,68 @@ TEST(Safetensors, ForeignTypesAreKnownButNotLoaded) {
   }
 }
 
+/// A file of a tensor of some type and shape, of `bytes` bytes, before one of two bytes.
+std::vector<uint8_t> before_another(const std::string& type, const std::string& shape,
+                                    size_t bytes) {
+  return file_of(fmt::format(R"({{"new":{{"dtype":"{}","shape":{},"data_offsets":[0,{}]}},)"
+                             R"("u":{{"dtype":"U8","shape":[2],"data_offsets":[{},{}]}}}})",
+                             type, shape, bytes, bytes, bytes + 2),
+                 bytes + 2);
+}
+
+TEST(Safetensors, TensorsOfNewerTypesAreLeftAlone) {
+  const struct {
+    const char* type;
+    const char* shape;
+    size_t bytes;
+  } cases[] = {{"F8_E4M3", "[3]", 3},    {"F8_E5M2", "[3,1]", 3}, {"F8_E8M0", "[3]", 3},
+               {"F8_E4M3FNUZ", "[]", 1}, {"C64", "[2]", 16},      {"F4", "[3,2]", 3},
+               {"F6_E2M3", "[4]", 3},    {"F4", "[0]", 0},        {"I4", "[7]", 4},
+               {"F128", "[2]", 32},      {"TERNARY_2", "[9]", 2}, {"X", "[0,5]", 0}};
+  for (const auto& each : cases) {
+    const SafetensorsFile file =
+        SafetensorsFile::parse(before_another(each.type, each.shape, each.bytes), "f");
+    EXPECT_EQ(file.tensor("u").numel(), 2) << each.type;
+    EXPECT_EQ(file.summarize(file.info("u"))->sum, 0.0) << each.type;
+    EXPECT_EQ(file.bytes_of(file.info("new")).size(), each.bytes);
+    EXPECT_FALSE(file.summarize(file.info("new")).has_value()) << each.type;
+    testing::expect_error(ErrorKind::data, fmt::format("\"new\" has dtype {}", each.type),
+                          [&] { file.tensor("new"); });
+  }
+}
+
+TEST(Safetensors, RangesOfNewerTypesAreChecked) {
+  const auto fault = [](const std::string& type, const std::string& shape, size_t bytes) {
+    return refusal(before_another(type, shape, bytes));
+  };
+  EXPECT_NE(fault("F8_E8M0", "[3]", 4).find("needs 3 bytes, its range has 4"), std::string::npos);
+  EXPECT_NE(fault("F4", "[3]", 2).find("needs 12 bits, no whole bytes"), std::string::npos);
+  EXPECT_NE(fault("F4", "[4]", 1).find("needs 2 bytes, its range has 1"), std::string::npos);
+  EXPECT_NE(fault("I4", "[17]", 2).find("needs 3 bytes or more, its range has 2"),
+            std::string::npos);
+  EXPECT_NE(fault("I4", "[0]", 1).find("needs 0 bytes or more, its range has 1"),
+            std::string::npos);
+  EXPECT_NE(fault("I4", "[3]", 0).find("needs 1 bytes or more"), std::string::npos);
+  EXPECT_NE(fault("I4", "[8589934592,2147483648]", 8).find("extents overflows"), std::string::npos);
+  std::vector<uint8_t> gap = file_of(R"({"new":{"dtype":"I4","shape":[2],"data_offsets":[0,1]},)"
+                                     R"("u":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})",
+                                     4);
+  EXPECT_NE(refusal(gap).find("begins at byte 2 of the data, the one before ends at 1"),
+            std::string::npos);
+}
+
+TEST(Safetensors, TypesThatAreNotKnownAreNoNumbersForASource) {
+  const TemporaryFolder folder;
+  const auto bytes = before_another("I4", "[4]", 2);
+  write_atomic(folder.file("a"), std::string(bytes.begin(), bytes.end()));
+  const auto source = open_tensor_source(folder.file("a"));
+  ASSERT_NE(source->find("new"), nullptr);
+  EXPECT_EQ(source->find("new")->bytes(), 0);
+  EXPECT_EQ(source->read(*source->find("u")).size(), 2U);
+  testing::expect_error(ErrorKind::data, "tensor \"new\" has dtype I4, which this program does not",
+                        [&] { source->read(*source->find("new")); });
+}
+
 TEST(Safetensors, RanksAboveFourAreSqueezedOrRefused) {
   const auto file = [](const std::string& shape) {
     return SafetensorsFile::parse(
@@ -180,7 +245,9 @@ TEST(Safetensors, EveryKindOfBrokenHeaderIsRefused) {
       {"{\"__metadata__\":{\"k\":\"a\",\"k\":\"b\"}}", 0, "duplicate metadata key \"k\""},
       {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "duplicate name"},
       {R"({"t":{"dtype":"F32","dtype":"F32"}})", 0, "duplicate key \"dtype\""},
-      {R"({"t":{"dtype":"F33","shape":[2]}})", 0, "unknown dtype \"F33\""},
+      {R"({"t":{"dtype":"f33","shape":[2]}})", 0, "unknown dtype \"f33\""},
+      {R"({"t":{"dtype":"","shape":[2]}})", 0, "unknown dtype \"\""},
+      {R"({"t":{"dtype":"F\u0000","shape":[2]}})", 0, "unknown dtype"},
       {R"({"t":{"type":"F32"}})", 0, "unknown key \"type\""},
       {R"({"t\n\u0007":{"type":"F32"}})", 0, "tensor \"t??\""},
       {entry("[[2]]", "[0,8]"), 8, "an array where"},

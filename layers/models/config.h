@@ -16,8 +16,9 @@ enum class CouplingKind { slow, glow };
 /// What brings the image to the first stage. In a flow: `entry` a downsampling coupling, then Haar
 /// and a pointwise coupling (ImageNet); `haar` Haar alone (single-channel images cannot be split).
 /// In a ResNet, halving as often: `entry` a 7x7 convolution of stride 2, then max pooling; `haar` a
-/// 3x3 convolution of stride 2.
-enum class EntryKind { entry, haar };
+/// 3x3 convolution of stride 2. `cifar`, of a ResNet only: a 3x3 convolution of stride 1, the stem
+/// of networks for images of 32 x 32 pixels.
+enum class EntryKind { entry, haar, cifar };
 
 /// Everything that defines a network. Field names are keys of configuration files and the long
 /// options of the programs. A ResNet reads family, image-size, channels, classes, entry,

@@ -38,6 +38,8 @@ void validate_skeleton(const ModelConfig& c) {
 
 /// Checks what a flow needs besides.
 void validate_flow(const ModelConfig& c) {
+  expect(c.entry != EntryKind::cifar,
+         "entry: cifar is the stem of a ResNet; a flow has entry or haar");
   expect(c.entry != EntryKind::entry || c.channels >= 2,
          "entry: a downsampling coupling needs at least 2 channels to split; use entry haar");
   const int64_t unit = size_unit(c);

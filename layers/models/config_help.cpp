@@ -23,8 +23,9 @@ struct Entry {
 
 constexpr Entry kEntries[] = {
     {"entry",
-     "What brings the image to the first stage: a downsampling coupling (7x7 convolution "
-     "of a ResNet), or Haar (3x3) alone",
+     "What brings the image to the first stage: a downsampling coupling (of a ResNet, a 7x7 "
+     "convolution and pooling), Haar alone (a 3x3 convolution of stride 2), or, of a ResNet, a 3x3 "
+     "convolution of stride 1 (cifar)",
      -kInfinity, kInfinity, false, false},
     {"entry-7x7", "The paper's 7x7 convolution in the entry's coupling"},
     {"entry-width", "Channels of the entry's subnets, or of a ResNet's first convolution", 1, 65536,

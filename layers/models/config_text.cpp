@@ -20,7 +20,8 @@ const Names<ModelFamily>& names(ModelFamily) {
   return table;
 }
 const Names<EntryKind>& names(EntryKind) {
-  static const Names<EntryKind> table = {{"entry", EntryKind::entry}, {"haar", EntryKind::haar}};
+  static const Names<EntryKind> table = {
+      {"entry", EntryKind::entry}, {"haar", EntryKind::haar}, {"cifar", EntryKind::cifar}};
   return table;
 }
 const Names<SubnetKind>& names(SubnetKind) {

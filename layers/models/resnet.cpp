@@ -10,7 +10,8 @@ namespace {
 
 SubnetSpec stem_spec(const ModelConfig& config) {
   const int64_t kernel = config.entry == EntryKind::entry ? 7 : 3;
-  SubnetSpec spec = conv_norm(config.channels, config.entry_width, kernel, 2, 1);
+  const int64_t stride = config.entry == EntryKind::cifar ? 1 : 2;
+  SubnetSpec spec = conv_norm(config.channels, config.entry_width, kernel, stride, 1);
   spec.push_back(LayerSpec::relu());
   return spec;
 }

@@ -11,8 +11,8 @@ namespace pal {
 
 /// A residual network, v1.5: the stride of a bottleneck is on its 3x3 convolution (He et al. 2016;
 /// layers/models/README.md, 8). Entry `entry`: 7x7/2 convolution and 3x3/2 max pool; `haar`: 3x3/2
-/// convolution. Then stages of blocks, the mean over all pixels and a linear layer. Parameters and
-/// buffers are named as in torchvision.
+/// convolution; `cifar`: 3x3/1 convolution. Then stages of blocks, the mean over all pixels and a
+/// linear layer. Parameters and buffers are named as in torchvision.
 ///
 /// Convolutions start normal with variance 2 / fan out, batch norms at 1 and 0, the linear layer
 /// normal with the variance of torch's uniform distribution, 1 / (3 fan in).

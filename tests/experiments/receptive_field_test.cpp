@@ -62,8 +62,8 @@ double by_differences(Model& model, const Tensor& images, int64_t row, int64_t c
 }
 
 TEST(ReceptiveField, AgreesWithFiniteDifferences) {
-  for (const ModelConfig& config :
-       {small_flow(), testing::tiny_resnet(), testing::tiny_basic_resnet()}) {
+  for (const ModelConfig& config : {small_flow(), testing::tiny_resnet(),
+                                    testing::tiny_basic_resnet(), testing::tiny_cifar_resnet()}) {
     const auto model = build_model(config);
     model->materialise(7, DType::f64);
     const int64_t side = config.image_size;

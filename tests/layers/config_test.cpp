@@ -183,7 +183,8 @@ TEST(Validate, NamesTheField) {
       {"mu-init: expected", {"mu-init", "-1"}},
       {"act-norm-init: expected", {"act-norm-init", "0"}},
       {"welling: expected a fixed mixing", {"welling", "true"}},
-      {"reflections: expected", {"reflections", "0"}}};
+      {"reflections: expected", {"reflections", "0"}},
+      {"cifar is the stem of a ResNet", {"entry", "cifar"}}};
   for (const auto& [text, field] : cases) {
     ModelConfig config = preset("ibinn-mnist");
     config.mixing = MixingKind::householder;

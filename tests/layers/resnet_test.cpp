@@ -28,6 +28,7 @@ using testing::random_tensor;
 using testing::RandomBatch;
 using testing::set_value;
 using testing::tiny_basic_resnet;
+using testing::tiny_cifar_resnet;
 using testing::tiny_resnet;
 using testing::value_at;
 using testing::values_of;
@@ -120,8 +121,36 @@ TEST(ResNet, StartsAsHeAndTorchDo) {
   EXPECT_NEAR(deviation(weight->value), wanted, 0.03 * wanted);
 }
 
+TEST(ResNet, TheCifarStemIsTheSmallOneOfEveryPixel) {
+  const Tensor x = random_tensor({2, 7, 7, 1}, DType::f32, 1);
+  const NoGradGuard no_grad;
+  const auto stem = [&](EntryKind entry) {
+    ModelConfig config = tiny_cifar_resnet();
+    config.entry = entry;
+    config.blocks = {1};
+    config.strides = {1};
+    config.widths = {config.entry_width};
+    ResNet model(config, 5);
+    // So the only block hands on what it gets.
+    for (const Parameter* p : model.state().parameters)
+      if (p->name == "layer1.0.bn2.weight") p->value.fill(0.0);
+    return model.feature_map(Variable(x), Phase::evaluate).value();
+  };
+  const Tensor every = stem(EntryKind::cifar);
+  const Tensor second = stem(EntryKind::haar);
+  ASSERT_EQ(every.shape(), (Shape{2, 7, 7, 6}));
+  ASSERT_EQ(second.shape(), (Shape{2, 4, 4, 6}));
+  EXPECT_GT(testing::inner(second, second), 1.0);
+  for (int64_t n = 0; n < 2; ++n)
+    for (int64_t i = 0; i < 4; ++i)
+      for (int64_t j = 0; j < 4; ++j)
+        for (int64_t c = 0; c < 6; ++c)
+          EXPECT_NEAR(value_at(every, ((n * 7 + 2 * i) * 7 + 2 * j) * 6 + c),
+                      value_at(second, ((n * 4 + i) * 4 + j) * 6 + c), 1e-6);
+}
+
 TEST(ResNet, GradientsOfTheWholeLoss) {
-  for (const ModelConfig& config : {tiny_resnet(), tiny_basic_resnet()})
+  for (const ModelConfig& config : {tiny_resnet(), tiny_basic_resnet(), tiny_cifar_resnet()})
     for (const Phase phase : {Phase::train, Phase::evaluate}) {
       ResNet model(config, 5, DType::f64);
       // No sum of a branch and a shortcut is exactly zero then, a corner of its ReLU.
@@ -161,7 +190,7 @@ TEST(ResNet, GradientsOfTheWholeLoss) {
 }
 
 TEST(ResNet, RecomputationGivesTheSameBits) {
-  for (const ModelConfig& config : {tiny_resnet(), tiny_basic_resnet()})
+  for (const ModelConfig& config : {tiny_resnet(), tiny_basic_resnet(), tiny_cifar_resnet()})
     for (const Phase phase : {Phase::train, Phase::evaluate}) {
       const RandomBatch batch = batch_of(config);
       const auto run = [&](ActivationPolicy policy) {

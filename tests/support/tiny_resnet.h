@@ -28,4 +28,12 @@ inline ModelConfig tiny_basic_resnet() {
   return config;
 }
 
+/// The same behind the stem of networks for CIFAR, which keeps every pixel.
+inline ModelConfig tiny_cifar_resnet() {
+  ModelConfig config = tiny_basic_resnet();
+  config.entry = EntryKind::cifar;
+  config.image_size = 7;
+  return config;
+}
+
 }  // namespace pal::testing

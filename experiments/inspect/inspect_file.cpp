@@ -16,6 +16,7 @@
 #include "layers/checkpoint/digest.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/torch_file.h"
+#include "layers/models/import_model.h"
 #include "runtime/file.h"
 #include "runtime/json.h"
 #include "runtime/random_reader.h"
@@ -116,6 +117,11 @@ void add_values(FileReport& report, const std::string& tensor, const std::string
         fmt::format("tensor {} has values that are not finite", printable(tensor)));
 }
 
+void add_networks(FileReport& report) {
+  for (ImportNetwork& network : import_networks(report.names))
+    report.networks.push_back(std::move(network.key));
+}
+
 void inspect_tensors(FileReport& report, std::vector<uint8_t> bytes) {
   report.kind = "safetensors";
   const SafetensorsFile file = SafetensorsFile::parse(std::move(bytes), report.file);
@@ -131,6 +137,7 @@ void inspect_tensors(FileReport& report, std::vector<uint8_t> bytes) {
   }
   for (const TensorInfo& tensor : file.tensors())
     add_values(report, tensor.name, tensor.dtype_name, file.summarize(tensor));
+  if (report.kind != "checkpoint") add_networks(report);
 }
 
 void inspect_torch(FileReport& report) {
@@ -145,6 +152,7 @@ void inspect_torch(FileReport& report) {
     add_values(report, tensor.name, tensor.dtype_name,
                summarize_values(tensor.dtype_name, file.read(tensor)));
   }
+  add_networks(report);
 }
 
 /// Decodes the first picture of a shard, or all of them.
@@ -275,6 +283,7 @@ std::string to_json(const FileReport& report) {
         json["sum"] = report.sum;
       else
         json["sum"] = fmt::format("{}", report.sum);
+      if (report.kind != "checkpoint") json["networks"] = report.networks;
       if (report.kind != "pt") json["metadata"] = report.metadata;
     }
     if (report.kind == "tar") json["samples"] = report.samples;
@@ -289,6 +298,8 @@ std::string to_text(const FileReport& report) {
   if (is_image(report)) text += fmt::format(": {} x {} pixels", report.width, report.height);
   if (has_tensors(report))
     text += fmt::format(": {} tensors, sum {}", report.names.size(), report.sum);
+  if (report.networks.size() > 1)
+    text += fmt::format(", {} networks, {}", report.networks.size(), key_list(report.networks));
   if (report.kind == "checkpoint")
     text += fmt::format(", architecture {}, step {}", printable(report.metadata.at("architecture")),
                         printable(report.metadata.at("step")));

@@ -38,6 +38,8 @@ struct FileReport {
   std::vector<std::string> names;  ///< of the tensors, in the order of their bytes
   double sum = 0.0;                ///< of all values
   std::map<std::string, std::string> metadata;
+  /// Keys of the networks that pal-convert knows, in files that are not checkpoints of ours.
+  std::vector<std::string> networks;
   // Tar shards.
   int64_t samples = 0;  ///< labelled pictures
   // IDX arrays.

@@ -6,6 +6,7 @@
 #include "experiments/command_line/program.h"
 #include "experiments/command_line/run_options.h"
 #include "experiments/report/text_table.h"
+#include "layers/checkpoint/checkpoint.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/torch_file.h"
 #include "layers/models/import_model.h"
@@ -25,6 +26,7 @@ struct Options {
   std::string input;
   std::string output;
   std::string class_names;
+  ImportChoice choice;
   std::vector<float> mean;
   std::vector<float> std;
   bool tensors = false;
@@ -36,6 +38,22 @@ struct Options {
 void add_options(OptionTable& table, Options& o) {
   table.positional("INPUT", o.input, "A PyTorch (.pt, .pth) or safetensors file");
   table.positional("OUTPUT", o.output, "The safetensors file to write");
+  table
+      .text("key", o.choice.key,
+            "Of a file of several networks (weights and their average), the one to convert, by "
+            "the name that leads to it")
+      .shown_default("the only one");
+  std::vector<std::pair<std::string, std::optional<EntryKind>>> entries;
+  for (const EntryKind kind : {EntryKind::entry, EntryKind::haar, EntryKind::cifar}) {
+    ModelConfig config;
+    config.entry = kind;
+    entries.emplace_back(field_text(config, "entry"), kind);
+  }
+  table
+      .choice("entry", o.choice.entry, entries,
+              "What a ResNet begins with, of which files tell the kernel alone: 7x7 of stride 2 "
+              "and pooling (entry), 3x3 of stride 2 (haar) or of stride 1 (cifar)")
+      .shown_default("entry for 7x7, cifar for 3x3");
   table.file("class-names", o.class_names, "Names of the classes: a line each, or JSON")
       .shown_default("0, 1, ...");
   table.numbers("mean", o.mean, "Mean of each colour of the input images")
@@ -64,6 +82,7 @@ struct Answer {
   std::optional<ModelConfig> config;
   int64_t parameters = 0;
   std::map<std::string, int64_t> ignored;
+  std::vector<std::string> assumed;
 };
 
 std::string container_of(const TensorSource& source) {
@@ -96,7 +115,7 @@ Answer convert_tensors(const TensorSource& source, const std::string& output) {
 Answer convert_model(const TensorSource& source, const Options& o) {
   InputSpec input;
   if (!o.class_names.empty()) input.class_names = read_class_names(o.class_names);
-  ImportedModel imported = import_model(source, input);
+  ImportedModel imported = import_model(source, input, o.choice);
   const InputSpec scaled = input_spec(o.mean, o.std, imported.config.channels);
   imported.checkpoint.metadata["mean"] = json_text(Json(scaled.mean));
   imported.checkpoint.metadata["std"] = json_text(Json(scaled.std));
@@ -112,6 +131,7 @@ Answer convert_model(const TensorSource& source, const Options& o) {
   answer.config = imported.config;
   answer.parameters = imported.parameters;
   answer.ignored = imported.ignored;
+  answer.assumed = imported.assumed;
   return answer;
 }
 
@@ -149,6 +169,7 @@ std::string to_json(const Options& o, const Answer& answer) {
     json["configuration"] = parse_ordered_json(pal::to_json(*answer.config));
     json["parameters"] = answer.parameters;
     json["ignored"] = answer.ignored;
+    json["assumed"] = answer.assumed;
   }
   return json_text(json, -1, BadUtf8::replaced);
 }
@@ -167,21 +188,28 @@ std::string to_text(const Options& o, const Answer& answer) {
     text += table.text() + "\n";
     for (const auto& [kind, count] : answer.ignored)
       text += fmt::format("not needed: {} ({} tensors)\n", kind, count);
+    for (const std::string& line : answer.assumed) text += fmt::format("assumed: {}\n", line);
   }
   return text + fmt::format("{}: {} tensors", o.output, answer.tensors);
 }
 
 void convert(const Options& o) {
   if (o.weights_only) {
-    expect(!o.tensors && o.class_names.empty() && o.mean.empty() && o.std.empty(),
+    expect(!o.tensors && o.class_names.empty() && o.mean.empty() && o.std.empty() &&
+               o.choice.key.empty() && !o.choice.entry,
            "--weights-only: keeps class names and normalisation; without --tensors, --class-names, "
-           "--mean, --std");
+           "--mean, --std, --key, --entry");
     const Answer answer = strip(o);
     if (!o.quiet) print_result(o.json ? to_json(o, answer) : to_text(o, answer));
     return;
   }
+  expect(!o.tensors || (o.choice.key.empty() && !o.choice.entry),
+         "--tensors: converts tensors, not networks; without --key, --entry");
   const auto source = open_tensor_source(o.input);
-  if (!o.tensors && import_layout(*source) == ImportLayout::unknown)
+  expect(o.tensors || !is_checkpoint(source->metadata()),
+         "{}: a checkpoint of ours already; --weights-only strips it, --tensors copies its tensors",
+         o.input);
+  if (!o.tensors && import_networks(*source).empty())
     fail(ErrorKind::data,
          "{}: neither a published IB-INN ('inn' with module_list.*, 'mu', 'mu_t', 'mu_m') nor a "
          "torchvision ResNet (conv1.weight, layer1.0.conv1.weight, ..., fc.weight); --tensors "

@@ -20,6 +20,7 @@ class SafetensorsSource : public TensorSource {
       tensors.push_back(
           {info.name, info.dtype_name, info.shape, safetensors_item_size(info.dtype_name)});
     set_tensors(std::move(tensors));
+    set_metadata(file_.metadata());
   }
   const std::string& file() const override { return file_.name(); }
   using TensorSource::read;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pal {
@@ -36,7 +37,8 @@ class TensorSource {
   virtual void read(const SourceTensor& tensor, std::span<uint8_t> target) const = 0;
 
   const std::vector<SourceTensor>& tensors() const { return tensors_; }
-
+  /// What a safetensors file says of itself; empty for PyTorch's.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
   /// The tensor of a name; null if there is none.
   const SourceTensor* find(const std::string& name) const;
   /// Fills `target` with the tensor's values rounded to float32. Throws data for other types than
@@ -49,6 +51,9 @@ class TensorSource {
  protected:
   /// For constructors: the tensors of the file. Throws data if two have one name.
   void set_tensors(std::vector<SourceTensor> tensors);
+  void set_metadata(std::map<std::string, std::string> metadata) {
+    metadata_ = std::move(metadata);
+  }
   /// Position of one of tensors().
   size_t position_of(const SourceTensor& tensor) const {
     return static_cast<size_t>(&tensor - tensors_.data());
@@ -56,6 +61,7 @@ class TensorSource {
 
  private:
   std::vector<SourceTensor> tensors_;
+  std::map<std::string, std::string> metadata_;
   std::map<std::string, size_t> index_;
 };
 

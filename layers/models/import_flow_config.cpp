@@ -154,11 +154,12 @@ class Inference {
   std::vector<int32_t> permutation(int64_t block) const {
     const int64_t channels = channels_of(block);
     if (has(block, "w_index")) return tensors_.index(name(block, "w_index"), channels);
-    const SourceTensor& w = tensors_.get(name(block, "w"));
+    const std::string matrix = name(block, "w");
+    const SourceTensor& w = tensors_.get(matrix);
     if (w.numel() != channels * channels)
-      tensors_.refuse(w.name, "expected [{0}, {0}, 1, 1], found [{1}]", channels,
+      tensors_.refuse(matrix, "expected [{0}, {0}, 1, 1], found [{1}]", channels,
                       fmt::join(w.shape, ", "));
-    return permutation_of(tensors_.floats(w.name), channels);
+    return permutation_of(tensors_.floats(matrix), channels);
   }
 
   const ImportTensors& tensors_;

@@ -100,22 +100,17 @@ std::optional<std::string> leftover_kind(const std::string& name) {
 
 }  // namespace
 
-ImportedModel import_ib_inn(const TensorSource& source, const InputSpec& input) {
-  ImportTensors tensors(source);
+ImportedModel import_ib_inn(ImportTensors& tensors, const InputSpec& input) {
   const PublishedFlow flow = infer_published_flow(tensors);
   ImportedModel imported;
   imported.config = flow.config;
-  const auto network = imported_network(flow.config, source.file());
+  const auto network = imported_network(flow.config, tensors.source().file());
   Importer importer(tensors, flow);
   fill_checkpoint(imported, *network, input, [&](const std::string& name, const Shape& shape) {
     return importer.make(name, shape);
   });
-  for (const SourceTensor& tensor : source.tensors()) {
-    if (tensors.is_used(tensor.name)) continue;
-    const auto kind = leftover_kind(tensor.name);
-    if (!kind) tensors.refuse(tensor.name, "not a tensor of the network that the others make");
-    ++imported.ignored[*kind];
-  }
+  imported.ignored =
+      tensors.count_leftovers(leftover_kind, "not a tensor of the network that the others make");
   imported.non_finite = tensors.non_finite();
   return imported;
 }

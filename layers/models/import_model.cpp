@@ -1,7 +1,5 @@
 #include "layers/models/import_model.h"
 
-#include <algorithm>
-
 #include "layers/models/import_tensors.h"
 
 namespace pal {
@@ -42,27 +40,14 @@ void fill_checkpoint(
   }
 }
 
-ImportLayout import_layout(const TensorSource& source) {
-  const bool has_network = std::ranges::any_of(source.tensors(), [](const SourceTensor& tensor) {
-    return tensor.name.starts_with("inn.module_list.");
-  });
-  if (has_network && source.find("mu") != nullptr) return ImportLayout::ib_inn;
-  return resnet_prefix(source) ? ImportLayout::resnet : ImportLayout::unknown;
-}
-
-ImportedModel import_model(const TensorSource& source, const InputSpec& input) {
-  switch (import_layout(source)) {
-    case ImportLayout::ib_inn:
-      return import_ib_inn(source, input);
-    case ImportLayout::resnet:
-      return import_resnet(source, input);
-    case ImportLayout::unknown:
-      break;
-  }
-  fail(ErrorKind::data,
-       "{}: neither a published IB-INN (tensors inn.module_list.*, mu, mu_t, mu_m) nor a "
-       "torchvision ResNet (conv1.weight, layer1.0.conv1.weight, ..., fc.weight)",
-       source.file());
+ImportedModel import_model(const TensorSource& source, const InputSpec& input,
+                           const ImportChoice& choice) {
+  const ImportNetwork network = chosen_network(source, choice.key);
+  ImportTensors tensors(source, network);
+  if (network.layout == ImportLayout::resnet) return import_resnet(tensors, input, choice.entry);
+  expect(!choice.entry, "--entry: says what a ResNet begins with; {} holds an IB-INN",
+         source.file());
+  return import_ib_inn(tensors, input);
 }
 
 }  // namespace pal

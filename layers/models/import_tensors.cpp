@@ -31,7 +31,7 @@ std::string ImportTensors::shown(const std::string& tensor) {
 }
 
 const SourceTensor& ImportTensors::get(const std::string& name) const {
-  const SourceTensor* found = source_.find(name);
+  const SourceTensor* found = find(name);
   if (found == nullptr) refuse(name, "this tensor of the network is missing");
   return *found;
 }
@@ -60,7 +60,7 @@ Tensor ImportTensors::take(const std::string& name, const Shape& wanted) {
   const Tensor values = Tensor::empty(stored);
   source_.read_floats(tensor, {values.data<float>(), static_cast<size_t>(values.numel())});
   mark_used(name);
-  if (!cpu::all_finite(values)) non_finite_.push_back(name);
+  if (!cpu::all_finite(values)) non_finite_.push_back(tensor.name);
   return is_weight ? to_channel_last(values) : values;
 }
 
@@ -91,6 +91,20 @@ std::vector<int32_t> ImportTensors::index(const std::string& name, int64_t count
     index.push_back(static_cast<int32_t>(value));
   }
   return index;
+}
+
+std::map<std::string, int64_t> ImportTensors::count_leftovers(
+    const std::function<std::optional<std::string>(const std::string& name)>& kind_of,
+    const char* why) const {
+  std::map<std::string, int64_t> counts;
+  for (const SourceTensor& tensor : source_.tensors()) {
+    if (used_.contains(tensor.name)) continue;
+    const auto name = network_.published_name(tensor.name);
+    const auto kind = name ? kind_of(*name) : shown(tensor.name.substr(0, tensor.name.find('.')));
+    if (!kind) fail(ErrorKind::data, "{}: {}: {}", source_.file(), shown(tensor.name), why);
+    ++counts[*kind];
+  }
+  return counts;
 }
 
 std::vector<int32_t> permutation_of(const std::vector<float>& matrix, int64_t size) {

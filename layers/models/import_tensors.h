@@ -3,10 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "layers/checkpoint/safetensors_header.h"
@@ -15,13 +17,16 @@
 
 namespace pal {
 
-/// Takes tensors of a file by name, in the engine's layout, and remembers which.
+/// Takes tensors of one network of a file, in the engine's layout, and remembers which. Their names
+/// are those of the published layout, wherever in the file the network lies; messages have the names
+/// of the file.
 class ImportTensors {
  public:
-  explicit ImportTensors(const TensorSource& source) : source_(source) {}
+  ImportTensors(const TensorSource& source, ImportNetwork network)
+      : source_(source), network_(std::move(network)) {}
 
   const TensorSource& source() const { return source_; }
-  bool contains(const std::string& name) const { return source_.find(name) != nullptr; }
+  bool contains(const std::string& name) const { return find(name) != nullptr; }
   /// The tensor of a name. Throws data if there is none.
   const SourceTensor& get(const std::string& name) const;
   /// Extent `axis` of a tensor. Throws data if there is no such tensor or extent.
@@ -35,16 +40,21 @@ class ImportTensors {
   /// A tensor as an index map of `count` entries. Throws data if it is no permutation.
   std::vector<int32_t> index(const std::string& name, int64_t count) const;
   /// Notes that a tensor was used otherwise than by take().
-  void mark_used(const std::string& name) { used_.insert(name); }
-  bool is_used(const std::string& name) const { return used_.contains(name); }
-  /// Names of taken tensors with values that are not finite.
+  void mark_used(const std::string& name) { used_.insert(network_.file_name(name)); }
+  /// Sorts out what the network did not use: `kind_of(name)` gives the kind of a tensor of the
+  /// network, by its published name; tensors outside of it are counted by their outermost key.
+  /// Throws data naming the first for which there is no kind, and `why` it is refused.
+  std::map<std::string, int64_t> count_leftovers(
+      const std::function<std::optional<std::string>(const std::string& name)>& kind_of,
+      const char* why) const;
+  /// Names, in the file, of taken tensors with values that are not finite.
   const std::vector<std::string>& non_finite() const { return non_finite_; }
 
   /// Throws data naming the file and a tensor, with a formatted reason.
   template <typename... Args>
   [[noreturn]] void refuse(const std::string& tensor, fmt::format_string<Args...> format,
                            Args&&... args) const {
-    fail(ErrorKind::data, "{}: {}: {}", source_.file(), shown(tensor),
+    fail(ErrorKind::data, "{}: {}: {}", source_.file(), shown(network_.file_name(tensor)),
          fmt::format(format, std::forward<Args>(args)...));
   }
   /// A tensor's name for messages: a plain one as it is, any other in quotes with what cannot be
@@ -52,7 +62,12 @@ class ImportTensors {
   static std::string shown(const std::string& tensor);
 
  private:
+  const SourceTensor* find(const std::string& name) const {
+    return source_.find(network_.file_name(name));
+  }
+
   const TensorSource& source_;
+  ImportNetwork network_;
   std::set<std::string> used_;
   std::vector<std::string> non_finite_;
 };
@@ -71,12 +86,12 @@ void fill_checkpoint(
     ImportedModel& imported, const Model& network, const InputSpec& input,
     const std::function<Tensor(const std::string& name, const Shape& shape)>& make);
 
+/// The network of a key, or the only one if it is empty. Throws as import_model does.
+ImportNetwork chosen_network(const TensorSource& source, const std::string& key);
 /// import_model for a published IB-INN.
-ImportedModel import_ib_inn(const TensorSource& source, const InputSpec& input);
-/// import_model for a ResNet in torchvision's names.
-ImportedModel import_resnet(const TensorSource& source, const InputSpec& input);
-/// What stands before "conv1.weight" in the names of a ResNet's tensors; none if it is no ResNet.
-/// Throws data if there are two.
-std::optional<std::string> resnet_prefix(const TensorSource& source);
+ImportedModel import_ib_inn(ImportTensors& tensors, const InputSpec& input);
+/// import_model for a ResNet in torchvision's names; `entry` as in ImportChoice.
+ImportedModel import_resnet(ImportTensors& tensors, const InputSpec& input,
+                            std::optional<EntryKind> entry);
 
 }  // namespace pal

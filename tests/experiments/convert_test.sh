@@ -77,6 +77,31 @@ run pal-convert absent.pt none.safetensors
 expect_code 3 "absent file"
 expect_not "a refused file left something behind" [ -e none.safetensors ]
 
+# Weights and their average in one file, of a network with a stem of 3x3.
+networks=$corpus/ok_two_networks.pt
+refuses_file 3 "$networks: 2 networks, \"state_dict\", \"state_dict_ema\": --key NAME chooses one" \
+  "two networks" "$networks" none.safetensors
+refuses_file 2 "--key: $networks has no network \"ema\", expected \"state_dict\"" "another key" \
+  --key ema "$networks" none.safetensors
+converts --key state_dict "$networks" weights.safetensors
+expect_text "not needed: state_dict_ema (17 tensors)" out --key
+expect_text "assumed: a 3x3 convolution of stride 1" out "a stride that no file tells"
+converts --json --key state_dict_ema "$networks" average.safetensors
+expect_text '"entry":"cifar"' out "a stem of 3x3"
+run pal-inspect diff weights.safetensors average.safetensors
+expect_code 1 "the average of the weights"
+converts --json --key state_dict --entry haar "$networks" halved.safetensors
+expect_text '"entry":"haar"' out --entry
+expect_text '"assumed":[]' out --entry
+refuses_file 2 "--entry: $networks: conv1.weight has a 3x3 kernel, so expected haar or cifar" \
+  "--entry entry" --key state_dict --entry entry "$networks" none.safetensors
+refuses_file 2 "--entry: says what a ResNet begins with" "--entry of a flow" \
+  --entry cifar "$published" none.safetensors
+refuses_file 2 "--tensors: converts tensors, not networks" "--tensors --key" \
+  --tensors --key state_dict "$networks" none.safetensors
+refuses_file 2 "weights.safetensors: a checkpoint of ours already" "a checkpoint of ours" \
+  weights.safetensors none.safetensors
+
 # Tensors of types that safetensors or this program lacks stay behind.
 converts --tensors "$source_folder/tests/badinput/safetensors/warn_newer_type.safetensors" \
   rest.safetensors

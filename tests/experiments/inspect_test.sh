@@ -55,6 +55,8 @@ expect_code 3 folder
 expect_equal "$(grep -c $'\terror\t' "$corpus/manifest.tsv")" \
   "$(grep -c "^pal-inspect: error: " err)" "files refused in a folder"
 
+inspects "$corpus/pt/ok_two_networks.pt"
+expect_text ', 2 networks, "state_dict", "state_dict_ema"' out "two networks"
 inspects "$corpus/pt/warn_no_checksums.pt"
 expect_text "without checksums" err "no checksums"
 

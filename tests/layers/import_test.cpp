@@ -94,9 +94,10 @@ std::string torch_file(const Tensors& tensors) {
   return writer.write();
 }
 
-ImportedModel import_bytes(const std::string& text, const InputSpec& input = {}) {
+ImportedModel import_bytes(const std::string& text, const InputSpec& input = {},
+                           const ImportChoice& choice = {}) {
   const std::vector<uint8_t> bytes = testing::bytes_of(text);
-  return import_model(TorchFile(bytes, "f"), input);
+  return import_model(TorchFile(bytes, "f"), input, choice);
 }
 
 void expect_refused(const Tensors& tensors, const std::string& message) {
@@ -346,6 +347,36 @@ TEST(ImportResNet, FindsArchitectureAndTensorsUnderAnyPrefix) {
     }
 }
 
+TEST(ImportResNet, TakesAKernelOf3x3ForThatOfCifarUnlessToldOtherwise) {
+  for (const SubnetKind subnet : {SubnetKind::bottleneck, SubnetKind::basic})
+    for (const EntryKind entry : {EntryKind::cifar, EntryKind::haar, EntryKind::entry}) {
+      ModelConfig config = tiny_resnet50();
+      config.subnet = subnet;
+      config.entry = entry;
+      config.image_size = entry == EntryKind::entry ? 224 : 32;
+      const ResNet model(config, 3);
+      const std::string file = torch_file(publish(model, "state_dict/module."));
+      const ImportedModel told = import_bytes(file, {}, {"", entry});
+      EXPECT_EQ(told.config.entry, entry);
+      EXPECT_EQ(told.config.image_size, config.image_size);
+      EXPECT_TRUE(told.assumed.empty());
+      expect_same_tensors(told.checkpoint, to_checkpoint(model, {}, {}));
+      const ImportedModel guessed = import_bytes(file);
+      EXPECT_EQ(guessed.config.entry, entry == EntryKind::haar ? EntryKind::cifar : entry);
+      EXPECT_EQ(guessed.assumed.size(), entry == EntryKind::entry ? 0U : 1U);
+      const EntryKind wrong = entry == EntryKind::entry ? EntryKind::cifar : EntryKind::entry;
+      testing::expect_error(ErrorKind::usage,
+                            entry == EntryKind::entry ? "7x7 kernel, so expected entry"
+                                                      : "3x3 kernel, so expected haar or cifar",
+                            [&] {
+                              import_bytes(file, {}, {"", wrong});
+                            });
+    }
+  testing::expect_error(ErrorKind::usage, "--entry: says what a ResNet begins with", [] {
+    import_bytes(torch_file(publish(IbInn(published_config(), 3))), {}, {"", EntryKind::haar});
+  });
+}
+
 TEST(ImportResNet, NamesWhatDoesNotFit) {
   const ResNet model(tiny_resnet50(), 3);
   const Tensors whole = publish(model, "");
@@ -365,20 +396,135 @@ TEST(ImportResNet, NamesWhatDoesNotFit) {
   Tensors changed = whole;
   *find(changed, "fc.bias") = {"fc.bias", Tensor::zeros({6}), {6}};
   expect_refused(changed, "fc.bias: expected [5], found [6]");
-  Tensors both = publish(model, "ema/");
-  const Tensors other = publish(model, "model/");
-  both.insert(both.end(), other.begin(), other.end());
-  expect_refused(both, "two networks, \"ema.conv1.weight\" and \"model.conv1.weight\"");
+  const Tensors wrapped = publish(model, "state_dict/module.");
+  Tensors longer = wrapped;
+  longer.push_back({"state_dict/module.layer1.0.se.weight", Tensor::zeros({2}), {2}});
+  expect_refused(longer, "f: state_dict.module.layer1.0.se.weight: not a tensor of this ResNet");
 }
 
-TEST(ImportLayoutOf, TellsThemApart) {
-  const auto layout = [](const std::string& text) {
-    const std::vector<uint8_t> bytes = testing::bytes_of(text);
-    return import_layout(TorchFile(bytes, "f"));
+/// A published flow in which "inn/" and the other tensors' names begin otherwise.
+Tensors moved(Tensors tensors, const std::string& network, const std::string& others) {
+  for (Published& each : tensors) {
+    const bool inside = each.name.starts_with("inn/");
+    each.name = inside ? network + each.name.substr(4) : others + each.name;
+  }
+  return tensors;
+}
+
+Tensors joined(Tensors first, const Tensors& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+TEST(ImportIbInn, KnowsTheWrappersOfItsModules) {
+  const IbInn model(published_config(), 3);
+  const Tensors whole = publish(model);
+  for (const auto& [network, others] : std::vector<std::pair<const char*, const char*>>{
+           {"inn/module.", ""},
+           {"inn/_orig_mod.", ""},
+           {"inn/module._orig_mod.", ""},
+           {"state_dict/inn.", "state_dict/"},
+           {"state_dict/module.inn.", "state_dict/module."},
+           {"state_dict/inn.module.", "state_dict/"}}) {
+    const Tensors tensors = moved(whole, network, others);
+    const ImportedModel imported = import_bytes(torch_file(tensors));
+    expect_same_tensors(imported.checkpoint, to_checkpoint(model, {}, {}));
+    EXPECT_EQ(imported.ignored.at("tmp_var"), 1) << network;
+  }
+  Tensors tensors = moved(whole, "inn/module.", "");
+  *find(tensors, "inn/module.module_list.4.w") = {
+      "inn/module.module_list.4.w", Tensor::zeros({9}), {3, 3, 1, 1}};
+  expect_refused(tensors, "f: inn.module.module_list.4.w: expected [48, 48, 1, 1]");
+  tensors = moved(whole, "inn/module.", "");
+  tensors.push_back({"inn/module.other", Tensor::zeros({2}), {2}});
+  expect_refused(tensors, "f: inn.module.other: not a tensor of the network");
+  expect_refused(moved(whole, "inn/wrapped.", ""), "neither a published IB-INN");
+  expect_refused(moved(whole, "inn/module.", "mus/"), "neither a published IB-INN");
+}
+
+TEST(ImportNetworks, AreChosenByKey) {
+  const ResNet weights(tiny_resnet50(), 3);
+  const ResNet average(tiny_resnet50(), 4);
+  struct Case {
+    const char* first;   // what the names of the weights begin with
+    const char* second;  // and those of their average
+    const char* first_key;
+    const char* second_key;
   };
-  EXPECT_EQ(layout(torch_file(publish(IbInn(published_config(), 3)))), ImportLayout::ib_inn);
-  EXPECT_EQ(layout(torch_file(publish(ResNet(tiny_resnet50(), 3), ""))), ImportLayout::resnet);
-  EXPECT_EQ(layout(torch_file({{"w", Tensor::zeros({2}), {2}}})), ImportLayout::unknown);
+  for (const Case& each : std::vector<Case>{
+           {"state_dict/", "state_dict_ema/", "state_dict", "state_dict_ema"},
+           {"state_dict/module.", "state_dict_ema/module.", "state_dict", "state_dict_ema"},
+           {"model/", "model_ema/module.", "model", "model_ema"},
+           {"model/_orig_mod.", "ema/module.module.", "model", "ema"},
+           {"", "ema/", ".", "ema"},
+           {"module.", "ema/module.", "module", "ema"},
+           {"nets/a.", "nets/b.", "nets.a", "nets.b"},
+           {"nets/", "nets/module.", "nets", "nets.module"}}) {
+    Tensors both = joined(publish(weights, each.first), publish(average, each.second));
+    if (std::string(each.second) == "model_ema/module.")
+      both.push_back({"model_ema/n_averaged", Tensor::zeros({1}), {}});
+    if (std::string(each.first) == "")
+      std::ranges::stable_partition(
+          both, [](const Published& t) { return t.name.find('/') == std::string::npos; });
+    const std::string file = torch_file(both);
+    const std::vector<uint8_t> bytes = testing::bytes_of(file);
+    std::vector<std::string> keys;
+    for (const ImportNetwork& network : import_networks(TorchFile(bytes, "f")))
+      keys.push_back(network.key);
+    EXPECT_EQ(keys, (std::vector<std::string>{each.first_key, each.second_key}));
+    expect_refused(both, fmt::format("f: 2 networks, \"{}\", \"{}\": --key NAME chooses one",
+                                     each.first_key, each.second_key));
+    expect_same_tensors(import_bytes(file, {}, {each.first_key, {}}).checkpoint,
+                        to_checkpoint(weights, {}, {}));
+    expect_same_tensors(import_bytes(file, {}, {each.second_key, {}}).checkpoint,
+                        to_checkpoint(average, {}, {}));
+    testing::expect_error(ErrorKind::usage, "--key: f has no network \"other\", expected", [&] {
+      import_bytes(file, {}, {"other", {}});
+    });
+  }
+  // The whole prefix is a name too, and the key of the only network.
+  const Tensors one = publish(weights, "state_dict/module.");
+  for (const char* key : {"", "state_dict", "state_dict.module"})
+    EXPECT_NO_THROW(import_bytes(torch_file(one), {}, {key, {}})) << key;
+}
+
+TEST(ImportNetworks, AreManyInALineOfFew) {
+  EXPECT_EQ(key_list({"a", "b\n"}), "\"a\", \"b?\"");
+  std::vector<std::string> names;
+  for (int i = 0; i < 20; ++i)
+    for (const char* tensor : {"conv1.weight", "layer1.0.conv1.weight", "fc.weight"})
+      names.push_back(fmt::format("n{}.{}", i, tensor));
+  const auto networks = import_networks(names);
+  EXPECT_EQ(networks.size(), 20U);
+  std::vector<std::string> keys;
+  for (const ImportNetwork& network : networks) keys.push_back(network.key);
+  EXPECT_TRUE(key_list(keys).ends_with("\"n7\" and 12 more"));
+}
+
+TEST(ImportNetworks, MayBeFlows) {
+  const IbInn weights(published_config(), 3);
+  const IbInn average(published_config(), 4);
+  const Tensors both = joined(moved(publish(weights), "state_dict/inn.", "state_dict/"),
+                              moved(publish(average), "ema/inn.module.", "ema/"));
+  expect_refused(both, "f: 2 networks, \"state_dict\", \"ema\"");
+  const ImportedModel imported = import_bytes(torch_file(both), {}, {"ema", {}});
+  expect_same_tensors(imported.checkpoint, to_checkpoint(average, {}, {}));
+  EXPECT_GT(imported.ignored.at("state_dict"), 100);
+}
+
+TEST(ImportNetworks, TellTheirLayouts) {
+  const auto networks = [](const std::string& text) {
+    const std::vector<uint8_t> bytes = testing::bytes_of(text);
+    return import_networks(TorchFile(bytes, "f"));
+  };
+  const auto flow = networks(torch_file(publish(IbInn(published_config(), 3))));
+  ASSERT_EQ(flow.size(), 1U);
+  EXPECT_EQ(flow[0].layout, ImportLayout::ib_inn);
+  EXPECT_EQ(flow[0].key, ".");
+  const auto residual = networks(torch_file(publish(ResNet(tiny_resnet50(), 3), "")));
+  ASSERT_EQ(residual.size(), 1U);
+  EXPECT_EQ(residual[0].layout, ImportLayout::resnet);
+  EXPECT_TRUE(networks(torch_file({{"w", Tensor::zeros({2}), {2}}})).empty());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "runtime/error.h"
+#include "runtime/log.h"
 
 namespace pal {
 namespace {
@@ -129,11 +130,17 @@ void link_atomic(const std::string& target, const std::string& link) {
   sync_folder(parent_of(link));
 }
 
+void remove_file(const std::string& path) {
+  std::error_code failed;
+  std::filesystem::remove(path, failed);
+  if (failed) log_warning("{}: cannot remove the file: {}", path, failed.message());
+}
+
 void remove_leftovers(const std::string& folder) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
     if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos)
-      std::filesystem::remove(entry.path(), ignored);
+      remove_file(entry.path().string());
 }
 
 int64_t free_bytes(const std::string& folder) {

@@ -26,6 +26,9 @@ void write_atomic(const std::string& path, const std::string& content);
 /// Throws environment naming the link and the system's reason.
 void link_atomic(const std::string& target, const std::string& link);
 
+/// Removes a file, if it is there; warns if it cannot, as what stays takes room but does no harm.
+void remove_file(const std::string& path);
+
 /// Removes temporary files that a killed `write_atomic` left in a folder.
 void remove_leftovers(const std::string& folder);
 

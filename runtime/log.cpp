@@ -4,7 +4,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include "runtime/error.h"
+#include <atomic>
+
 #include "runtime/silent_log.h"
 
 namespace pal {
@@ -33,6 +34,15 @@ std::shared_ptr<spdlog::logger>& file_logger() {
   return instance;
 }
 
+/// Warns once, on stderr alone, that the log file misses lines.
+void warn_of_file(const std::string& path, const std::string& reason) {
+  static std::atomic<bool> warned = false;
+  if (warned.exchange(true) || is_silent()) return;
+  logger()->sinks().front()->log(
+      {"palindrome", spdlog::level::warn,
+       fmt::format("warning: {}: not all lines are logged: {}", path, reason)});
+}
+
 }  // namespace
 
 void set_log_level(LogLevel level) {
@@ -52,11 +62,13 @@ void set_log_file(const std::string& path) {
     auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
     sink->set_pattern("%Y-%m-%d %H:%M:%S %v");
     logger()->sinks().push_back(sink);
-    logger()->flush_on(spdlog::level::info);
     file_logger() = std::make_shared<spdlog::logger>("file", sink);
-    file_logger()->flush_on(spdlog::level::info);
+    for (const auto& into : {logger(), file_logger()}) {
+      into->flush_on(spdlog::level::info);
+      into->set_error_handler([path](const std::string& reason) { warn_of_file(path, reason); });
+    }
   } catch (const spdlog::spdlog_ex& error) {
-    fail(ErrorKind::environment, "{}: cannot open the log file: {}", path, error.what());
+    warn_of_file(path, error.what());
   }
 }
 

@@ -13,7 +13,8 @@ enum class LogLevel { quiet, normal, verbose };
 
 /// Which lines go to stderr from now on. The file has information whatever the level.
 void set_log_level(LogLevel level);
-/// Also appends every line to the file `path`. Throws environment if it cannot be opened.
+/// Also appends every line to the file `path`. A file that cannot be opened, or written to later, is
+/// warned of once: what is done matters more than its log.
 void set_log_file(const std::string& path);
 /// A line for the file alone, about what stderr is told in another way. Nothing without a file.
 void log_file_line(const std::string& text);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "layers/checkpoint/safetensors.h"
 #include "runtime/error.h"
@@ -16,10 +15,7 @@ namespace {
 class Spool {
  public:
   explicit Spool(std::string path) : path_(std::move(path)) {}
-  ~Spool() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
+  ~Spool() { remove_file(path_); }
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
 

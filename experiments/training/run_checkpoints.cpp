@@ -117,9 +117,13 @@ void RunCheckpoints::rewind(bool was_complete) {
   const int64_t rows = rewind_metrics(folder_.file("metrics.jsonl"), state_.progress.step,
                                       was_complete && !state_.finished(setup_));
   if (rows > 1) log_info("{} rows of later steps were taken out of metrics.jsonl", rows);
-  if (!state_.has_best) return;
+}
+
+void RunCheckpoints::mend_links() {
+  // A checkpoint that was chosen by hand need not be the last one.
+  if (setup_.options.resume == "auto") link_last(from_);
   const char* const name = setup_.best_by_density() ? "best-nll" : "best-ce";
-  if (has(name)) link_best(name);
+  if (state_.has_best && has(name)) link_best(name);
 }
 
 std::string RunCheckpoints::path_of(const std::string& name) const {
@@ -146,11 +150,15 @@ void RunCheckpoints::link_best(const std::string& name) {
   link_atomic(name + ".safetensors", folder_.checkpoints() + "/best");
 }
 
+void RunCheckpoints::link_last(const std::string& path) {
+  link_atomic(std::filesystem::path(path).filename().string(), folder_.checkpoints() + "/last");
+}
+
 void RunCheckpoints::save_step() {
   if (!setup_.ranks.is_first()) return;
   const std::string path = step_checkpoint_path(folder_.path(), state_.progress.step);
   write(path);
-  link_atomic(path.substr(path.find_last_of('/') + 1), folder_.checkpoints() + "/last");
+  link_last(path);
   prune_checkpoints(folder_.path(), setup_.options.keep_checkpoints);
   if (setup_.data.bad_images() > 0)
     write_atomic(folder_.file("bad_images.txt"), setup_.data.bad_image_list());

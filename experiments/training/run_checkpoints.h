@@ -20,9 +20,11 @@ class RunCheckpoints {
   /// For a run that goes on in another folder: brings its metrics, its best checkpoints and the one
   /// resumed at. Does nothing in its own.
   void move_in();
-  /// Makes the folder what it was after the step that was resumed at: cuts metrics.jsonl back and
-  /// points `best` to the best checkpoint up to there. `was_complete`: the validation at the end
-  /// stays, as the run becomes longer.
+  /// Points the links `last` and `best` to where they must after `resume`, for a run that was
+  /// killed between a checkpoint and its link.
+  void mend_links();
+  /// Makes metrics.jsonl what it was after the step that was resumed at. `was_complete`: the
+  /// validation at the end stays, as the run becomes longer.
   void rewind(bool was_complete);
   /// Writes checkpoints/`name`.safetensors. Throws numerics if the weights are not finite: the
   /// checkpoint before a failure must stay the newest.
@@ -37,6 +39,8 @@ class RunCheckpoints {
 
  private:
   void read_best();
+  /// Points the link checkpoints/last to the step checkpoint `path`.
+  void link_last(const std::string& path);
   void write(const std::string& path);
   std::string path_of(const std::string& name) const;
   /// For a run that was complete and becomes longer: takes over the best losses from checkpoints

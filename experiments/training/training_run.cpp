@@ -147,6 +147,7 @@ bool prepare(TrainSetup& setup, RunState& state, const RunFolder& folder,
   const bool went_on = state.progress.step > 0;
   if (went_on) expect_length(setup, state);
   const bool was_complete = went_on && is_finished_run(state, folder);
+  if (went_on) checkpoints.mend_links();
   if (went_on && nothing_to_do(setup, state, folder, was_complete)) return true;
   if (went_on) checkpoints.move_in();
   if (state.progress.step == 0)

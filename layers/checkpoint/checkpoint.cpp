@@ -9,6 +9,7 @@
 
 #include "layers/checkpoint/safetensors.h"
 #include "runtime/error.h"
+#include "runtime/file.h"
 #include "runtime/log.h"
 
 namespace pal {
@@ -188,7 +189,7 @@ void prune_checkpoints(const std::string& folder, int64_t keep) {
     if (entry.is_symlink(ignored)) linked.insert(fs::read_symlink(entry, ignored).filename());
   int64_t kept = 0;
   for (const auto& [step, path] : step_files(folder))
-    if (++kept > keep && !linked.contains(path.filename())) fs::remove(path, ignored);
+    if (++kept > keep && !linked.contains(path.filename())) remove_file(path.string());
 }
 
 }  // namespace pal

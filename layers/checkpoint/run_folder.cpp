@@ -60,7 +60,7 @@ int take_lock(const std::string& folder) {
 void try_to_write(const std::string& folder) {
   const std::string probe = folder + "/.writable";
   write_atomic(probe, "");
-  std::filesystem::remove(probe);
+  remove_file(probe);
 }
 
 }  // namespace

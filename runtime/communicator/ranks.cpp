@@ -4,12 +4,12 @@
 
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <utility>
 #include <vector>
 
 #include "runtime/communicator/gloo_communicator.h"
 #include "runtime/communicator/rendezvous.h"
+#include "runtime/file.h"
 #include "runtime/json.h"
 
 namespace pal {
@@ -63,9 +63,8 @@ Ranks::Ranks(const RankSpec& spec)
                                  spec.patience, environment_.address);
     if (by_file) write_rendezvous(file, job, hub_->port());
   }
-  const auto remove_file = [&] {
-    std::error_code ignored;
-    if (by_file && environment_.rank == 0) std::filesystem::remove(file, ignored);
+  const auto end_rendezvous = [&] {
+    if (by_file && environment_.rank == 0) remove_file(file);
   };
   const Member me = {.rank = environment_.rank,
                      .local_rank = environment_.local_rank,
@@ -76,10 +75,10 @@ Ranks::Ranks(const RankSpec& spec)
                                          environment_.size, job, spec.version, spec.patience,
                                          [this](const Loss& loss) { on_loss(loss); });
   } catch (...) {
-    remove_file();
+    end_rendezvous();
     throw;
   }
-  remove_file();
+  end_rendezvous();
   self_ = link_->members()[static_cast<size_t>(environment_.rank)];
   host_ = make_gloo_communicator(*link_, environment_.rank, environment_.size,
                                  [this](const std::string& why) { return error_after(why); });

@@ -45,6 +45,16 @@ refuses 2 "--epochs: 1 epochs are 28 steps, and the run is at step 30 already" \
 trains --resume run --max-steps 12
 expect_text "beyond --max-steps 12: nothing to do" run/log.txt "--max-steps below the step reached"
 expect_equal 30 "$(newest_step run)" "--max-steps below the step reached"
+# A run that was killed between a checkpoint and its link, with little or nothing left to do.
+cp -r run linked
+for most in 12 30; do
+  ln -sfn step-20.safetensors linked/checkpoints/last
+  trains --resume linked --max-steps $most
+  expect_equal step-30.safetensors "$(readlink linked/checkpoints/last)" "last, --max-steps $most"
+done
+ln -sfn final.safetensors linked/checkpoints/best
+trains --resume linked --max-steps 12
+expect_equal best-ce.safetensors "$(readlink linked/checkpoints/best)" best
 refuses 2 "averaged anew for evaluation" pal-train --resume run/checkpoints/averaged.safetensors
 refuses 3 "no such run or checkpoint" pal-train --resume nowhere
 (cd run/checkpoints && exec timeout 60 "$programs/pal-train" --resume last --max-steps 5) >out 2>err ||
@@ -53,6 +63,16 @@ trains $tiny --epochs 1 --sched cosine --milestones 0.5 --max-steps 4 -o idle
 trains --resume idle
 expect_not "options without effect, said again" grep -q "warning: --resume" err
 refuses 2 "--output: expected RUN, got ''" pal-train $tiny -o ""
+
+# A log that cannot be written is no reason not to train, and is said once.
+mkdir -p lost/log.txt
+trains $tiny --epochs 1 --max-steps 4 -o lost
+expect_equal 1 "$(grep -c 'warning: lost/log.txt: not all lines are logged' err)" "no log"
+if [ -w /dev/full ]; then
+  mkdir fuller && ln -s /dev/full fuller/log.txt
+  trains $tiny --epochs 1 --max-steps 4 -o fuller
+  expect_equal 1 "$(grep -c 'warning: fuller/log.txt: not all lines are logged' err)" "a full log"
+fi
 
 # What may change does so with a warning, the rest is refused with a way out.
 cp -r run changed

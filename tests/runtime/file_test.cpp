@@ -134,6 +134,22 @@ TEST(WriteAtomic, AKillInTheMiddleLeavesTheOldFile) {
   EXPECT_EQ(content_of(path), "old");
 }
 
+TEST(RemoveFile, WarnsOfWhatStays) {
+  const TemporaryFolder folder;
+  write_atomic(folder.file("old"), "1");
+  ::testing::internal::CaptureStderr();
+  remove_file(folder.file("old"));
+  remove_file(folder.file("old"));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(entries_in(folder.path()), 0);
+  fs::create_directories(folder.file("full/inner"));
+  ::testing::internal::CaptureStderr();
+  remove_file(folder.file("full"));
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find(
+                "full: cannot remove the file: Directory not empty"),
+            std::string::npos);
+}
+
 TEST(LinkAtomic, MakesAndReplacesALink) {
   const TemporaryFolder folder;
   write_atomic(folder.file("one"), "1");

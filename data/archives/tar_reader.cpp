@@ -206,8 +206,7 @@ bool TarReader::next(TarMember& member) {
 /// The type of the member at hand. Before POSIX a folder was a file whose name ends in a slash.
 char TarReader::member_type() const {
   const char type = static_cast<char>(header_[tar_field::kType.begin]);
-  const bool file = type == '0' || type == '\0';
-  return file && name().ends_with('/') ? '5' : type;
+  return type == '\0' && name().ends_with('/') ? '5' : type;
 }
 
 std::string TarReader::name() const {

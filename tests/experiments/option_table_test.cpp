@@ -49,7 +49,7 @@ TEST(Option, EveryKindSetsItsVariableAndPrintsWhatItTakes) {
       {"mean", "0.1,0.2,0.3", "0.1,0.2,0.3", "[0.1, 0.2, 0.3]"},
       {"blocks", "7", "7", "[7]"},
       {"output", "+a \"b\"\\", "+a \"b\"\\", R"("+a \"b\"\\")"},
-      {"output", "\xff", "\xff", "\"\xef\xbf\xbd\""},
+      {"output", "\xff", "\xff", R"("\\xff")"},
       {"memory-limit", "2KiB", "2048", "\"2048\""},
       {"memory-limit", "none", "", "\"\""},
       {"max-time", "2h", "7200s", "\"7200s\""},

@@ -1,6 +1,7 @@
 #include "runtime/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -9,9 +10,12 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
+#include <utility>
 
 #include "runtime/error.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -27,7 +31,10 @@ class Descriptor {
     if (value_ >= 0) ::close(value_);
   }
   Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
   int get() const { return value_; }
   bool ok() const { return value_ >= 0; }
   /// Closes now; false if the system reports an error that a delayed write left behind.
@@ -51,10 +58,39 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent.string();
 }
 
-void sync_folder(const std::string& folder) {
-  const Descriptor descriptor(folder, O_RDONLY | O_DIRECTORY);
-  if (!descriptor.ok() || ::fsync(descriptor.get()) != 0) fail_system(folder, "sync the folder");
-}
+/// The temporary file of a path, open and empty, for this process alone. One that a killed process
+/// left is taken over; beside a process that writes the same path it gets a name of its own.
+class Temporary {
+ public:
+  explicit Temporary(const std::string& path)
+      : name_(path + kTemporaryMark), file_(name_, O_WRONLY | O_CREAT, 0644) {
+    const bool locked = file_.ok() && ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0;
+    if (locked && is_there()) {
+      if (::ftruncate(file_.get(), 0) != 0) fail_system(path, "write");
+      return;
+    }
+    if (!file_.ok()) fail_system(path, "write");
+    // Where files cannot be locked, nobody holds it.
+    if (!locked && errno != EWOULDBLOCK) ::unlink(name_.c_str());
+    name_ += std::to_string(::getpid());
+    file_ = Descriptor(name_, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (!file_.ok()) fail_system(path, "write");
+  }
+  const std::string& name() const { return name_; }
+  Descriptor& file() { return file_; }
+
+ private:
+  /// Whether the name still leads to the open file: the process that had it may just have ended.
+  bool is_there() const {
+    struct stat open {};
+    struct stat named {};
+    return ::fstat(file_.get(), &open) == 0 && ::stat(name_.c_str(), &named) == 0 &&
+           open.st_ino == named.st_ino && open.st_dev == named.st_dev;
+  }
+
+  std::string name_;
+  Descriptor file_;
+};
 
 void write_all(int descriptor, const std::string& path, std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
@@ -91,21 +127,30 @@ std::vector<uint8_t> read_file(const std::string& path, int64_t most) {
   return content;
 }
 
+std::vector<std::string> read_lines(const std::string& path) {
+  std::vector<std::string> lines;
+  if (!path_exists(path)) return lines;
+  const std::vector<uint8_t> bytes = read_file(path);
+  std::istringstream text(std::string(bytes.begin(), bytes.end()));
+  for (std::string line; std::getline(text, line);) lines.push_back(std::move(line));
+  return lines;
+}
+
 void write_atomic(const std::string& path, const std::function<void(const ByteSink&)>& produce) {
   // A device or pipe would be replaced by a file of its name.
   struct stat there {};
   if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode))
     fail(ErrorKind::environment, "{}: is no regular file; name one", path);
-  const std::string temporary = path + kTemporaryMark + std::to_string(::getpid());
+  Temporary temporary(path);
   try {
-    Descriptor descriptor(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    if (!descriptor.ok()) fail_system(path, "write");
-    produce([&](std::span<const uint8_t> bytes) { write_all(descriptor.get(), path, bytes); });
-    if (::fsync(descriptor.get()) != 0) fail_system(path, "sync");
-    if (!descriptor.close()) fail_system(path, "close");
-    if (::rename(temporary.c_str(), path.c_str()) != 0) fail_system(path, "rename into place");
+    Descriptor& file = temporary.file();
+    produce([&](std::span<const uint8_t> bytes) { write_all(file.get(), path, bytes); });
+    if (::fsync(file.get()) != 0) fail_system(path, "sync");
+    if (::rename(temporary.name().c_str(), path.c_str()) != 0)
+      fail_system(path, "rename into place");
+    if (!file.close()) fail_system(path, "close");
   } catch (...) {
-    ::unlink(temporary.c_str());
+    ::unlink(temporary.name().c_str());
     throw;
   }
   sync_folder(parent_of(path));
@@ -118,7 +163,7 @@ void write_atomic(const std::string& path, const std::string& content) {
 }
 
 void link_atomic(const std::string& target, const std::string& link) {
-  const std::string temporary = link + kTemporaryMark + std::to_string(::getpid());
+  const std::string temporary = link + kTemporaryMark;
   ::unlink(temporary.c_str());
   if (::symlink(target.c_str(), temporary.c_str()) != 0) fail_system(link, "make the link");
   if (::rename(temporary.c_str(), link.c_str()) != 0) {
@@ -128,6 +173,22 @@ void link_atomic(const std::string& target, const std::string& link) {
     fail_system(link, "rename into place");
   }
   sync_folder(parent_of(link));
+}
+
+void sync_file_system(const std::string& folder) {
+  const Descriptor descriptor(folder, O_RDONLY | O_DIRECTORY);
+  if (!descriptor.ok() || ::syncfs(descriptor.get()) != 0) fail_system(folder, "sync the files");
+}
+
+void sync_folder(const std::string& folder) {
+  const Descriptor descriptor(folder, O_RDONLY | O_DIRECTORY);
+  if (!descriptor.ok() || ::fsync(descriptor.get()) != 0) fail_system(folder, "sync the folder");
+}
+
+void remove_tree(const std::string& folder) {
+  std::error_code failed;
+  std::filesystem::remove_all(folder, failed);
+  if (failed) log_warning("{}: cannot remove the folder: {}", folder, failed.message());
 }
 
 void remove_file(const std::string& path) {

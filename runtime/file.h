@@ -11,6 +11,9 @@ namespace pal {
 /// environment with the system's reason for any other failure.
 std::vector<uint8_t> read_file(const std::string& path, int64_t most = int64_t{1} << 40);
 
+/// The lines of a text file, without their ends; none if there is no such file. Throws as above.
+std::vector<std::string> read_lines(const std::string& path);
+
 /// Sink of `write_atomic`: appends bytes to the file being written.
 using ByteSink = std::function<void(std::span<const uint8_t>)>;
 
@@ -26,10 +29,18 @@ void write_atomic(const std::string& path, const std::string& content);
 /// Throws environment naming the link and the system's reason.
 void link_atomic(const std::string& target, const std::string& link);
 
-/// Removes a file, if it is there; warns if it cannot, as what stays takes room but does no harm.
+/// Has what was written in a folder's file system, or the folder's own entries, on the disk. Throws
+/// environment with the reason.
+void sync_file_system(const std::string& folder);
+void sync_folder(const std::string& folder);
+
+/// Removes a folder with all that it holds, if it is there; warns if it cannot.
+void remove_tree(const std::string& folder);
+/// Removes a file or an empty folder, if it is there; warns if it cannot, as what stays takes room but does no harm.
 void remove_file(const std::string& path);
 
-/// Removes temporary files that a killed `write_atomic` left in a folder.
+/// Removes temporary files that a killed `write_atomic` left in a folder. One of the same file is
+/// taken over by the next `write_atomic` to it.
 void remove_leftovers(const std::string& folder);
 
 /// Bytes that this user may still write on the file system of a folder; -1 if unknown.

@@ -11,6 +11,7 @@
 #include "data/sets/part_names.h"
 #include "data/sources/class_names.h"
 #include "runtime/error.h"
+#include "runtime/random_reader.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -29,6 +30,16 @@ struct Entries {
   std::vector<std::string> files;
 };
 
+[[noreturn]] void fail_listing(const fs::path& folder, const std::error_code& error) {
+  fail(is_file_fault(error.value()) ? ErrorKind::data : ErrorKind::environment,
+       "{}: cannot list the folder: {}", one_line(folder.string()), error.message());
+}
+
+/// A folder that this process may not list holds nothing for it; a disk that fails is another matter.
+void expect_listed(const fs::path& folder, const std::error_code& error) {
+  if (error && !is_file_fault(error.value())) fail_listing(folder, error);
+}
+
 Entries entries_of(const std::string& folder) {
   Entries entries;
   std::error_code error;
@@ -38,8 +49,7 @@ Entries entries_of(const std::string& folder) {
     std::error_code ignored;
     (at->is_directory(ignored) ? entries.folders : entries.files).push_back(std::move(name));
   }
-  if (error)
-    fail(ErrorKind::data, "{}: cannot list the folder: {}", one_line(folder), error.message());
+  if (error) fail_listing(folder, error);
   std::ranges::sort(entries.folders);
   std::ranges::sort(entries.files);
   return entries;
@@ -49,6 +59,7 @@ bool holds_folder(const fs::path& folder) {
   std::error_code error, ignored;
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
     if (!at->path().filename().string().starts_with('.') && at->is_directory(ignored)) return true;
+  expect_listed(folder, error);
   return false;
 }
 
@@ -63,6 +74,7 @@ bool holds_picture(const fs::path& folder, int depth = kDepth) {
     else if (has_picture_suffix(name))
       return true;
   }
+  expect_listed(folder, error);
   return depth > 0 && std::ranges::any_of(below, [&](const fs::path& inner) {
            return holds_picture(inner, depth - 1);
          });

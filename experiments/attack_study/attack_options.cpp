@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <initializer_list>
 #include <limits>
 
 #include "runtime/error.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -331,9 +331,7 @@ void finish_attack_options(AttackOptions& o) {
       o.settings, [](const AttackSetting& s) { return s.kind == AttackKind::cw; });
   expect(o.trace == 0 || has_cw, "--trace: is of cw; --attack has none");
   expect(o.trace == 0 || !o.output.empty(), "--trace: goes with -o, where its files go");
-  std::error_code ignored;
-  expect(o.output.empty() || !std::filesystem::is_regular_file(o.output, ignored),
-         "-o: {}: a file; name a folder", o.output);
+  expect(o.output.empty() || !path_is_file(o.output), "-o: {}: a file; name a folder", o.output);
 }
 
 }  // namespace pal

@@ -6,16 +6,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
 #include "data/sources/picture_list.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// Names longer than any path are no names.
 constexpr size_t kMostBytes = 1 << 20;
@@ -29,8 +27,7 @@ void add_pictures(const std::string& folder, std::vector<std::string>& names) {
 
 ListedNames::ListedNames(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    std::error_code ignored;
-    if (fs::is_directory(path, ignored))
+    if (path_is_folder(path))
       add_pictures(path, names_);
     else
       names_.push_back(path);

@@ -1,11 +1,11 @@
 #include "experiments/command_line/data_options.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "data/batches/bad_images.h"
 #include "experiments/command_line/run_options.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 #include "runtime/processors.h"
 
 namespace pal {
@@ -91,8 +91,7 @@ void settle_data(DataOptions& o) {
   std::swap(o.dataset, o.folder);
   // A folder here that is called like a known set is meant as a folder.
   spec.name = o.dataset;
-  std::error_code ignored;
-  if (recorded_name(spec) != kRecordedFolder && std::filesystem::is_directory(o.dataset, ignored))
+  if (recorded_name(spec) != kRecordedFolder && path_is_folder(o.dataset))
     o.dataset = "./" + o.dataset;
 }
 

@@ -4,6 +4,7 @@
 
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -11,16 +12,13 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_part_of_run(const fs::path& file) {
-  std::error_code ignored;
   const std::string name = file.filename().string();
   const bool kept = name == "config.toml" || name == "run.json" || name == "metrics.jsonl";
-  return kept && fs::exists(file, ignored) &&
-         fs::is_directory(file.parent_path() / "checkpoints", ignored);
+  return kept && path_exists(file) && path_is_folder(file.parent_path() / "checkpoints");
 }
 
 bool is_checkpoint_file(const fs::path& file) {
-  std::error_code ignored;
-  if (!fs::is_regular_file(file, ignored)) return false;
+  if (!path_is_file(file)) return false;
   try {
     load_metadata(file.string());
     return true;
@@ -34,11 +32,10 @@ bool is_checkpoint_file(const fs::path& file) {
 void check_output_file(const std::string& flag, const std::string& path) {
   if (path.empty()) return;
   const std::filesystem::path file(path);
-  std::error_code ignored;
-  expect(file.has_filename() && !std::filesystem::is_directory(file, ignored),
-         "{}: {} is a folder; name a file in it", flag, path);
+  expect(file.has_filename() && !path_is_folder(file), "{}: {} is a folder; name a file in it",
+         flag, path);
   const std::filesystem::path folder = file.parent_path();
-  if (!folder.empty() && !std::filesystem::is_directory(folder, ignored))
+  if (!folder.empty() && !path_is_folder(folder))
     fail(ErrorKind::environment, "{}: {}: there is no folder {}; make it first", flag, path,
          folder.string());
   expect(!is_part_of_run(file) && !is_checkpoint_file(file),

@@ -5,6 +5,7 @@
 #include "experiments/command_line/options_file.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -29,8 +30,7 @@ std::optional<RunData> run_data(const std::string& checkpoint) {
   std::error_code failed;
   const fs::path folder = fs::absolute(checkpoint, failed).lexically_normal().parent_path();
   const fs::path config = folder.parent_path() / "config.toml";
-  if (failed || folder.filename() != "checkpoints" || !fs::is_regular_file(config, failed))
-    return std::nullopt;
+  if (failed || folder.filename() != "checkpoints" || !path_is_file(config)) return std::nullopt;
   std::map<std::string, std::string> values = config_values(config.string());
   RunData data{config.string(), values["dataset"], values["dir"], values["class-names"]};
   if (data.dataset.empty()) data.dataset = std::exchange(data.folder, "");
@@ -44,13 +44,12 @@ void take_run_data(DataOptions& options, const std::string& checkpoint,
   const auto data = run_data(checkpoint);
   if (!data) return;
   if (!trained_on.empty() && recorded(*data) != trained_on) return;
-  std::error_code ignored;
-  expect(!is_folder_name(*data) || fs::is_directory(data->dataset, ignored),
+  expect(!is_folder_name(*data) || path_is_folder(data->dataset),
          "DIR: {}, the data of {}, is no folder (any longer); name the folder", data->dataset,
          data->config);
   options.dataset = data->dataset;
   options.folder = data->folder;
-  if (options.class_names.empty() && fs::is_regular_file(data->class_names, ignored))
+  if (options.class_names.empty() && path_is_file(data->class_names))
     options.class_names = data->class_names;
   log_info("data: {}, as {} says", data->dataset, data->config);
 }

@@ -6,6 +6,7 @@
 #include "experiments/command_line/output_file.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
+#include "runtime/paths.h"
 #include "runtime/processors.h"
 #include "runtime/text.h"
 
@@ -26,7 +27,7 @@ void refuse(const OptionTable& table, const char* option, const char* why) {
 /// A tree inside the set would be read as a part of it the next time.
 void refuse_inside(const std::string& place, const std::string& output) {
   std::error_code ignored;
-  if (!fs::is_directory(place, ignored)) return;
+  if (!path_is_folder(place)) return;
   const fs::path outer = fs::weakly_canonical(place, ignored);
   for (fs::path inner = fs::weakly_canonical(output, ignored); inner.has_relative_path();
        inner = inner.parent_path())

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <set>
 
 #include "data/pictures/jpeg_encoder.h"
@@ -20,6 +21,7 @@
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/json.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -43,8 +45,7 @@ class TreeFolder {
         fail(ErrorKind::environment, "{}: another process writes there; wait for it",
              one_line(folder));
       check_record(settings);
-      std::error_code ignored;
-      fs::remove_all(unfinished(), ignored);
+      remove_tree(unfinished());
       make_folders(unfinished());
     } catch (...) {
       ::close(lock_);
@@ -52,15 +53,14 @@ class TreeFolder {
     }
   }
   ~TreeFolder() {
-    std::error_code ignored;
-    fs::remove_all(unfinished(), ignored);
+    remove_tree(unfinished());
     ::close(lock_);
   }
   TreeFolder(const TreeFolder&) = delete;
   TreeFolder& operator=(const TreeFolder&) = delete;
 
-  /// Puts a file into its place at once. Millions of files are too many to wait for the disk each
-  /// time, as `write_atomic` does.
+  /// Writes a file; it gets into its place with the next few hundred, as millions of files are too
+  /// many to wait for the disk each time, as `write_atomic` does.
   void write(const std::string& path, std::span<const uint8_t> bytes) {
     const std::string whole = folder_ + "/" + path;
     const std::string temporary = fmt::format("{}/{}", unfinished(), next_++);
@@ -71,21 +71,39 @@ class TreeFolder {
       fail(error.kind(), "{}{}", one_line(whole),
            std::string(error.what()).substr(temporary.size()));
     }
-    if (std::rename(temporary.c_str(), whole.c_str()) == 0) return;
-    make_folders(fs::path(whole).parent_path().string());
-    if (std::rename(temporary.c_str(), whole.c_str()) != 0)
-      fail(ErrorKind::environment, "{}: cannot put the file into its place: {}", one_line(whole),
-           std::strerror(errno));
+    constexpr size_t kAtOnce = 1024;
+    const std::scoped_lock one(mutex_);
+    written_.emplace_back(temporary, whole);
+    if (written_.size() >= kAtOnce) place();
+  }
+  /// To be called after the last file.
+  void finish() {
+    place();
+    sync_file_system(folder_);
   }
 
  private:
+  /// Puts what was written into its place, once the disk has it.
+  void place() {
+    if (written_.empty()) return;
+    sync_file_system(folder_);
+    for (const auto& [temporary, whole] : written_) {
+      if (std::rename(temporary.c_str(), whole.c_str()) == 0) continue;
+      make_folders(fs::path(whole).parent_path().string());
+      if (std::rename(temporary.c_str(), whole.c_str()) != 0)
+        fail(ErrorKind::environment, "{}: cannot put the file into its place: {}", one_line(whole),
+             std::strerror(errno));
+    }
+    written_.clear();
+  }
+
   std::string unfinished() const { return folder_ + "/" + kUnfinished; }
 
   /// That the tree is new or of the same settings.
   void check_record(const std::string& settings) const {
     const std::string path = folder_ + "/" + kRecord;
     std::error_code ignored;
-    if (fs::exists(path, ignored)) {
+    if (path_exists(path)) {
       const std::vector<uint8_t> bytes = read_file(path, 1 << 20);
       const std::string before(bytes.begin(), bytes.end());
       expect(before == settings + "\n",
@@ -104,6 +122,8 @@ class TreeFolder {
   std::string folder_;
   int lock_ = -1;
   std::atomic<int64_t> next_ = 0;
+  std::mutex mutex_;
+  std::vector<std::pair<std::string, std::string>> written_;  ///< and where they belong
 };
 
 /// The name that an image's corrupted pictures get: its own, unless the suffix is of another format.
@@ -172,13 +192,11 @@ CorruptTreeResult corrupt_tree(const CleanImages& images, const CorruptTreeOptio
   TreeFolder folder(o.output, json_text(settings, -1, BadUtf8::replaced));
   CorruptTreeResult result{.images = static_cast<int64_t>(selection.images.size())};
   std::vector<Missing> missing;
-  std::error_code ignored;
   int64_t wanted = 0;
   for (size_t place = 0; place < selection.images.size(); ++place) {
     Missing job{place, {}};
     for (const TreeCell& cell : cells)
-      if (!fs::exists(fmt::format("{}/{}/{}", o.output, cell.folder, selection.names[place]),
-                      ignored))
+      if (!path_exists(fmt::format("{}/{}/{}", o.output, cell.folder, selection.names[place])))
         job.cells.push_back(&cell);
     const auto absent = static_cast<int64_t>(job.cells.size());
     wanted += absent;
@@ -203,6 +221,7 @@ CorruptTreeResult corrupt_tree(const CleanImages& images, const CorruptTreeOptio
         }
       },
       [&](int64_t) { o.show(clock.text(one_line(o.output), written, wanted)); });
+  folder.finish();
   result.written = written;
   return result;
 }

@@ -11,6 +11,7 @@
 #include "experiments/report/run_log.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -19,11 +20,6 @@ namespace fs = std::filesystem;
 
 /// An unpacked package of pictures is not much larger than its file; both lie there for a moment.
 constexpr int64_t kRoomPerByte = 3;
-
-bool exists(const std::string& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 /// Version of an installed package; nothing if it is not installed or dpkg is missing.
 std::optional<std::string> installed_version(const std::string& name) {
@@ -107,7 +103,7 @@ std::string PackageSource::download(const std::string& name) const {
         rate > 0 ? format_duration((static_cast<double>(plan.bytes) - got) / rate) : "-"));
   });
   const std::string file = target + "/" + plan.file;
-  if (result.code != 0 || !exists(file))
+  if (result.code != 0 || !path_exists(file))
     fail(ErrorKind::environment,
          "{}: apt-get cannot download it ({}); check the network, or give --package FILE", name,
          last_line(result.errors));
@@ -122,14 +118,15 @@ DebianPackage PackageSource::unpack(const File& file, const std::string& needed)
       run_command({"dpkg-deb", "-x", fs::absolute(file.path).string(), package.root});
   if (result.code != 0)
     fail(ErrorKind::data, "{}: cannot unpack: {}", file.path, last_line(result.errors));
-  if (!exists(package.path(needed))) fail(ErrorKind::data, "{}: holds no {}", file.path, needed);
+  if (!path_exists(package.path(needed)))
+    fail(ErrorKind::data, "{}: holds no {}", file.path, needed);
   return package;
 }
 
 DebianPackage PackageSource::get(const std::string& name, const std::string& needed) const {
   const auto given = std::ranges::find(files_, name, &File::name);
   if (given != files_.end()) return unpack(*given, needed);
-  if (exists(needed))
+  if (path_exists(needed))
     if (const auto version = installed_version(name)) return {name, *version, ""};
   const std::string file = download(name);
   DebianPackage package = unpack(examine(file), needed);

@@ -12,6 +12,7 @@
 #include "data/sources/tar_shards.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -46,11 +47,6 @@ class PictureFiles : public PictureSource {
   std::vector<std::string> paths_;
   std::vector<std::string> class_names_ = {"files"};
 };
-
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
 
 bool is_picture_name(const fs::path& path) {
   const std::string name = path.filename().string();
@@ -99,7 +95,7 @@ std::vector<PicturePart> open_parts(const std::vector<std::string>& arguments) {
   std::vector<PicturePart> parts;
   std::vector<std::string> files;
   for (const std::string& argument : arguments) {
-    if (is_folder(argument)) {
+    if (path_is_folder(argument)) {
       for (PicturePart& part : open_folder(argument)) parts.push_back(std::move(part));
     } else if (argument.ends_with(".tar")) {
       parts.push_back(open_shards(argument, find_shards(argument)));

@@ -1,4 +1,3 @@
-#include <filesystem>
 
 #include "data/sets/known_sets.h"
 #include "data/sources/places.h"
@@ -7,11 +6,10 @@
 #include "experiments/datasets/set_folder.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* kFashionFiles[] = {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz",
                                          "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"};
@@ -54,8 +52,7 @@ PreparedSet prepare_digits(const PrepareOptions& o) {
   // The sheet lies beside other data, so that its folder cannot be made as a whole.
   const std::string folder = o.output.empty() ? data_folder() : o.output;
   const std::string sheet = folder + "/digits.png";
-  std::error_code ignored;
-  if (fs::exists(sheet, ignored)) return {sheet};
+  if (path_exists(sheet)) return {sheet};
   SetFolder set(sheet, "digits");
   const DebianPackage package =
       PackageSource(o.packages, set.packages(), o.show).get("opencv-doc", kDigits);

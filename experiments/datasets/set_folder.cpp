@@ -11,6 +11,7 @@
 
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -21,14 +22,13 @@ constexpr const char* kSettings = "Settings: ";
 
 bool is_empty(const std::string& folder) {
   std::error_code ignored;
-  return !fs::exists(folder, ignored) || fs::is_empty(folder, ignored);
+  return !path_exists(folder) || fs::is_empty(folder, ignored);
 }
 
 /// The last line of a set's README.txt; empty if there is none.
 std::string settings_of(const std::string& folder) {
   const std::string path = folder + "/" + kReadme;
-  std::error_code ignored;
-  if (!fs::is_regular_file(path, ignored)) return "";
+  if (!path_is_file(path)) return "";
   const std::vector<uint8_t> bytes = read_file(path, 1 << 20);
   const std::string text(bytes.begin(), bytes.end());
   const size_t at = text.rfind(kSettings);
@@ -52,16 +52,14 @@ SetFolder::SetFolder(const std::string& folder, std::string settings)
   lock();
   // A killed run may have left its work.
   for (const std::string& part : {packages(), files()}) {
-    std::error_code ignored;
-    fs::remove_all(part, ignored);
+    remove_tree(part);
     make_folders(part);
   }
 }
 
 SetFolder::~SetFolder() {
   if (lock_ < 0) return;
-  std::error_code ignored;
-  fs::remove_all(partial_, ignored);
+  remove_tree(partial_);
   ::close(lock_);
 }
 
@@ -78,9 +76,11 @@ void SetFolder::lock() {
 
 void SetFolder::finish(const std::string& readme) {
   write_atomic(files() + "/" + kReadme, readme + "\n" + kSettings + settings_ + "\n");
+  sync_file_system(partial_);
   if (std::rename(files().c_str(), folder_.c_str()) != 0)
     fail(ErrorKind::environment, "{}: cannot put the set into its place: {}", folder_,
          std::strerror(errno));
+  sync_folder(fs::absolute(folder_).parent_path().string());
 }
 
 void write_plain(const std::string& path, std::span<const uint8_t> bytes) {

@@ -1,4 +1,5 @@
 #include "experiments/datasets/stamp_sources.h"
+#include "runtime/paths.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -56,10 +57,8 @@ constexpr std::string_view kLeftOut[] = {
 
 bool is_cutout(const std::string& root, const std::string& path) {
   const fs::path full = fs::path(root) / path;
-  std::error_code ignored;
   return full.extension() == ".png" && !full.stem().string().ends_with("_mirror") &&
-         fs::is_regular_file(full, ignored) &&
-         !fs::exists(fs::path(full).replace_extension(".svg"), ignored) &&
+         path_is_file(full) && !path_exists(fs::path(full).replace_extension(".svg")) &&
          std::ranges::find(kLeftOut, path) == std::end(kLeftOut);
 }
 

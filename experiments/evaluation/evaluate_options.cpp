@@ -12,6 +12,7 @@
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/models/model_io.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -23,7 +24,7 @@ void expect_files(const std::vector<std::string>& paths) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   for (const std::string& path : paths) {
-    if (fs::exists(path, ignored) || fs::exists(path + ".safetensors", ignored)) continue;
+    if (path_exists(path) || path_exists(path + ".safetensors")) continue;
     const fs::path folder = fs::path(path).parent_path();
     std::vector<std::string> beside;
     for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, ignored))
@@ -150,8 +151,7 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
 
 void finish_evaluate_options(EvaluateOptions& o) {
   expect(!o.checkpoints.empty(), "CHECKPOINT: none is given; name a run folder or a checkpoint");
-  std::error_code ignored;
-  if (o.checkpoints.size() > 1 && std::filesystem::is_directory(o.checkpoints.back(), ignored) &&
+  if (o.checkpoints.size() > 1 && path_is_folder(o.checkpoints.back()) &&
       !holds_checkpoints(o.checkpoints.back())) {
     o.data.folder = o.checkpoints.back();
     o.checkpoints.pop_back();

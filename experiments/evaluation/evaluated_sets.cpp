@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "data/sets/idx_set.h"
 #include "data/sets/set_layout.h"
@@ -11,6 +10,7 @@
 #include "data/sources/picture_list.h"
 #include "data/variants/variant_set.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 #include "runtime/philox.h"
 
 namespace pal {
@@ -61,7 +61,6 @@ EvaluatedSets::HeldOut EvaluatedSets::held_out(const DatasetSpec& spec,
 
 const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like, const std::string& name) {
   OpenedSet& opened = foreign_[name];
-  std::error_code ignored;
   if (const auto variant = variant_of(name)) {
     if (!opened.set || opened.spec != like) {
       opened.spec = like;
@@ -83,13 +82,12 @@ const OpenedSet& EvaluatedSets::foreign(const DatasetSpec& like, const std::stri
   spec.shard_classes.clear();
   spec.left_out.clear();
   try {
-    if (std::filesystem::is_regular_file(name, ignored) && !name.ends_with(".tar")) {
+    if (path_is_file(name) && !name.ends_with(".tar")) {
       if (!opened.set) opened.set = memory_dataset(load_idx_images(name));
       return opened;
     }
     // The pictures of a folder count, whatever folders in it hold them.
-    if (recorded_name(spec) == kRecordedFolder && std::filesystem::is_directory(name, ignored) &&
-        !divided_set(name)) {
+    if (recorded_name(spec) == kRecordedFolder && path_is_folder(name) && !divided_set(name)) {
       if (!opened.set || opened.spec != spec) {
         opened.spec = spec;
         opened.set = encoded_dataset(picture_list(name), spec.image_size, spec.channels);

@@ -11,6 +11,7 @@
 
 #include "experiments/report/text_table.h"
 #include "runtime/json.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -77,7 +78,7 @@ RunReport inspect_run(const std::string& folder, const std::vector<std::string>&
   RunReport report;
   std::error_code ignored;
   const fs::path inner = fs::path(folder) / "checkpoints";
-  report.checkpoints = fs::is_directory(inner, ignored) ? inner.string() : folder;
+  report.checkpoints = path_is_folder(inner) ? inner.string() : folder;
   std::vector<FileReport> others;
   for (const std::string& path : files) {
     if (fs::is_symlink(path, ignored)) continue;

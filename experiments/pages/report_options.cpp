@@ -4,6 +4,7 @@
 
 #include "experiments/command_line/output_file.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -40,8 +41,7 @@ void finish_report_options(ReportOptions& o) {
          "-n: goes with one run; several show what pal-evaluate --summary measured of them");
   expect(alone || !o.card, "--card: goes with one run; {} are given", o.runs.size());
   if (o.output.empty()) {
-    std::error_code ignored;
-    o.output = alone && std::filesystem::is_directory(o.runs[0], ignored)
+    o.output = alone && path_is_folder(o.runs[0])
                    ? (std::filesystem::path(o.runs[0]) / "report.html").string()
                    : std::string("report.html");
   }

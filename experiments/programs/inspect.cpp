@@ -15,6 +15,7 @@
 #include "experiments/inspect/inspect_run.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 
 namespace {
 
@@ -119,12 +120,11 @@ int inspect(const Options& options) {
   };
   bool many = options.files.size() > 1;
   for (const std::string& argument : options.files) {
-    std::error_code ignored;
     if (!json && pal::holds_checkpoints(argument)) {
       if (const int wanted = inspect_run_folder(argument, options); code == 0) code = wanted;
       continue;
     }
-    if (!fs::is_directory(argument, ignored)) {
+    if (!pal::path_is_folder(argument)) {
       answer(pal::inspect_file(argument, options.inspect));
       continue;
     }

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -13,6 +12,7 @@
 #include "experiments/robustness/robustness_report.h"
 #include "runtime/json.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 
 namespace {
 
@@ -39,8 +39,7 @@ std::optional<ReferenceErrors> chosen_reference(const RobustnessOptions& options
 bool frost_is_texture(const RobustnessOptions& options) {
   if (options.tree.empty()) return options.corruption.frost_pictures == nullptr;
   const std::string record = options.tree + "/corruptions.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(record, ignored)) return false;
+  if (!path_exists(record)) return false;
   const nlohmann::json file(parse_json_file(record));
   return file.is_object() && file.contains("frost") && file.at("frost") == "procedural";
 }

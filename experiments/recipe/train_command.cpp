@@ -15,18 +15,14 @@
 #include "layers/models/model_io.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
-bool is_run(const fs::path& path) { return is_folder(path / "checkpoints"); }
+bool is_run(const fs::path& path) { return path_is_folder(path / "checkpoints"); }
 
 /// The data that the command line names, in whatever way, replace those of any file.
 void claim_data(OptionTable& table, TrainOptions& o) {
@@ -68,9 +64,9 @@ fs::path resumed_run(OptionTable& table, TrainOptions& o) {
     return o.output;
   }
   std::error_code ignored;
-  if (!fs::exists(o.resume, ignored))
+  if (!path_exists(o.resume))
     fail(ErrorKind::data, "--resume: {}: no such run or checkpoint", o.resume);
-  const bool folder = is_folder(o.resume);
+  const bool folder = path_is_folder(o.resume);
   const fs::path run = run_of(o.resume, folder);
   if (free) o.output = run.string();
   if (!folder) return run;
@@ -87,7 +83,7 @@ fs::path resumed_run(OptionTable& table, TrainOptions& o) {
 void read_files(OptionTable& table, const TrainOptions& o, const fs::path& run) {
   const fs::path own = run / "config.toml";
   std::error_code ignored;
-  const bool resumes = !run.empty() && fs::exists(own, ignored);
+  const bool resumes = !run.empty() && path_exists(own);
   // The configuration of the run itself holds as such, without the limits of that process.
   if (!o.config_file.empty() && !(resumes && fs::equivalent(own, o.config_file, ignored))) {
     apply_config_file(table, o.config_file, Origin::file);

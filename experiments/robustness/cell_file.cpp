@@ -1,15 +1,13 @@
 #include "experiments/robustness/cell_file.h"
 
-#include <filesystem>
-
 #include "runtime/error.h"
+#include "runtime/paths.h"
 
 namespace pal {
 
 std::optional<SafetensorsFile> find_cell_file(const std::string& path,
                                               const std::map<std::string, std::string>& metadata) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return std::nullopt;
+  if (!path_exists(path)) return std::nullopt;
   SafetensorsFile file = SafetensorsFile::read(path);
   if (!file.verify_digest())
     fail(ErrorKind::data, "{}: its digest is missing or not that of its bytes; remove it", path);

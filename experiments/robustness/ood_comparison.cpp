@@ -12,6 +12,7 @@
 #include "experiments/robustness/ood_suite.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -24,9 +25,8 @@ namespace fs = std::filesystem;
 void expect_known(const std::string& name) {
   DatasetSpec spec;
   spec.name = name;
-  std::error_code ignored;
   if (variant_of(name) || held_out_classes(name) || recorded_name(spec) != kRecordedFolder ||
-      fs::exists(name, ignored))
+      path_exists(name))
     return;
   const std::string nearest = nearest_name(name, variant_names());
   expect(nearest.empty(), "--against: {}: no such set; did you mean {}?", one_line(name), nearest);
@@ -46,8 +46,7 @@ std::vector<SuiteSet> foreign_sets(const OodOptions& options) {
 
 /// The last part of a path, without the endings of IDX files; other names in full.
 std::string short_name(const std::string& name) {
-  std::error_code ignored;
-  if (held_out_classes(name) || !fs::exists(name, ignored)) return one_line(name);
+  if (held_out_classes(name) || !path_exists(name)) return one_line(name);
   fs::path path(name);
   if (!path.has_filename()) path = path.parent_path();
   std::string short_one = path.filename().string();

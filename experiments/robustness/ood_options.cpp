@@ -3,11 +3,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "data/sources/class_names.h"
 #include "data/variants/variant_set.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -96,8 +96,7 @@ void finish_ood_options(OodOptions& o) {
          "--against: no foreign set is given; name some, such as --against digits noise");
   settle_data(o.evaluation.data);
   wanted_scores(o);
-  std::error_code ignored;
-  if (std::filesystem::is_regular_file(o.figures, ignored))
+  if (path_is_file(o.figures))
     fail(ErrorKind::environment, "-o: {}: a file; name a folder", o.figures);
   o.evaluation.foreign_flag = "--against";
 }

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "runtime/error.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -34,14 +35,13 @@ std::string few(std::vector<std::string> names) {
 }  // namespace
 
 std::string tree_folder(const std::string& tree, Corruption corruption, int severity) {
-  std::error_code ignored;
   std::vector<fs::path> found;
   std::vector<fs::path> places = {tree};
   for (const std::string& name : folders_in(tree)) places.push_back(fs::path(tree) / name);
   for (const fs::path& place : places)
     for (const std::string name : {name_of(corruption), published_name(corruption)})
       if (const fs::path folder = place / name;
-          fs::is_directory(folder, ignored) && std::ranges::find(found, folder) == found.end())
+          path_is_folder(folder) && std::ranges::find(found, folder) == found.end())
         found.push_back(folder);
   if (found.empty())
     fail(ErrorKind::data, "--tree: {}: no folder {} there or in a group; it has {}", tree,
@@ -50,7 +50,7 @@ std::string tree_folder(const std::string& tree, Corruption corruption, int seve
     fail(ErrorKind::data, "--tree: {} and {}: the same corruption twice", found[0].string(),
          found[1].string());
   const fs::path folder = found[0] / std::to_string(severity);
-  if (!fs::is_directory(folder, ignored))
+  if (!path_is_folder(folder))
     fail(ErrorKind::data, "--tree: {}: no severity {}; it has {}", found[0].string(), severity,
          few(folders_in(found[0])));
   return folder.string();

@@ -1,10 +1,9 @@
 #include "experiments/robustness/robustness_options.h"
 
-#include <filesystem>
-
 #include "data/corruptions/frost_pictures.h"
 #include "experiments/robustness/robustness_report.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 
 namespace pal {
 void add_robustness_options(OptionTable& table, RobustnessOptions& o) {
@@ -81,8 +80,7 @@ void finish_robustness_options(RobustnessOptions& o) {
   expect(
       o.tree.empty() || (o.frost.empty() && !o.frost_five && o.jpeg_quality < 0),
       "--frost, --frost-five, --jpeg-quality: say how images are corrupted; those of --tree are");
-  std::error_code ignored;
-  if (!o.tree.empty() && !std::filesystem::is_directory(o.tree, ignored))
+  if (!o.tree.empty() && !path_is_folder(o.tree))
     fail(ErrorKind::data, "--tree: {}: no such folder", o.tree);
   expect(!o.frost_five || !o.frost.empty(), "--frost-five: goes with --frost");
   if (!o.frost.empty())
@@ -94,8 +92,7 @@ void finish_robustness_options(RobustnessOptions& o) {
          "--mce-reference: its errors are means over all five severities; {} are asked for",
          o.severities.size());
   if (!o.reference.empty()) reference_of(o.reference);
-  expect(o.output.empty() || !std::filesystem::is_regular_file(o.output, ignored),
-         "-o: {}: a file; name a folder", o.output);
+  expect(o.output.empty() || !path_is_file(o.output), "-o: {}: a file; name a folder", o.output);
 }
 
 }  // namespace pal

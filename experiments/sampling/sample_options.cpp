@@ -6,6 +6,7 @@
 #include "experiments/command_line/output_file.h"
 #include "experiments/sampling/test_images.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -16,8 +17,7 @@ namespace fs = std::filesystem;
 /// That a PNG file can be written there, as far as can be seen without writing it.
 void check_output(const std::string& output) {
   const fs::path path(output);
-  std::error_code ignored;
-  if (!path.has_filename() || fs::is_directory(path, ignored))
+  if (!path.has_filename() || path_is_folder(path))
     fail(ErrorKind::usage, "-o: {} is a folder; name a PNG file in it, such as {}", output,
          (path / "samples.png").string());
   if (lower_case(path.extension().string()) != ".png")

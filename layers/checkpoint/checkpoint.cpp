@@ -11,6 +11,7 @@
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -31,8 +32,7 @@ std::optional<int64_t> whole_number(std::string_view text) {
 /// The step-N files of a folder of checkpoints, largest N first.
 std::map<int64_t, fs::path, std::greater<>> step_files_in(const fs::path& checkpoints) {
   std::map<int64_t, fs::path, std::greater<>> files;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(checkpoints, ignored)) {
+  for (const auto& entry : folder_entries(checkpoints)) {
     const std::string stem = entry.path().stem().string();
     constexpr std::string_view kPrefix = "step-";
     if (!stem.starts_with(kPrefix) || entry.path().extension() != ".safetensors") continue;
@@ -47,19 +47,13 @@ std::map<int64_t, fs::path, std::greater<>> step_files(const std::string& folder
   return step_files_in(fs::path(folder) / "checkpoints");
 }
 
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
 /// The checkpoint of a folder of checkpoints that counts as its result.
 std::optional<fs::path> chosen_in(const fs::path& checkpoints) {
-  std::error_code ignored;
   for (const char* link : {"best", "last"})
-    if (fs::is_regular_file(checkpoints / link, ignored)) return checkpoints / link;
+    if (path_is_file(checkpoints / link)) return checkpoints / link;
   if (const auto steps = step_files_in(checkpoints); !steps.empty()) return steps.begin()->second;
   const fs::path final = checkpoints / "final.safetensors";
-  return fs::is_regular_file(final, ignored) ? std::optional(final) : std::nullopt;
+  return path_is_file(final) ? std::optional(final) : std::nullopt;
 }
 
 }  // namespace
@@ -144,16 +138,16 @@ std::string step_checkpoint_path(const std::string& folder, int64_t step) {
 }
 
 bool holds_checkpoints(const std::string& path) {
-  return is_folder(fs::path(path) / "checkpoints") || (is_folder(path) && chosen_in(path));
+  return path_is_folder(fs::path(path) / "checkpoints") ||
+         (path_is_folder(path) && chosen_in(path));
 }
 
 std::string checkpoint_of(const std::string& path) {
-  std::error_code missing;
   const std::string suffixed = path + ".safetensors";
-  if (!fs::exists(path, missing) && fs::exists(suffixed, missing)) return suffixed;
-  if (!is_folder(path)) return path;
+  if (!path_exists(path) && path_exists(suffixed)) return suffixed;
+  if (!path_is_folder(path)) return path;
   const fs::path inner = fs::path(path) / "checkpoints";
-  const auto chosen = chosen_in(is_folder(inner) ? inner : fs::path(path));
+  const auto chosen = chosen_in(path_is_folder(inner) ? inner : fs::path(path));
   expect(chosen.has_value(),
          "{}: a folder without checkpoints; expected a run folder or a checkpoint file", path);
   std::error_code ignored;
@@ -181,11 +175,17 @@ std::optional<std::string> find_resume(const std::string& folder) {
   return std::nullopt;
 }
 
+std::vector<int64_t> checkpoint_steps(const std::string& folder) {
+  std::vector<int64_t> steps;
+  for (const auto& [step, path] : step_files(folder)) steps.push_back(step);
+  return steps;
+}
+
 void prune_checkpoints(const std::string& folder, int64_t keep) {
   expect(keep >= 1, "prune_checkpoints: expected to keep at least 1, got {}", keep);
   std::set<fs::path> linked;
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(fs::path(folder) / "checkpoints", ignored))
+  for (const auto& entry : folder_entries(fs::path(folder) / "checkpoints"))
     if (entry.is_symlink(ignored)) linked.insert(fs::read_symlink(entry, ignored).filename());
   int64_t kept = 0;
   for (const auto& [step, path] : step_files(folder))

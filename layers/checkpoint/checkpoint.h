@@ -69,6 +69,9 @@ std::string checkpoint_of(const std::string& path);
 /// there is no step-N checkpoint; throws data if there are some and none verifies.
 std::optional<std::string> find_resume(const std::string& folder);
 
+/// The N of the step-N checkpoints in FOLDER/checkpoints, whole or not, the largest first.
+std::vector<int64_t> checkpoint_steps(const std::string& folder);
+
 /// Removes the step-N checkpoints of FOLDER/checkpoints but the `keep` with the largest N and those
 /// that a link in that folder points to. Other files stay. Throws usage if keep is below 1.
 void prune_checkpoints(const std::string& folder, int64_t keep);

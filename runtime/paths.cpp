@@ -1,0 +1,42 @@
+#include "runtime/paths.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "runtime/error.h"
+#include "runtime/random_reader.h"
+
+namespace pal {
+namespace {
+
+/// The kind of what lies there; none if nothing does.
+std::optional<mode_t> kind_of(const std::filesystem::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) return info.st_mode & S_IFMT;
+  const int reason = errno;
+  if (is_file_fault(reason)) return std::nullopt;
+  fail(ErrorKind::environment, "{}: cannot examine: {}", path.string(), std::strerror(reason));
+}
+
+}  // namespace
+
+bool path_exists(const std::filesystem::path& path) { return kind_of(path).has_value(); }
+bool path_is_file(const std::filesystem::path& path) { return kind_of(path) == mode_t{S_IFREG}; }
+bool path_is_folder(const std::filesystem::path& path) { return kind_of(path) == mode_t{S_IFDIR}; }
+
+std::vector<std::filesystem::directory_entry> folder_entries(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::directory_entry> entries;
+  std::error_code error;
+  std::filesystem::directory_iterator at(folder, error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error))
+    entries.push_back(*at);
+  if (error && error.value() != ENOENT && error.value() != ENOTDIR)
+    fail(ErrorKind::environment, "{}: cannot list the folder: {}", folder.string(),
+         error.message());
+  return entries;
+}
+
+}  // namespace pal

@@ -9,6 +9,7 @@
 
 #include "runtime/error.h"
 #include "runtime/json.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -180,8 +181,7 @@ std::optional<AttackRecord> attack_record(const RunRecord& run) {
   if (!place.has_filename()) place = place.parent_path();
   for (const fs::path& folder : {place, place.parent_path()}) {
     const std::string path = (folder / "attacks" / "attacks.json").string();
-    std::error_code ignored;
-    if (!fs::exists(path, ignored)) continue;
+    if (!path_exists(path)) continue;
     if (auto record = read_record(path, run)) return record;
   }
   return std::nullopt;

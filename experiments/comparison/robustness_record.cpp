@@ -6,6 +6,7 @@
 #include "data/corruptions/corruption.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -16,9 +17,8 @@ namespace fs = std::filesystem;
 std::string robustness_file(const RunRecord& run) {
   const fs::path own = fs::path(run.path) / "robustness" / "robustness.json";
   const fs::path shared = fs::path(run.path) / ".." / "robustness" / "robustness.json";
-  std::error_code ignored;
-  if (fs::exists(own, ignored)) return own.string();
-  return fs::exists(shared, ignored) ? shared.string() : std::string();
+  if (path_exists(own)) return own.string();
+  return path_exists(shared) ? shared.string() : std::string();
 }
 
 /// Whether a model of the file has what pages read of it.
@@ -72,7 +72,7 @@ std::optional<RunNumber> corruption_auc(const RunRecord& run) {
   double errors = 0.0;
   int64_t count = 0;
   for (const auto& row : model.at("corruptions")) {
-    if (row.value("group", "") == "extra" || !row.at("auc").is_object()) continue;
+    if (value_or(row, "group", std::string()) == "extra" || !row.at("auc").is_object()) continue;
     errors += row.at("auc").at("standard_error").get<double>();
     ++count;
   }

@@ -5,9 +5,11 @@
 #include <cmath>
 #include <filesystem>
 
+#include "experiments/comparison/csv_rows.h"
 #include "experiments/explain/receptive_field.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -17,7 +19,7 @@ namespace {
 class CsvFile {
  public:
   CsvFile(std::string path, const std::vector<std::string>& header) : path_(std::move(path)) {
-    constexpr int64_t kMost = int64_t{1} << 26;
+    constexpr int64_t kMost = int64_t{1} << 24;
     const auto bytes = read_file(path_, kMost);
     rows_ = csv_rows(std::string(bytes.begin(), bytes.end()));
     if (rows_.size() < 2 || rows_[0] != header)
@@ -60,8 +62,7 @@ class CsvFile {
 std::optional<CsvFile> file_of(const RunRecord& run, const std::string& name,
                                const std::vector<std::string>& header) {
   const std::string path = (std::filesystem::path(run.path) / name).string();
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return std::nullopt;
+  if (!path_exists(path)) return std::nullopt;
   return CsvFile(path, header);
 }
 
@@ -71,41 +72,6 @@ std::string class_key(const std::string& name) {
 }
 
 }  // namespace
-
-CsvRows csv_rows(const std::string& text) {
-  CsvRows rows;
-  std::vector<std::string> row;
-  std::string field;
-  bool quoted = false;
-  const auto end_row = [&] {
-    row.push_back(std::move(field));
-    field.clear();
-    rows.push_back(std::move(row));
-    row.clear();
-  };
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c != '"')
-        field += c;
-      else if (i + 1 < text.size() && text[i + 1] == '"')
-        field += text[++i];
-      else
-        quoted = false;
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == ',') {
-      row.push_back(std::move(field));
-      field.clear();
-    } else if (c == '\n') {
-      end_row();
-    } else if (c != '\r') {
-      field += c;
-    }
-  }
-  if (!row.empty() || !field.empty()) end_row();
-  return rows;
-}
 
 std::optional<DctNumbers> dct_numbers(const RunRecord& run) {
   const auto file = file_of(run, "dct.csv", {"vertical", "horizontal", "influence"});

@@ -11,10 +11,6 @@
 // broken.
 namespace pal {
 
-/// The rows of a CSV file (RFC 4180), the header first.
-using CsvRows = std::vector<std::vector<std::string>>;
-CsvRows csv_rows(const std::string& text);
-
 /// Of dct.csv (experiments/measures/README.md, 14).
 struct DctNumbers {
   int64_t side = 0;      ///< positions of the final map in a row

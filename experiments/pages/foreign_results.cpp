@@ -1,6 +1,6 @@
 #include "experiments/pages/foreign_results.h"
 
-#include <nlohmann/json.hpp>
+#include "runtime/json.h"
 
 namespace pal {
 namespace {
@@ -16,7 +16,7 @@ ForeignResult recorded(const nlohmann::json& entry) {
   const auto tests = entry.find("tests");
   if (tests == entry.end() || !tests->is_array()) return result;
   for (const auto& test : *tests)
-    if (test.is_object() && test.value("test", "") == name_of(OodTest::quantile))
+    if (test.is_object() && value_or(test, "test", std::string()) == name_of(OodTest::quantile))
       result.density = share_at(test, "auc");
   return result;
 }

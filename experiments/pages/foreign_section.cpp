@@ -8,10 +8,11 @@
 #include <string_view>
 #include <utility>
 
-#include "experiments/comparison/run_figures.h"
+#include "experiments/comparison/csv_rows.h"
 #include "experiments/pages/page_table.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string read_text(const std::string& path) {
-  constexpr int64_t kMostBytes = 1 << 24;
+  constexpr int64_t kMostBytes = 1 << 22;
   const std::vector<uint8_t> bytes = read_file(path, kMostBytes);
   return {bytes.begin(), bytes.end()};
 }
@@ -74,7 +75,7 @@ std::optional<HtmlSection> foreign_section(const RunRecord& run) {
   const fs::path folder = fs::path(run.path) / "foreign";
   const std::string file = (folder / "detection.csv").string();
   std::error_code ignored;
-  if (!fs::exists(file, ignored)) return std::nullopt;
+  if (!path_exists(file)) return std::nullopt;
   const Detections found = read_detections(file);
   PageTable table;
   table.header = {"AUC %"};

@@ -1,15 +1,13 @@
 #include "experiments/report/metrics_history.h"
 
-#include <fstream>
-
+#include "runtime/file.h"
 #include "runtime/json.h"
 
 namespace pal {
 
 MetricsHistory metrics_history(const std::string& path, int64_t batch) {
   MetricsHistory history;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
+  for (const std::string& line : read_lines(path)) {
     const auto row = parse_json(line);
     if (!row.is_object()) continue;
     if (const auto t = row.find("t"); t != row.end() && t->is_number())

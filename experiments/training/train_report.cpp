@@ -20,9 +20,9 @@ namespace {
 
 /// The commands of the processes that a run.json tells of; none if there is no such file.
 nlohmann::ordered_json commands_of(const std::string& path) {
-  const auto commands = nlohmann::ordered_json::array();
   const auto run = parse_json_file(path);
-  return run.is_object() ? run.value("commands", commands) : commands;
+  const bool known = run.is_object() && run.contains("commands") && run.at("commands").is_array();
+  return known ? run.at("commands") : nlohmann::ordered_json::array();
 }
 
 /// "128", or "128 (4 ranks x 2 parts x 16)".
@@ -178,8 +178,8 @@ std::string stop_text(const TrainSetup& setup, const RunState& state, const RunF
 
 bool is_finished_run(const RunState& state, const RunFolder& folder) {
   const auto summary = parse_json_file(folder.file("summary.json"));
-  return summary.is_object() && summary.value("complete", false) &&
-         summary.value("step", int64_t{-1}) == state.progress.step;
+  return summary.is_object() && value_or(summary, "complete", false) &&
+         value_or(summary, "step", int64_t{-1}) == state.progress.step;
 }
 
 void report_run(const TrainSetup& setup, const RunState& state, const RunFolder& folder,

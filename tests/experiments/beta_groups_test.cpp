@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "experiments/comparison/run_figures.h"
+#include "experiments/comparison/csv_rows.h"
 #include "experiments/comparison/sweep_table.h"
 #include "runtime/json.h"
 #include "tests/experiments/sweep_runs.h"

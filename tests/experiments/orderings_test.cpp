@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "experiments/comparison/run_figures.h"
+#include "experiments/comparison/csv_rows.h"
 #include "experiments/comparison/run_measures.h"
 #include "tests/experiments/sweep_runs.h"
 

@@ -89,6 +89,24 @@ sound worse.html "several runs, corrupted images"
 echo '{"models": [{"label": "run"}]}' >run/robustness/robustness.json
 refuses 3 "not as pal-robustness writes it" pal-report run -o x.html
 rm -r run/robustness
+# JSON that nests too deep for the stack is no JSON; entries of another type than ours say nothing.
+cp -r run bent
+deep=$(printf '%100000s' '')
+echo "{\"a\": ${deep// /[}${deep// /]}}" >deep.json
+cp deep.json bent/summary.json
+refuses 3 "bent/summary.json: expected a JSON object" pal-report bent -o x.html
+refuses 3 "bent/summary.json: expected a JSON object" pal-compare bent
+mkdir bent/robustness bent/attacks
+cp run/summary.json bent/summary.json
+cp deep.json bent/robustness/robustness.json
+refuses 3 "not as pal-robustness writes it" pal-report bent -o x.html
+rm -r bent/robustness
+cp deep.json bent/attacks/attacks.json
+refuses 3 "not as pal-attack writes it" pal-report bent -o x.html
+rm -r bent/attacks
+echo '{"kind": "val", "model": 3}' >>bent/metrics.jsonl
+cp deep.json bent/run.json
+reports bent
 # What attacks found, in a run's own folder or beside the runs.
 succeeds pal-attack run --attack ddn,cw --steps 10 -n 6 --robust-curve 0,0.05 --loss ce \
   --threads 1 -o run/attacks -q

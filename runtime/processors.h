@@ -8,9 +8,6 @@ namespace pal {
 /// stands for / where files are read (tests).
 int usable_processors(const std::string& root = "");
 
-/// The quota of this process's control groups in processors, the least along their paths; 0: none.
-double cgroup_processors(const std::string& root = "");
-
 /// Seconds for which processors of this process's affinity mask were used since the machine started,
 /// by whomever, in steps of about 0.01; below 0: not known.
 double used_processor_seconds(const std::string& root = "");

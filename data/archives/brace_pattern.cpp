@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "runtime/error.h"
+#include "runtime/random_reader.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -115,8 +116,8 @@ std::vector<std::string> find_shards(const std::string& folder_or_pattern) {
     if (name.ends_with(".tar") && name[0] != '.') paths.push_back(at->path().string());
   }
   if (error)
-    fail(ErrorKind::data, "{}: cannot list the folder: {}", one_line(folder_or_pattern),
-         error.message());
+    fail(is_file_fault(error.value()) ? ErrorKind::data : ErrorKind::environment,
+         "{}: cannot list the folder: {}", one_line(folder_or_pattern), error.message());
   expect(!paths.empty(), "{}: no tar shards *.tar", one_line(folder_or_pattern));
   std::ranges::sort(paths);
   return paths;

@@ -1,6 +1,8 @@
 #include "experiments/command_line/program.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include <new>
 #include <system_error>
 
+#include "runtime/byte_count.h"
 #include "runtime/communicator/rank_environment.h"
 #include "runtime/error.h"
 #include "runtime/silent_log.h"
@@ -63,12 +66,36 @@ void expect_one_process(const std::string& name) {
          name, environment.launcher, environment.size);
 }
 
+/// Gives streams that are closed to nobody, else the next files that are opened would get what is
+/// printed. Writing to stdout fails as before.
+void fill_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0)
+      (void)::open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/// Refuses limits under which libraries crash where they get no memory.
+void expect_room() {
+  const auto expect_least = [](decltype(RLIMIT_AS) resource, rlim_t least, const char* what,
+                               const char* option) {
+    rlimit limit{};
+    if (::getrlimit(resource, &limit) != 0 || limit.rlim_cur >= least) return;
+    fail(ErrorKind::environment, "{}: limited to {}, expected at least {}; raise it by ulimit {}",
+         what, format_bytes(static_cast<int64_t>(limit.rlim_cur)),
+         format_bytes(static_cast<int64_t>(least)), option);
+  };
+  expect_least(RLIMIT_AS, rlim_t{512} << 20, "address space", "-v");
+  expect_least(RLIMIT_STACK, rlim_t{512} << 10, "stack", "-s");
+}
+
 }  // namespace
 
 int run_program(const std::string& name, const std::function<int()>& body, Processes processes) {
+  fill_closed_streams();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   const int code = run_body(name, [&] {
+    expect_room();
     if (processes == Processes::one)
       expect_one_process(name);
     else if (read_rank_environment().rank > 0)

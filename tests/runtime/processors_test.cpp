@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "runtime/control_group.h"
 #include "tests/support/temporary_folder.h"
 
 namespace pal {
@@ -89,6 +90,19 @@ TEST(Processors, Version1HasAFileForEach) {
   root.write("sys/fs/cgroup/cpu,cpuacct/docker/0123/cpu.cfs_quota_us", "250000\n");
   root.write("sys/fs/cgroup/cpu,cpuacct/docker/0123/cpu.cfs_period_us", "100000\n");
   EXPECT_DOUBLE_EQ(cgroup_processors(root.path()), 2.5);
+}
+
+TEST(ControlGroup, TheLeastMemoryOfEitherVersion) {
+  const Root root;
+  root.write("proc/self/cgroup", "9:memory:/a/b\n4:cpu,cpuacct:/\n0::/user/job\n");
+  EXPECT_EQ(cgroup_memory(root.path()), 0);
+  root.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  root.write("sys/fs/cgroup/user/job/memory.max", "max\n");
+  EXPECT_EQ(cgroup_memory(root.path()), 0);
+  root.write("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "200000000\n");
+  EXPECT_EQ(cgroup_memory(root.path()), 200000000);
+  root.write("sys/fs/cgroup/user/memory.max", "100000000\n");
+  EXPECT_EQ(cgroup_memory(root.path()), 100000000);
 }
 
 TEST(Processors, BrokenFilesSayNothing) {

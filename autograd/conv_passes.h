@@ -13,18 +13,19 @@ inline Tensor bias_of(const Conv& conv, const Tensor& x) {
   return PAL_BACKEND(x, library_copy(conv.bias->value, conv.bias->shadow, x.dtype()));
 }
 
-/// On a meta device: allocates the scratch memory that the kernel of a pass would need, so that a
-/// memory plan counts it; elsewhere nothing.
-inline void count_scratch(cpu::ConvPass pass, const Tensor& x, const Tensor& y, const Conv& conv) {
+/// On a meta device: allocates what the kernel of a pass would, scratch memory and copies of weights,
+/// so that a memory plan counts it; elsewhere nothing.
+inline void count_memory(cpu::ConvPass pass, const Tensor& x, const Tensor& y, const Conv& conv) {
   if (!x.device().meta || !x.device().is_cpu()) return;
   const bool has_bias = conv.bias != nullptr && pass != cpu::ConvPass::data;
   const int64_t bytes = cpu::conv_scratch(pass, x, y, has_bias, conv.geometry);
   if (bytes > 0) Tensor::empty({bytes}, DType::u8, Tag::workspace);
+  cpu::plan_copies(pass, x, y, has_bias, conv.geometry, conv.weight->value, conv.weight->shadow);
 }
 
 /// y = x convolved, plus bias; overwrites y.
 inline void conv_pass(const Tensor& x, const Conv& conv, const Tensor& y) {
-  count_scratch(cpu::ConvPass::forward, x, y, conv);
+  count_memory(cpu::ConvPass::forward, x, y, conv);
   PAL_BACKEND(x, conv_forward(x, conv.weight->value, bias_of(conv, x), conv.geometry,
                               conv.weight->shadow, y));
 }
@@ -48,14 +49,14 @@ inline Tensor bias_gradient_of(const Conv& conv, const Tensor& grad_y) {
 /// are frozen (x may be undefined then).
 inline void conv_weight_pass(const Tensor& x, const Tensor& grad_y, const Conv& conv) {
   if (!parameter_grads_enabled()) return;
-  count_scratch(cpu::ConvPass::weight, x, grad_y, conv);
+  count_memory(cpu::ConvPass::weight, x, grad_y, conv);
   PAL_BACKEND(x, conv_backward_weight(x, grad_y, conv.geometry, conv.weight->grad,
                                       bias_gradient_of(conv, grad_y)));
 }
 
 /// Gradient of a convolution's input from grad_y; overwrites grad_x.
 inline void conv_data_pass(const Tensor& grad_y, const Conv& conv, const Tensor& grad_x) {
-  count_scratch(cpu::ConvPass::data, grad_x, grad_y, conv);
+  count_memory(cpu::ConvPass::data, grad_x, grad_y, conv);
   PAL_BACKEND(grad_x, conv_backward_data(grad_y, conv.weight->value, conv.geometry,
                                          conv.weight->shadow, grad_x));
 }

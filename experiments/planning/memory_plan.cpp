@@ -110,7 +110,11 @@ class Planner {
   }
 
   MemoryPlan plan(int64_t batch) {
-    MemoryPlan plan{policies(), batch, peak(), 0.0};
+    MemoryPlan plan;
+    plan.policies = policies();
+    plan.batch = batch;
+    plan.peak_bytes = peak();
+    plan.copy_bytes = memory_.copies();
     double again = 0.0;
     for (size_t i = 0; i < costs_.size(); ++i)
       if (levels_[i] < kStoreLean) again += static_cast<double>(costs_[i].multiply_adds);
@@ -152,21 +156,16 @@ class Planner {
   std::vector<int> levels_;
 };
 
-/// The largest batch below `batch` whose least peak fits; 0: none.
-int64_t largest_batch(const ModelConfig& config, int64_t batch, Device device, int64_t budget) {
-  int64_t fits = 0;
-  while (batch - fits > 1) {
-    const int64_t middle = fits + (batch - fits) / 2;
-    if (StepMemory(config, middle, device).peak({policy_of(kRebuildLean, config.family, true)}) <=
-        budget)
-      fits = middle;
-    else
-      batch = middle;
-  }
-  return fits;
-}
-
 }  // namespace
+
+int64_t largest_batch(int64_t batch, const std::function<bool(int64_t batch)>& fits) {
+  int64_t known = 0;
+  while (batch - known > 1) {
+    const int64_t middle = known + (batch - known) / 2;
+    (fits(middle) ? known : batch) = middle;
+  }
+  return known;
+}
 
 double multiply_adds_per_byte(Device device) { return device.is_cpu() ? 8.0 : 90.0; }
 
@@ -178,6 +177,7 @@ StepMemory::StepMemory(const ModelConfig& config, int64_t batch, Device device)
   images_ =
       Tensor::empty({batch, size, size, config.channels}, DType::f32, Tag::data, device.as_meta());
   targets_ = Tensor::empty({batch, config.classes}, DType::f32, Tag::data, device.as_meta());
+  parameter_bytes_ = Allocator::of(images_.device()).stats().current_of(Tag::parameters);
 }
 
 StepMemory::~StepMemory() = default;
@@ -190,6 +190,10 @@ int64_t StepMemory::peak(const std::vector<BlockPolicy>& policies) {
   allocator.reset_peaks();
   model_->forward_backward(images_, targets_, {});
   return allocator.stats().peak_activations;
+}
+
+int64_t StepMemory::copies() const {
+  return Allocator::of(images_.device()).stats().current_of(Tag::parameters) - parameter_bytes_;
 }
 
 MemoryRequest MemoryRequest::parse(const std::string& text) {
@@ -242,7 +246,10 @@ MemoryPlan plan_memory(const ModelConfig& config, int64_t batch, Device device,
   if (request.kind == Kind::bytes) {
     const int64_t least = planner.peak_of_all(kRebuildLean);
     if (least > request.bytes) {
-      const int64_t fits = largest_batch(config, batch, device, request.bytes);
+      const BlockPolicy least_policy = policy_of(kRebuildLean, config.family, true);
+      const int64_t fits = largest_batch(batch, [&](int64_t smaller) {
+        return StepMemory(config, smaller, device).peak({least_policy}) <= request.bytes;
+      });
       fail(ErrorKind::environment,
            "--activation-memory: {} do not suffice for batches of {}: the least is {}; {}",
            format_bytes(request.bytes), batch, format_bytes(least),

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,11 +29,14 @@ class StepMemory {
   /// Peak of a step's activations (tags stream, subnet and workspace) in bytes. Throws usage for
   /// policies that the network does not have.
   int64_t peak(const std::vector<BlockPolicy>& policies);
+  /// Bytes of the weights' copies in layouts of libraries that those steps made and kept.
+  int64_t copies() const;
 
  private:
   std::unique_ptr<Model> model_;
   Tensor images_;
   Tensor targets_;
+  int64_t parameter_bytes_ = 0;
 };
 
 /// What --activation-memory asks for.
@@ -58,6 +62,8 @@ struct MemoryPlan {
   int64_t batch = 0;  ///< images in a step
   /// Expected peak of a step's activations, in bytes.
   int64_t peak_bytes = 0;
+  /// The weights' copies in layouts of libraries, beside the parameters themselves, in bytes.
+  int64_t copy_bytes = 0;
   /// Multiply-adds of the forward pass that run again in the backward pass, as a share of it.
   double recomputed = 0.0;
 
@@ -73,5 +79,8 @@ struct MemoryPlan {
 /// environment if `bytes` do not suffice, saying what would, and the largest batch that fits.
 MemoryPlan plan_memory(const ModelConfig& config, int64_t batch, Device device,
                        const MemoryRequest& request);
+
+/// The largest batch below `batch` that `fits`, as all smaller ones do; 0: none.
+int64_t largest_batch(int64_t batch, const std::function<bool(int64_t batch)>& fits);
 
 }  // namespace pal

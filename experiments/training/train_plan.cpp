@@ -111,6 +111,7 @@ std::string plan_json(const TrainSetup& setup, const Plan& plan, const OptionTab
       {"parameters_network", plan.summary.parameters_network},
       {"parameters_total", plan.summary.parameters_total},
       {"state_bytes", plan.state_bytes},
+      {"weight_copy_bytes", setup.plan.copy_bytes},
       {"activation_bytes", setup.plan.peak_bytes},
       {"activation_plan", setup.plan.summary()},
       {"dataset", images.name},
@@ -155,9 +156,11 @@ void print_plan(TrainSetup& setup, const OptionTable& table) {
     print_result(fmt::format("  {:<12} {:<22} {:>20} -> {:<20} {}", block.name, block.kind,
                              block.input.str(), block.output.str(),
                              block.has_policy ? name_of(setup.plan.policies[next++]) : ""));
-  print_result(fmt::format("parameters, gradients and optimizer: {}; activations: about {} ({})",
-                           format_bytes(plan.state_bytes), format_bytes(setup.plan.peak_bytes),
-                           setup.plan.summary()));
+  print_result(
+      fmt::format("parameters, gradients and optimizer: {}; the library's copies of weights: {}; "
+                  "activations: about {} ({})",
+                  format_bytes(plan.state_bytes), format_bytes(setup.plan.copy_bytes),
+                  format_bytes(setup.plan.peak_bytes), setup.plan.summary()));
   print_result("recipe: " + recipe_text(setup, table));
   print_result(fmt::format("{}; {} validation images; {} steps per epoch, {} steps{}",
                            setup.data.epoch_line(), setup.data.validation_images().size(),

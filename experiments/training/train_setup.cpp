@@ -1,7 +1,5 @@
 #include "experiments/training/train_setup.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -10,6 +8,7 @@
 #include "experiments/planning/batch_norm_check.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
+#include "runtime/free_memory.h"
 #include "runtime/log.h"
 
 namespace pal {
@@ -51,25 +50,49 @@ ModelConfig fitting_config(const TrainOptions& options, const TrainData& data) {
   }
 }
 
-/// Bytes of memory that this machine has; 0: not known.
-int64_t machine_memory() {
-  const int64_t pages = ::sysconf(_SC_PHYS_PAGES);
-  return std::max<int64_t>(0, pages) * ::sysconf(_SC_PAGESIZE);
+/// The largest batch up to that of the options whose plan fits within `limit` bytes; 0: none.
+int64_t fitting_batch(const TrainSetup& setup, const MemoryRequest& request, int64_t limit) {
+  return largest_batch(setup.options.batch_size + 1, [&](int64_t batch) {
+    // What --activation-memory asks for may be met by one batch and not by another.
+    try {
+      const MemoryPlan plan = plan_memory(setup.model->config(), batch, setup.device, request);
+      const int64_t bytes = setup.state_bytes() + plan.copy_bytes + plan.peak_bytes;
+      return bytes + bytes / 20 <= limit;  // with what is not planned, such as the images
+    } catch (const Error&) {
+      return false;
+    }
+  });
 }
 
-/// Refuses a limit, the machine's own included, that cannot hold what the run needs at least,
-/// before it is met in some step.
+/// A way out for a limit that does not hold the steps.
+std::string way_out(const TrainSetup& setup, int64_t limit) {
+  const MemoryRequest least{MemoryRequest::Kind::min};
+  if (setup.state_bytes() < limit) {
+    if (const int64_t fits = fitting_batch(setup, setup.options.memory, limit))
+      return fmt::format("batches of {} fit", fits);
+    if (const int64_t fits = fitting_batch(setup, least, limit))
+      return fmt::format("with --activation-memory min batches of {} fit", fits);
+  }
+  return "not even one image fits; choose a smaller network";
+}
+
+/// Refuses a limit, the system's included, that cannot hold what the run needs at least, before it is
+/// met in some step.
 void expect_memory(const TrainSetup& setup) {
-  const int64_t given = setup.options.memory_limit;
-  const int64_t limit = given > 0 || setup.device.is_cuda() ? given : machine_memory();
+  FreeMemory limit;
+  if (setup.options.memory_limit > 0)
+    limit = {setup.options.memory_limit, "--memory-limit"};
+  else if (setup.device.is_cpu())
+    limit = free_memory();
   const int64_t state = setup.state_bytes();
-  if (limit == 0 || state + setup.plan.peak_bytes <= limit) return;
+  const MemoryPlan& plan = setup.plan;
+  if (limit.bytes == 0 || state + plan.copy_bytes + plan.peak_bytes <= limit.bytes) return;
   fail(
       ErrorKind::environment,
-      "{}: {} do not suffice: parameters, gradients and optimizer need {}, activations {} more; {}",
-      given > 0 ? "--memory-limit" : "memory of this machine", format_bytes(limit),
-      format_bytes(state), format_bytes(setup.plan.peak_bytes),
-      state > limit ? "choose a smaller network" : "lower --batch-size or --activation-memory");
+      "{}: {} do not suffice: parameters, gradients and optimizer need {}, the library's copies of "
+      "weights {}, activations {} more; {}",
+      limit.limited_by, format_bytes(limit.bytes), format_bytes(state),
+      format_bytes(plan.copy_bytes), format_bytes(plan.peak_bytes), way_out(setup, limit.bytes));
 }
 
 /// Gives the blocks their policies and anchors.

@@ -42,4 +42,9 @@ enum class ConvPass { forward, data, weight };
 int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
                      const ConvGeometry& g);
 
+/// Makes the copies of the weights, on their meta device, that a pass would make in the library's
+/// layouts and keep from then on.
+void plan_copies(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
+                 const ConvGeometry& g, const Tensor& weight, WeightShadow& shadow);
+
 }  // namespace pal::cpu

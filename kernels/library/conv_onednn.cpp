@@ -45,28 +45,35 @@ void reorder(const Memory& from, const Memory& to, bool accumulate) {
                   {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }
 
+Memory::desc plain_layout(const Tensor& weight, DType dtype, const ConvGeometry& g) {
+  return plain_weight(weight.size(0), weight.channels(), g.kernel, dtype);
+}
+
+/// The weights' copy in a layout, made without values if there is none. On the device of the weights,
+/// which may be a meta device.
+LayoutCopies::Copy& copy_in(const Memory::desc& wanted, const Tensor& weight,
+                            WeightShadow& shadow) {
+  auto& copies = copies_of<LayoutCopies>(shadow).copies;
+  for (auto& candidate : copies)
+    if (candidate.desc == wanted) return candidate;
+  const auto bytes = static_cast<int64_t>(wanted.get_size());
+  copies.push_back(
+      {wanted, Tensor::empty({bytes}, DType::u8, Tag::parameters, weight.device()), 0});
+  return copies.back();
+}
+
 /// The weights in the layout `wanted`: the plain tensor itself or its up-to-date shadow.
 Memory shadowed(const Tensor& weight, WeightShadow& shadow, const Memory::desc& wanted,
                 const ConvGeometry& g) {
   auto& engine = onednn::engine();
-  const Memory plain(plain_weight(weight.size(0), weight.channels(), g.kernel, weight.dtype()),
-                     engine, weight.raw());
+  const Memory plain(plain_layout(weight, weight.dtype(), g), engine, weight.raw());
   if (plain.get_desc() == wanted) return plain;
-  auto& copies = copies_of<LayoutCopies>(shadow).copies;
-  LayoutCopies::Copy* copy = nullptr;
-  for (auto& candidate : copies)
-    if (candidate.desc == wanted) copy = &candidate;
-  if (copy == nullptr) {
-    copies.push_back(
-        {wanted,
-         Tensor::empty({static_cast<int64_t>(wanted.get_size())}, DType::u8, Tag::parameters), 0});
-    copy = &copies.back();
-  }
-  const Memory target(wanted, engine, copy->storage.raw());
-  if (copy->version != shadow.version) {
+  LayoutCopies::Copy& copy = copy_in(wanted, weight, shadow);
+  const Memory target(wanted, engine, copy.storage.raw());
+  if (copy.version != shadow.version) {
     const ProfileScope profile("conv_weight_shadow", 2 * weight.bytes());
     reorder(plain, target, false);
-    copy->version = shadow.version;
+    copy.version = shadow.version;
   }
   return target;
 }
@@ -79,8 +86,7 @@ Tensor as_matrix(const Tensor& t) { return t.reshape({t.rows(), t.channels()}); 
 Tensor weight_matrix(const Tensor& weight, WeightShadow& shadow, DType dtype,
                      const ConvGeometry& g) {
   const Shape shape = {weight.size(0), weight.channels()};
-  const Memory memory =
-      shadowed(weight, shadow, plain_weight(shape[0], shape[1], g.kernel, dtype), g);
+  const Memory memory = shadowed(weight, shadow, plain_layout(weight, dtype, g), g);
   return Tensor::borrowed(memory.get_data_handle(), shape, dtype, Device());
 }
 
@@ -234,6 +240,22 @@ int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_b
     return bytes;
   } catch (const dnnl::error&) {
     return 0;
+  }
+}
+
+void plan_copies(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
+                 const ConvGeometry& g, const Tensor& weight, WeightShadow& shadow) {
+  if (x.dtype() == DType::f64 || pass == ConvPass::weight) return;
+  const auto plan_one = [&](const Memory::desc& wanted) {
+    if (wanted != plain_layout(weight, weight.dtype(), g)) copy_in(wanted, weight, shadow);
+  };
+  if (by_gemm(x, y, g).passes) return plan_one(plain_layout(weight, x.dtype(), g));
+  try {
+    const Slices& slices = slices_of(pass, x, y, has_bias, g);
+    for (const Slice& slice : slices.parts) plan_one(slice.plan->weight);
+    if (slices.parts.empty()) plan_one(plan_of(pass, x, y, has_bias, g).weight);
+  } catch (const dnnl::error&) {
+    // What the processor cannot do is refused where it is done.
   }
 }
 

@@ -110,6 +110,19 @@ TEST_P(MemoryPlans, UniformPoliciesNeedWhatIsCounted) {
     }
 }
 
+TEST_P(MemoryPlans, CopiesOfWeightsAreThoseThatStepsMake) {
+  const MemoryPlan plan = plan_memory(config_, kBatch, Device(), {Kind::automatic});
+  const auto parameter_bytes = [] {
+    return Allocator::of(Device()).stats().current_of(Tag::parameters);
+  };
+  const int64_t before = parameter_bytes();
+  (void)measured_peak(*model_, plan.policies);
+  // Act norms have a table there, too.
+  const auto made = static_cast<double>(parameter_bytes() - before);
+  EXPECT_NEAR(static_cast<double>(plan.copy_bytes) / made, 1.0, 0.01);
+  EXPECT_GT(plan.copy_bytes, 0);
+}
+
 TEST_P(MemoryPlans, PlansKeepTheirPromises) {
   const auto plan = [&](MemoryRequest request) {
     return plan_memory(config_, kBatch, Device(), request);

@@ -78,7 +78,8 @@ void ActNorm::check(const Values& values) const {
   const std::vector<double> scales = host_values(values.scale);
   for (size_t c = 0; c < scales.size(); ++c)
     if (!(scales[c] > 0.0) || !std::isfinite(scales[c]))
-      fail(ErrorKind::numerics, "{}: the scale of channel {} is {}", gamma_.name, c, scales[c]);
+      fail(ErrorKind::numerics, "{}: the scale of channel {} is {}", gamma_.name, c,
+           std::isnan(scales[c]) ? "not a number" : fmt::format("{}", scales[c]));
 }
 
 void ActNorm::fit(const ChannelMoments& moments, double deviation, const FitLimits& limits) {

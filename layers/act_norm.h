@@ -38,6 +38,7 @@ class ActNorm {
   void set_values(const Values& values);
 
   ActNormKind kind() const { return spec_.kind; }
+  const std::string& name() const { return gamma_.name; }
   const Tensor& gamma() const { return gamma_.value; }
   const Tensor& offset() const { return offset_.value; }
 

@@ -1,8 +1,11 @@
 #include "layers/act_norm_table.h"
 
+#include <cmath>
 #include <limits>
 
+#include "kernels/arrays/host_values.h"
 #include "kernels/mixing/permutation.h"
+#include "runtime/error.h"
 
 namespace pal {
 
@@ -35,12 +38,26 @@ void ActNormTable::lay_out(const Tensor& values) {
   }
 }
 
-void ActNormTable::evaluate(const Tensor& values) {
-  if (act_norms_.empty() || values.device().meta) return;
+void ActNormTable::work_out(const Tensor& values) {
   if (!values_.defined() || values_.raw() != values.raw()) lay_out(values);
   PAL_BACKEND(values,
               act_norm_scales(values, segments_, act_norms_[0]->kind(), scales_, log_scale_sums_));
+}
+
+void ActNormTable::evaluate(const Tensor& values) {
+  if (act_norms_.empty() || values.device().meta) return;
+  work_out(values);
   for (size_t i = 0; i < act_norms_.size(); ++i) act_norms_[i]->set_values(of_each_[i]);
+}
+
+void ActNormTable::expect_positive(const Tensor& values, const std::string& when) {
+  if (act_norms_.empty()) return;
+  work_out(values);
+  const std::vector<double> sums = host_values(log_scale_sums_);
+  for (size_t i = 0; i < sums.size(); ++i)
+    if (!std::isfinite(sums[i]))
+      fail(ErrorKind::numerics, "{}: {}: not all scales are positive and finite", when,
+           act_norms_[i]->name());
 }
 
 }  // namespace pal

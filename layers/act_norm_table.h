@@ -1,4 +1,5 @@
 #pragma once
+#include <string>
 #include <vector>
 
 #include "layers/act_norm.h"
@@ -15,8 +16,12 @@ class ActNormTable {
   /// until the parameters are marked as changed. Their parameters lie in `values`, the flat buffer
   /// of a store. Throws as ActNorm::evaluate().
   void evaluate(const Tensor& values);
+  /// Throws numerics, with `when` before it, naming the first act norm with a scale that is not
+  /// positive and finite. Waits for the device.
+  void expect_positive(const Tensor& values, const std::string& when);
 
  private:
+  void work_out(const Tensor& values);
   void lay_out(const Tensor& values);
 
   std::vector<ActNorm*> act_norms_;

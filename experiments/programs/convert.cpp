@@ -6,6 +6,7 @@
 #include "experiments/command_line/program.h"
 #include "experiments/command_line/run_options.h"
 #include "experiments/report/text_table.h"
+#include "kernels/arrays/reduce.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/torch_file.h"
@@ -112,6 +113,12 @@ Answer convert_tensors(const TensorSource& source, const std::string& output) {
   return answer;
 }
 
+void warn_not_finite(const std::string& file, const std::vector<std::string>& tensors) {
+  if (!tensors.empty())
+    print_warning(fmt::format("{}: {} tensors have values that are not finite, {} first", file,
+                              tensors.size(), printable(tensors.front())));
+}
+
 Answer convert_model(const TensorSource& source, const Options& o) {
   InputSpec input;
   if (!o.class_names.empty()) input.class_names = read_class_names(o.class_names);
@@ -120,10 +127,7 @@ Answer convert_model(const TensorSource& source, const Options& o) {
   imported.checkpoint.metadata["mean"] = json_text(Json(scaled.mean));
   imported.checkpoint.metadata["std"] = json_text(Json(scaled.std));
   save_checkpoint(o.output, imported.checkpoint);
-  if (!imported.non_finite.empty())
-    print_warning(fmt::format("{}: {} tensors have values that are not finite, {} first",
-                              source.file(), imported.non_finite.size(),
-                              printable(imported.non_finite.front())));
+  warn_not_finite(source.file(), imported.non_finite);
   Answer answer;
   answer.layout =
       imported.config.family == ModelFamily::resnet ? "torchvision ResNet" : "published IB-INN";
@@ -150,6 +154,10 @@ Answer strip(const Options& o) {
     return true;
   });
   for (const char* key : {"trainer", "threads"}) checkpoint.metadata.erase(key);
+  std::vector<std::string> not_finite;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    if (tensor.dtype() != DType::i32 && !cpu::all_finite(tensor)) not_finite.push_back(name);
+  warn_not_finite(input, not_finite);
   const auto model = build_model(*answer.config);
   for (const Parameter* parameter : model->state().parameters)
     answer.parameters += parameter->shape.numel();

@@ -16,6 +16,7 @@
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 #include "runtime/silent_log.h"
 
 namespace {
@@ -42,7 +43,7 @@ bool goes_on_here(const TrainOptions& options) {
 /// Whether a path is a folder of data or lies below it.
 bool is_within(const std::string& path, const std::string& data) {
   std::error_code ignored;
-  if (data.empty() || !std::filesystem::is_directory(data, ignored)) return false;
+  if (data.empty() || !path_is_folder(data)) return false;
   const auto inner = std::filesystem::weakly_canonical(path, ignored);
   const auto outer = std::filesystem::weakly_canonical(data, ignored);
   const std::string way = inner.lexically_relative(outer).string();
@@ -54,9 +55,8 @@ bool is_within(const std::string& path, const std::string& data) {
 class Output {
  public:
   explicit Output(const TrainOptions& options) : path_(options.output) {
-    std::error_code ignored;
-    existed_ = std::filesystem::exists(path_, ignored);
-    if (existed_ && !std::filesystem::is_directory(path_, ignored))
+    existed_ = path_exists(path_);
+    if (existed_ && !path_is_folder(path_))
       fail(ErrorKind::environment, "--output: {} is a file; expected a folder, or none yet", path_);
     expect(!is_within(path_, options.data.dataset) && !is_within(path_, options.data.folder),
            "--output: {} lies in the data, {}; choose a folder outside", path_,
@@ -69,10 +69,14 @@ class Output {
     set_log_file(folder_->file("log.txt"));
   }
   ~Output() {
-    std::error_code ignored;
-    if (existed_ || std::filesystem::exists(folder_->file("run.json"), ignored)) return;
+    std::error_code unknown;
+    if (existed_ || std::filesystem::exists(folder_->file("run.json"), unknown) || unknown) return;
+    // A folder of checkpoints that is not empty stays, and so does all the rest.
+    if (!std::filesystem::remove(folder_->checkpoints(), unknown)) return;
     folder_.reset();
-    std::filesystem::remove_all(path_, ignored);
+    for (const char* const name : {"config.toml", "metrics.jsonl", "log.txt", ".lock"})
+      remove_file(path_ + "/" + name);
+    remove_file(path_);
   }
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;

@@ -9,11 +9,13 @@
 #include "experiments/training/choices_metadata.h"
 #include "experiments/training/resume_check.h"
 #include "experiments/training/shared_state.h"
+#include "kernels/arrays/reduce.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
 #include "runtime/parallel.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -38,6 +40,13 @@ bool of_average(const Checkpoint& checkpoint) {
   return checkpoint.entry("weights") == name_of(Weights::ema);
 }
 
+/// Names the first tensor of what the optimizer keeps that is not finite; empty if all is.
+std::string not_finite_moment(const Checkpoint& checkpoint) {
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    if (name.starts_with("optimizer.") && !PAL_BACKEND(tensor, all_finite(tensor))) return name;
+  return {};
+}
+
 }  // namespace
 
 bool RunCheckpoints::resume() {
@@ -58,6 +67,8 @@ bool RunCheckpoints::resume() {
          path);
   const ResumeChanges changes = check_resume(setup_, checkpoint, path);
   load_state(checkpoint, path, *setup_.model, setup_.optimizer->flat_states());
+  setup_.model->check_usable(path);
+  warn_of_moments(checkpoint, path);
   if (setup_.device.is_cuda()) import_library_choices(checkpoint.metadata);
   state_.progress = checkpoint_progress(checkpoint);
   read_run_state(checkpoint.metadata.at("trainer"), path, state_);
@@ -104,11 +115,11 @@ void RunCheckpoints::move_in() {
   std::error_code ignored;
   if (fs::equivalent(source, folder_.checkpoints(), ignored)) return;
   const fs::path metrics = source.parent_path() / "metrics.jsonl";
-  if (fs::exists(metrics, ignored))
+  if (path_exists(metrics))
     fs::copy_file(metrics, folder_.file("metrics.jsonl"), fs::copy_options::overwrite_existing);
   for (const char* name : {"best-ce", "best-nll"})
     if (const fs::path file = source / (std::string(name) + ".safetensors");
-        state_.has_best && fs::exists(file, ignored))
+        state_.has_best && path_exists(file))
       fs::copy_file(file, path_of(name), fs::copy_options::overwrite_existing);
   save_step();
 }
@@ -119,9 +130,12 @@ void RunCheckpoints::rewind(bool was_complete) {
   if (rows > 1) log_info("{} rows of later steps were taken out of metrics.jsonl", rows);
 }
 
-void RunCheckpoints::mend_links() {
+void RunCheckpoints::finish_save() {
   // A checkpoint that was chosen by hand need not be the last one.
-  if (setup_.options.resume == "auto") link_last(from_);
+  if (setup_.options.resume == "auto") {
+    link_last(from_);
+    prune_checkpoints(folder_.path(), setup_.options.keep_checkpoints);
+  }
   const char* const name = setup_.best_by_density() ? "best-nll" : "best-ce";
   if (state_.has_best && has(name)) link_best(name);
 }
@@ -130,17 +144,28 @@ std::string RunCheckpoints::path_of(const std::string& name) const {
   return fmt::format("{}/{}.safetensors", folder_.checkpoints(), name);
 }
 
-bool RunCheckpoints::has(const std::string& name) const {
-  std::error_code ignored;
-  return std::filesystem::exists(path_of(name), ignored);
+bool RunCheckpoints::has(const std::string& name) const { return path_exists(path_of(name)); }
+
+void RunCheckpoints::warn_of_moments(const Checkpoint& checkpoint, const std::string& when) {
+  if (warned_) return;
+  const std::string name = not_finite_moment(checkpoint);
+  warned_ = !name.empty();
+  if (warned_)
+    log_warning(
+        "{}: {} is not finite: some weights will not move any more, or break the next step; "
+        "--clip-grad bounds gradients",
+        when, name);
 }
 
 void RunCheckpoints::write(const std::string& path) {
   if (!setup_.ranks.is_first()) return;
-  setup_.model->check_finite(fmt::format("step {}", state_.progress.step));
+  const std::string when = fmt::format("step {}", state_.progress.step);
+  setup_.model->check_usable(when);
   const auto states = setup_.optimizer->flat_states(state_.weights == Weights::raw);
-  save_checkpoint(path, to_checkpoint(*setup_.model, setup_.data.input(), state_.progress, states,
-                                      extra_metadata(setup_, state_)));
+  const Checkpoint checkpoint = to_checkpoint(*setup_.model, setup_.data.input(), state_.progress,
+                                              states, extra_metadata(setup_, state_));
+  warn_of_moments(checkpoint, when);
+  save_checkpoint(path, checkpoint);
 }
 
 void RunCheckpoints::save(const std::string& name) { write(path_of(name)); }
@@ -159,7 +184,9 @@ void RunCheckpoints::save_step() {
   const std::string path = step_checkpoint_path(folder_.path(), state_.progress.step);
   write(path);
   link_last(path);
-  prune_checkpoints(folder_.path(), setup_.options.keep_checkpoints);
+  // Of a run in trouble the last good one may be the oldest.
+  if (state_.guard.not_finite_in_row == 0)
+    prune_checkpoints(folder_.path(), setup_.options.keep_checkpoints);
   if (setup_.data.bad_images() > 0)
     write_atomic(folder_.file("bad_images.txt"), setup_.data.bad_image_list());
 }

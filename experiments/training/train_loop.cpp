@@ -13,6 +13,7 @@
 #include "runtime/file.h"
 #include "runtime/log.h"
 #include "runtime/profiler.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -245,7 +246,14 @@ std::string TrainLoop::advice(int64_t step, Fault::Place place) const {
   if (setup_.flow != nullptr) history.clamp = setup_.model->config().clamp;
   history.bf16 = setup_.computes_bf16();
   std::string text = step_advice(history, place);
-  if (saved_step_ > 0) text += fmt::format("; the newest checkpoint is step-{}", saved_step_);
+  if (saved_step_ == 0) return text;
+  // The newest may hold what went wrong already.
+  const std::vector<int64_t> steps = checkpoint_steps(folder_.path());
+  text += fmt::format("; the newest checkpoint is step-{}", saved_step_);
+  for (const int64_t earlier : steps)
+    if (earlier < saved_step_)
+      return text + fmt::format(", the one before it --resume {}",
+                                shell_word(step_checkpoint_path(folder_.path(), earlier)));
   return text;
 }
 
@@ -282,7 +290,8 @@ void TrainLoop::end_step(Time launched_at) {
     validate();
   else if (checks)
     best_.check_sample(elapsed());
-  if (saves) save_step();
+  // Where steps are skipped the weights are those of before, and may be what is wrong.
+  if (validates || (saves && state_.guard.not_finite_in_row == 0)) save_step();
 }
 
 void TrainLoop::validate() {

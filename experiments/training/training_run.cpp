@@ -18,6 +18,7 @@
 #include "runtime/file.h"
 #include "runtime/json.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 
 namespace pal {
 namespace {
@@ -25,11 +26,9 @@ namespace {
 /// Renames a file of an earlier run that left no checkpoint, so that nothing is overwritten.
 void keep_aside(const std::string& path) {
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored) || std::filesystem::file_size(path, ignored) == 0)
-    return;
+  if (!path_exists(path) || std::filesystem::file_size(path, ignored) == 0) return;
   std::string kept;
-  for (int i = 1; kept.empty() || std::filesystem::exists(kept, ignored); ++i)
-    kept = fmt::format("{}.{}", path, i);
+  for (int i = 1; kept.empty() || path_exists(kept); ++i) kept = fmt::format("{}.{}", path, i);
   std::filesystem::rename(path, kept);
   log_warning("{}: kept as {}, from a run without a checkpoint", path, kept);
 }
@@ -141,14 +140,16 @@ bool nothing_to_do(const TrainSetup& setup, const RunState& state, const RunFold
 /// What is done before the first step, by the rank that reads and writes files: the state of the
 /// run, new or resumed. Returns whether there is nothing left to do.
 bool prepare(TrainSetup& setup, RunState& state, const RunFolder& folder,
-             RunCheckpoints& checkpoints) {
+             RunCheckpoints& checkpoints, const std::string& config_text) {
   if (!setup.options.resume.empty() && !checkpoints.resume())
     log_warning("--resume: no checkpoint in {}; starting anew", folder.path());
   const bool went_on = state.progress.step > 0;
   if (went_on) expect_length(setup, state);
   const bool was_complete = went_on && is_finished_run(state, folder);
-  if (went_on) checkpoints.mend_links();
+  if (went_on) checkpoints.finish_save();
   if (went_on && nothing_to_do(setup, state, folder, was_complete)) return true;
+  // Before the first checkpoint in the folder, from which a run that was killed here goes on.
+  write_atomic(folder.file("config.toml"), config_text);
   if (went_on) checkpoints.move_in();
   if (state.progress.step == 0)
     begin(setup, folder);
@@ -182,13 +183,10 @@ int run_training(TrainSetup& setup, const RunFolder& folder, const std::string& 
   ProgressLine line(options.progress, options.quiet || !first);
   RunState state;
   RunCheckpoints checkpoints(setup, state, folder);
-  const bool done = first && prepare(setup, state, folder, checkpoints);
+  const bool done = first && prepare(setup, state, folder, checkpoints, config_text);
   if (first_says(setup, done)) return 0;
   share_state(setup, state);
-  if (first) {
-    write_atomic(folder.file("config.toml"), config_text);
-    write_run_file(setup, folder, command);
-  }
+  if (first) write_run_file(setup, folder, command);
   log_start(setup, state, folder);
   return TrainLoop(setup, state, folder, checkpoints, line).run();
 }

@@ -257,6 +257,11 @@ void IbInn::update_statistics(const Tensor& x) {
   forward(Variable(x), Phase::train);
 }
 
+void IbInn::check_usable(const std::string& when) {
+  Model::check_usable(when);
+  act_norms_.expect_positive(parameters().all_values(), when);
+}
+
 std::set<std::string> IbInn::act_norms_to_fit(const ActNormFit& how) const {
   std::set<std::string> names;
   for (int i = 0; i < chain_.size(); ++i)

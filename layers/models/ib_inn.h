@@ -64,6 +64,8 @@ class IbInn : public Model {
   Tensor input_gradient(const Tensor& x, const ScoreFunction& function) override;
   void update_statistics(const Tensor& x) override;
   void set_average_count(int64_t batches) override;
+  /// Also for an act norm with a scale of 0, whose inverse does not exist.
+  void check_usable(const std::string& when) override;
 
   /// Data-dependent initialisation on normalised images: every coupling block's act norm makes its
   /// output's channels centred with unit variance, the last one such that the latent vector has

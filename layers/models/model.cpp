@@ -52,7 +52,7 @@ void Model::synchronise_norms(Communicator* ranks) {
   synchronise_subnets(norm_ranks_);
 }
 
-void Model::check_finite(const std::string& when) const {
+void Model::check_usable(const std::string& when) {
   for (const Parameter* p : state_.parameters)
     if (!PAL_BACKEND(p->value, all_finite(p->value)))
       fail(ErrorKind::numerics, "{}: parameter {} is not finite", when, p->name);

@@ -102,8 +102,8 @@ class Model {
   bool norms_synchronised() const { return norm_ranks_ != nullptr; }
 
   /// Throws numerics naming the first tensor of parameters or running statistics that holds a
-  /// non-finite value; does nothing if all is finite.
-  void check_finite(const std::string& when) const;
+  /// non-finite value, or parameters that no pass can use.
+  virtual void check_usable(const std::string& when);
 
  protected:
   explicit Model(const ModelConfig& config) : config_(config) {}

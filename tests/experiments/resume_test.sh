@@ -98,6 +98,8 @@ succeeds pal-evaluate run/checkpoints/final --threads 1
 
 # A longer run, twice; the best of both parts stays.
 trains $tiny --epochs 1 -o grown
+# A record of other types than ours is one that says nothing.
+echo '{"commands": "none"}' >grown/run.json
 trains --resume grown --epochs 2
 trains --resume grown --epochs 3
 expect_steps grown 84

@@ -50,8 +50,22 @@ refuse 2 "synthetic" ${tiny/synthetic:4:512/synthetic:0}
 refuse 4 "--memory-limit: 100.0 KiB do not suffice: parameters, gradients and optimizer need" \
   $tiny --memory-limit 100KiB
 refuse 4 "choose a smaller network" $tiny --memory-limit 1B
+# A limit that holds smaller batches says which, and that one goes.
+planned=$(timeout 60 "$train" ${tiny/-b 16/-b 64} --dry-run --json |
+  sed 's/.*"state_bytes":\([0-9]*\),"weight_copy_bytes":\([0-9]*\),"activation_bytes":\([0-9]*\),.*/\1 \2 \3/')
+limit=$(echo "$planned" | awk '{ print $1 + $2 + int($3 / 2) }')
+refuse 4 "batches of" ${tiny/-b 16/-b 64} --memory-limit "$limit"
+fits=$(sed -n 's/.*; batches of \([0-9]*\) fit.*/\1/p' err)
+expect "the batch that fits" timeout 60 "$train" ${tiny/-b 16/-b $fits} --memory-limit "$limit" --dry-run
 
-# Configuration files.
+# Configuration files. A name of as many parts as would fill the stack.
+head -c 1000000 /dev/zero | tr '\0' 'a' | sed 's/aa/a./g' >long.toml
+echo '= 1' >>long.toml
+refuse 2 "long.toml:1: a name of more than 256 parts" $tiny --config long.toml
+printf '# caf\303\251 \302\240\nlr = 0.1\nepochs\302\240 = 2\n' >space.toml
+refuse 2 "space.toml:3: a character beyond ASCII" $tiny --config space.toml
+printf 'lr = 0.1\n\000epochs = 2\n' >zero.toml
+refuse 2 "zero.toml:2: a control character" $tiny --config zero.toml
 printf 'epochs = 1\n\nlearning-rate = 0.1\n' >unknown.toml
 refuse 2 "unknown.toml:3: learning-rate: unknown key" $tiny --config unknown.toml
 printf 'ephocs = 1\n' >nearest.toml
@@ -215,8 +229,9 @@ else
 fi
 
 # Numbers.
-refuses 5 "step " pal-train $tiny --checkpoint-every 1 --keep-checkpoints 3 --lr 1e6 --clip-grad 0 \
-  --burn-in 0 -o exploding
+succeeds pal-train $tiny --max-steps 10 -o exploding
+refuses 5 "step " pal-train --resume exploding --checkpoint-every 1 --keep-checkpoints 3 --lr 1e6 \
+  --clip-grad 0 --burn-in 0 --max-steps 56
 expect_match "error: step [0-9]\+: .*[a-z]\+[.][0-9a-z_.]\+" err "--lr 1e6: the tensor"
 expect_whole exploding "--lr 1e6"
 expect "--lr 1e6: the last good checkpoint is gone" [ -n "$(newest_step exploding)" ]

@@ -274,16 +274,29 @@ TEST(IbInn, CumulativeAveragesGiveTheMeanOfTheBatches) {
     EXPECT_NEAR(moved[i], 0.95 * both[i] + 0.05 * first[i], 1e-6);
 }
 
-TEST(IbInn, CheckFiniteNamesTheTensor) {
+TEST(IbInn, CheckUsableNamesAnActNormWithoutInverse) {
   IbInn model(tiny_config(), 1);
-  EXPECT_NO_THROW(model.check_finite("start"));
+  for (Parameter* p : model.state().parameters)
+    if (p->name.ends_with("act_norm")) {
+      set_value(p->value, 0, -1e30);
+      expect_error(ErrorKind::numerics,
+                   "step 7: " + p->name + ": not all scales are positive and finite",
+                   [&] { model.check_usable("step 7"); });
+      return;
+    }
+  FAIL() << "no act norm";
+}
+
+TEST(IbInn, CheckUsableNamesTheTensor) {
+  IbInn model(tiny_config(), 1);
+  EXPECT_NO_THROW(model.check_usable("start"));
   Parameter* p = model.state().parameters[3];
   // Gradients of a step that was skipped do not count.
   set_value(p->grad, 0, std::numeric_limits<double>::infinity());
-  EXPECT_NO_THROW(model.check_finite("start"));
+  EXPECT_NO_THROW(model.check_usable("start"));
   set_value(p->value, 0, std::numeric_limits<double>::quiet_NaN());
   expect_error(ErrorKind::numerics, "step 7: parameter " + p->name + " is not finite",
-               [&] { model.check_finite("step 7"); });
+               [&] { model.check_usable("step 7"); });
 }
 
 TEST(IbInn, RefusesImagesOfAnotherShape) {

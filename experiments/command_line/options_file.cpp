@@ -1,11 +1,10 @@
 #include "experiments/command_line/options_file.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include "experiments/command_line/program.h"
+#include "experiments/command_line/toml_file.h"
 #include "runtime/error.h"
-#include "runtime/file.h"
 #include "runtime/json.h"
 
 namespace pal {
@@ -23,16 +22,6 @@ std::string text_of(const toml::node& node, const std::string& where) {
     return fmt::format("{}", fmt::join(parts, ","));
   }
   fail(ErrorKind::usage, "{}: expected a text, a number, true, false or a list of these", where);
-}
-
-toml::table parse_toml(const std::string& path) {
-  const auto bytes = read_file(path, int64_t{1} << 20);
-  try {
-    return toml::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  } catch (const toml::parse_error& error) {
-    fail(ErrorKind::usage, "{}:{}: {} (texts stand in quotes)", path, error.source().begin.line,
-         error.description());
-  }
 }
 
 /// Whether programs write the option into files: also without effect, if someone has given it.
@@ -63,7 +52,7 @@ bool is_key(const Option& option) {
 }  // namespace
 
 void apply_config_file(OptionTable& table, const std::string& path, Origin origin) {
-  const toml::table file = parse_toml(path);
+  const toml::table file = read_toml(path);
   const bool of_run = origin == Origin::run;
   for (const auto& [key, node] : file) {
     const std::string name(key.str());
@@ -81,7 +70,7 @@ void apply_config_file(OptionTable& table, const std::string& path, Origin origi
 
 std::map<std::string, std::string> config_values(const std::string& path) {
   std::map<std::string, std::string> values;
-  for (const auto& [key, node] : parse_toml(path)) {
+  for (const auto& [key, node] : read_toml(path)) {
     const std::string name(key.str());
     values[name] = text_of(node, path + ": " + name);
   }

@@ -1,34 +1,23 @@
 #include "experiments/robustness/ood_suite.h"
 
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <map>
 
+#include "experiments/command_line/toml_file.h"
 #include "runtime/error.h"
-#include "runtime/file.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
 namespace {
 
-toml::table suite_table(const std::string& path) {
-  const auto bytes = read_file(path, int64_t{1} << 20);
-  try {
-    return toml::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  } catch (const toml::parse_error& error) {
-    fail(ErrorKind::usage, "--suite: {}:{}: {}", path, error.source().begin.line,
-         error.description());
-  }
-}
-
 /// The set that a name means: a path beside the suite, or the name itself.
 std::string beside(const std::string& path, const std::string& name) {
-  std::error_code ignored;
   const auto near = std::filesystem::path(path).parent_path() / name;
-  return std::filesystem::exists(near, ignored) ? near.string() : name;
+  return path_exists(near) ? near.string() : name;
 }
 
 }  // namespace
@@ -36,7 +25,7 @@ std::string beside(const std::string& path, const std::string& name) {
 std::vector<std::string> suite_groups() { return {"near", "far", "covariate-shifted"}; }
 
 std::vector<SuiteSet> read_suite(const std::string& path) {
-  const toml::table file = suite_table(path);
+  const toml::table file = read_toml(path, "--suite: ");
   std::map<std::string, std::vector<SuiteSet>> by_group;
   for (const auto& [key, node] : file) {
     const std::string group(key.str());

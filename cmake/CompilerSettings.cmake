@@ -11,6 +11,7 @@ if(CCACHE_PROGRAM)
       CCACHE_DEPEND=1 ${CCACHE_PROGRAM})
 endif()
 
+include(CheckCXXCompilerFlag)
 add_library(pal_settings INTERFACE)
 target_compile_features(pal_settings INTERFACE cxx_std_20)
 target_include_directories(pal_settings INTERFACE ${CMAKE_SOURCE_DIR})
@@ -46,7 +47,6 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 if(PALINDROME_NATIVE)
   pal_cxx_options(-march=native)
-  include(CheckCXXCompilerFlag)
   check_cxx_compiler_flag(-mprefer-vector-width=512 PAL_HAS_VECTOR_WIDTH)
   if(PAL_HAS_VECTOR_WIDTH)
     pal_cxx_options(-mprefer-vector-width=512)
@@ -62,4 +62,37 @@ endif()
 if(PALINDROME_SANITIZE)
   pal_cxx_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(pal_settings INTERFACE -fsanitize=address,undefined)
+endif()
+if(PALINDROME_TSAN)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "PALINDROME_TSAN: only clang's OpenMP library tells ThreadSanitizer of its "
+                        "barriers; use the preset tsan")
+  endif()
+  pal_cxx_options(-fsanitize=thread -fno-omit-frame-pointer -Wno-pass-failed)
+  target_link_options(pal_settings INTERFACE -fsanitize=thread)
+endif()
+# The level of code whose speed does not matter.
+set(PAL_UNOPTIMISED -O0)
+
+# For programs that read files of strangers: a fault that a check sees ends the program instead of being
+# used. Containers check their indices, copies the size of where they go; the stack is guarded; code and
+# tables of functions lie at random places that nobody can write to.
+if(PALINDROME_HARDENED)
+  if(PALINDROME_SANITIZE OR PALINDROME_QUICK)
+    message(FATAL_ERROR "PALINDROME_HARDENED: the sanitizers check the same, and nothing is checked in "
+                        "code that is not optimised; choose one")
+  endif()
+  pal_cxx_options(-D_GLIBCXX_ASSERTIONS -U_FORTIFY_SOURCE
+    $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>
+    -fstack-protector-strong -fPIE)
+  foreach(option -fstack-clash-protection -fcf-protection)
+    string(MAKE_C_IDENTIFIER "PAL_HAS${option}" known)
+    check_cxx_compiler_flag(${option} ${known})
+    if(${known})
+      pal_cxx_options(${option})
+    endif()
+  endforeach()
+  # The C library checks nothing in code that is not optimised, and warns of it.
+  set(PAL_UNOPTIMISED -O1)
+  target_link_options(pal_settings INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()

@@ -28,6 +28,7 @@ namespace {
 
 int device_count() { return 0; }
 void use(int) { no_backend(); }
+std::string runtime_version() { return {}; }
 DeviceInfo device_info() { no_backend(); }
 DeviceMemory device_memory() { no_backend(); }
 void synchronize() { no_backend(); }
@@ -83,12 +84,6 @@ Selected& selected() {
 
 std::string version_text(int version) {
   return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
-}
-
-std::string runtime_version() {
-  int version = 0;
-  PAL_CUDA_CHECK(cudaRuntimeGetVersion(&version));
-  return version_text(version);
 }
 
 /// GPUs that the driver shows; -1, with the reason, if it shows none.
@@ -172,6 +167,12 @@ void check(cudaError_t status, const char* call, const char* file, int line) {
                            status == cudaErrorInsufficientDriver;
   fail(environment ? ErrorKind::environment : ErrorKind::failure, "cuda: {}: {} ({}:{}: {})",
        cudaGetErrorName(status), cudaGetErrorString(status), file, line, call);
+}
+
+std::string runtime_version() {
+  int version = 0;
+  PAL_CUDA_CHECK(cudaRuntimeGetVersion(&version));
+  return version_text(version);
 }
 
 int device_count() {

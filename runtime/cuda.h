@@ -31,6 +31,8 @@ struct DeviceInfo {
   std::string driver;   ///< "13.0": the newest CUDA that the driver supports
   std::string runtime;  ///< "12.8": the CUDA that this build was linked with
 };
+/// Version of the CUDA runtime that is linked in, such as "12.8"; empty without the backend.
+std::string runtime_version();
 /// The selected GPU; selects the first one if there is none yet.
 DeviceInfo device_info();
 

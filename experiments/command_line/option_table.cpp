@@ -183,7 +183,8 @@ void OptionTable::add_questions(bool program) {
   group(kAboutGroup);
   toggle("help", question_, "Print this").letter('h').unsaved();
   if (!program) return;
-  toggle("version", question_, "Print the version").unsaved();
+  toggle("version", question_, "Print the versions of the program and of the libraries it runs on")
+      .unsaved();
   toggle("man", question_, fmt::format("Print a manual page: {} --man | man -l -", program_))
       .unsaved();
   text("completion", shell_,

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <map>
 
+#include "experiments/command_line/build_facts.h"
 #include "experiments/command_line/option_help.h"
 #include "experiments/command_line/program.h"
 #include "runtime/error.h"
@@ -176,7 +177,7 @@ bool answer(const OptionTable& program, const OptionTable& table,
     std::string text;
     if (argument == "--help" || argument == "-h") text = help_text(table);
     if (argument == "--version")
-      text = fmt::format("{} (Palindrome) {}\n", program.program(), version());
+      text = fmt::format("{} (Palindrome) {}\n{}", program.program(), version(), build_facts());
     if (argument == "--man") text = man_page(program);
     if (argument == "--completion" || argument.starts_with("--completion=")) {
       const std::string next = i + 1 < arguments.size() ? arguments[i + 1] : "bash";

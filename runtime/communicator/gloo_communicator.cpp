@@ -7,6 +7,7 @@
 #include <gloo/allgather.h>
 #include <gloo/allreduce.h>
 #include <gloo/broadcast.h>
+#include <gloo/config.h>
 #include <gloo/rendezvous/context.h>
 #include <gloo/rendezvous/store.h>
 #include <gloo/transport/tcp/device.h>
@@ -32,6 +33,7 @@ std::unique_ptr<Communicator> make_gloo_communicator(MemberLink&, int, int,
 }
 
 std::string cpu_collectives() { return ""; }
+std::string gloo_version() { return ""; }
 
 #else
 
@@ -229,6 +231,9 @@ std::unique_ptr<Communicator> make_gloo_communicator(
 }
 
 std::string cpu_collectives() { return "Gloo"; }
+std::string gloo_version() {
+  return fmt::format("{}.{}.{}", GLOO_VERSION_MAJOR, GLOO_VERSION_MINOR, GLOO_VERSION_PATCH);
+}
 
 #endif
 

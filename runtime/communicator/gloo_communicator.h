@@ -18,5 +18,7 @@ std::unique_ptr<Communicator> make_gloo_communicator(
 
 /// "Gloo", or empty in a build without it.
 std::string cpu_collectives();
+/// The version of its headers: "0.5.0"; empty without it. The library itself tells none.
+std::string gloo_version();
 
 }  // namespace pal

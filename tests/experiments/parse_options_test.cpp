@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "experiments/command_line/build_facts.h"
 #include "experiments/command_line/program.h"
 #include "tests/experiments/example_table.h"
 #include "tests/support/error_text.h"
@@ -171,7 +172,8 @@ TEST(ParseOptions, Questions) {
   EXPECT_NE(answer_of({"--help"}).find("Usage: pal-example [OPTIONS] [DIR]\n"), std::string::npos);
   EXPECT_NE(answer_of({"-h", "--bogus"}).find("Usage: "), std::string::npos);
   EXPECT_NE(answer_of({"-vh"}).find("Usage: "), std::string::npos);
-  EXPECT_EQ(answer_of({"--version"}), "pal-example (Palindrome) " + version() + "\n");
+  EXPECT_EQ(answer_of({"--version"}),
+            "pal-example (Palindrome) " + version() + "\n" + build_facts());
   EXPECT_TRUE(answer_of({"--man"}).starts_with(".TH pal-example 1 "));
   const std::string completion = answer_of({"--completion", "bash"});
   EXPECT_EQ(answer_of({"--completion=bash"}), completion);
@@ -224,7 +226,7 @@ TEST(ParseOptions, CommandsAnswerForThemselves) {
   EXPECT_EQ(help.find("--long"), std::string::npos);
   Commands two;
   EXPECT_EQ(answer_of(two.table, {"check", "--version"}),
-            "pal-tool (Palindrome) " + version() + "\n");
+            "pal-tool (Palindrome) " + version() + "\n" + build_facts());
   Commands three;
   EXPECT_NE(answer_of(three.table, {"--man"}).find(".SH pal\\-tool check\n"), std::string::npos);
 }

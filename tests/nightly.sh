@@ -1,31 +1,27 @@
 #!/usr/bin/env bash
 # What takes too long for every submission. Each part can be run alone:
-#   tests/nightly.sh [kills|sanitizers|fuzz|machine-code|tidy|all]       (default: all)
+#   tests/nightly.sh [reliability|sanitizers|fuzz|machine-code|tidy|all]   (default: all)
 # PAL_FUZZ_MINUTES (10): time for each parser, and for mutated files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 part=${1:-all}
 wanted() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 
-case $part in all | kills | sanitizers | fuzz | machine-code | tidy) ;; *)
-  echo "nightly: error: unknown part '$part'; use kills, sanitizers, fuzz, machine-code, tidy or all" >&2
+case $part in all | reliability | sanitizers | fuzz | machine-code | tidy) ;; *)
+  echo "nightly: error: unknown part '$part'; use reliability, sanitizers, fuzz, machine-code, tidy or all" >&2
   exit 2 ;;
 esac
 
-# 200 kills at random moments, then one at every system call of a save; 100 deaths of ranks, and 20 by
-# each launcher that is installed.
-if wanted kills; then
-  cmake/setup.sh libgtest-dev strace gdb openmpi-bin
+# All of RELIABILITY.md: kills, faults of calls, deaths of ranks, a million mutated inputs of each parser,
+# ThreadSanitizer, hostile files.
+if wanted reliability; then
+  cmake/setup.sh libgtest-dev python3 strace gdb openmpi-bin faketime
   cmake --preset release -DPALINDROME_TESTS=ON >/dev/null
-  cmake --build --preset release --target pal-train pal-inspect make_pictures
-  PAL_KILLS=200 PAL_KILL_POINTS=all bash tests/experiments/train_test.sh \
-    "$PWD/build/release/bin" "$PWD"
-  PALINDROME_DEATHS=100 bash tests/experiments/rank_deaths_test.sh "$PWD/build/release/bin" "$PWD"
-  for launcher in mpirun srun torchrun; do
-    PALINDROME_LAUNCHER=$launcher PALINDROME_DEATHS=20 bash tests/experiments/rank_deaths_test.sh \
-      "$PWD/build/release/bin" "$PWD" || [ $? -eq 77 ]
-  done
-  echo "nightly: kills passed"
+  cmake --build --preset release
+  cmake --preset package >/dev/null
+  cmake --build --preset package
+  tests/reliability.sh --json build/reliability.json
+  echo "nightly: reliability passed"
 fi
 
 # Everything under AddressSanitizer and UndefinedBehaviorSanitizer, CUDA kernels in the emulator.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything, runs all tests: those of the CUDA kernels in the
 # emulator, under the sanitizers; where nvcc is found, the CUDA backend is compiled too. Each parser of
-# foreign files is fuzzed for ten seconds. Safe to run again.
+# foreign files is fuzzed for five seconds. Safe to run again.
 #   ./tests/run.sh [ctest options]          options go to ctest: ./tests/run.sh -R golden
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,7 +37,7 @@ cmake --build --preset emulated --target test_emulator test_cuda make_pictures p
   pal-sample pal-classify pal-explain pal-ood pal-robustness pal-attack pal-inspect bench_train_step
 ctest --preset emulated -L cuda -j "$(nproc)" "$@"
 
-tests/fuzz.sh 10
+tests/fuzz.sh 5
 
 cmake --preset release -DPALINDROME_TESTS=ON -DPALINDROME_BENCH=ON
 cmake --build --preset release

@@ -2,11 +2,8 @@
 # Usage: train_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
 # pal-train keeps its word on stops: whatever ends a run, at whatever moment, the newest checkpoint
 # is whole and resumption gives the files of a run that nothing ended, bit for bit.
-# PAL_KILLS: kills at random moments (default 15). PAL_KILL_POINTS: system calls of each kind, from
-# the end of the run, at which it is killed or fails (default 3; "all": every one).
+# Kills, and errors at system calls: tests/reliability.sh.
 source "$(dirname "$0")/harness.sh" "$@"
-kills=${PAL_KILLS:-15}
-points=${PAL_KILL_POINTS:-3}
 train=$programs/pal-train
 
 trains() { succeeds pal-train "$@"; }
@@ -101,75 +98,5 @@ pid=$!
 until [ -s busy/metrics.jsonl ]; do sleep 0.01; done
 refuses 4 "in use by pid $pid" pal-train $long --resume auto -o busy
 stop_by KILL 2>/dev/null
-
-# kill -9 at random moments, also while it resumes.
-torn=0
-for trial in $(seq "$kills"); do
-  [ ! -e killed/checkpoints/final.safetensors ] || rm -rf killed
-  "$train" $long --resume auto -o killed >out 2>err &
-  pid=$!
-  sleep "0.$(printf %03d $((RANDOM % 500 + 10)))"
-  stop_by KILL 2>/dev/null
-  before=$failures
-  expect_whole killed "kill $trial"
-  [ "$failures" = "$before" ] || torn=$((torn + 1))
-done
-trains $long --resume auto -o killed
-expect_same $final killed/checkpoints/final.safetensors
-expect_steps killed $last
-expect_no_leftovers killed "resumption after kills"
-echo "random kills: $kills, torn: $torn"
-
-# Kills and errors at system calls: the run goes from step 50 to the end, 6 steps and 3 saves later.
-short="$tiny --epochs 2 --checkpoint-every 50 --threads 1 --quiet"
-trains $short -o base
-final=base/checkpoints/final.safetensors
-cp -a base start
-rm start/checkpoints/{final,averaged,step-56}.safetensors start/summary.json
-
-# traced CALL INJECTION: resumes a copy of start under strace.
-traced() {
-  rm -rf traced
-  cp -a start traced
-  code=0
-  # The group keeps the shell from telling of each kill.
-  {
-    timeout 60 strace -f -qqq -o strace.log -e "trace=$1" -e signal=none ${2:+-e "inject=$1:$2"} \
-      "$train" $short --resume auto -o traced >out 2>err || code=$?
-  } 2>/dev/null
-}
-
-covered=0
-if strace -o strace.log true 2>/dev/null; then
-  # write: also metrics and logs, whose errors need not stop the run; the others belong to saves.
-  for call in openat write fsync rename symlink unlink; do
-    traced $call ""
-    expect_code 0 strace
-    count=$(wc -l <strace.log)
-    first=1
-    [ "$points" = all ] || [ "$count" -le "$points" ] || first=$((count - points + 1))
-    for n in $(seq $first "$count"); do
-      traced $call "signal=KILL:when=$n"
-      expect_code 137 "a kill at $call $n of $count"
-      expect_whole traced "kill at $call $n"
-      trains $short --resume auto -o traced
-      expect_same $final traced/checkpoints/final.safetensors
-      expect_steps traced 56
-      expect_no_leftovers traced "kill at $call $n"
-      covered=$((covered + 1))
-      case $call in fsync | rename | symlink) ;; *) continue ;; esac
-      for error in EIO ENOSPC; do
-        traced $call "error=$error:when=$n"
-        expect_refusal 4 "error: traced" "$error at $call $n"
-        expect_whole traced "$error at $call $n"
-        expect_no_leftovers traced "$error at $call $n"
-        covered=$((covered + 1))
-      done
-    done
-  done
-  echo "kills and errors at system calls: $covered"
-else
-  skip_part "kills and errors at system calls" "no strace, or it may not trace"
-fi
 
 finish_test "stopped runs go on, bit for bit"

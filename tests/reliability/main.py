@@ -1,0 +1,65 @@
+"""Faults and what becomes of them: see tests/reliability.sh."""
+import argparse
+import importlib
+import pathlib
+import platform
+import sys
+import tempfile
+import time
+
+import scenarios
+import table
+from bench import Bench
+
+# Each is a module with part(bench), its rows, and planted(bench), the row of each planted fault.
+PARTS = ("io-calls", "kills", "order", "deaths", "damage", "signals", "outputs", "disk", "resumes", "changed-data",
+         "surroundings", "vanishing", "not-finite", "memory", "costs", "fuzz", "threads", "hardening")
+
+
+def unseen(module, bench):
+    """Planted faults that the part does not see."""
+    return [fault for fault, row in module.planted(bench).items() if not row.skipped and not row.broken]
+
+
+def run_part(name, bench):
+    began = time.monotonic()
+    module = importlib.import_module(name.replace("-", "_"))
+    missed = unseen(module, bench)
+    if missed:
+        sys.exit(f"reliability: error: part '{name}' does not see a planted fault: {', '.join(missed)}")
+    rows = []
+    for row in module.part(bench):
+        # Rows of a generator: the time of each is that until the next.
+        row.seconds = row.seconds or time.monotonic() - began
+        began = time.monotonic()
+        rows.append(row)
+        print(table.text([row], header=False), file=sys.stderr, flush=True)
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("programs", help="folder of the programs")
+    parser.add_argument("source", help="folder of the project")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS) + " (default: all)")
+    parser.add_argument("--quick", action="store_true", help="a few trials of each part")
+    parser.add_argument("--json", metavar="FILE", help="write the table to it")
+    o = parser.parse_args()
+    for name in o.parts:
+        if name not in PARTS:
+            parser.error(f"unknown part '{name}'; expected one of {', '.join(PARTS)}")
+    missing = scenarios.uncovered(pathlib.Path(o.programs), scenarios.all_scenarios())
+    if missing:
+        sys.exit(f"reliability: error: no scenario runs {', '.join(missing)}")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(o.programs, o.source, o.quick, pathlib.Path(folder))
+        for name in o.parts or PARTS:
+            rows += run_part(name, bench)
+    print(table.text(rows))
+    if o.json:
+        table.write_json(rows, platform.processor() or platform.machine(), o.json)
+    sys.exit(1 if any(row.broken for row in rows) else 0)
+
+
+main()

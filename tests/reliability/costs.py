@@ -128,9 +128,9 @@ KINDS = [
         "500 headers of 64 KiB before a member": call(files.pax_chain, 500),
         "a label nested 500,000 deep": call(files.label, b'{"label":' + b"[" * 500_000),
         "50,000 samples without a byte": call(files.tiny_members, 50_000)}, 0.1),
-    Kind("TOML, configuration", ".toml", lambda: b"epochs = 1\n", [*PLAN, "--config", "FILE"], 2, 192, 8, TOML),
+    Kind("TOML, configuration", ".toml", lambda: b"epochs = 1\n", [*PLAN, "--config", "FILE"], 2, 32, 8, TOML),
     Kind("TOML, suite", ".toml", lambda: b"", ["pal-ood", "whole", "-q", "--threads", "1", "--suite", "FILE"],
-         2, 192, 8, TOML),
+         2, 32, 8, TOML),
     Kind("class list", ".txt", lambda: b"one\ntwo\n", [*PICTURES, "--class-names", "FILE"], 2, 32, 48, {
         "lists nested 400,000 deep": lambda: b"[" * 400_000 + b"]" * 400_000,
         "a hole of 1 GiB behind it": hole,

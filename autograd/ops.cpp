@@ -104,18 +104,23 @@ Variable linear(const Variable& x, Parameter& weight, Parameter& bias) {
   // A 1x1 convolution over one pixel, which backends run as a matrix product: it adds the bias and
   // adds to the gradients of both parameters.
   const ConvGeometry geometry;
+  const Conv conv{&weight, &bias, geometry};
   const auto image = [](const Tensor& t) { return t.reshape({t.size(0), 1, 1, t.size(1)}); };
   const Tensor input = image(x.value().dense());
   const Tensor y = Tensor::empty({x.value().size(0), weight.shape[0]}, input.dtype());
+  count_memory(cpu::ConvPass::forward, input, image(y), conv);
   PAL_BACKEND(input, conv_forward(input, image(weight.value), bias.value, geometry, weight.shadow,
                                   image(y)));
   return record({x}, {y}, true, [=, &weight, &bias](const Gradients& grads) -> Gradients {
     const Tensor grad_y = image(grads[0]);
-    if (parameter_grads_enabled())
+    if (parameter_grads_enabled()) {
+      count_memory(cpu::ConvPass::weight, input, grad_y, conv);
       PAL_BACKEND(input,
                   conv_backward_weight(input, grad_y, geometry, image(weight.grad), bias.grad));
+    }
     if (!x.requires_grad()) return {};
     const Tensor grad_x = Tensor::empty(x.value().shape(), input.dtype());
+    count_memory(cpu::ConvPass::data, image(grad_x), grad_y, conv);
     PAL_BACKEND(input, conv_backward_data(grad_y, image(weight.value), geometry, weight.shadow,
                                           image(grad_x)));
     return {grad_x};

@@ -1,6 +1,8 @@
 """Faults and what becomes of them: see tests/reliability.sh."""
 import argparse
+import contextlib
 import importlib
+import os
 import pathlib
 import platform
 import sys
@@ -37,6 +39,16 @@ def run_part(name, bench):
     return rows
 
 
+def machine():
+    """The processor and its cores, for the reader of the table."""
+    name = platform.machine()
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+    return f"{name}, {os.cpu_count()} cores"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("programs", help="folder of the programs")
@@ -56,9 +68,9 @@ def main():
         bench = Bench(o.programs, o.source, o.quick, pathlib.Path(folder))
         for name in o.parts or PARTS:
             rows += run_part(name, bench)
+            if o.json:  # after each part: a run of an hour may be stopped
+                table.write_json(rows, machine(), o.json)
     print(table.text(rows))
-    if o.json:
-        table.write_json(rows, platform.processor() or platform.machine(), o.json)
     sys.exit(1 if any(row.broken for row in rows) else 0)
 
 

@@ -7,8 +7,10 @@ if(CCACHE_PROGRAM)
   # The tests' precompiled header can be cached only with this sloppiness, and only by the bytes of what
   # it includes: by its preprocessed text a header whose comments alone changed would be answered with
   # an old precompiled header, which GCC no longer takes for the same file.
+  # Another clone or worktree of the project finds what this one has compiled: paths below it count from
+  # its root.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
-      CCACHE_DEPEND=1 ${CCACHE_PROGRAM})
+      CCACHE_DEPEND=1 CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE_PROGRAM})
 endif()
 
 include(CheckCXXCompilerFlag)

@@ -65,8 +65,8 @@ class Temporary {
   explicit Temporary(const std::string& path)
       : name_(path + kTemporaryMark), file_(name_, O_WRONLY | O_CREAT, 0644) {
     const bool locked = file_.ok() && ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0;
-    if (locked && is_there()) {
-      if (::ftruncate(file_.get(), 0) != 0) fail_system(path, "write");
+    if (locked && is_there(path)) {
+      if (::ftruncate(file_.get(), 0) != 0) fail_without(path, "write");
       return;
     }
     if (!file_.ok()) fail_system(path, "write");
@@ -81,11 +81,19 @@ class Temporary {
 
  private:
   /// Whether the name still leads to the open file: the process that had it may just have ended.
-  bool is_there() const {
+  bool is_there(const std::string& path) const {
     struct stat open {};
     struct stat named {};
-    return ::fstat(file_.get(), &open) == 0 && ::stat(name_.c_str(), &named) == 0 &&
-           open.st_ino == named.st_ino && open.st_dev == named.st_dev;
+    if (::fstat(file_.get(), &open) == 0 && ::stat(name_.c_str(), &named) == 0)
+      return open.st_ino == named.st_ino && open.st_dev == named.st_dev;
+    if (errno == ENOENT) return false;
+    fail_without(path, "examine");
+  }
+  [[noreturn]] void fail_without(const std::string& path, const char* action) const {
+    const int reason = errno;
+    ::unlink(name_.c_str());
+    errno = reason;
+    fail_system(path, action);
   }
 
   std::string name_;
@@ -197,12 +205,15 @@ void remove_file(const std::string& path) {
   if (failed) log_warning("{}: cannot remove the file: {}", path, failed.message());
 }
 
+bool is_leftover(const std::string& name) { return name.find(kTemporaryMark) != std::string::npos; }
+
 void remove_leftovers(const std::string& folder) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos)
-      remove_file(entry.path().string());
+    if (is_leftover(entry.path().filename().string())) remove_file(entry.path().string());
 }
+
+void remove_leftover(const std::string& path) { remove_file(path + kTemporaryMark); }
 
 int64_t free_bytes(const std::string& folder) {
   struct statvfs info {};

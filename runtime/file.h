@@ -39,9 +39,13 @@ void remove_tree(const std::string& folder);
 /// Removes a file or an empty folder, if it is there; warns if it cannot, as what stays takes room but does no harm.
 void remove_file(const std::string& path);
 
+/// Whether a file's name is that of a temporary file of `write_atomic`.
+bool is_leftover(const std::string& name);
 /// Removes temporary files that a killed `write_atomic` left in a folder. One of the same file is
 /// taken over by the next `write_atomic` to it.
 void remove_leftovers(const std::string& folder);
+/// Removes that of one file, for a program that will not write it.
+void remove_leftover(const std::string& path);
 
 /// Bytes that this user may still write on the file system of a folder; -1 if unknown.
 int64_t free_bytes(const std::string& folder);

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <optional>
 
 #include "runtime/error.h"
 #include "runtime/random_reader.h"
@@ -37,6 +36,23 @@ std::vector<std::filesystem::directory_entry> folder_entries(const std::filesyst
     fail(ErrorKind::environment, "{}: cannot list the folder: {}", folder.string(),
          error.message());
   return entries;
+}
+
+std::filesystem::path canonical_path(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::path whole = std::filesystem::weakly_canonical(path, error);
+  if (error)
+    fail(ErrorKind::environment, "{}: cannot follow its links: {}", path.string(), error.message());
+  return whole;
+}
+
+std::optional<std::filesystem::path> link_target(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::path target = std::filesystem::read_symlink(path, error);
+  if (!error) return target;
+  // EINVAL: it is no link.
+  if (error.value() == EINVAL || is_file_fault(error.value())) return std::nullopt;
+  fail(ErrorKind::environment, "{}: cannot read the link: {}", path.string(), error.message());
 }
 
 }  // namespace pal

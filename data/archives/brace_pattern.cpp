@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "runtime/error.h"
+#include "runtime/paths.h"
 #include "runtime/random_reader.h"
 #include "runtime/text.h"
 
@@ -107,8 +108,8 @@ std::vector<std::string> expand_braces(const std::string& pattern) {
 
 std::vector<std::string> find_shards(const std::string& folder_or_pattern) {
   namespace fs = std::filesystem;
+  if (!path_is_folder(folder_or_pattern)) return expand_braces(folder_or_pattern);
   std::error_code error;
-  if (!fs::is_directory(folder_or_pattern, error)) return expand_braces(folder_or_pattern);
   std::vector<std::string> paths;
   for (fs::directory_iterator at(folder_or_pattern, error), end; !error && at != end;
        at.increment(error)) {

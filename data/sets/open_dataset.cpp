@@ -17,6 +17,7 @@
 #include "data/sources/tar_shards.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -26,11 +27,6 @@ namespace fs = std::filesystem;
 
 /// Sets of class folders that are made (prepared) from Debian packages.
 bool is_prepared(const std::string& name) { return name == "stamps" || name == "clipart"; }
-
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
 
 const std::string& name_of(const DatasetSpec& spec) {
   return spec.name.empty() ? spec.folder : spec.name;
@@ -42,14 +38,14 @@ std::string place_of(const DatasetSpec& spec) {
   if (!spec.folder.empty()) return spec.folder;
   std::vector<std::string> places = data_places(spec.name, {cache_folder() + "/" + spec.name});
   for (const std::string& place : places)
-    if (is_folder(fs::path(place) / "train")) return place;
+    if (path_is_folder(fs::path(place) / "train")) return place;
   fail(ErrorKind::data, "{}: not in {}; prepare {} first, or name its folder", spec.name,
        fmt::join(places, ", "), spec.name);
 }
 
 SetLayout layout_of_set(const DatasetSpec& spec) {
   const std::string place = place_of(spec);
-  if (!place.ends_with(".tar") && !is_folder(place)) refuse_unknown_set(place);
+  if (!place.ends_with(".tar") && !path_is_folder(place)) refuse_unknown_set(place);
   return layout_of(place);
 }
 

@@ -11,6 +11,7 @@
 #include "data/sets/part_names.h"
 #include "data/sources/class_names.h"
 #include "runtime/error.h"
+#include "runtime/paths.h"
 #include "runtime/random_reader.h"
 #include "runtime/text.h"
 
@@ -145,6 +146,7 @@ std::string inner_set(const std::string& place, const Entries& entries) {
           holds_folder(at->path()))
         return inner.string();
     }
+    expect_listed(inner, error);
   }
   return {};
 }

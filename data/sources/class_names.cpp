@@ -9,6 +9,7 @@
 #include "data/sources/class_list.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -162,8 +163,7 @@ std::string class_name_lists(const std::string& one, const std::vector<std::stri
 
 std::vector<std::string> class_names_in(const std::string& folder) {
   const std::filesystem::path path = std::filesystem::path(folder) / kClassFile;
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return {};
+  if (!path_exists(path)) return {};
   return read_class_names(path.string());
 }
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 
 #include "runtime/error.h"
 
@@ -112,6 +113,17 @@ CommandResult run_command(const std::vector<std::string>& arguments, const std::
   }
   result.code = wait_for(child);
   return result;
+}
+
+CommandFault fault_of(const CommandResult& result) {
+  std::istringstream lines(result.errors);
+  CommandFault fault{ErrorKind::data, last_line(result.errors)};
+  for (std::string line; std::getline(lines, line);)
+    for (const int reason : {ENOSPC, EDQUOT, EFBIG, EROFS, EIO})
+      // The command speaks English; so does this program, which chooses no language.
+      if (line.find(std::strerror(reason)) != std::string::npos)
+        fault = {ErrorKind::environment, line};
+  return fault;
 }
 
 std::string last_line(const std::string& text) {

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/error.h"
+
 namespace pal {
 
 /// How a program ended and what it wrote.
@@ -18,6 +20,14 @@ struct CommandResult {
 CommandResult run_command(const std::vector<std::string>& arguments,
                           const std::string& folder = ".",
                           const std::function<void()>& waiting = {});
+
+/// Why a program failed that reads a file, and whose fault that is.
+struct CommandFault {
+  ErrorKind kind;
+  std::string line;  ///< of its errors
+};
+/// The last line about a disk that is full or fails: environment. Without one the last line: data.
+CommandFault fault_of(const CommandResult& result);
 
 /// The last line of a text that is not empty: in a program's errors, what it complains about.
 std::string last_line(const std::string& text);

@@ -26,10 +26,9 @@ void refuse(const OptionTable& table, const char* option, const char* why) {
 
 /// A tree inside the set would be read as a part of it the next time.
 void refuse_inside(const std::string& place, const std::string& output) {
-  std::error_code ignored;
   if (!path_is_folder(place)) return;
-  const fs::path outer = fs::weakly_canonical(place, ignored);
-  for (fs::path inner = fs::weakly_canonical(output, ignored); inner.has_relative_path();
+  const fs::path outer = canonical_path(place);
+  for (fs::path inner = canonical_path(output); inner.has_relative_path();
        inner = inner.parent_path())
     expect(inner != outer, "--output: {} lies in {}, which is read; choose a folder elsewhere",
            one_line(output), one_line(place));

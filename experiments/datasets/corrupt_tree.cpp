@@ -102,7 +102,6 @@ class TreeFolder {
   /// That the tree is new or of the same settings.
   void check_record(const std::string& settings) const {
     const std::string path = folder_ + "/" + kRecord;
-    std::error_code ignored;
     if (path_exists(path)) {
       const std::vector<uint8_t> bytes = read_file(path, 1 << 20);
       const std::string before(bytes.begin(), bytes.end());
@@ -111,8 +110,8 @@ class TreeFolder {
              one_line(folder_), trimmed(before));
       return;
     }
-    for (const auto& entry : fs::directory_iterator(folder_, ignored))
-      if (entry.path().filename() != kUnfinished)
+    for (const auto& entry : folder_entries(folder_))
+      if (const auto name = entry.path().filename(); name != kUnfinished && !is_leftover(name))
         fail(ErrorKind::usage,
              "{}: holds something else; remove it, or choose another folder with --output",
              one_line(folder_));

@@ -78,8 +78,11 @@ PackageSource::File PackageSource::examine(const std::string& path) {
     if (line.starts_with("Package: ")) file.name = line.substr(9);
     if (line.starts_with("Version: ")) file.version = line.substr(9);
   }
+  const CommandFault fault = fault_of(result);
+  if (result.code != 0 && fault.kind == ErrorKind::environment)
+    fail(fault.kind, "{}: cannot read the package: {}", path, fault.line);
   if (result.code != 0 || file.name.empty() || file.version.empty())
-    fail(ErrorKind::data, "{}: not a Debian package: {}", path, last_line(result.errors));
+    fail(ErrorKind::data, "{}: not a Debian package: {}", path, fault.line);
   return file;
 }
 
@@ -116,8 +119,8 @@ DebianPackage PackageSource::unpack(const File& file, const std::string& needed)
   make_folders(package.root);
   const CommandResult result =
       run_command({"dpkg-deb", "-x", fs::absolute(file.path).string(), package.root});
-  if (result.code != 0)
-    fail(ErrorKind::data, "{}: cannot unpack: {}", file.path, last_line(result.errors));
+  if (const CommandFault fault = fault_of(result); result.code != 0)
+    fail(fault.kind, "{}: cannot unpack into {}: {}", file.path, package.root, fault.line);
   if (!path_exists(package.path(needed)))
     fail(ErrorKind::data, "{}: holds no {}", file.path, needed);
   return package;

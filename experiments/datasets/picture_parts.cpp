@@ -78,7 +78,7 @@ std::vector<PicturePart> open_folder(const std::string& folder) {
     parts.push_back({folder, std::make_unique<ImageFolder>(folder, std::move(index))});
   std::vector<std::string> paths;
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
+  for (const auto& entry : folder_entries(folder))
     if (is_picture_name(entry.path()) && !entry.is_directory(ignored))
       paths.push_back(entry.path().string());
   std::ranges::sort(paths);

@@ -20,11 +20,6 @@ namespace fs = std::filesystem;
 constexpr const char* kReadme = "README.txt";
 constexpr const char* kSettings = "Settings: ";
 
-bool is_empty(const std::string& folder) {
-  std::error_code ignored;
-  return !path_exists(folder) || fs::is_empty(folder, ignored);
-}
-
 /// The last line of a set's README.txt; empty if there is none.
 std::string settings_of(const std::string& folder) {
   const std::string path = folder + "/" + kReadme;
@@ -43,7 +38,7 @@ SetFolder::SetFolder(const std::string& folder, std::string settings)
     : folder_(folder), settings_(std::move(settings)) {
   while (folder_.size() > 1 && folder_.ends_with('/')) folder_.pop_back();
   partial_ = folder_ + ".partial";
-  if (!is_empty(folder_)) {
+  if (!folder_entries(folder_).empty()) {
     ready_ = settings_of(folder_) == settings_;
     expect(ready_, "{}: holds something else; remove it, or choose another folder with --output",
            folder_);

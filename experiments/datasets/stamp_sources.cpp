@@ -71,10 +71,9 @@ std::vector<StampClass> stamp_classes(const DebianPackage& package) {
     StampClass found{name, {}};
     for (const std::string place : places) {
       std::vector<std::string> paths;
-      std::error_code ignored;
       if (!place.ends_with('/')) paths.push_back(place + ".png");
       if (place.ends_with('/'))
-        for (const auto& entry : fs::directory_iterator(fs::path(root) / place, ignored))
+        for (const auto& entry : folder_entries(fs::path(root) / place))
           paths.push_back(place + entry.path().filename().string());
       for (const std::string& path : paths)
         if (is_cutout(root, path)) found.cutouts.push_back(path);
@@ -88,7 +87,7 @@ std::vector<StampClass> stamp_classes(const DebianPackage& package) {
 std::vector<std::string> background_photos(const DebianPackage& package) {
   std::vector<std::string> names;
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(package.path(kPhotoFolder), ignored))
+  for (const auto& entry : folder_entries(package.path(kPhotoFolder)))
     if (entry.path().extension() == ".jpg" && entry.is_regular_file(ignored))
       names.push_back(entry.path().filename().string());
   std::ranges::sort(names);

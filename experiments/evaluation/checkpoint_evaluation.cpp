@@ -19,6 +19,7 @@
 #include "runtime/file.h"
 #include "runtime/json.h"
 #include "runtime/log.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -401,8 +402,7 @@ std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult
 void CheckpointEvaluation::save_latents() {
   EvaluationSpec own = spec_;
   own.bad_images = evaluated_->bad.get();
-  std::error_code ignored;
-  const auto file = std::filesystem::weakly_canonical(path_, ignored).filename();
+  const auto file = canonical_path(path_).filename();
   const int64_t count = write_latents(
       options_.latents, flow_of(loaded_, path_), loaded_.input, *evaluated_->set, own,
       {{"format", "palindrome-latents"},

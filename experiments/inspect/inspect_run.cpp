@@ -63,9 +63,8 @@ std::string number_of(const nlohmann::json& json, const char* key, double factor
 std::string links_to(const std::string& checkpoints, const std::string& name) {
   std::string links;
   for (const char* link : {"best", "last"}) {
-    std::error_code failed;
-    const fs::path target = fs::read_symlink(fs::path(checkpoints) / link, failed);
-    if (!failed && target.filename() == name)
+    const auto target = link_target(fs::path(checkpoints) / link);
+    if (target && target->filename() == name)
       links += (links.empty() ? "" : ", ") + std::string(link);
   }
   return links;

@@ -74,7 +74,6 @@ Detections read_detections(const std::string& path) {
 std::optional<HtmlSection> foreign_section(const RunRecord& run) {
   const fs::path folder = fs::path(run.path) / "foreign";
   const std::string file = (folder / "detection.csv").string();
-  std::error_code ignored;
   if (!path_exists(file)) return std::nullopt;
   const Detections found = read_detections(file);
   PageTable table;
@@ -96,7 +95,7 @@ std::optional<HtmlSection> foreign_section(const RunRecord& run) {
       "familiarity: "
       "what pal-classify says.";
   std::vector<std::string> curves;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
+  for (const auto& entry : folder_entries(folder))
     if (const std::string name = entry.path().filename().string();
         name.starts_with("roc_") && name.ends_with(".svg"))
       curves.push_back(entry.path().string());

@@ -87,7 +87,7 @@ std::vector<ClassSpread> spreads_of(SampleOptions& options, const ShownModel& ru
   try {
     return sample_spreads(options, run.loaded, classes);
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::numerics) throw;
+    if (error.kind() != ErrorKind::usage && error.kind() != ErrorKind::data) throw;
     options.around = SampleCentre::means;
     return sample_spreads(options, run.loaded, classes);
   }

@@ -42,11 +42,8 @@ bool goes_on_here(const TrainOptions& options) {
 
 /// Whether a path is a folder of data or lies below it.
 bool is_within(const std::string& path, const std::string& data) {
-  std::error_code ignored;
   if (data.empty() || !path_is_folder(data)) return false;
-  const auto inner = std::filesystem::weakly_canonical(path, ignored);
-  const auto outer = std::filesystem::weakly_canonical(data, ignored);
-  const std::string way = inner.lexically_relative(outer).string();
+  const std::string way = canonical_path(path).lexically_relative(canonical_path(data)).string();
   return !way.empty() && !way.starts_with("..");
 }
 

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 std::vector<std::string> folders_in(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
+  for (const auto& entry : folder_entries(folder))
     if (entry.is_directory(ignored)) names.push_back(entry.path().filename().string());
   std::ranges::sort(names);
   return names;

@@ -34,7 +34,8 @@ std::vector<ClassSpread> sample_spreads(SampleOptions& o, const LoadedModel& loa
     }
   } catch (const Error& error) {
     const bool named = !o.data.folder.empty() || !o.data.dataset.empty();
-    if (!open || named || error.kind() == ErrorKind::numerics) throw;
+    const bool missing = error.kind() == ErrorKind::usage || error.kind() == ErrorKind::data;
+    if (!open || named || !missing) throw;
     log_info("the class means of the model are taken, without the training images: {}",
              error.what());
   }

@@ -130,6 +130,10 @@ bool nothing_to_do(const TrainSetup& setup, const RunState& state, const RunFold
                                     : "for more, raise --epochs");
   else
     log_info("the run is at step {} already, beyond --max-steps {}: nothing to do", step, most);
+  if (!setup.options.trace.empty()) {
+    log_warning("--trace: no step is taken, so {} is not written", setup.options.trace);
+    remove_leftover(setup.options.trace);
+  }
   const std::string path = folder.file("summary.json");
   const auto summary = parse_json_file(path);
   if (summary.is_discarded()) return true;

@@ -150,10 +150,9 @@ std::string checkpoint_of(const std::string& path) {
   const auto chosen = chosen_in(path_is_folder(inner) ? inner : fs::path(path));
   expect(chosen.has_value(),
          "{}: a folder without checkpoints; expected a run folder or a checkpoint file", path);
-  std::error_code ignored;
-  const bool is_link = fs::is_symlink(*chosen, ignored);
+  const auto target = link_target(*chosen);
   log_info("{}: taking {}{}", path, chosen->string(),
-           is_link ? ", which is " + fs::read_symlink(*chosen, ignored).string() : "");
+           target ? ", which is " + target->string() : "");
   return chosen->string();
 }
 
@@ -184,9 +183,8 @@ std::vector<int64_t> checkpoint_steps(const std::string& folder) {
 void prune_checkpoints(const std::string& folder, int64_t keep) {
   expect(keep >= 1, "prune_checkpoints: expected to keep at least 1, got {}", keep);
   std::set<fs::path> linked;
-  std::error_code ignored;
   for (const auto& entry : folder_entries(fs::path(folder) / "checkpoints"))
-    if (entry.is_symlink(ignored)) linked.insert(fs::read_symlink(entry, ignored).filename());
+    if (const auto target = link_target(entry)) linked.insert(target->filename());
   int64_t kept = 0;
   for (const auto& [step, path] : step_files(folder))
     if (++kept > keep && !linked.contains(path.filename())) remove_file(path.string());

@@ -9,6 +9,7 @@
 
 #include "data/pictures/image_file.h"
 #include "tests/data/byte_builder.h"
+#include "tests/support/source_file.h"
 
 namespace pal {
 namespace {
@@ -18,7 +19,7 @@ struct Row {
 };
 
 std::vector<Row> picture_rows() {
-  std::ifstream manifest(PAL_SOURCE_DIR "/tests/badinput/manifest.tsv");
+  std::ifstream manifest(testing::source_file("tests/badinput/manifest.tsv"));
   std::vector<Row> rows;
   for (std::string line; std::getline(manifest, line);) {
     std::istringstream cells(line);
@@ -50,7 +51,7 @@ TEST(BadInputImages, AreJudgedAsTheManifestSays) {
   ASSERT_GE(rows.size(), 12U);
   for (const Row& row : rows) {
     SCOPED_TRACE(row.file + ": " + row.wrong);
-    const std::string path = PAL_SOURCE_DIR "/tests/badinput/" + row.file;
+    const std::string path = testing::source_file("tests/badinput/" + row.file);
     if (row.expected == "error") {
       const std::string message = testing::data_error([&] { read_image(path); });
       EXPECT_EQ(message.rfind(path + ":", 0), 0U) << message;

@@ -9,6 +9,7 @@
 
 #include "data/corruptions/cores.h"
 #include "layers/checkpoint/safetensors.h"
+#include "tests/support/source_file.h"
 
 namespace pal {
 namespace {
@@ -16,8 +17,7 @@ namespace {
 /// A file of the golden set: from the folder PALINDROME_GOLDEN_ROBUST_DIR if it is set.
 std::string golden_path(const std::string& name) {
   const char* folder = std::getenv("PALINDROME_GOLDEN_ROBUST_DIR");
-  return (folder != nullptr ? std::string(folder) : PAL_SOURCE_DIR "/tests/golden/robust") + "/" +
-         name;
+  return (folder != nullptr ? folder : testing::source_file("tests/golden/robust")) + "/" + name;
 }
 
 /// The values of a tensor; none if the file has none of that name.

@@ -9,6 +9,7 @@
 #include "runtime/file.h"
 #include "runtime/philox.h"
 #include "tests/data/tar_builder.h"
+#include "tests/support/source_file.h"
 
 namespace pal {
 namespace {
@@ -205,7 +206,7 @@ TEST(TarLabels, ReadsJsonAsPythonWritesIt) {
 }
 
 TEST(TarSamples, BadInputIsJudgedAsTheManifestSays) {
-  std::ifstream manifest(PAL_SOURCE_DIR "/tests/badinput/manifest.tsv");
+  std::ifstream manifest(testing::source_file("tests/badinput/manifest.tsv"));
   int rows = 0;
   for (std::string line; std::getline(manifest, line);) {
     std::istringstream cells(line);
@@ -220,7 +221,7 @@ TEST(TarSamples, BadInputIsJudgedAsTheManifestSays) {
     if (file.rfind("tar/", 0) != 0) continue;
     ++rows;
     SCOPED_TRACE(file + ": " + wrong);
-    const std::string path = PAL_SOURCE_DIR "/tests/badinput/" + file;
+    const std::string path = testing::source_file("tests/badinput/" + file);
     const Bytes bytes = read_file(path);
     if (expected == "error") {
       const std::string message = data_error([&] { inspect_tar(bytes, path); });

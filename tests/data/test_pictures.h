@@ -6,6 +6,7 @@
 #include "data/pictures/image_decoders.h"
 #include "runtime/philox.h"
 #include "tests/data/byte_builder.h"
+#include "tests/support/source_file.h"
 
 namespace pal::testing {
 
@@ -61,7 +62,7 @@ struct PillowCase {
 };
 
 inline std::vector<PillowCase> pillow_cases() {
-  const std::string folder = PAL_SOURCE_DIR "/tests/data/pillow/";
+  const std::string folder = source_file("tests/data/pillow/");
   std::ifstream table(folder + "cases.tsv");
   std::vector<PillowCase> cases;
   for (std::string line; std::getline(table, line);) {

@@ -11,6 +11,7 @@
 #include "experiments/attacks/projected_gradient.h"
 #include "runtime/json.h"
 #include "tests/support/linear_attacked.h"
+#include "tests/support/source_file.h"
 
 namespace pal {
 namespace {
@@ -19,7 +20,7 @@ using testing::LinearAttacked;
 
 std::string attack_golden_file() {
   const char* folder = std::getenv("PALINDROME_GOLDEN_ROBUST_DIR");
-  return (folder != nullptr ? std::string(folder) : PAL_SOURCE_DIR "/tests/golden/robust") +
+  return (folder != nullptr ? folder : testing::source_file("tests/golden/robust")) +
          "/attack.json";
 }
 

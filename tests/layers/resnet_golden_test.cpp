@@ -4,6 +4,7 @@
 #include "layers/models/resnet.h"
 #include "tests/support/golden_blocks.h"
 #include "tests/support/numeric.h"
+#include "tests/support/source_file.h"
 
 namespace pal {
 namespace {
@@ -32,7 +33,7 @@ class ResNetGolden
  protected:
   Case make() const {
     const auto& [name, dtype, policy] = GetParam();
-    return {std::string(PAL_SOURCE_DIR) + "/tests/resnet/" + name + ".safetensors", dtype};
+    return {testing::source_file(std::string("tests/resnet/") + name + ".safetensors"), dtype};
   }
 };
 

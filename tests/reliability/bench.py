@@ -14,6 +14,7 @@ class Bench:
         self.quick = quick
         self.work = pathlib.Path(work)
         self._start = None
+        self.commands = []  # names of the scenarios of io-calls; none: all
 
     @property
     def start(self):

@@ -32,7 +32,7 @@ def count(row, code, text):
     slowest = re.search(r"slowest survivor ended after (\d+) ms", text)
     if slowest:
         row.figure = f"slowest survivor {int(slowest[1]) / 1000:.1f} s"
-    wordless = re.search(r"(\d+) survivors were ended", text)
+    wordless = re.search(r"(\d+) ranks were ended", text)
     if wordless:
         row.figure += f"; {wordless[1]} ended by the launcher before they had a word"
 

@@ -170,6 +170,8 @@ def part(bench):
         yield Row("I/O calls", "", skipped="no strace, or it may not trace")
         return
     for scenario in scenarios.all_scenarios():
+        if bench.commands and scenario.name not in bench.commands:
+            continue
         scenario.prepare(bench.programs, bench.start, bench.work)
         yield row_of(scenario, bench.work, bench.few(2, None))
 

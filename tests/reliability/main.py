@@ -5,6 +5,7 @@ import importlib
 import os
 import pathlib
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -50,22 +51,31 @@ def machine():
 
 
 def main():
+    # A shell starts what runs in its background to ignore SIGINT, and the programs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("programs", help="folder of the programs")
     parser.add_argument("source", help="folder of the project")
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS) + " (default: all)")
     parser.add_argument("--quick", action="store_true", help="a few trials of each part")
+    parser.add_argument("--command", action="append", default=[], metavar="NAME",
+                        help="of io-calls, only this command, by its row's name; may be repeated")
     parser.add_argument("--json", metavar="FILE", help="write the table to it")
     o = parser.parse_args()
     for name in o.parts:
         if name not in PARTS:
             parser.error(f"unknown part '{name}'; expected one of {', '.join(PARTS)}")
+    known = [scenario.name for scenario in scenarios.all_scenarios()]
+    for name in o.command:
+        if name not in known:
+            parser.error(f"unknown command '{name}'; expected one of {', '.join(known)}")
     missing = scenarios.uncovered(pathlib.Path(o.programs), scenarios.all_scenarios())
     if missing:
         sys.exit(f"reliability: error: no scenario runs {', '.join(missing)}")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(o.programs, o.source, o.quick, pathlib.Path(folder))
+        bench.commands = o.command
         for name in o.parts or PARTS:
             rows += run_part(name, bench)
             if o.json:  # after each part: a run of an hour may be stopped

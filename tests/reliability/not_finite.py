@@ -179,7 +179,7 @@ def read_number(bench, row, tensor, value, readers, converts):
         outcome = trial.run([bench.programs / program, *arguments], folder)
         what = f"{program}: {tensor} with {value}"
         judge_refusal(row, outcome, what, 5)
-        if outcome.code == 5 and not re.search(r"not finite|is -?nan", outcome.err):
+        if outcome.code == 5 and not re.search(r"not finite|is -?nan|is not a number", outcome.err):
             row.note("wrong", f"{what}: not told why: {trial.last_line(outcome.err)}")
     outcome = trial.run([bench.programs / "pal-train", *scenarios.TINY, "--init-from", STEP, "--epochs", "1",
                          "-o", "other"], folder)

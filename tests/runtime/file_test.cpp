@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "runtime/paths.h"
 #include "tests/support/numeric.h"
 #include "tests/support/temporary_folder.h"
 
@@ -132,6 +133,16 @@ TEST(WriteAtomic, AKillInTheMiddleLeavesTheOldFile) {
   remove_leftovers(folder.path());
   EXPECT_EQ(entries_in(folder.path()), 1);
   EXPECT_EQ(content_of(path), "old");
+}
+
+TEST(RemoveLeftover, OfOneFileAlone) {
+  const TemporaryFolder folder;
+  for (const char* name : {"kept", "kept.tmp-pal", "other.tmp-pal"})
+    write_atomic(folder.file(name), "1");
+  remove_leftover(folder.file("kept"));
+  EXPECT_TRUE(path_exists(folder.file("kept")));
+  EXPECT_FALSE(path_exists(folder.file("kept.tmp-pal")));
+  EXPECT_TRUE(path_exists(folder.file("other.tmp-pal")));
 }
 
 TEST(RemoveFile, WarnsOfWhatStays) {

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "runtime/error.h"
+#include "tests/support/source_file.h"
 
 namespace pal::testing {
 namespace {
@@ -156,14 +157,13 @@ void expect_close(const GoldenFile& golden, const std::string& name, const Tenso
 }
 
 std::vector<std::string> golden_files(const std::string& prefix) {
-  const fs::path source = PAL_SOURCE_DIR;
   if (const char* chosen = std::getenv("PALINDROME_GOLDEN_DIR"); chosen != nullptr && *chosen != 0)
     return files_in({chosen}, prefix);
-  return files_in({source / "tests/golden", source / "../shared/golden"}, prefix);
+  return files_in({source_file("tests/golden"), source_file("../shared/golden")}, prefix);
 }
 
 std::vector<std::string> known_golden_files(const std::string& prefix) {
-  return files_in({fs::path(PAL_SOURCE_DIR) / "tests/golden"}, prefix);
+  return files_in({source_file("tests/golden")}, prefix);
 }
 
 }  // namespace pal::testing

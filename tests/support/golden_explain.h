@@ -6,6 +6,7 @@
 
 #include "runtime/file.h"
 #include "runtime/json.h"
+#include "tests/support/source_file.h"
 
 namespace pal::testing {
 
@@ -13,8 +14,7 @@ namespace pal::testing {
 /// folder PALINDROME_GOLDEN_EXPLAIN_DIR if it is set.
 inline std::string golden_explain_file(const std::string& name) {
   const char* folder = std::getenv("PALINDROME_GOLDEN_EXPLAIN_DIR");
-  return (folder != nullptr ? std::string(folder) : PAL_SOURCE_DIR "/tests/golden/explain") + "/" +
-         name;
+  return (folder != nullptr ? folder : source_file("tests/golden/explain")) + "/" + name;
 }
 
 /// A part of its measures.json.

@@ -61,7 +61,7 @@ def main():
     parser.add_argument("--command", action="append", default=[], metavar="NAME",
                         help="of io-calls, only this command, by its row's name; may be repeated")
     parser.add_argument("--json", metavar="FILE", help="write the table to it")
-    o = parser.parse_args()
+    o = parser.parse_intermixed_args()
     for name in o.parts:
         if name not in PARTS:
             parser.error(f"unknown part '{name}'; expected one of {', '.join(PARTS)}")

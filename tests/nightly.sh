@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # What takes too long for every submission. Each part can be run alone:
-#   tests/nightly.sh [reliability|sanitizers|fuzz|machine-code|tidy|all]   (default: all)
+#   tests/nightly.sh [reliability|sanitizers|fuzz|machine-code|onnx|tidy|all]   (default: all)
 # PAL_FUZZ_MINUTES (10): time for each parser, and for mutated files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 part=${1:-all}
 wanted() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 
-case $part in all | reliability | sanitizers | fuzz | machine-code | tidy) ;; *)
-  echo "nightly: error: unknown part '$part'; use reliability, sanitizers, fuzz, machine-code, tidy or all" >&2
+case $part in all | reliability | sanitizers | fuzz | machine-code | onnx | tidy) ;; *)
+  echo "nightly: error: unknown part '$part'; use reliability, sanitizers, fuzz, machine-code, onnx, tidy or all" >&2
   exit 2 ;;
 esac
 
@@ -51,6 +51,18 @@ if wanted machine-code; then
     bench/kernels/sass_table.py --check --arch $arch || [ $? -eq 77 ]
   done
   echo "nightly: machine-code passed"
+fi
+
+# Networks of every kind in onnxruntime, which comes from PyPI; the ImageNet network among them.
+if wanted onnx; then
+  cmake/setup.sh python3 python3-venv dataset-fashion-mnist
+  cmake --preset release >/dev/null
+  cmake --build --preset release --target pal-train pal-evaluate pal-classify pal-convert
+  python3 -m venv build/onnx
+  build/onnx/bin/pip install --quiet numpy onnx onnxruntime
+  PALINDROME_PYTHON=$PWD/build/onnx/bin/python PAL_ONNX_LARGE=1 \
+    bash tests/experiments/onnx_test.sh build/release/bin .
+  echo "nightly: onnx passed"
 fi
 
 if wanted tidy; then

@@ -83,9 +83,9 @@ Classifier::Classifier(const ClassifyOptions& options, Device device)
 }
 
 void Classifier::find_calibration() {
-  const std::string digest = model_digest(loaded_);
-  const std::string usual = calibration_path(options_.checkpoint, digest);
-  calibration_ = ModelCalibration::find(usual, options_.calibration, digest);
+  digest_ = model_digest(loaded_);
+  const std::string usual = calibration_path(options_.checkpoint, digest_);
+  calibration_ = ModelCalibration::find(usual, options_.calibration, digest_);
   if (!calibration_) {
     log_warning(
         "no calibration of this model ({}): probabilities are as the model says, sets and p-values "
@@ -207,10 +207,12 @@ void Classifier::draw_heatmaps(const Tensor& images, const std::vector<const Ans
     const MapSheet made = heatmap_sheet(options, loaded_, {image});
     // Numbered, as pictures of several folders may have one name.
     const std::string name = fmt::format(
-        "{:06}-{}.png", drawn_,
+        "{:06}-{}", drawn_,
         one_line(std::filesystem::path(answers[i]->file.value_or("image")).stem().string())
             .substr(0, 100));
-    write_png((std::filesystem::path(options_.heatmaps) / name).string(), sheet_image(made.sheet));
+    const std::string path = (std::filesystem::path(options_.heatmaps) / name).string();
+    write_map_arrays(path + ".safetensors", made, digest_);
+    write_png(path + ".png", sheet_image(made.sheet));
   }
 }
 

@@ -67,6 +67,7 @@ class Classifier {
 
   const ClassifyOptions& options_;
   LoadedModel loaded_;
+  std::string digest_;  // of the model
   std::vector<std::string> class_names_;
   std::optional<ModelCalibration> calibration_;
   TransformSpec transform_;

@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 if [ ${#parsers[@]} -eq 0 ]; then
-  parsers=(jpeg png exif tar sidecar idx safetensors pickle calibration records csv options suite)
+  parsers=(jpeg png exif tar sidecar idx safetensors pickle calibration records csv options suite request)
 fi
 
 if [ -z "$built" ]; then

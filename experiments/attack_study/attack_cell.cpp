@@ -212,6 +212,57 @@ void AttackFiles::save(const std::string& model, const std::string& setting,
   });
 }
 
+std::vector<ArrayField> attack_fields() {
+  constexpr const char* kValues = "values in [0, 1]";
+  constexpr const char* kDensity = "nats per dimension";
+  // By the beginnings of names: what holds before the attack, or of the 8-bit picture, is alike.
+  struct Meaning {
+    std::string_view begin;
+    const char* unit;
+    const char* what;
+  };
+  constexpr Meaning kMeanings[] = {
+      {"index", "", "place in the set"},
+      {"label", "class", "the model's class"},
+      {"target", "class", "-1: any but the label"},
+      {"answer", "class", "the likeliest"},
+      {"margin", "nats", "of class scores; below 0: the goal is reached"},
+      {"confidence", "", "largest q(y|x)"},
+      {"entropy", "nats", "of q(y|x)"},
+      {"density", kDensity, "ln q(x) / D; 0 without a density"},
+      {"familiarity", "", "p-value; 1 without a calibration"},
+      {"l2", kValues, "L2 norm of the change"},
+      {"linf", kValues, "largest change of a value"},
+      {"rms", kValues, "L2 norm of the change by the root of the number of values"},
+      {"corruption", kValues, "mean over pixels of the L2 norm of the colours' change"},
+      {"contrast", "", "std(x_adv) / std(x)"},
+      {"noise_reached", "", "1: noise of the same size reaches the goal, too"},
+      {"steps", "", "steps that were taken"},
+      {"objective", "", "of the attack"},
+      {"gradient_start", "", "norm of the objective's gradient"},
+      {"fell", "", "1: the objective fell"},
+      {"ended_above", "", "1: the objective ended above its start"},
+      {"broken", "", "1: the attack met what is not finite"}};
+  std::vector<ArrayField> fields = {
+      {kAttackImages, "[images, height, width, colours]", kValues, "x_adv"}};
+  for (const auto& [name, member] : AttackCell::columns()) {
+    std::string_view plain = name;
+    const bool before = plain.starts_with("clean_");
+    if (before) plain.remove_prefix(std::string_view("clean_").size());
+    for (const Meaning& meaning : kMeanings)
+      if (plain.starts_with(meaning.begin)) {
+        const bool levels = plain.ends_with("_8bit");
+        const bool start = before || plain.ends_with("_start");
+        fields.push_back({name, "[images]", meaning.unit,
+                          std::string(meaning.what) + (levels  ? ", of the picture's levels"
+                                                       : start ? ", before the attack"
+                                                               : "")});
+        break;
+      }
+  }
+  return fields;
+}
+
 void write_attack_cell(const std::string& path, const AttackCell& cell,
                        const std::map<std::string, std::string>& metadata) {
   make_folders(std::filesystem::path(path).parent_path().string());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "experiments/measures/rank_rounds.h"
+#include "experiments/trust/array_metadata.h"
 #include "runtime/tensor.h"
 
 namespace pal {
@@ -78,6 +79,9 @@ class AttackFiles {
   std::map<std::string, std::string> made_of_;
   Communicator* ranks_;
 };
+
+/// `images` and the columns, as a file describes them.
+std::vector<ArrayField> attack_fields();
 
 /// Writes a cell as PATH.safetensors, `images` and its columns, and PATH.csv, a line for each image.
 void write_attack_cell(const std::string& path, const AttackCell& cell,

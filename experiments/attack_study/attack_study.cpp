@@ -326,11 +326,11 @@ class StudyOfAttacks {
     if (!options_.output.empty())
       on_first([&] {
         const fs::path folder = fs::path(options_.output) / "images" / victim.study.label;
-        write_attack_cell((folder / run.setting.name()).string(), run.cell,
-                          {{"format", "palindrome-attack"},
-                           {"attack", run.setting.name()},
-                           {"details", run.setting.details()},
-                           {"model", victim.study.digest}});
+        auto metadata =
+            array_metadata("attack", victim.study.digest, made_of().at("images"), attack_fields());
+        metadata["attack"] = run.setting.name();
+        metadata["details"] = run.setting.details();
+        write_attack_cell((folder / run.setting.name()).string(), run.cell, metadata);
       });
     if (!options_.transfer) run.cell.keep_images(std::max(options_.sheet, options_.trace));
   }

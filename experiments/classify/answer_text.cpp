@@ -89,10 +89,14 @@ std::string sentence(const Answer& answer, const Classifier& classifier) {
 
 std::string to_json(const Answer& answer, const Classifier& classifier,
                     const ClassifyOptions& options) {
-  if (!answer.error.empty())
-    return json_text(Json{{"file", answer.file}, {"error", answer.error}}, -1, BadUtf8::replaced);
+  Json json = Json::object();
+  if (!answer.id.empty()) json["id"] = parse_ordered_json(answer.id);
+  json["file"] = answer.file ? Json(*answer.file) : Json();
+  if (!answer.error.empty()) {
+    json["error"] = answer.error;
+    return json_text(json, -1, BadUtf8::replaced);
+  }
   const auto& names = classifier.class_names();
-  Json json = {{"file", answer.file}};
   for (const int32_t y : likeliest(answer.posterior, options.top))
     json["top"].push_back({{"class", names[static_cast<size_t>(y)]},
                            {"probability", answer.posterior[static_cast<size_t>(y)]}});
@@ -121,7 +125,7 @@ std::string to_text(const Answer& answer, const Classifier& classifier,
   for (const int32_t y : likeliest(answer.posterior, options.top))
     top.push_back(fmt::format("{} {:.1f} %", one_line(names[static_cast<size_t>(y)]),
                               100.0 * answer.posterior[static_cast<size_t>(y)]));
-  std::string text = fmt::format("{}: {}", one_line(answer.file), fmt::join(top, ", "));
+  std::string text = fmt::format("{}: {}", answer.name(), fmt::join(top, ", "));
   if (answer.classes)
     text += fmt::format("\n  {:.0f} % set: {}", 100.0 * options.level,
                         answer.classes->empty()

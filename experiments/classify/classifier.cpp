@@ -38,6 +38,8 @@ TransformSpec reading_of(const ClassifyOptions& o, const LoadedModel& loaded) {
 
 }  // namespace
 
+std::string Answer::name() const { return file ? one_line(*file) : "image"; }
+
 int32_t Answer::predicted() const {
   return static_cast<int32_t>(std::ranges::max_element(posterior) - posterior.begin());
 }
@@ -81,9 +83,9 @@ Classifier::Classifier(const ClassifyOptions& options, Device device)
 }
 
 void Classifier::find_calibration() {
-  const std::string digest = model_digest(loaded_);
-  const std::string usual = calibration_path(options_.checkpoint, digest);
-  calibration_ = ModelCalibration::find(usual, options_.calibration, digest);
+  digest_ = model_digest(loaded_);
+  const std::string usual = calibration_path(options_.checkpoint, digest_);
+  calibration_ = ModelCalibration::find(usual, options_.calibration, digest_);
   if (!calibration_) {
     log_warning(
         "no calibration of this model ({}): probabilities are as the model says, sets and p-values "
@@ -119,26 +121,37 @@ void Classifier::find_calibration() {
   transform_.exif = reading.exif;
 }
 
-std::vector<Answer> Classifier::classify(const std::vector<std::string>& files) {
+void Classifier::read_picture(const PictureRequest& request, std::span<uint8_t> levels) const {
+  const Philox unused(0, RandomPurpose::augment, 0);
+  if (!request.file) {
+    make_views(request.picture, "image", transform_, unused, levels);
+    return;
+  }
+  const std::string& file = *request.file;
+  const std::string name = one_line(file);
+  expect(!file.empty(), "an empty name");
+  expect(file.find('\0') == std::string::npos,
+         "{}: a zero byte in a name; --null is for lists whose names end with one", name);
+  make_views(read_file(file, most_file_bytes(transform_.limits)), name, transform_, unused, levels);
+}
+
+std::vector<Answer> Classifier::classify(const std::vector<PictureRequest>& requests) {
   const ModelConfig& config = loaded_.model->config();
   const int64_t values = config.image_size * config.image_size * config.channels;
-  const auto count = static_cast<int64_t>(files.size());
-  std::vector<Answer> answers(files.size());
+  const auto count = static_cast<int64_t>(requests.size());
+  std::vector<Answer> answers(requests.size());
   std::vector<uint8_t> levels(static_cast<size_t>(count * values));
   parallel_for(count, 1, [&](int64_t begin, int64_t end) {
-    const Philox unused(0, RandomPurpose::augment, 0);
     for (int64_t i = begin; i < end; ++i) {
+      const PictureRequest& request = requests[static_cast<size_t>(i)];
       Answer& answer = answers[static_cast<size_t>(i)];
-      answer.file = files[static_cast<size_t>(i)];
-      const std::string name = one_line(answer.file);
+      answer.file = request.file;
+      answer.id = request.id;
+      answer.error = request.error;
+      if (!answer.error.empty()) continue;
       try {
-        expect(!answer.file.empty(), "an empty name");
-        expect(answer.file.find('\0') == std::string::npos,
-               "{}: a zero byte in a name; --null is for lists whose names end with one", name);
-        make_views(read_file(answer.file, most_file_bytes(transform_.limits)), name, transform_,
-                   unused,
-                   std::span(levels).subspan(static_cast<size_t>(i * values),
-                                             static_cast<size_t>(values)));
+        read_picture(request, std::span(levels).subspan(static_cast<size_t>(i * values),
+                                                        static_cast<size_t>(values)));
       } catch (const Error& error) {
         answer.error = error.what();
       }
@@ -189,13 +202,17 @@ void Classifier::draw_heatmaps(const Tensor& images, const std::vector<const Ans
   for (size_t i = 0; i < answers.size(); ++i) {
     ExplainOptions options;
     options.checkpoint = options_.checkpoint;
-    ExplainedImage image{++drawn_, answers[i]->file, answers[i]->predicted(), pictures[i], maps[i]};
+    ExplainedImage image{++drawn_, answers[i]->name(), answers[i]->predicted(), pictures[i],
+                         maps[i]};
     const MapSheet made = heatmap_sheet(options, loaded_, {image});
     // Numbered, as pictures of several folders may have one name.
     const std::string name = fmt::format(
-        "{:06}-{}.png", drawn_,
-        one_line(std::filesystem::path(answers[i]->file).stem().string()).substr(0, 100));
-    write_png((std::filesystem::path(options_.heatmaps) / name).string(), sheet_image(made.sheet));
+        "{:06}-{}", drawn_,
+        one_line(std::filesystem::path(answers[i]->file.value_or("image")).stem().string())
+            .substr(0, 100));
+    const std::string path = (std::filesystem::path(options_.heatmaps) / name).string();
+    write_map_arrays(path + ".safetensors", made, digest_);
+    write_png(path + ".png", sheet_image(made.sheet));
   }
 }
 

@@ -8,8 +8,9 @@ namespace pal {
 
 void add_classify_options(OptionTable& table, ClassifyOptions& o) {
   table.positional("CHECKPOINT", o.checkpoint, "A run folder or a checkpoint");
-  table.positionals("IMAGE", o.images,
-                    "PNG and JPEG files, folders of them, or - for names on stdin, a line each");
+  table.positionals(
+      "IMAGE", o.images,
+      "PNG and JPEG files, folders of them, or - for names or requests on stdin, a line each");
   table.group("Answers");
   table.whole("top", o.top, "Likeliest classes to show").at_least(1).unit("CLASSES");
   table.choice<double>("level", o.level, {{"90", 0.90}, {"95", 0.95}, {"99", 0.99}},

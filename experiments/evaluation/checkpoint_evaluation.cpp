@@ -8,6 +8,7 @@
 #include "data/sources/class_names.h"
 #include "data/variants/variant_set.h"
 #include "experiments/command_line/run_data.h"
+#include "experiments/evaluation/image_file.h"
 #include "experiments/measures/batch_norm_average.h"
 #include "experiments/measures/gaussian_baseline.h"
 #include "experiments/measures/latents.h"
@@ -298,13 +299,11 @@ EvaluationResult CheckpointEvaluation::evaluate(const OpenedSet& from, const Eva
   return evaluate_model(*loaded_.model, loaded_.input, *from.set, own);
 }
 
-void CheckpointEvaluation::measure(CheckpointReport& report, ImageTable* table) {
+void CheckpointEvaluation::measure(CheckpointReport& report,
+                                   decltype(EvaluationSpec::observe) observe) {
   EvaluationSpec quoted = spec_;
   quoted.noise = has_density();
-  if (table != nullptr)
-    quoted.observe = [table](const ImageResult& image, const ClassScores& scores) {
-      table->add(image, scores);
-    };
+  quoted.observe = std::move(observe);
   report.noisy = evaluate(*evaluated_, quoted);
   report.clean = has_density() ? evaluate(*evaluated_, spec_) : report.noisy;
   if (!has_density()) return;
@@ -399,16 +398,29 @@ std::vector<OodReport> CheckpointEvaluation::tell_foreign(const EvaluationResult
   return reports;
 }
 
+std::string CheckpointEvaluation::images_in_words() const {
+  const DatasetInfo& info = evaluated_->set->info();
+  return fmt::format(
+      "{} images of {} ({}), fingerprint {:016x}",
+      spec_.indices.empty() ? info.count : static_cast<int64_t>(spec_.indices.size()), info.name,
+      part_, info.fingerprint);
+}
+
+std::map<std::string, std::string> CheckpointEvaluation::metadata_of(
+    const std::string& kind, const std::vector<ArrayField>& fields) const {
+  auto metadata = array_metadata(kind, model_digest(loaded_), images_in_words(), fields);
+  metadata["checkpoint"] = canonical_path(path_).filename().string();
+  metadata["step"] = std::to_string(loaded_.progress.step);
+  metadata["class_names"] = json_text(nlohmann::json(classes_.names), -1, BadUtf8::replaced);
+  return metadata;
+}
+
 void CheckpointEvaluation::save_latents() {
   EvaluationSpec own = spec_;
   own.bad_images = evaluated_->bad.get();
-  const auto file = canonical_path(path_).filename();
-  const int64_t count = write_latents(
-      options_.latents, flow_of(loaded_, path_), loaded_.input, *evaluated_->set, own,
-      {{"format", "palindrome-latents"},
-       {"checkpoint", file.string()},
-       {"step", std::to_string(loaded_.progress.step)},
-       {"class_names", json_text(nlohmann::json(classes_.names), -1, BadUtf8::replaced)}});
+  const int64_t count =
+      write_latents(options_.latents, flow_of(loaded_, path_), loaded_.input, *evaluated_->set, own,
+                    metadata_of("latents", latent_fields()));
   log_info("{} latent vectors in {}", count, options_.latents);
 }
 
@@ -431,17 +443,16 @@ CheckpointReport CheckpointEvaluation::run() {
   if (options_.recalibrate > 0) recalibrate();
   if (!spec_.among.empty()) report.own_among = own_accuracy_among();
   if (options_.calibrate) report.trust = calibrate();
-  std::optional<ImageTable> table;
-  if (!options_.outputs.empty()) table.emplace(*evaluated_->set, classes_, has_density());
-  measure(report, table ? &*table : nullptr);
+  const auto outputs = open_image_file(options_.outputs, *evaluated_->set, classes_, has_density());
+  measure(report, outputs ? outputs->observer() : nullptr);
   if (options_.baseline) report.bits_gaussian = gaussian_bits();
   if (!options_.ood.empty()) {
     find_calibration();
     report.ood = tell_foreign(report.clean);
   }
-  if (table)
+  if (outputs)
     from_first_rank(options_.ranks, [&] {
-      write_atomic(options_.outputs, table->text());
+      outputs->write(options_.outputs, metadata_of("outputs", outputs->fields()));
       return Message();
     });
   if (!options_.latents.empty()) save_latents();

@@ -4,8 +4,8 @@
 
 #include "experiments/evaluation/evaluated_sets.h"
 #include "experiments/measures/class_match.h"
-#include "experiments/report/evaluation_csv.h"
 #include "experiments/report/evaluation_report.h"
+#include "experiments/trust/array_metadata.h"
 #include "experiments/trust/model_calibration.h"
 
 namespace pal {
@@ -57,8 +57,8 @@ class CheckpointEvaluation {
   /// evaluated ones; where these are the same, every second one is for either.
   TrustReport calibrate();
   EvaluationResult evaluate(const OpenedSet& from, const EvaluationSpec& spec);
-  /// Accuracy, losses and bits/dim, with and without noise; fills `table` unless that is null.
-  void measure(CheckpointReport& report, ImageTable* table);
+  /// Accuracy, losses and bits/dim, with and without noise; hands each image to `observe`, if any.
+  void measure(CheckpointReport& report, decltype(EvaluationSpec::observe) observe);
   /// Accuracy of the run's own test images of the same classes, among these, where a set has only
   /// some of the model's; none where the run's data are not to be had or have no test part.
   std::optional<double> own_accuracy_among();
@@ -77,6 +77,11 @@ class CheckpointEvaluation {
   /// Those of the evaluated images, made once.
   const TrustScores& own_scores();
   void save_latents();
+  /// Which images are evaluated, in words.
+  std::string images_in_words() const;
+  /// array_metadata of this model and these images, with the file's name, step and class names.
+  std::map<std::string, std::string> metadata_of(const std::string& kind,
+                                                 const std::vector<ArrayField>& fields) const;
 
   bool has_density() const { return loaded_.model->has_density(); }
 

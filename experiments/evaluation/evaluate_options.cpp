@@ -131,7 +131,8 @@ void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
       .file("calibration", o.calibration,
             "The file that --calibrate writes, or that --ood looks for familiarity in")
       .shown_default("calibration/DIGEST.safetensors in the run folder");
-  table.file("save-outputs", o.outputs, "Write one line per image to a CSV file");
+  table.file("save-outputs", o.outputs,
+             "Write one line per image to a CSV file; arrays, if it ends in .safetensors");
   table
       .text("figures", o.figures,
             "Write into this folder, as CSV and SVG: calibration (the paper's Fig. 14, Table 6), "

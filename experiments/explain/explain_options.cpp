@@ -34,7 +34,7 @@ void add_common(OptionTable& table, ExplainOptions& o, bool any_number = false) 
 
 void add_output(OptionTable& table, ExplainOptions& o, const char* file) {
   table.group("Output");
-  table.text("output", o.output, "PNG file; the numbers stand beside it as CSV")
+  table.text("output", o.output, "PNG file; the numbers stand beside it as CSV and safetensors")
       .letter('o')
       .unit("FILE")
       .shown_default(file);

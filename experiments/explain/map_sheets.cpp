@@ -9,7 +9,10 @@
 #include "experiments/explain/color_map.h"
 #include "experiments/measures/class_match.h"
 #include "experiments/report/text_table.h"
+#include "experiments/trust/array_metadata.h"
+#include "layers/checkpoint/safetensors.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -23,21 +26,17 @@ int64_t scale_of_pictures(const ExplainOptions& o, const Image& picture) {
   return std::max<int64_t>(1, kPixels / std::max(picture.width, picture.height));
 }
 
-int64_t side_of(const PositionMaps& maps) {
-  return std::llround(std::sqrt(static_cast<double>(maps.positions())));
+int64_t side_of(int64_t positions) {
+  return std::llround(std::sqrt(static_cast<double>(positions)));
 }
 
 std::string row_title(const ExplainedImage& image, const std::vector<std::string>& names) {
   return fmt::format("image {}, labelled {}", image.index, names[static_cast<size_t>(image.label)]);
 }
 
-void add_csv(std::string& csv, const ExplainedImage& image, const std::string& what,
+void add_map(MapSheet& made, const ExplainedImage& image, const std::string& what,
              const std::vector<double>& map) {
-  const int64_t side = side_of(image.maps);
-  for (int64_t p = 0; p < image.maps.positions(); ++p)
-    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{:.9g}\n", image.index,
-                   csv_field(image.name), csv_field(what), p / side, p % side,
-                   map[static_cast<size_t>(p)]);
+  made.maps.push_back({image.index, image.name, what, map});
 }
 
 double sum_of(const std::vector<double>& map) {
@@ -47,11 +46,54 @@ double sum_of(const std::vector<double>& map) {
 MapSheet empty_sheet(const std::string& headline) {
   MapSheet made;
   made.sheet.headline = headline;
-  made.csv = "image,name,map,row,column,nats\n";
   return made;
 }
 
 }  // namespace
+
+std::string maps_csv(const MapSheet& made) {
+  std::string csv = "image,name,map,row,column,nats\n";
+  for (const NamedMap& map : made.maps) {
+    const auto positions = static_cast<int64_t>(map.values.size());
+    const int64_t side = side_of(positions);
+    for (int64_t p = 0; p < positions; ++p)
+      fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{:.9g}\n", map.image,
+                     csv_field(map.name), csv_field(map.what), p / side, p % side,
+                     map.values[static_cast<size_t>(p)]);
+  }
+  return csv;
+}
+
+void write_map_arrays(const std::string& path, const MapSheet& made,
+                      const std::string& model_digest) {
+  const auto count = static_cast<int64_t>(made.maps.size());
+  const int64_t positions = made.maps.empty() ? 0 : std::ssize(made.maps[0].values);
+  const int64_t side = side_of(positions);
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  std::vector<double> values;
+  std::vector<int64_t> images;
+  for (const NamedMap& map : made.maps) {
+    rows.push_back({{"image", map.image}, {"name", map.name}, {"map", map.what}});
+    values.insert(values.end(), map.values.begin(), map.values.end());
+    images.push_back(map.image);
+  }
+  auto metadata = array_metadata("maps", model_digest, "see rows",
+                                 {{"image", "[maps]", "", "number of the image"},
+                                  {"maps", "[maps, rows, columns]", "nats",
+                                   "what each position of the last feature map says"}});
+  metadata["rows"] = json_text(rows, -1, BadUtf8::replaced);
+  const auto feed = [](const auto& numbers) {
+    return [&numbers](const ByteSink& sink) {
+      sink({reinterpret_cast<const uint8_t*>(numbers.data()), numbers.size() * sizeof(numbers[0])});
+    };
+  };
+  const auto bytes = static_cast<int64_t>(sizeof(double));
+  write_safetensors(
+      path, metadata,
+      std::vector<StoredTensor>{
+          {"image", "I64", {count}, count * bytes, feed(images)},
+          {"maps", "F64", {count, side, side}, count * side * side * bytes, feed(values)}});
+}
 
 MapSheet heatmap_sheet(const ExplainOptions& o, const LoadedModel& loaded,
                        const std::vector<ExplainedImage>& images) {
@@ -69,12 +111,12 @@ MapSheet heatmap_sheet(const ExplainOptions& o, const LoadedModel& loaded,
                      image.maps.order().begin() +
                          static_cast<std::ptrdiff_t>(std::min(kShown, image.maps.order().size())));
     const int64_t scale = scale_of_pictures(o, image.picture);
-    const int64_t side = side_of(image.maps);
+    const int64_t side = side_of(image.maps.positions());
     SheetRow row{
         row_title(image, names), {"image", "unusual (saliency)"}, {enlarged(image.picture, scale)}};
     row.pictures.push_back(overlay(image.picture, image.maps.saliency(), side,
                                    scale_of({image.maps.saliency()}, false), scale));
-    add_csv(made.csv, image, "saliency", image.maps.saliency());
+    add_map(made, image, "saliency", image.maps.saliency());
     std::vector<std::vector<double>> maps;
     for (const int32_t y : classes) maps.push_back(image.maps.posterior(y));
     const ColorScale colors = scale_of(maps, true);
@@ -85,7 +127,7 @@ MapSheet heatmap_sheet(const ExplainOptions& o, const LoadedModel& loaded,
       row.captions.push_back(
           fmt::format("{} {:.1f} %", names[y], 100.0 * std::exp(image.maps.log_posterior()[y])));
       row.notes.push_back(fmt::format("sum {:.3g}", sum_of(maps[i])));
-      add_csv(made.csv, image, names[y], maps[i]);
+      add_map(made, image, names[y], maps[i]);
     }
     row.captions.emplace_back("nats");
     row.pictures.push_back(
@@ -126,11 +168,12 @@ MapSheet evidence_sheet(const ExplainOptions& o, const LoadedModel& loaded,
     SheetRow row{row_title(image, names),
                  {"image", fmt::format("{} / {}", first, second), "nats"},
                  {enlarged(image.picture, scale)}};
-    row.pictures.push_back(overlay(image.picture, map, side_of(image.maps), colors, scale));
+    row.pictures.push_back(
+        overlay(image.picture, map, side_of(image.maps.positions()), colors, scale));
     row.pictures.push_back(color_bar(colors, fmt::format("sum {:.3g}", odds), row.pictures[0].width,
                                      row.pictures[0].height));
     made.sheet.rows.push_back(std::move(row));
-    add_csv(made.csv, image, first + " / " + second, map);
+    add_map(made, image, first + " / " + second, map);
     table.add({std::to_string(image.index), names[static_cast<size_t>(image.label)], first, second,
                fmt::format("{:.2f}", odds), fmt::format("{:.3g}", std::exp(odds))});
   }

@@ -8,13 +8,17 @@
 #include "experiments/report/text_table.h"
 #include "kernels/arrays/reduce.h"
 #include "layers/checkpoint/checkpoint.h"
+#include "layers/checkpoint/npz_writer.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/torch_file.h"
+#include "layers/checkpoint/zip_reader.h"
+#include "layers/models/export_model.h"
 #include "layers/models/import_model.h"
 #include "layers/models/model_io.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
 #include "runtime/random_reader.h"
+#include "runtime/text.h"
 
 namespace {
 
@@ -37,8 +41,12 @@ struct Options {
 };
 
 void add_options(OptionTable& table, Options& o) {
-  table.positional("INPUT", o.input, "A PyTorch (.pt, .pth) or safetensors file");
-  table.positional("OUTPUT", o.output, "The safetensors file to write");
+  table.positional("INPUT", o.input,
+                   "A PyTorch (.pt, .pth) or safetensors file; for OUTPUT.pt a run or a checkpoint "
+                   "of ours");
+  table.positional("OUTPUT", o.output,
+                   "The file to write, safetensors unless it ends in .npz (NumPy's arrays) or .pt "
+                   "(the published layout)");
   table
       .text("key", o.choice.key,
             "Of a file of several networks (weights and their average), the one to convert, by "
@@ -84,7 +92,19 @@ struct Answer {
   int64_t parameters = 0;
   std::map<std::string, int64_t> ignored;
   std::vector<std::string> assumed;
+  std::vector<std::string> lost;
+  int64_t widened = 0;  ///< tensors of bf16 that are float32 now
 };
+
+/// What a file is written as, by the end of its name.
+enum class OutputKind { safetensors, npz, torch };
+
+OutputKind output_kind(const std::string& path) {
+  const std::string name = lower_case(path);
+  if (name.ends_with(".npz")) return OutputKind::npz;
+  return name.ends_with(".pt") || name.ends_with(".pth") ? OutputKind::torch
+                                                         : OutputKind::safetensors;
+}
 
 std::string container_of(const TensorSource& source) {
   const auto* torch = dynamic_cast<const TorchFile*>(&source);
@@ -93,10 +113,16 @@ std::string container_of(const TensorSource& source) {
 }
 
 Answer convert_tensors(const TensorSource& source, const std::string& output) {
+  const bool to_numpy = output_kind(output) == OutputKind::npz;
   std::vector<StoredTensor> stored;
   std::vector<std::string> skipped;
+  Answer answer;
   for (const SourceTensor& tensor : source.tensors()) {
-    if (safetensors_item_size(tensor.dtype_name) == 0)
+    if (to_numpy && !is_zip_name(tensor.name))
+      fail(ErrorKind::data, "{}: {}: no name for a file in an .npz", source.file(),
+           printable(tensor.name));
+    answer.widened += to_numpy && tensor.dtype_name == "BF16" ? 1 : 0;
+    if (to_numpy ? !numpy_type(tensor.dtype_name) : safetensors_item_size(tensor.dtype_name) == 0)
       skipped.push_back(fmt::format("{} of {}", printable(tensor.name), tensor.dtype_name));
     else
       stored.push_back({tensor.name, tensor.dtype_name, tensor.shape, tensor.bytes(),
@@ -106,8 +132,10 @@ Answer convert_tensors(const TensorSource& source, const std::string& output) {
     print_warning(
         fmt::format("{}: {} tensors of types that are not converted are left out, {} first",
                     source.file(), skipped.size(), skipped.front()));
-  write_safetensors(output, {}, stored);
-  Answer answer;
+  if (to_numpy)
+    write_npz(output, source.metadata(), stored);
+  else
+    write_safetensors(output, {}, stored);
   answer.layout = "tensors";
   answer.tensors = static_cast<int64_t>(stored.size());
   return answer;
@@ -136,6 +164,21 @@ Answer convert_model(const TensorSource& source, const Options& o) {
   answer.parameters = imported.parameters;
   answer.ignored = imported.ignored;
   answer.assumed = imported.assumed;
+  return answer;
+}
+
+/// A checkpoint of ours as others publish such networks.
+Answer publish(const Options& o) {
+  const std::string input = checkpoint_of(o.input);
+  const LoadedModel loaded = load_model(input);
+  const ExportedModel exported = export_model(o.output, loaded, input);
+  Answer answer;
+  answer.layout = "checkpoint";
+  answer.container = "safetensors";
+  answer.tensors = exported.tensors;
+  answer.config = loaded.model->config();
+  answer.parameters = exported.parameters;
+  answer.lost = exported.lost;
   return answer;
 }
 
@@ -178,7 +221,9 @@ std::string to_json(const Options& o, const Answer& answer) {
     json["parameters"] = answer.parameters;
     json["ignored"] = answer.ignored;
     json["assumed"] = answer.assumed;
+    json["lost"] = answer.lost;
   }
+  if (answer.widened > 0) json["bf16_as_float32"] = answer.widened;
   return json_text(json, -1, BadUtf8::replaced);
 }
 
@@ -186,7 +231,8 @@ std::string to_text(const Options& o, const Answer& answer) {
   std::string text = fmt::format("{}: {} ({})\n", o.input, answer.layout, answer.container);
   if (answer.config) {
     // The fields that names and shapes tell.
-    TextTable table({o.weights_only ? "recorded" : "inferred", answer.config->arch});
+    const bool recorded = o.weights_only || output_kind(o.output) == OutputKind::torch;
+    TextTable table({recorded ? "recorded" : "inferred", answer.config->arch});
     std::vector<std::string> fields = {"image-size", "channels", "classes", "entry", "entry-width",
                                        "blocks",     "strides",  "widths",  "subnet"};
     if (answer.config->family == ModelFamily::flow)
@@ -197,34 +243,57 @@ std::string to_text(const Options& o, const Answer& answer) {
     for (const auto& [kind, count] : answer.ignored)
       text += fmt::format("not needed: {} ({} tensors)\n", kind, count);
     for (const std::string& line : answer.assumed) text += fmt::format("assumed: {}\n", line);
+    for (const std::string& line : answer.lost) text += fmt::format("lost: {}\n", line);
   }
+  if (answer.widened > 0)
+    text += fmt::format("bf16, which NumPy lacks, as float32: {} tensors\n", answer.widened);
   return text + fmt::format("{}: {} tensors", o.output, answer.tensors);
 }
 
-void convert(const Options& o) {
-  if (o.weights_only) {
-    expect(!o.tensors && o.class_names.empty() && o.mean.empty() && o.std.empty() &&
-               o.choice.key.empty() && !o.choice.entry,
-           "--weights-only: keeps class names and normalisation; without --tensors, --class-names, "
-           "--mean, --std, --key, --entry");
-    const Answer answer = strip(o);
-    if (!o.quiet) print_result(o.json ? to_json(o, answer) : to_text(o, answer));
-    return;
-  }
-  expect(!o.tensors || (o.choice.key.empty() && !o.choice.entry),
-         "--tensors: converts tensors, not networks; without --key, --entry");
-  const auto source = open_tensor_source(o.input);
-  expect(o.tensors || !is_checkpoint(source->metadata()),
-         "{}: a checkpoint of ours already; --weights-only strips it, --tensors copies its tensors",
+/// A run folder stands for its checkpoint, any other path for itself.
+Answer convert_foreign(const Options& o) {
+  const bool as_tensors = o.tensors || output_kind(o.output) == OutputKind::npz;
+  const auto source = open_tensor_source(as_tensors ? checkpoint_of(o.input) : o.input);
+  expect(as_tensors || !is_checkpoint(source->metadata()),
+         "{}: a checkpoint of ours already; --weights-only strips it, --tensors copies its "
+         "tensors, OUTPUT.pt publishes it",
          o.input);
-  if (!o.tensors && import_networks(*source).empty())
+  if (!as_tensors && import_networks(*source).empty())
     fail(ErrorKind::data,
          "{}: neither a published IB-INN ('inn' with module_list.*, 'mu', 'mu_t', 'mu_m') nor a "
          "torchvision ResNet (conv1.weight, layer1.0.conv1.weight, ..., fc.weight); --tensors "
          "converts it tensor by tensor",
          o.input);
-  Answer answer = o.tensors ? convert_tensors(*source, o.output) : convert_model(*source, o);
+  Answer answer = as_tensors ? convert_tensors(*source, o.output) : convert_model(*source, o);
   answer.container = container_of(*source);
+  return answer;
+}
+
+/// Checks what concerns several options. Throws usage naming the flag.
+void check_options(const Options& o) {
+  const bool plain = o.class_names.empty() && o.mean.empty() && o.std.empty() &&
+                     o.choice.key.empty() && !o.choice.entry;
+  const OutputKind kind = output_kind(o.output);
+  expect(!o.weights_only || (!o.tensors && plain),
+         "--weights-only: keeps class names and normalisation; without --tensors, --class-names, "
+         "--mean, --std, --key, --entry");
+  expect(!o.weights_only || kind == OutputKind::safetensors,
+         "--weights-only: writes a checkpoint; OUTPUT ends in .npz or .pt");
+  expect(kind != OutputKind::npz || plain,
+         "OUTPUT.npz: holds the tensors as they are; without --class-names, --mean, --std, --key, "
+         "--entry");
+  expect(kind != OutputKind::torch || (!o.tensors && plain),
+         "OUTPUT.pt: is made of a checkpoint of ours; without --tensors, --class-names, --mean, "
+         "--std, --key, --entry");
+  expect(!o.tensors || (o.choice.key.empty() && !o.choice.entry),
+         "--tensors: converts tensors, not networks; without --key, --entry");
+}
+
+void convert(const Options& o) {
+  check_options(o);
+  const Answer answer = o.weights_only                               ? strip(o)
+                        : output_kind(o.output) == OutputKind::torch ? publish(o)
+                                                                     : convert_foreign(o);
   if (!o.quiet) print_result(o.json ? to_json(o, answer) : to_text(o, answer));
 }
 
@@ -234,8 +303,12 @@ int main(int argc, char** argv) {
   return run_program(kName, [&] {
     OptionTable table(
         kName,
-        "Converts published IB-INN checkpoints and torchvision ResNets to checkpoints of ours,\n"
-        "and strips ours of what only training needs (--weights-only).");
+        "Converts published IB-INN checkpoints and torchvision ResNets to checkpoints of ours and\n"
+        "back, strips ours of what only training needs, and gives arrays to NumPy.\n\n"
+        "  pal-convert beta_4.avg.pt model.safetensors        published to ours\n"
+        "  pal-convert run model.pt                           ours as published, for torch.load\n"
+        "  pal-convert run small.safetensors --weights-only   nothing to resume\n"
+        "  pal-convert latents.safetensors latents.npz        for numpy.load");
     Options options;
     add_options(table, options);
     if (parse_command_line(table, argc, argv).answered) return 0;

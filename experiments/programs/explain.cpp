@@ -9,6 +9,7 @@
 #include "experiments/explain/plane_figure.h"
 #include "experiments/explain/plane_training.h"
 #include "experiments/explain/receptive_field_figure.h"
+#include "experiments/trust/model_calibration.h"
 #include "layers/checkpoint/checkpoint.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -33,10 +34,12 @@ int run_maps(ExplainOptions options, MakeSheet make) {
   const auto images = explain_images(options, loaded);
   const MapSheet made = make(options, loaded, images);
   const std::string csv = beside(options.output, ".csv");
-  write_atomic(csv, made.csv);
+  write_atomic(csv, maps_csv(made));
+  write_map_arrays(beside(options.output, ".safetensors"), made, model_digest(loaded));
   write_png(options.output, sheet_image(made.sheet));
   for (const std::string& line : made.lines) print_result(line);
-  print_result(fmt::format("{} images in {}, numbers in {}", images.size(), options.output, csv));
+  print_result(fmt::format("{} images in {}, numbers in {} and .safetensors", images.size(),
+                           options.output, csv));
   return 0;
 }
 
@@ -162,14 +165,14 @@ int main(int argc, char** argv) {
         return run_figure(figure_options[i], kFigures[i].make);
       }
     if (command.table == &heatmaps) {
-      finish_explain_options(heatmaps, heatmap, {"heatmap.png", {".csv"}});
+      finish_explain_options(heatmaps, heatmap, {"heatmap.png", {".csv", ".safetensors"}});
       return run_maps(heatmap, heatmap_sheet);
     }
     if (command.table == &checks) {
       finish_explain_options(checks, check, {"check.svg", {".csv"}, true});
       return run_check(check);
     }
-    finish_explain_options(evidences, evidence, {"evidence.png", {".csv"}});
+    finish_explain_options(evidences, evidence, {"evidence.png", {".csv", ".safetensors"}});
     return run_maps(evidence, evidence_sheet);
   });
 }

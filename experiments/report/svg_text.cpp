@@ -2,29 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <span>
-
+#include "experiments/report/base64.h"
 #include "runtime/text.h"
 
 namespace pal {
-namespace {
-
-/// Three bytes are four digits; the last group is filled up with '='.
-std::string base64(std::span<const uint8_t> bytes) {
-  constexpr const char* kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) group = group << 8U | (k < count ? bytes[i + k] : 0U);
-    for (size_t k = 0; k < 4; ++k) text += k <= count ? kDigits[group >> (18 - 6 * k) & 63U] : '=';
-  }
-  return text;
-}
-
-}  // namespace
 
 std::string svg_text(const std::string& text) {
   std::string safe;

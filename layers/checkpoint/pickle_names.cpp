@@ -143,6 +143,12 @@ std::optional<size_t> find_pickle_global(const std::string& module, const std::s
   return found->second;
 }
 
+const char* pickle_storage_name(const std::string& dtype_name) {
+  for (const ElementType& type : kElementTypes)
+    if (type.element.dtype_name == dtype_name) return type.storage;
+  return nullptr;
+}
+
 const PickleGlobal& pickle_global(size_t place) { return globals().at(place); }
 
 }  // namespace pal

@@ -45,6 +45,9 @@ struct PickleGlobal {
 /// (`torch.load` with `weights_only=True`) accepts; none if it is not there. Python 2's names of
 /// built-in types, which pickles of protocol 2 have, are known.
 std::optional<size_t> find_pickle_global(const std::string& module, const std::string& name);
+/// PyTorch's class of storages, of the module torch, for a type of numbers as safetensors names it;
+/// null if there is none.
+const char* pickle_storage_name(const std::string& dtype_name);
 /// The entry at a place that find_pickle_global gave.
 const PickleGlobal& pickle_global(size_t place);
 

@@ -190,10 +190,8 @@ class Parser {
   void check_name(const std::string& name, int64_t offset) {
     if (name.empty() || static_cast<int64_t>(name.size()) > limits_.name_bytes)
       refuse(offset, "a name of {} bytes, expected 1 to {}", name.size(), limits_.name_bytes);
-    const bool bad = name.front() == '/' || name.find('\\') != std::string::npos ||
-                     name.find('\0') != std::string::npos ||
-                     ("/" + name + "/").find("/../") != std::string::npos;
-    if (bad) refuse(offset, "name {} is not a plain relative one", printable(name));
+    if (!is_zip_name(name, limits_.name_bytes))
+      refuse(offset, "name {} is not a plain relative one", printable(name));
   }
 
   size_t read_central(std::span<const uint8_t> central, size_t at, int64_t directory) {
@@ -297,6 +295,12 @@ uint32_t continue_checksum(uint32_t checksum, std::span<const uint8_t> bytes) {
 }
 
 }  // namespace
+
+bool is_zip_name(const std::string& name, int64_t most) {
+  return !name.empty() && static_cast<int64_t>(name.size()) <= most && name.front() != '/' &&
+         name.find('\\') == std::string::npos && name.find('\0') == std::string::npos &&
+         ("/" + name + "/").find("/../") == std::string::npos;
+}
 
 ZipReader::ZipReader(const RandomReader& bytes, const ZipLimits& limits)
     : bytes_(bytes), entries_(Parser(bytes, limits).parse()) {

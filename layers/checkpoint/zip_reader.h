@@ -16,6 +16,10 @@ struct ZipLimits {
   int64_t name_bytes = 1'000;
 };
 
+/// Whether a name is one that a container may hold: relative, not empty, at most `most` bytes, and
+/// leading nowhere else.
+bool is_zip_name(const std::string& name, int64_t most = ZipLimits().name_bytes);
+
 /// One file in a zip container.
 struct ZipEntry {
   std::string name;

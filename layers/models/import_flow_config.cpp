@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "layers/models/published_layout.h"
+
 namespace pal {
 namespace {
 

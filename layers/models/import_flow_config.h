@@ -2,15 +2,11 @@
 // What the names and shapes of a published IB-INN say about its architecture.
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "layers/models/import_tensors.h"
 
 namespace pal {
-
-/// What the names of a published network's blocks begin with; their number follows.
-inline constexpr std::string_view kPublishedBlocks = "inn.module_list.";
 
 /// The architecture of a published IB-INN.
 struct PublishedFlow {

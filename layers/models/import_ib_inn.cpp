@@ -5,20 +5,13 @@
 #include "kernels/mixing/permutation.h"
 #include "layers/models/import_flow_config.h"
 #include "layers/models/import_tensors.h"
+#include "layers/models/published_layout.h"
 
 namespace pal {
 namespace {
 
-std::string published_name(const std::string& ours) {
-  constexpr std::string_view kBlocks = "blocks.";
-  if (ours.starts_with(kBlocks)) return std::string(kPublishedBlocks) + ours.substr(kBlocks.size());
-  if (ours == "mu_mean") return "mu";
-  if (ours == "mu_alpha") return "mu_t";
-  if (ours == "mu_prototypes") return "mu_m";
-  return ours;
-}
-
-std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+/// The fixed matrix before learned reflections.
+constexpr std::string_view kFirstMixing = ".w_0";
 
 /// Inversion multiplies by the transpose, so W^T W v must be v.
 void check_orthogonal(const ImportTensors& tensors, const std::string& name, const Tensor& matrix) {
@@ -44,32 +37,42 @@ class Importer {
   Importer(ImportTensors& tensors, const PublishedFlow& flow) : tensors_(tensors), flow_(flow) {}
 
   Tensor make(const std::string& ours, const Shape& shape) {
-    const std::string name = published_name(ours);
-    if (ours == "head_permutation") return index_tensor(numpy_permutation(flow_.mean_dims));
-    if (ours == "mu_mean") return class_means(shape);
-    const std::string last = last_part(name);
-    if (last == "w_index") return index(name);
-    if (last == "w" || last == "w_0") return matrix(name);
-    return tensors_.take(name, shape);
+    const auto [name, form] = published_tensor(ours);
+    switch (form) {
+      case PublishedForm::fixed:
+        return index_tensor(numpy_permutation(flow_.mean_dims));
+      case PublishedForm::means:
+        return class_means(name, shape);
+      case PublishedForm::index:
+        return index(name);
+      case PublishedForm::matrix:
+        return matrix(name);
+      case PublishedForm::channels:
+      case PublishedForm::plain:
+        break;
+    }
+    // Extents of 1 do not count.
+    return name.ends_with(kFirstMixing) ? matrix(name) : tensors_.take(name, shape);
   }
 
  private:
   /// Full-rank means come in two parts.
-  Tensor class_means(const Shape& shape) {
-    if (!tensors_.contains("mu_conv")) return tensors_.take("mu", shape);
+  Tensor class_means(const std::string& name, const Shape& shape) {
+    const std::string other(kPublishedRest);
+    if (!tensors_.contains(other)) return tensors_.take(name, shape);
     const Tensor means = Tensor::empty(shape);
     const int64_t rest = shape[1] - flow_.mean_dims;
     means.slice_channels(0, flow_.mean_dims)
-        .copy_from(tensors_.take("mu", {shape[0], flow_.mean_dims}));
-    means.slice_channels(flow_.mean_dims, rest)
-        .copy_from(tensors_.take("mu_conv", {shape[0], rest}));
+        .copy_from(tensors_.take(name, {shape[0], flow_.mean_dims}));
+    means.slice_channels(flow_.mean_dims, rest).copy_from(tensors_.take(other, {shape[0], rest}));
     return means;
   }
 
-  Tensor index(const std::string& name) {
-    const std::string dense = name.substr(0, name.rfind('.') + 1) + "w";
-    tensors_.mark_used(tensors_.contains(name) ? name : dense);
-    return index_tensor(flow_.permutations.at(name));
+  /// Of the matrix, or of the index map that may stand in its place.
+  Tensor index(const std::string& matrix) {
+    const std::string index = matrix + "_index";
+    tensors_.mark_used(tensors_.contains(index) ? index : matrix);
+    return index_tensor(flow_.permutations.at(index));
   }
 
   Tensor matrix(const std::string& name) {
@@ -91,10 +94,11 @@ std::optional<std::string> leftover_kind(const std::string& name) {
   if (!name.starts_with(kPublishedBlocks)) return std::nullopt;
   const size_t dot = name.find('.', kPublishedBlocks.size());
   const std::string rest = dot == std::string::npos ? "" : name.substr(dot + 1);
-  if (rest == "w_inv" || rest == "haar_weights") return rest;
-  if (rest.starts_with("reshape_kernels.")) return "reshape_kernels";
-  if (rest == "weight" || rest == "inv_weight") return "DCT matrices";
-  if (rest.ends_with(".num_batches_tracked")) return "num_batches_tracked";
+  if (rest == kPublishedInverse || rest == kPublishedHaar) return rest;
+  if (rest.starts_with(kPublishedSqueezes))
+    return std::string(kPublishedSqueezes.substr(0, kPublishedSqueezes.size() - 1));
+  if (rest == kPublishedDct || rest == kPublishedInverseDct) return "DCT matrices";
+  if (rest.ends_with('.' + std::string(kTorchCounter))) return std::string(kTorchCounter);
   return std::nullopt;
 }
 

@@ -150,6 +150,8 @@ expect_not "a closed pipe: exit code" [ -e left ]
 classifies run "$one" "$one" --json -q --heatmap maps
 expect_lines 2 out "--heatmap"
 expect_equal 2 "$(ls maps/*.png | wc -l)" "--heatmap: a sheet for each picture"
+for file in maps/*.safetensors; do succeeds pal-inspect "$file"; done
+expect_equal 2 "$(ls maps/*.safetensors | wc -l)" "--heatmap: numbers for each picture"
 
 # Other weights, other files, another view.
 succeeds pal-train pictures $net --threads 1 --validation 120 --max-steps 10 -o other --quiet

@@ -143,4 +143,58 @@ refuses 3 "not a Palindrome checkpoint" pal-convert calibration/*.safetensors ou
 refuses 2 "--weights-only: keeps class names" pal-convert bare.safetensors o.safetensors \
   --weights-only --mean 0.5
 
+# Back to the published layout: the same model again, and a file that PyTorch loads.
+converts model.safetensors again.pt
+expect_match "^recorded  *ibinn" out "the published layout"
+expect_text "lost: mean 0.485,0.456,0.406 and std 0.229,0.224,0.225 of the input" out "the published layout"
+converts again.pt again.safetensors
+expect_same model.safetensors again.safetensors
+converts -q --class-names names --mean 0.5,0.5,0.5 --std=1,1,1 "$published" named.safetensors
+converts --json named.safetensors named.pt
+expect_text '"lost":["mean 0.5,0.5,0.5 and std 1,1,1 of the input","names of the classes"]' out "what is lost"
+expect_same again.pt named.pt
+converts halved.safetensors resnet.pth
+expect_text "lost: entry haar: pal-convert reads it again with --entry haar" out "a ResNet"
+converts --entry haar resnet.pth resnet.safetensors -q
+succeeds pal-inspect diff halved.safetensors resnet.safetensors
+refuses 3 "stripped/checkpoints/best: the published layout cannot hold clamp 2 (it means 0.7), latent-norm" \
+  pal-convert stripped none.pt
+refuses 3 "not a Palindrome checkpoint" pal-convert plain.safetensors none.pt
+refuses 2 "OUTPUT.pt: is made of a checkpoint of ours" pal-convert model.safetensors none.pt --mean 0.5
+refuses 2 "--weights-only: writes a checkpoint" pal-convert model.safetensors none.pt --weights-only
+
+# Arrays for NumPy: the tensors as the file has them, and its metadata.
+converts stripped run.npz
+cp run.npz twice.npz
+converts stripped run.npz
+expect_same run.npz twice.npz
+converts "$published" published.npz
+expect_text "337 tensors" out "a PyTorch file for NumPy"
+converts "$source_folder/tests/badinput/safetensors/warn_newer_type.safetensors" rest.npz
+expect_text "tensors of types that are not converted are left out" err "types that NumPy lacks"
+refuses 2 "OUTPUT.npz: holds the tensors as they are" pal-convert model.safetensors none.npz --class-names names
+refuses 4 "absent/x.npz" pal-convert model.safetensors absent/x.npz
+expect_not "a refused file left something behind" compgen -G "none.*"
+
+# What others read.
+python=${PALINDROME_PYTHON:-python3}
+if has_module numpy && has_module torch; then
+  expect "read by NumPy and PyTorch" sh -c '"$0" - >read_out 2>read_err' "$python" <<'PYTHON'
+import json, numpy, torch
+arrays = numpy.load("run.npz")
+about = json.loads(bytes(arrays["__metadata__"]))
+assert about["format"] == "palindrome-checkpoint", about
+assert arrays["model.mu_mean"].dtype == numpy.float32 and arrays["model.blocks.2.w_index"].dtype == numpy.int32
+ours = torch.load("again.pt", weights_only=True)
+theirs = torch.load("model_tiny_soft_legacy.pt", weights_only=True, map_location="cpu")
+for name, tensor in ours["inn"].items():
+    assert torch.allclose(tensor, theirs["inn"][name], rtol=0, atol=3e-7), name
+for name in ("mu", "mu_t", "mu_m"):
+    assert torch.equal(ours[name], theirs[name].data), name
+assert torch.load("resnet.pth", weights_only=True)["fc.weight"].ndim == 2
+PYTHON
+else
+  skip_part "read by NumPy and PyTorch" "$python lacks one of them"
+fi
+
 finish_test "pal-convert behaves"

@@ -32,7 +32,19 @@ for run in run calibrated half density resnet two many thousand; do
   expect_match "^report in $run/report.html, model card" out "$run"
   sound $run/report.html "$run"
   expect_text "model-index:" $run/README.md "$run: card"
+  for section in "Intended use" Training Evaluation Classes Use Limits Licence; do
+    expect_match "^## $section$" $run/README.md "$run: card"
+  done
 done
+card_has() { expect_match "$2" "$1/README.md" "card of $1"; }
+card_has run '^| command | .*pal-train '
+card_has run "^No calibration was tried on these images"
+card_has run "^- Foreign images: not measured"
+card_has run "^- Attacks: not measured"
+card_has calibrated "^Fitted to held-out images: temperature [0-9.]*\.$"
+card_has calibrated "^| 95 | [0-9.]* | [0-9.]* |$"
+card_has calibrated "^- Foreign images, .*: of 100 pairs with its own"
+card_has density "its classes mean nothing"
 has() { expect "$1: no section $2" grep -q "<section id=\"$2\">" $1/report.html; }
 has_not() { expect "$1: a section $2" test "$(grep -c "<section id=\"$2\">" $1/report.html)" = 0; }
 for section in summary numbers curves calibration confusion density samples evidence decision \

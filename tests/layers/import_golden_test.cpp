@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "layers/checkpoint/torch_file.h"
+#include "layers/models/export_model.h"
 #include "layers/models/import_model.h"
 #include "layers/models/transfer.h"
 #include "tests/support/golden.h"
@@ -147,6 +149,32 @@ TEST_P(ImportGolden, GivesItsNetworkToAnotherRun) {
   const Tensor x = golden_.tensor("x");
   testing::expect_near(other.forward(Variable(x), Phase::evaluate).y.value(),
                        model_->forward(Variable(x), Phase::evaluate).y.value(), 0.0);
+}
+
+TEST_P(ImportGolden, GoesBackToWhatWasPublished) {
+  export_model(folder_.file("again.pt"), loaded_, "converted");
+  const TorchFile again(folder_.file("again.pt"));
+  const auto published = open_tensor_source(unpacked(GetParam().published, folder_));
+  size_t wanted = 0;
+  for (const SourceTensor& tensor : published->tensors()) {
+    if (tensor.name.starts_with("opt.") || tensor.name.starts_with("inn.tmp_var_")) continue;
+    ++wanted;
+    const SourceTensor* found = again.find(tensor.name);
+    ASSERT_NE(found, nullptr) << tensor.name;
+    EXPECT_EQ(found->shape, tensor.shape) << tensor.name;
+    ASSERT_EQ(found->dtype_name, tensor.dtype_name) << tensor.name;
+    if (tensor.name.ends_with("weight") && tensor.shape.size() == 2) {
+      // The DCT's matrices were computed in float32.
+      std::vector<float> theirs(static_cast<size_t>(tensor.numel()));
+      std::vector<float> ours(theirs.size());
+      published->read_floats(tensor, theirs);
+      again.read_floats(*found, ours);
+      for (size_t i = 0; i < ours.size(); ++i) EXPECT_NEAR(ours[i], theirs[i], 3e-7) << tensor.name;
+      continue;
+    }
+    EXPECT_EQ(again.TensorSource::read(*found), published->read(tensor)) << tensor.name;
+  }
+  EXPECT_EQ(again.tensors().size(), wanted);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, ImportGolden, ::testing::ValuesIn(golden_pairs()),

@@ -139,6 +139,11 @@ def all_scenarios():
                               "--heatmap", "maps", *QUICK]),
         Scenario("convert", ["pal-convert", "whole", "small.safetensors", "--weights-only"],
                  there=("small.safetensors",)),
+        Scenario("convert to npz", ["pal-convert", "whole", "arrays.npz", "-q"], there=("arrays.npz",)),
+        Scenario("convert to pt", ["pal-convert", "published", "published.pt", "-q"],
+                 there=("published.pt",)),
+        Scenario("outputs as arrays", ["pal-evaluate", "whole", "--save-outputs", "outputs.safetensors", *QUICK],
+                 there=("outputs.safetensors",)),
         Scenario("report", ["pal-report", "whole", "-o", "page.html", "--card", *QUICK], there=("page.html",)),
         Scenario("compare", ["pal-compare", "whole", "-o", "beside"]),
         Scenario("info", ["pal-info", "-a", "ibinn-mnist", "--tables", "tables"]),
@@ -218,6 +223,8 @@ def make_start(programs, tools, work):
     do(programs / "pal-evaluate", "whole", "--summary", "whole/summary.json", "-q")
     do(train, *PICTURES, "--max-steps", "4", "-o", "seen")
     do(train, *SMALL, "--max-steps", "3", "-o", "short")
+    do(train, *SMALL, "--clamp", "0.7", "--latent-norm", "false", "--head-permutation", "true", "--max-steps", "2",
+       "-o", "published")
     do(train, *TINY, "--validation", "112", "--max-steps", "4", "-o", "held")
     do(programs / "pal-robustness", "whole", *ROBUST, "-o", "robust_part")
     drop("robust_part/cells/*/fog-1.safetensors", "robust_part/*.*")

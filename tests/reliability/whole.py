@@ -1,8 +1,10 @@
 """Whether a file is whole, by its kind; and what of it is the same in every run."""
+import io
 import json
 import re
 import struct
 import tomllib
+import zipfile
 import zlib
 
 import trial
@@ -19,7 +21,7 @@ def problem(name, data, torn_end=False):
         return ""
     try:
         return check(data, torn_end)
-    except (ValueError, struct.error, IndexError) as error:
+    except (ValueError, struct.error, IndexError, zipfile.BadZipFile) as error:
         return f"{type(error).__name__}: {error}"
 
 
@@ -86,6 +88,13 @@ def _png(data, torn_end):
             return "" if at == len(data) else "bytes follow the end"
 
 
+def _zip(data, torn_end):
+    """.npz, and what torch.save writes."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        broken = file.testzip()
+    return f"the checksum of {broken} is wrong" if broken else ""
+
+
 def _crc32c_table():
     table = []
     for byte in range(256):
@@ -127,4 +136,4 @@ def _events(data, torn_end):
 
 CHECKS = {".jsonl": _jsonl, ".json": _json, ".toml": _toml, ".png": _png, ".svg": _ends(b"</svg>"),
           ".html": _ends(b"</html>"), ".csv": _lines, "log.txt": _lines, ".md": _lines, ".markdown": _lines,
-          "tfevents": _events}
+          "tfevents": _events, ".npz": _zip, ".pt": _zip}

@@ -21,12 +21,11 @@ set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME palindrome)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SECTION science)
 set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION
-"generative classifiers of images by invertible networks
- Trains, evaluates and explains networks that learn how likely an image is
- under each class: they classify, say how sure that is, tell images of another
- kind from those they know, and generate images of a class.
- .
- These are the programs pal-train, pal-evaluate, pal-classify and others.")
+"Trains, evaluates and explains generative classifiers, networks that learn how
+likely an image is under each class: they classify, say how sure that is, tell
+images of another kind from those they know, and generate images of a class.
+
+These are the programs pal-train, pal-evaluate, pal-classify and others.")
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}/lib)
 # Which package brings the shared libraries, and that the loader's cache must learn of them.
@@ -36,12 +35,11 @@ set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY =)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libpalindrome-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
-"engine for invertible networks: headers and libraries
- A deep-learning engine in C++20, with tensors, gradients, blocks that can be
- run backwards, data sets and measures.
- .
- These are headers, libraries, and an example for find_package(Palindrome) and
- pkg-config.")
+"A deep-learning engine in C++20, with tensors, gradients, blocks that can be
+run backwards, data sets and measures.
+
+These are headers, libraries, and an example for find_package(Palindrome) and
+pkg-config.")
 list(JOIN PAL_DEBIAN_PACKAGES ", " needed)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
     "palindrome (= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE}), ${needed}")

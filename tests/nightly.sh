@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # What takes too long for every submission. Each part can be run alone:
-#   tests/nightly.sh [reliability|sanitizers|fuzz|machine-code|tidy|all]   (default: all)
+#   tests/nightly.sh [reliability|sanitizers|fuzz|machine-code|package|tidy|all]   (default: all)
 # PAL_FUZZ_MINUTES (10): time for each parser, and for mutated files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 part=${1:-all}
 wanted() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 
-case $part in all | reliability | sanitizers | fuzz | machine-code | tidy) ;; *)
-  echo "nightly: error: unknown part '$part'; use reliability, sanitizers, fuzz, machine-code, tidy or all" >&2
+case $part in all | reliability | sanitizers | fuzz | machine-code | package | tidy) ;; *)
+  echo "nightly: error: unknown part '$part'; use reliability, sanitizers, fuzz, machine-code, package, tidy or all" >&2
   exit 2 ;;
 esac
 
@@ -51,6 +51,13 @@ if wanted machine-code; then
     bench/kernels/sass_table.py --check --arch $arch || [ $? -eq 77 ]
   done
   echo "nightly: machine-code passed"
+fi
+
+# The packages, in an empty Debian; SKIPPED without root, debootstrap or a mirror.
+if wanted package; then
+  cmake/setup.sh debootstrap dpkg-dev
+  tests/package.sh || [ $? -eq 77 ]
+  echo "nightly: package passed"
 fi
 
 if wanted tidy; then

@@ -5,6 +5,7 @@
 # --built takes the packages that lie in a folder. Needs root, debootstrap and a mirror of Debian
 # (PAL_DEBIAN_MIRROR); 77 without. The empty system and the packages from the mirror are kept in the
 # cache folder, so that a second run is short.
+# shellcheck disable=SC2016  # variables in commands for the empty system are its own
 set -euo pipefail
 cd "$(dirname "$0")/.."
 built=
@@ -27,8 +28,10 @@ skip() {
 command -v debootstrap >/dev/null || skip "no debootstrap"
 command -v dpkg-shlibdeps >/dev/null || skip "no dpkg-dev"
 # What is mounted here vanishes with the script.
-[ -n "${PAL_OWN_MOUNTS:-}" ] ||
-  exec env PAL_OWN_MOUNTS=1 unshare --mount "$0" "$@" || skip "no mounts of its own"
+if [ -z "${PAL_OWN_MOUNTS:-}" ]; then
+  unshare --mount true 2>/dev/null || skip "mounts are not allowed here"
+  PAL_OWN_MOUNTS=1 exec unshare --mount "$PWD/tests/package.sh" ${built:+--built "$built"}
+fi
 
 work=$(mktemp -d)
 root=$work/root
@@ -52,7 +55,6 @@ check() {
     failed=$((failed + 1))
   fi
 }
-# shellcheck disable=SC2016  # variables in commands for the empty system are its own
 # inside COMMAND: by the empty system's shell, with none of this machine's variables.
 inside() {
   chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
@@ -109,7 +111,7 @@ inside "apt-get -qq update" >"$work/log" 2>&1 || skip "apt-get update failed: no
 
 # The highest level that the loader would take here.
 level=$(inside '/lib64/ld-linux-x86-64.so.2 --help' |
-  sed -n 's/^ *\(x86-64-v[34]\) (supported, searched)$/\1/p' | head -n 1)
+  awk '/x86-64-v[34] \(supported, searched\)/ && !level { level = $1 } END { print level }')
 lowest=x86-64
 # says_level LEVEL PREFIX [VARIABLE=VALUE]
 says_level() { inside "${3:-} $2/bin/pal-train --version | grep -q 'loops for $1, hardened\$'"; }

@@ -1,5 +1,5 @@
 # Compiler settings of all our own targets, carried by one interface target.
-if(NOT CMAKE_BUILD_TYPE)
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 find_program(CCACHE_PROGRAM ccache)
@@ -16,7 +16,7 @@ endif()
 include(CheckCXXCompilerFlag)
 add_library(pal_settings INTERFACE)
 target_compile_features(pal_settings INTERFACE cxx_std_20)
-target_include_directories(pal_settings INTERFACE ${CMAKE_SOURCE_DIR})
+target_include_directories(pal_settings INTERFACE ${PROJECT_SOURCE_DIR})
 # Options of the C++ compiler alone.
 function(pal_cxx_options)
   foreach(option ${ARGN})
@@ -47,19 +47,21 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # GCC 12 takes concatenations of std::string for overlapping copies (GCC bug 105651).
   pal_cxx_options(-Wno-restrict)
 endif()
+# Options for processors with wide vectors.
+set(PAL_VECTOR_OPTIONS)
+check_cxx_compiler_flag(-mprefer-vector-width=512 PAL_HAS_VECTOR_WIDTH)
+if(PAL_HAS_VECTOR_WIDTH)
+  list(APPEND PAL_VECTOR_OPTIONS -mprefer-vector-width=512)
+endif()
+# GCC 12.2 with AVX-512 turns a 256-bit constant of equal parts followed by zeros, such as
+# {1.0, 1.0, 0.0, 0.0}, into a broadcast of the part (tests/kernels/compiler_test.cpp). Moving
+# constants in halves avoids it and costs nothing: loops still use full vectors.
+check_cxx_compiler_flag("-mmove-max=128 -mstore-max=128" PAL_HAS_MOVE_MAX)
+if(PAL_HAS_MOVE_MAX)
+  list(APPEND PAL_VECTOR_OPTIONS -mmove-max=128 -mstore-max=128)
+endif()
 if(PALINDROME_NATIVE)
-  pal_cxx_options(-march=native)
-  check_cxx_compiler_flag(-mprefer-vector-width=512 PAL_HAS_VECTOR_WIDTH)
-  if(PAL_HAS_VECTOR_WIDTH)
-    pal_cxx_options(-mprefer-vector-width=512)
-  endif()
-  # GCC 12.2 with AVX-512 turns a 256-bit constant of equal parts followed by zeros, such as
-  # {1.0, 1.0, 0.0, 0.0}, into a broadcast of the part (tests/kernels/compiler_test.cpp). Moving
-  # constants in halves avoids it and costs nothing: loops still use full vectors.
-  check_cxx_compiler_flag("-mmove-max=128 -mstore-max=128" PAL_HAS_MOVE_MAX)
-  if(PAL_HAS_MOVE_MAX)
-    pal_cxx_options(-mmove-max=128 -mstore-max=128)
-  endif()
+  pal_cxx_options(-march=native ${PAL_VECTOR_OPTIONS})
 endif()
 if(PALINDROME_SANITIZE)
   pal_cxx_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -86,7 +88,7 @@ if(PALINDROME_HARDENED)
   endif()
   pal_cxx_options(-D_GLIBCXX_ASSERTIONS -U_FORTIFY_SOURCE
     $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>
-    -fstack-protector-strong -fPIE)
+    -fstack-protector-strong $<$<NOT:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,SHARED_LIBRARY>>:-fPIE>)
   foreach(option -fstack-clash-protection -fcf-protection)
     string(MAKE_C_IDENTIFIER "PAL_HAS${option}" known)
     check_cxx_compiler_flag(${option} ${known})
@@ -96,5 +98,6 @@ if(PALINDROME_HARDENED)
   endforeach()
   # The C library checks nothing in code that is not optimised, and warns of it.
   set(PAL_UNOPTIMISED -O1)
-  target_link_options(pal_settings INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
+  target_link_options(pal_settings INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack
+    $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)
 endif()

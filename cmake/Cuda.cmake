@@ -38,17 +38,7 @@ elseif(PAL_HAS_CUDA)
     # CMake 3.25 does not know that CUDA 13 can.
     string(APPEND CMAKE_CUDA_FLAGS " -std=c++20")
   endif()
-  find_package(CUDAToolkit REQUIRED)
-  find_path(CUDNN_INCLUDE cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS} PATH_SUFFIXES include)
-  find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9
-    HINTS ${CUDAToolkit_LIBRARY_DIR} ${CUDNN_INCLUDE}/../lib ${CUDNN_INCLUDE}/../lib64)
-  pal_require(CUDNN_INCLUDE "cudnn.h" "of NVIDIA's cuDNN 9")
-  pal_require(CUDNN_LIBRARY "libcudnn" "of NVIDIA's cuDNN 9")
-  add_library(pal_cuda_libraries INTERFACE)
-  target_include_directories(pal_cuda_libraries SYSTEM INTERFACE
-    ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE})
-  # The runtime is linked in, so that a machine without a driver still runs everything on its CPU.
-  target_link_libraries(pal_cuda_libraries INTERFACE CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY})
+  include(CudaLibraries)
   if(CCACHE_PROGRAM)
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
   endif()
@@ -90,8 +80,8 @@ function(pal_cuda_sources target folder)
   if(NOT PAL_HAS_CUDA)
     return()
   endif()
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cu
-       ${CMAKE_SOURCE_DIR}/${folder}/*/*.cu)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cu
+       ${PROJECT_SOURCE_DIR}/${folder}/*/*.cu)
   target_sources(${target} PRIVATE ${sources})
   target_compile_definitions(${target} PUBLIC PAL_CUDA)
   if(folder STREQUAL "runtime" AND PAL_HAS_NCCL)
@@ -108,7 +98,7 @@ function(pal_cuda_sources target folder)
     target_link_libraries(${target} PUBLIC pal_emulator)
     if(folder STREQUAL "kernels")
       # What stands in for cuDNN and cuBLASLt.
-      target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests/emulator/libraries.cpp)
+      target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulator/libraries.cpp)
     endif()
   else()
     target_link_libraries(${target} PUBLIC pal_cuda_libraries)

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # What takes too long for every submission. Each part can be run alone:
-#   tests/nightly.sh [reliability|sanitizers|fuzz|machine-code|onnx|tidy|all]   (default: all)
+#   tests/nightly.sh [reliability|sanitizers|fuzz|machine-code|package|onnx|tidy|all]   (default: all)
 # PAL_FUZZ_MINUTES (10): time for each parser, and for mutated files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 part=${1:-all}
 wanted() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 
-case $part in all | reliability | sanitizers | fuzz | machine-code | onnx | tidy) ;; *)
-  echo "nightly: error: unknown part '$part'; use reliability, sanitizers, fuzz, machine-code, onnx, tidy or all" >&2
+case $part in all | reliability | sanitizers | fuzz | machine-code | package | onnx | tidy) ;; *)
+  echo "nightly: error: unknown part '$part'; use reliability, sanitizers, fuzz, machine-code, package, onnx, tidy or all" >&2
   exit 2 ;;
 esac
 
@@ -63,6 +63,13 @@ if wanted onnx; then
   PALINDROME_PYTHON=$PWD/build/onnx/bin/python PAL_ONNX_LARGE=1 \
     bash tests/experiments/onnx_test.sh build/release/bin .
   echo "nightly: onnx passed"
+fi
+
+# The packages, in an empty Debian; SKIPPED without root, debootstrap or a mirror.
+if wanted package; then
+  cmake/setup.sh debootstrap dpkg-dev
+  tests/package.sh || [ $? -eq 77 ]
+  echo "nightly: package passed"
 fi
 
 if wanted tidy; then

@@ -48,7 +48,8 @@ std::string dotted(int major, int minor, int patch) {
 
 std::string build_facts() {
   const std::string gloo = gloo_version();
-  std::string text = fmt::format("build: {}, {}\n", compiler(), kHardened);
+  std::string text =
+      fmt::format("build: {}, loops for {}, {}\n", compiler(), instruction_level(), kHardened);
   text += fmt::format(
       "libraries: {}, {}, OpenMP {}, {}, fmt {}, spdlog {}, nlohmann-json {}, toml++ {}, CLI11 {}, "
       "glibc {}\n",

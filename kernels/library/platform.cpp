@@ -14,6 +14,20 @@ std::string cpu_library_version() {
 std::string cuda_library_versions() { return {}; }
 #endif
 
+std::string instruction_level() {
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+  return "x86-64-v4";
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__BMI2__)
+  return "x86-64-v3";
+#elif defined(__SSE4_2__)
+  return "x86-64-v2";
+#elif defined(__x86_64__)
+  return "x86-64";
+#else
+  return "baseline";
+#endif
+}
+
 bool cpu_has_bf16() { return __builtin_cpu_supports("avx512bw") != 0; }
 bool cpu_has_native_bf16() { return __builtin_cpu_supports("avx512bf16") != 0; }
 

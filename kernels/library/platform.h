@@ -12,6 +12,10 @@ std::string cpu_library_version();
 /// without the CUDA backend, or in the emulator).
 std::string cuda_library_versions();
 
+/// What this library's own loops were compiled for: "x86-64-v3", the highest level whose instructions
+/// they may use, of which packages bring several; on other processors "baseline".
+std::string instruction_level();
+
 /// Whether this processor computes bf16 at all (AVX-512).
 bool cpu_has_bf16();
 /// Whether this processor computes bf16 natively (AVX-512 BF16).

@@ -116,7 +116,7 @@ for each in train evaluate sample data info inspect convert; do
   expect "pal-$each --completion: not bash" bash -n out
   succeeds pal-$each --version
   expect_match "^pal-$each (Palindrome) [0-9.]*$" out "--version"
-  expect_match "^build: .*, \\(not \\)\\?hardened$" out "--version: build"
+  expect_match "^build: .*, loops for .*, \\(not \\)\\?hardened$" out "--version: build"
   expect_match "^libraries: oneDNN [0-9.]*, libjpeg.* [0-9.]*, libpng [0-9.]*, zlib [0-9.]*, " out \
     "--version: libraries"
 done

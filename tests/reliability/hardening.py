@@ -1,8 +1,8 @@
 """What the linker and the compiler were asked for in packaged builds is in the programs: see
 PALINDROME_HARDENED in cmake/CompilerSettings.cmake, and the preset `package`.
 
-A row for each property, over all programs of build/package/bin. It is read from the files, so that it
-holds whatever the build said."""
+A row for each property, over all programs of build/package/bin and the shared libraries beside them. It
+is read from the files, so that it holds whatever the build said."""
 import re
 import shutil
 import struct
@@ -33,18 +33,24 @@ def says_hardened(program):
     return ", hardened" in answer.stdout.decode("utf-8", "replace")
 
 
-def rows_of(programs):
-    reports = {program.name: report(program) for program in programs}
+def rows_of(files):
+    reports = {file: report(file) for file in files}
     for name, shows in PROPERTIES.items():
-        row = Row(f"hardening: {name}", "of all packaged programs", trials=len(reports))
-        for program, text in reports.items():
-            if not shows(text):
-                row.note("wrong", f"{program}: not shown by readelf")
+        # A library may have no copies that need a check.
+        asked = [file for file in files if name != "copies are checked" or ".so" not in file.name]
+        row = Row(f"hardening: {name}", "of all packaged programs", trials=len(asked))
+        for file in asked:
+            if not shows(reports[file]):
+                row.note("wrong", f"{file}: not shown by readelf")
         yield row
 
 
 def packaged(bench):
     return sorted((bench.source / "build/package/bin").glob("pal-*"))
+
+
+def libraries(bench):
+    return sorted((bench.source / "build/package/lib").rglob("libpalindrome_*.so.*.*.*"))
 
 
 def skipped(bench):
@@ -58,7 +64,7 @@ def part(bench):
         yield Row("hardening", "", skipped=why)
         return
     programs = packaged(bench)
-    yield from rows_of(programs)
+    yield from rows_of(programs + libraries(bench))
     row = Row("hardening: --version says so", "of all packaged programs", trials=len(programs))
     for program in programs:
         if not says_hardened(program):

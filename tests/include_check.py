@@ -44,7 +44,7 @@ ROOMS = {
     "data": ["pictures", "archives", "sources", "batches", "sets", "variants", "corruptions"],
     "experiments": ["command_line", "measures", "trust", "planning", "report", "inspect", "recipe",
                     "training", "evaluation", "sampling", "explain", "classify", "attacks",
-                    "robustness", "attack_study", "comparison", "pages", "datasets", "library",
+                    "robustness", "attack_study", "comparison", "pages", "datasets", "library", "python",
                     "programs"],
     "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
 }

@@ -44,8 +44,8 @@ ROOMS = {
     "data": ["pictures", "archives", "sources", "batches", "sets", "variants", "corruptions"],
     "experiments": ["command_line", "measures", "trust", "planning", "report", "inspect", "recipe",
                     "training", "evaluation", "sampling", "explain", "classify", "attacks",
-                    "robustness", "attack_study", "comparison", "pages", "datasets", "programs",
-                    ""],
+                    "robustness", "attack_study", "comparison", "pages", "datasets", "library", "python",
+                    "programs", ""],
     "bench": ["support", "kernels", "steps", "memory", "loader", "libtorch"],
 }
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # What takes too long for every submission. Each part can be run alone:
-#   tests/nightly.sh [reliability|sanitizers|fuzz|machine-code|package|onnx|tidy|all]   (default: all)
-# PAL_FUZZ_MINUTES (10): time for each parser, and for mutated files.
+#   tests/nightly.sh [reliability|sanitizers|fuzz|machine-code|package|onnx|python|tidy|all]   (default: all)
+# PAL_FUZZ_MINUTES (10): time for each parser, and for mutated files. PAL_PYTHON_VENV: a virtual environment
+# for the Python package, which may have PyTorch already; else a new one, which fetches it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 part=${1:-all}
 wanted() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 
-case $part in all | reliability | sanitizers | fuzz | machine-code | package | onnx | tidy) ;; *)
-  echo "nightly: error: unknown part '$part'; use reliability, sanitizers, fuzz, machine-code, package, onnx, tidy or all" >&2
+case $part in all | reliability | sanitizers | fuzz | machine-code | package | onnx | python | tidy) ;; *)
+  echo "nightly: error: unknown part '$part'; use reliability, sanitizers, fuzz, machine-code, package, onnx, python, tidy or all" >&2
   exit 2 ;;
 esac
 
@@ -70,6 +71,36 @@ if wanted package; then
   cmake/setup.sh debootstrap dpkg-dev
   tests/package.sh || [ $? -eq 77 ]
   echo "nightly: package passed"
+fi
+
+# The Python package as users install it, but for this processor, as the programs are that it is compared
+# with; its tests, and its examples with the tools that they are written for. Needs a package index.
+if wanted python; then
+  cmake/setup.sh python3-dev python3-venv libgtest-dev
+  cmake --preset release -DPALINDROME_TESTS=ON >/dev/null
+  cmake --build --preset release --target pal-train pal-evaluate pal-classify pal-attack pal-ood
+  temporary=$(mktemp -d)
+  trap 'rm -rf "$temporary"' EXIT
+  venv=${PAL_PYTHON_VENV:-$temporary/venv}
+  [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+  "$venv/bin/pip" wheel --quiet --no-deps -C cmake.define.PALINDROME_NATIVE=ON -w "$temporary" ./experiments/python
+  wheel=$(echo "$temporary"/palindrome-*.whl)
+  "$venv/bin/pip" install --quiet --force-reinstall --no-deps "$wheel"
+  "$venv/bin/pip" install --quiet numpy pytest torch pytorch-ood torchattacks captum
+  echo "$(basename "$wheel"): $(stat -c %s "$wheel") bytes"
+  "$venv/bin/python" experiments/python/import_time.py
+  PALINDROME_PROGRAMS=$PWD/build/release/bin "$venv/bin/python" -m pytest -q -p no:cacheprovider experiments/python
+  if [ -d /usr/share/datasets/fashion-mnist ]; then
+    for example in ood_metrics attack infidelity; do
+      echo "$example.py"
+      "$venv/bin/python" experiments/python/examples/$example.py
+    done
+    build/release/bin/pal-ood experiments/results/fashion-beta1.safetensors --dataset fashion-mnist \
+      --against vflip inverted --scores one-tailed --quiet
+  else
+    echo "python: examples SKIPPED (no Fashion-MNIST: Debian's dataset-fashion-mnist)"
+  fi
+  echo "nightly: python passed"
 fi
 
 if wanted tidy; then

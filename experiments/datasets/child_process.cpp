@@ -118,11 +118,16 @@ CommandResult run_command(const std::vector<std::string>& arguments, const std::
 CommandFault fault_of(const CommandResult& result) {
   std::istringstream lines(result.errors);
   CommandFault fault{ErrorKind::data, last_line(result.errors)};
-  for (std::string line; std::getline(lines, line);)
+  for (std::string line; std::getline(lines, line);) {
+    // tar's words where the disk, or what a file may hold, ends within what it writes.
+    if (line.find(": Wrote only ") != std::string::npos)
+      fault = {ErrorKind::environment,
+               line + ": " + std::strerror(ENOSPC) + ", or " + std::strerror(EFBIG)};
     for (const int reason : {ENOSPC, EDQUOT, EFBIG, EROFS, EIO})
       // The command speaks English; so does this program, which chooses no language.
       if (line.find(std::strerror(reason)) != std::string::npos)
         fault = {ErrorKind::environment, line};
+  }
   return fault;
 }
 

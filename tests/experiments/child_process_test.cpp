@@ -18,6 +18,8 @@ TEST(ChildProcess, TellsAFullDiskFromABrokenFile) {
   EXPECT_EQ(disk.line, "tar: ./usr/a.png: Cannot write: No space left on device");
   EXPECT_EQ(fault_of_errors("tar: a: Cannot write: File too large\nend\n").kind,
             ErrorKind::environment);
+  EXPECT_EQ(fault_of_errors("tar: ./a: Wrote only 403 of 8192 bytes\nend\n").line,
+            "tar: ./a: Wrote only 403 of 8192 bytes: No space left on device, or File too large");
   EXPECT_EQ(fault_of_errors("a: Read-only file system").kind, ErrorKind::environment);
 
   const CommandFault broken = fault_of_errors("first\ndpkg-deb: error: not an archive\n");

@@ -33,7 +33,7 @@ fi
   fail "more is installed than belongs there"
 example=$work/usr/share/doc/palindrome/examples
 unset CXXFLAGS LDFLAGS
-export CMAKE_PREFIX_PATH=$work/usr OMP_WAIT_POLICY=passive
+export CMAKE_GENERATOR=Ninja CMAKE_PREFIX_PATH=$work/usr OMP_WAIT_POLICY=passive
 
 quietly cmake -S "$example" -B find -DCMAKE_BUILD_TYPE=Debug
 quietly cmake --build find

@@ -6,7 +6,13 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <new>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
 
 #include "experiments/command_line/program.h"
 #include "experiments/library/image_model.h"
@@ -188,15 +194,57 @@ nb::object numpy_images(const Tensor& images, Layout layout) {
   return numpy_array(images, images.data<float>(), shape, {h * w * c, 1, w * c, c});
 }
 
-/// Runs a call of the engine while other Python threads run.
+// When Python ends, daemon threads may still be in calls. None may then compute while what it uses is
+// torn down, nor ask for the GIL, which would end the thread amid C++ frames: the one that ends Python
+// waits until each has left the engine, and there it stands still for good.
+std::atomic<int> running = 0;
+std::atomic<bool> ending = false;
+std::thread::id ender;
+
+bool ended_by_another() { return ending && std::this_thread::get_id() != ender; }
+
+void stand_still_at_the_end() {
+  if (!ended_by_another()) return;
+  --running;
+  while (true) ::pause();
+}
+
+/// Called by atexit.
+void end_calls() {
+  ender = std::this_thread::get_id();
+  ending = true;
+  const nb::gil_scoped_release released;
+  while (running > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+/// While it lives, other Python threads run.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()) {
+    ++running;
+    stand_still_at_the_end();
+  }
+  ~WithoutGil() {
+    stand_still_at_the_end();
+    PyEval_RestoreThread(state_);
+    --running;
+  }
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
 template <typename Body>
 auto without_gil(Body&& body) {
-  const nb::gil_scoped_release released;
+  const WithoutGil others_run;
   return body();
 }
 
 /// Whether the user wants to stop: Ctrl-C ends a long call between two pieces of its batch.
 void check_signals() {
+  if (ended_by_another()) fail(ErrorKind::failure, "Python ends");
   const nb::gil_scoped_acquire held;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
 }
@@ -310,6 +358,9 @@ NB_MODULE(_engine, m) {
   // Warnings alone go to stderr.
   set_log_level(LogLevel::quiet);
   nb::register_exception_translator(translate);
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function(end_calls));
+  // Threads that stand still at the end keep what they hold.
+  nb::set_leak_warnings(false);
   m.attr("version") = version();
 #ifdef __FMA__
   m.attr("native") = true;

@@ -9,8 +9,8 @@
 #include "layers/models/import_model.h"
 #include "runtime/error.h"
 #include "tests/support/numeric.h"
+#include "tests/support/published_files.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/support/tiny_model.h"
 
 namespace pal {
 namespace {
@@ -53,14 +53,8 @@ void expect_round_trip(const ModelConfig& config, const ImportChoice& choice = {
   }
 }
 
-ModelConfig publishable() {
-  ModelConfig config = testing::tiny_config();
-  config.latent_norm = false;
-  return config;
-}
-
 TEST(ExportModel, FlowsComeBackAsTheyWere) {
-  std::vector<ModelConfig> configs(6, publishable());
+  std::vector<ModelConfig> configs(6, testing::published_config());
   configs[1].mixing = MixingKind::orthogonal;
   configs[2].mixing = MixingKind::householder;
   configs[3].coupling = CouplingKind::glow;
@@ -73,12 +67,7 @@ TEST(ExportModel, FlowsComeBackAsTheyWere) {
 }
 
 TEST(ExportModel, ResNetsComeBackAsTheyWere) {
-  ModelConfig config = preset("resnet50");
-  config.classes = 5;
-  config.entry_width = 4;
-  config.blocks = {2, 1, 1};
-  config.strides = {1, 2, 2};
-  config.widths = {2, 3, 4};
+  ModelConfig config = testing::tiny_resnet50();
   expect_round_trip(config);
   config.entry = EntryKind::haar;
   config.subnet = SubnetKind::basic;
@@ -87,7 +76,7 @@ TEST(ExportModel, ResNetsComeBackAsTheyWere) {
 
 TEST(ExportModel, PublishedFilesHaveWhatTheirCodeLoads) {
   const testing::TemporaryFolder folder;
-  export_model(folder.file("a.pt"), loaded(publishable()), "ours");
+  export_model(folder.file("a.pt"), loaded(testing::published_config()), "ours");
   const TorchFile file(folder.file("a.pt"));
   // Shapes of the published file of the same skeleton, by 3 colours and 16 pixels.
   const std::vector<std::pair<const char*, std::vector<int64_t>>> shapes = {
@@ -114,10 +103,10 @@ TEST(ExportModel, NamesWhatTheLayoutCannotHold) {
   expect_refused(preset("ibinn-mnist"),
                  "ours: the published layout cannot hold clamp 2 (it means 0.7), latent-norm true "
                  "(it means false), head-permutation false (it means true)");
-  ModelConfig config = publishable();
+  ModelConfig config = testing::published_config();
   config.mixing = MixingKind::conv1x1;
   expect_refused(config, "mixing conv1x1 (permutation, orthogonal or householder)");
-  config = publishable();
+  config = testing::published_config();
   config.gin = true;
   expect_refused(config, "cannot hold gin true");
   config = preset("resnet-small");

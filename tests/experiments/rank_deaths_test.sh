@@ -92,7 +92,7 @@ judge() {
     # Before all have met, nobody knows more than a number.
     case $line in
       "pal-train: error: rank $victim ("*", process ${rank_pids[$victim]}) lost "*) return 0 ;;
-      *"did not arrive"*" $victim;"* | *"rank $victim was not reached"* | \
+      *"did not arrive"*" $victim;"* | *"did not arrive"*" $victim,"* | *"rank $victim was not reached"* | \
         *"rank $victim lost before the run began"* | *"rank $victim ("*" lost before the run began"*)
         return 0 ;;
     esac

@@ -9,10 +9,8 @@
 namespace pal {
 namespace {
 
-using Json = nlohmann::json;
-
 /// What is wrong with the `id`, which the answer repeats if nothing is.
-std::string take_id(const Json& id, PictureRequest& request) {
+std::string take_id(const nlohmann::json& id, PictureRequest& request) {
   const bool fits = id.is_number_integer() ||
                     (id.is_string() && id.get_ref<const std::string&>().size() <= kMostIdBytes);
   if (!fits)
@@ -22,7 +20,7 @@ std::string take_id(const Json& id, PictureRequest& request) {
   return {};
 }
 
-void take_picture(const Json& image, PictureRequest& request) {
+void take_picture(const nlohmann::json& image, PictureRequest& request) {
   if (!image.is_string()) {
     request.error = "request: image: expected a text, base64 of a PNG or JPEG file";
     return;
@@ -41,7 +39,7 @@ void take_picture(const Json& image, PictureRequest& request) {
 PictureRequest parse_request(std::string_view line) {
   if (!line.starts_with('{')) return request_by_name(line);
   PictureRequest request;
-  const Json json = parse_json(line);
+  const nlohmann::json json = parse_json(line);
   if (!json.is_object()) {
     request.error = "request: begins with { and is no JSON object (a name may begin with ./{)";
     return request;

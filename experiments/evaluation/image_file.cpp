@@ -1,7 +1,7 @@
 #include "experiments/evaluation/image_file.h"
 
 #include "experiments/report/evaluation_csv.h"
-#include "layers/checkpoint/safetensors.h"
+#include "layers/checkpoint/stored_values.h"
 #include "runtime/file.h"
 
 namespace pal {
@@ -49,16 +49,6 @@ const std::vector<Column>& columns() {
   return kColumns;
 }
 
-template <typename Values>
-StoredTensor array_of(const std::string& name, const char* dtype, const Values& values,
-                      std::vector<int64_t> shape = {}) {
-  const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(values.data()),
-                                       values.size() * sizeof(values[0]));
-  if (shape.empty()) shape = {static_cast<int64_t>(values.size())};
-  return {name, dtype, std::move(shape), static_cast<int64_t>(bytes.size()),
-          [bytes](const ByteSink& sink) { sink(bytes); }};
-}
-
 class ArrayFile : public ImageFile {
  public:
   ArrayFile(const Dataset& set, size_t classes, bool has_density)
@@ -85,16 +75,16 @@ class ArrayFile : public ImageFile {
   void write(const std::string& path,
              const std::map<std::string, std::string>& metadata) const override {
     std::vector<StoredTensor> arrays = {
-        array_of("index", "I64", index_), array_of("label", "I32", label_),
-        array_of("predicted", "I32", predicted_), array_of("rank", "I32", rank_)};
+        stored_values("index", index_), stored_values("label", label_),
+        stored_values("predicted", predicted_), stored_values("rank", rank_)};
     for (size_t i = 0; i < columns().size(); ++i)
       if (has_density_ || !columns()[i].of_density)
-        arrays.push_back(array_of(columns()[i].field.name, "F64", numbers_[i]));
+        arrays.push_back(stored_values(columns()[i].field.name, numbers_[i]));
     if (keeps_probabilities())
       arrays.push_back(
-          array_of("probabilities", "F32", probabilities_,
-                   {static_cast<int64_t>(index_.size()), static_cast<int64_t>(classes_)}));
-    arrays.push_back(array_of("names", "U8", names_));
+          stored_values("probabilities", probabilities_,
+                        {static_cast<int64_t>(index_.size()), static_cast<int64_t>(classes_)}));
+    arrays.push_back(stored_values("names", names_));
     write_safetensors(path, metadata, arrays);
   }
 

@@ -10,7 +10,7 @@
 #include "experiments/measures/class_match.h"
 #include "experiments/report/text_table.h"
 #include "experiments/trust/array_metadata.h"
-#include "layers/checkpoint/safetensors.h"
+#include "layers/checkpoint/stored_values.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
 #include "runtime/text.h"
@@ -82,17 +82,9 @@ void write_map_arrays(const std::string& path, const MapSheet& made,
                                   {"maps", "[maps, rows, columns]", "nats",
                                    "what each position of the last feature map says"}});
   metadata["rows"] = json_text(rows, -1, BadUtf8::replaced);
-  const auto feed = [](const auto& numbers) {
-    return [&numbers](const ByteSink& sink) {
-      sink({reinterpret_cast<const uint8_t*>(numbers.data()), numbers.size() * sizeof(numbers[0])});
-    };
-  };
-  const auto bytes = static_cast<int64_t>(sizeof(double));
-  write_safetensors(
-      path, metadata,
-      std::vector<StoredTensor>{
-          {"image", "I64", {count}, count * bytes, feed(images)},
-          {"maps", "F64", {count, side, side}, count * side * side * bytes, feed(values)}});
+  write_safetensors(path, metadata,
+                    std::vector<StoredTensor>{stored_values("image", images),
+                                              stored_values("maps", values, {count, side, side})});
 }
 
 MapSheet heatmap_sheet(const ExplainOptions& o, const LoadedModel& loaded,

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "layers/checkpoint/safetensors.h"
+#include "layers/checkpoint/stored_values.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/random_reader.h"
@@ -68,17 +68,6 @@ Message latents_of(IbInn& flow, const Batch& batch) {
   return message;
 }
 
-/// One number per image.
-template <typename T>
-StoredTensor vector_tensor(const char* name, const char* dtype, const std::vector<T>& values) {
-  const auto count = static_cast<int64_t>(values.size());
-  return {name,
-          dtype,
-          {count},
-          count * static_cast<int64_t>(sizeof(T)),
-          [&values, count](const ByteSink& sink) { sink(bytes_of(values.data(), count)); }};
-}
-
 StoredTensor matrix_tensor(const char* name, const Spool& spool, int64_t rows, int64_t columns) {
   return {name,
           "F32",
@@ -128,13 +117,12 @@ int64_t write_latents(const std::string& path, IbInn& flow, const InputSpec& inp
   });
   const auto count = static_cast<int64_t>(labels.size());
   from_first_rank(spec.ranks, [&] {
-    write_safetensors(
-        path, metadata,
-        std::vector<StoredTensor>{matrix_tensor("latents", latents, count, flow.dims()),
-                                  vector_tensor("labels", "I32", labels),
-                                  vector_tensor("indices", "I32", indices),
-                                  matrix_tensor("scores", scores, count, flow.config().classes),
-                                  vector_tensor("log_det", "F64", log_dets)});
+    write_safetensors(path, metadata,
+                      std::vector<StoredTensor>{
+                          matrix_tensor("latents", latents, count, flow.dims()),
+                          stored_values("labels", labels), stored_values("indices", indices),
+                          matrix_tensor("scores", scores, count, flow.config().classes),
+                          stored_values("log_det", log_dets)});
     return Message();
   });
   return count;

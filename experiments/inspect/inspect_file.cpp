@@ -303,6 +303,15 @@ std::string to_text(const FileReport& report) {
   if (report.kind == "checkpoint")
     text += fmt::format(", architecture {}, step {}", printable(report.metadata.at("architecture")),
                         printable(report.metadata.at("step")));
+  // What a file of results says of itself: trust/array_metadata.h.
+  const auto said = [&](const char* key) {
+    const auto found = report.metadata.find(key);
+    return found == report.metadata.end() ? std::string() : found->second;
+  };
+  if (const std::string kind = said("kind");
+      !kind.empty() && said("format") == "palindrome-" + kind)
+    text += fmt::format(", {} of {}, by model {}", kind, one_line(said("data")),
+                        one_line(said("model")).substr(0, 12));
   if (report.kind == "tar") text += fmt::format(": {} samples", report.samples);
   if (!report.shape.empty()) text += fmt::format(": {}", fmt::join(report.shape, " x "));
   return text;

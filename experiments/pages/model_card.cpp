@@ -23,6 +23,30 @@ std::string yaml_text(const std::string& text) {
   return json_text(nlohmann::json(text), -1, BadUtf8::replaced);
 }
 
+/// A text without the folders of absolute paths, which tell of one machine alone and may name a
+/// person.
+std::string without_folders(const std::string& text) {
+  constexpr std::string_view kAround = " \n'\"=`(";
+  const auto ends_word = [&](size_t at) {
+    return kAround.find(text[at]) != std::string_view::npos;
+  };
+  std::string shown;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '/' && (at == 0 || ends_word(at - 1))) {
+      size_t end = at + 1;
+      while (end < text.size() && !ends_word(end)) ++end;
+      while (end > at + 1 && text[end - 1] == '/') --end;
+      const size_t name = text.rfind('/', end - 1) + 1;
+      if (name > at + 1) {
+        shown += ".../";
+        at = name;
+      }
+    }
+    shown += text[at];
+  }
+  return shown;
+}
+
 /// What it is for, and what not.
 std::string intended_use(const RunRecord& run, const std::vector<std::string>& names) {
   std::string text =
@@ -191,7 +215,7 @@ std::string model_card(const RunRecord& run, const CheckpointReport& report,
   card +=
       "\n## Licence\n\nNot recorded. Whoever publishes this model names one here and as "
       "`license` above, and minds that of the data.\n";
-  return card;
+  return without_folders(card);
 }
 
 }  // namespace pal

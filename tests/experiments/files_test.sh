@@ -24,6 +24,7 @@ succeeds pal-attack mnist --attack ddn --steps 2 -n 4 -b 4 --threads 1 -q -o att
 for file in outputs latents resnet heatmap evidence; do
   succeeds pal-convert $file.safetensors $file.npz
   succeeds pal-inspect $file.safetensors
+  expect_match ", \(outputs\|latents\|maps\) of .*, by model [0-9a-f]*" out "$file: its kind"
 done
 
 checks=$((checks + 1))

@@ -10,7 +10,7 @@ sound() {
     python3 "$source_folder/tests/experiments/page_check.py" "$1"
 }
 
-succeeds pal-train $tiny --threads 1 --max-steps 20 -o run --quiet
+succeeds pal-train $tiny --threads 1 --max-steps 20 -o "$PWD/run" --quiet
 succeeds pal-train $tiny --validation 112 --threads 1 --max-steps 20 -o calibrated --quiet
 succeeds pal-evaluate calibrated --calibrate --ood inverted --summary calibrated/summary.json -q
 cp -r run half
@@ -37,7 +37,8 @@ for run in run calibrated half density resnet two many thousand; do
   done
 done
 card_has() { expect_match "$2" "$1/README.md" "card of $1"; }
-card_has run '^| command | .*pal-train '
+card_has run '^| command | .*pal-train .*-o \.\.\./run'
+expect "run: a card names no folder of this machine" test "$(grep -c "$PWD" run/README.md)" = 0
 card_has run "^No calibration was tried on these images"
 card_has run "^- Foreign images: not measured"
 card_has run "^- Attacks: not measured"

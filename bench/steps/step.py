@@ -60,6 +60,10 @@ def parse():
                         help="store, checkpoint")
     parser.add_argument("--untuned", action="store_true",
                         help="also the rival as the published code runs")
+    parser.add_argument("--compiled", type=words, default=[], metavar="MODE,...",
+                        help="of ibinn-imagenet also what torch.compile makes of it: default, "
+                             "max-autotune, freezing (forward passes alone), eager (not compiled)")
+    parser.add_argument("--python", default=sys.executable, help="for --compiled: one with PyTorch")
     parser.add_argument("--infer", action="store_true", help="also forward passes alone")
     parser.add_argument("--rounds", type=int, default=7, help="0: memory alone")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -130,7 +134,8 @@ def parity(ours, policies, rivals, precision):
 
     wanted = ours.ask("train", policy="store", steps=PARITY_STEPS)
     for rival in rivals:
-        compare(rival.label, wanted, rival.ask("train", policy="store", steps=PARITY_STEPS))
+        if rival.label != "torch freezing":
+            compare(rival.label, wanted, rival.ask("train", policy="store", steps=PARITY_STEPS))
     # A rate of zero leaves the weights where they are for the next policy.
     wanted = ours.ask("train", policy="store", steps=1, lr=0.0)
     for policy in policies:
@@ -146,9 +151,10 @@ def policies_for(args, arch):
 def variants_of(args, arch, ours, rivals):
     variants = [Variant(ours, "train", policy) for policy in policies_for(args, arch)]
     for rival in rivals:
-        # The published code keeps everything.
-        kept = ["store"] if rival.label == "torch-untuned" else args.rival_policies
-        variants += [Variant(rival, "train", policy) for policy in kept]
+        # The published code keeps everything, and so do compilers, what they rather compute again apart.
+        kept = args.rival_policies if rival.label == "torch" else ["store"]
+        if rival.label != "torch freezing":
+            variants += [Variant(rival, "train", policy) for policy in kept]
     if args.infer:
         variants += [Variant(worker, "infer") for worker in (ours, *rivals)]
     return variants
@@ -163,6 +169,12 @@ def load_ours(ours, arch, fields, depth, **load):
     return ours.ask("load", arch=arch, set=[*fields, f"blocks={blocks}"], **load)
 
 
+def compiled(python, mode):
+    """The network in Python, by torch.compile."""
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_worker.py")
+    return Worker(f"torch {mode}", [python, program, "--mode", mode])
+
+
 def measure(args, arch, depth, batch, threads, precision):
     """One case: a dict for the JSON file."""
     load = {"precision": precision, "threads": threads, "device": args.device}
@@ -171,6 +183,8 @@ def measure(args, arch, depth, batch, threads, precision):
         rivals = [stack.enter_context(Worker("torch", [args.torch]))]
         if args.untuned:
             rivals.append(stack.enter_context(Worker("torch-untuned", [args.torch, "--untuned"])))
+        if arch == "ibinn-imagenet":
+            rivals += [stack.enter_context(compiled(args.python, mode)) for mode in args.compiled]
         with tempfile.TemporaryDirectory() as folder:
             file = os.path.join(folder, "weights.safetensors")
             engines = {"ours": load_ours(ours, arch, args.set, depth, batch=batch, **load)}

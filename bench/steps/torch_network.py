@@ -212,21 +212,24 @@ class MixtureHead(nn.Module):
 class IbInn(nn.Module):
     """forward(images, labels) is the training loss at beta 1."""
 
-    def __init__(self, image_size=224, classes=1000, rank=128, checkpointed=False):
+    def __init__(self, image_size=224, classes=1000, rank=128, checkpointed=False, blocks=BLOCKS,
+                 strides=STRIDES, widths=WIDTHS, entry_width=64):
         super().__init__()
         self.checkpointed = checkpointed
         self.blocks = nn.ModuleList(
-            [DownsamplingCoupling(3, entry_strided, entry_low_res), Haar(),
+            [DownsamplingCoupling(3, lambda i, o: entry_strided(i, o, entry_width),
+                                  lambda i, o: entry_low_res(i, o, entry_width)), Haar(),
              SlowCoupling(48, lambda i, o: pointwise(i, o, 48))])
         channels, size = 48, image_size // 4
-        for count, stride, width in zip(BLOCKS, STRIDES, WIDTHS):
+        for count, stride, width in zip(blocks, strides, widths):
             for block in range(count):
                 self.blocks.append(self.stage_block(channels, width, block == 0 and stride == 2))
                 if block == 0 and stride == 2:
                     channels, size = 4 * channels, size // 2
         self.pool = DctPooling(size, channels)
         self.head = MixtureHead(3 * image_size**2, channels, classes, rank)
-        self.check(image_size, classes, rank)
+        if (blocks, strides, widths, entry_width) == (BLOCKS, STRIDES, WIDTHS, 64):
+            self.check(image_size, classes, rank)
 
     @staticmethod
     def stage_block(channels, width, halves):
@@ -255,3 +258,47 @@ class IbInn(nn.Module):
             log_det = log_det + more
         with torch.autocast(images.device.type, enabled=False):
             return self.head(self.pool(x), log_det, labels, beta)
+
+
+# What is written out here, of the fields of a configuration.
+WRITTEN_OUT = {"arch": "ibinn-imagenet", "entry": "entry", "entry-7x7": False, "subnet": "bottleneck",
+               "coupling": "slow", "mixing": "permutation", "welling": False, "gin": False,
+               "clamp": CLAMP, "act-norm": "softplus", "dct": "reference", "latent-norm": False,
+               "head-permutation": True}
+SUBNETS = {"s": "subnet", "s_hi": "strided", "s_lo": "low_res"}
+PLACES = {"act_norm": "gamma", "act_offset": "offset", "w_index": "mixing.index"}
+HEAD = {"mu_mean": "head.mean", "mu_alpha": "head.alpha", "mu_prototypes": "head.prototypes",
+        "head_permutation": "head.permutation.index"}
+
+
+def module_name(name):
+    """The name here of a tensor of a checkpoint (experiments/README.md)."""
+    name = name.removeprefix("model.")
+    if name in HEAD:
+        return HEAD[name]
+    _, number, part, *rest = name.split(".")
+    place = ".".join((SUBNETS[part], *rest)) if part in SUBNETS else PLACES[part]
+    return f"blocks.{int(number) - 1}.{place}"
+
+
+def load_network(configuration, tensors):
+    """The network of a checkpoint. Raises NotImplementedError for what is not written out here."""
+    for key, value in WRITTEN_OUT.items():
+        if configuration[key] != value:
+            raise NotImplementedError(f"{key} = {configuration[key]}: only {value} is written out here")
+    model = IbInn(configuration["image-size"], configuration["classes"], configuration["rank"],
+                  blocks=tuple(configuration["blocks"]), strides=tuple(configuration["strides"]),
+                  widths=tuple(configuration["widths"]), entry_width=configuration["entry-width"])
+    state = model.state_dict()
+    for name, tensor in tensors.items():
+        if name.startswith("model."):
+            place = state.pop(module_name(name))
+            place.copy_(tensor.reshape(place.shape))
+    for name in list(state):
+        index = name.removesuffix("inverse") + "index"
+        if name.endswith(".inverse"):
+            state.pop(name).copy_(torch.argsort(model.get_buffer(index)))
+    left = [name for name in state if not name.endswith(("num_batches_tracked", "pool.matrix"))]
+    if left:
+        raise NotImplementedError(f"{left[0]} is not in the file")
+    return model

@@ -4,14 +4,17 @@
 #include "kernels/library/double_reference.h"
 #include "kernels/library/gemm_bias.h"
 #include "kernels/library/onednn_plans.h"
+#include "kernels/library/platform.h"
 #include "kernels/library/weight_shadow.h"
+#include "kernels/winograd/winograd.h"
 #include "runtime/parallel.h"
 #include "runtime/profiler.h"
 
-// Convolutions on the CPU: by oneDNN, or as products of matrices where conv_gemm.h says so.
+// Convolutions on the CPU: by oneDNN, as products of matrices where conv_gemm.h says so, or by fewer
+// multiplications where winograd.h does.
 //
-// Images stay in our layout, but are copied for a gradient of the weights in blocks. Weights come
-// from their shadow, a copy per layout that is renewed when their version changes. The gradient of
+// The library's: images stay in our layout, but are copied for a gradient of the weights in blocks.
+// Weights come from their shadow, a copy per layout that is renewed when their version changes. The gradient of
 // the weights is made in the library's layout, then added to ours by a reordering that accumulates.
 namespace pal::cpu {
 namespace {
@@ -92,6 +95,14 @@ Tensor weight_matrix(const Tensor& weight, WeightShadow& shadow, DType dtype,
 
 ConvByGemm by_gemm(const Tensor& x, const Tensor& y, const ConvGeometry& g) {
   return conv_by_gemm(x.rows(), x.channels(), y.channels(), g);
+}
+
+/// Whether a pass is made with fewer multiplications than the library's.
+bool by_winograd(ConvPass pass, const Tensor& x, const Tensor& y, const ConvGeometry& g) {
+  static const bool wide = loops_have_library_width();
+  if (!wide || g.kernel != 3 || g.stride != 1 || g.padding != 1) return false;
+  if (pass == ConvPass::weight) return winograd::pays_for_weights(x, y);
+  return pass == ConvPass::forward ? winograd::pays(x, y) : winograd::pays(y, x);
 }
 
 /// An image in the layout of a plan: itself or a copy, which lives in `storage`.
@@ -228,6 +239,11 @@ int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_b
   const ConvByGemm gemm = by_gemm(x, y, g);
   if (x.dtype() == DType::f64 || (pass == ConvPass::weight ? gemm.weight_gradient : gemm.passes))
     return 0;
+  if (by_winograd(pass, x, y, g)) {
+    if (pass == ConvPass::weight) return winograd::weight_scratch_bytes(x, y);
+    return pass == ConvPass::forward ? winograd::scratch_bytes(x, y)
+                                     : winograd::scratch_bytes(y, x);
+  }
   try {
     const Slices& slices = slices_of(pass, x, y, has_bias, g);
     if (!slices.parts.empty()) return slices.workspace;
@@ -245,7 +261,7 @@ int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_b
 
 void plan_copies(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
                  const ConvGeometry& g, const Tensor& weight, WeightShadow& shadow) {
-  if (x.dtype() == DType::f64 || pass == ConvPass::weight) return;
+  if (x.dtype() == DType::f64 || pass == ConvPass::weight || by_winograd(pass, x, y, g)) return;
   const auto plan_one = [&](const Memory::desc& wanted) {
     if (wanted != plain_layout(weight, weight.dtype(), g)) copy_in(wanted, weight, shadow);
   };
@@ -272,6 +288,7 @@ void conv_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   if (by_gemm(x, y, g).passes)
     return gemm_bias(as_matrix(x), weight_matrix(weight, shadow, x.dtype(), g), bias, as_matrix(y),
                      {.transpose_b = true});
+  if (by_winograd(ConvPass::forward, x, y, g)) return winograd::forward(x, weight, bias, y);
   onednn::wrapped("conv_forward",
                   [&] { run_pass(ConvPass::forward, x, weight, bias, g, shadow, y); });
 }
@@ -290,6 +307,8 @@ void conv_backward_data(const Tensor& grad_y, const Tensor& weight, const ConvGe
   if (by_gemm(grad_x, grad_y, g).passes)
     return gemm_bias(as_matrix(grad_y), weight_matrix(weight, shadow, grad_x.dtype(), g), {},
                      as_matrix(grad_x), {});
+  if (by_winograd(ConvPass::data, grad_x, grad_y, g))
+    return winograd::backward_data(grad_y, weight, grad_x);
   onednn::wrapped("conv_backward_data",
                   [&] { run_pass(ConvPass::data, grad_x, weight, {}, g, shadow, grad_y); });
 }
@@ -309,6 +328,11 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
     gemm_bias(as_matrix(grad_y), as_matrix(x), {},
               grad_weight.reshape({grad_weight.size(0), grad_weight.channels()}),
               {.transpose_a = true, .accumulate = true});
+    if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
+    return;
+  }
+  if (by_winograd(ConvPass::weight, x, grad_y, g)) {
+    winograd::backward_weight(x, grad_y, grad_weight);
     if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
     return;
   }

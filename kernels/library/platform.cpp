@@ -3,6 +3,8 @@
 #include <dnnl.h>
 #include <fmt/core.h>
 
+#include "kernels/common/vector.h"
+
 namespace pal {
 
 std::string cpu_library_version() {
@@ -25,6 +27,17 @@ std::string instruction_level() {
   return "x86-64";
 #else
   return "baseline";
+#endif
+}
+
+bool loops_have_library_width() {
+#if defined(__x86_64__)
+  const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
+  const auto has = [&](unsigned wanted) { return (isa & wanted) == wanted; };
+  const int library = has(dnnl_cpu_isa_avx512_core) ? 64 : has(dnnl_cpu_isa_avx) ? 32 : 16;
+  return kVectorBytes >= library;
+#else
+  return true;
 #endif
 }
 

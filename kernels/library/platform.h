@@ -16,6 +16,10 @@ std::string cuda_library_versions();
 /// they may use, of which packages bring several; on other processors "baseline".
 std::string instruction_level();
 
+/// Whether those loops use vectors as wide as the CPU library's, which takes what this processor has
+/// (or ONEDNN_MAX_CPU_ISA allows): if not, the library's own convolutions are preferred.
+bool loops_have_library_width();
+
 /// Whether this processor computes bf16 at all (AVX-512).
 bool cpu_has_bf16();
 /// Whether this processor computes bf16 natively (AVX-512 BF16).

@@ -96,6 +96,10 @@ std::vector<Case> odd_cases() {
   // Whose gradient of the weights is made in blocks of channels.
   cases.emplace_back(Shape{2, 57, 8, 64}, 5, ConvGeometry{3, 2, 1});
   cases.emplace_back(Shape{1, 56, 7, 67}, 33, ConvGeometry{3, 2, 1});
+  // What runs by fewer multiplications, and what its neighbours in shape do.
+  cases.emplace_back(Shape{1, 29, 31, 40}, 56, ConvGeometry{3, 1, 1});
+  cases.emplace_back(Shape{3, 16, 20, 56}, 24, ConvGeometry{3, 1, 1});
+  cases.emplace_back(Shape{3, 16, 20, 56}, 24, ConvGeometry{3, 1, 0});
   return cases;
 }
 
@@ -185,7 +189,7 @@ TEST(Conv, PassesTakeTheScratchTheySay) {
     for (const Case& c :
          {Case({2, 8, 8, 256}, 256, {1, 1, 0}), Case({2, 16, 16, 64}, 32, {3, 2, 1}),
           Case({1, 56, 56, 64}, 64, {3, 2, 1}), Case({2, 16, 16, 32}, 32, {3, 1, 1}),
-          Case({5, 16, 16, 8}, 8, {3, 1, 1})}) {
+          Case({5, 16, 16, 8}, 8, {3, 1, 1}), Case({3, 16, 20, 56}, 24, {3, 1, 1})}) {
       if (dtype == DType::bf16 && !cpu_has_bf16()) continue;
       const Tensor x = c.x.to(dtype);
       const Tensor grad_y = c.grad_y.to(dtype);
@@ -201,12 +205,27 @@ TEST(Conv, PassesTakeTheScratchTheySay) {
         EXPECT_NEAR(static_cast<double>(bytes), expected(pass), 0.01 * expected(pass) + least)
             << c.name() << " " << name_of(dtype) << " pass " << static_cast<int>(pass);
       };
+      const Tensor y = Tensor::empty(c.y_shape, dtype);
+      expect_taken(taken([&] { cpu::conv_forward(x, c.weight, {}, c.geometry, shadow, y); }),
+                   cpu::ConvPass::forward);
       expect_taken(taken([&] { cpu::conv_backward_weight(x, grad_y, c.geometry, grad, {}); }),
                    cpu::ConvPass::weight);
       expect_taken(
           taken([&] { cpu::conv_backward_data(grad_y, c.weight, c.geometry, shadow, grad_x); }),
           cpu::ConvPass::data);
     }
+}
+
+/// Fewer multiplications need no copies of the weights: plans count none, and none are made.
+TEST(Conv, FewerMultiplicationsKeepNoCopies) {
+  if (!loops_have_library_width()) GTEST_SKIP() << "SKIPPED: the library has wider vectors";
+  const Case c({3, 16, 20, 56}, 24, {3, 1, 1});
+  WeightShadow shadow;
+  for (const auto pass : {cpu::ConvPass::forward, cpu::ConvPass::data})
+    cpu::plan_copies(pass, c.x, c.grad_y, true, c.geometry, c.weight, shadow);
+  cpu::conv_forward(c.x, c.weight, c.bias, c.geometry, shadow, Tensor::empty(c.y_shape));
+  cpu::conv_backward_data(c.grad_y, c.weight, c.geometry, shadow, Tensor::empty(c.x.shape()));
+  EXPECT_EQ(shadow.impl, nullptr);
 }
 
 TEST(Conv, ShadowsFollowTheVersionOfTheWeights) {

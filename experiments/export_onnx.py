@@ -4,7 +4,7 @@
     experiments/export_onnx.py run -o model.onnx
     experiments/export_onnx.py run -o model.onnx --check 100 --programs build/release/bin
 
-Needs Python 3.11, numpy and onnx; --check also onnxruntime and pal-evaluate. What is in the file:
+Needs Python 3.11, numpy, onnx and xxhash; --check also onnxruntime and pal-evaluate. What is in the file:
 experiments/onnx_export/README.md.
 """
 import argparse
@@ -111,7 +111,7 @@ def export(chosen):
 
 def main(arguments=None):
     chosen = options(arguments)
-    need("numpy", "onnx", *(["onnxruntime"] if chosen.check else []))
+    need("numpy", "onnx", "xxhash", *(["onnxruntime"] if chosen.check else []))
     from onnx_export.errors import ExportError
 
     try:

@@ -60,7 +60,7 @@ if wanted onnx; then
   cmake --preset release >/dev/null
   cmake --build --preset release --target pal-train pal-evaluate pal-classify pal-convert
   python3 -m venv build/onnx
-  build/onnx/bin/pip install --quiet numpy onnx onnxruntime
+  build/onnx/bin/pip install --quiet numpy onnx onnxruntime xxhash
   PALINDROME_PYTHON=$PWD/build/onnx/bin/python PAL_ONNX_LARGE=1 \
     bash tests/experiments/onnx_test.sh build/release/bin .
   echo "nightly: onnx passed"

@@ -102,7 +102,7 @@ std::string robust_curve_svg(const RobustChart& robust) {
   for (const RobustCurve& curve : robust.curves)
     radii.insert(radii.end(), curve.epsilon.begin(), curve.epsilon.end());
   std::ranges::sort(radii);
-  radii.erase(std::ranges::unique(radii).begin(), radii.end());
+  radii.erase(std::unique(radii.begin(), radii.end()), radii.end());
   for (const double radius : radii) chart.x_names.push_back(fmt::format("{:.2g}", radius));
   const auto places = [&](const std::vector<double>& epsilon) {
     std::vector<double> x;

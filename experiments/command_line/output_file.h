@@ -9,4 +9,8 @@ namespace pal {
 /// Throws usage or environment naming `flag`.
 void check_output_file(const std::string& flag, const std::string& path);
 
+/// The same for a file that will be a model without a training's state, which may take the place of
+/// another one: only a checkpoint that a training can be resumed from would be lost.
+void check_output_model(const std::string& flag, const std::string& path);
+
 }  // namespace pal

@@ -66,6 +66,15 @@ void expect_published(const EvaluateOptions& o) {
        fmt::join(found, ", "));
 }
 
+/// What a file of arrays or of a table is written as stands at the end of its name, if anything does.
+void expect_suffix(const char* flag, const std::string& path,
+                   const std::vector<std::string>& known) {
+  const std::string suffix = lower_case(std::filesystem::path(path).extension().string());
+  expect(suffix.empty() || std::ranges::find(known, suffix) != known.end(),
+         "{}: {}: expected a name that ends in {}{}", flag, path, fmt::join(known, " or "),
+         suffix == ".npz" ? "; pal-convert makes an .npz of that" : "");
+}
+
 }  // namespace
 
 void add_evaluate_options(OptionTable& table, EvaluateOptions& o) {
@@ -182,6 +191,8 @@ void finish_evaluate_options(EvaluateOptions& o) {
   check_output_file("--save-outputs", o.outputs);
   check_output_file("--save-latents", o.latents);
   check_output_file("--summary", o.summary);
+  expect_suffix("--save-outputs", o.outputs, {".csv", ".safetensors"});
+  expect_suffix("--save-latents", o.latents, {".safetensors"});
   std::vector<std::string> outputs;
   for (const std::string& file : {o.calibration, o.outputs, o.latents, o.summary}) {
     if (file.empty()) continue;

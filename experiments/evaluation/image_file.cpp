@@ -3,6 +3,7 @@
 #include "experiments/report/evaluation_csv.h"
 #include "layers/checkpoint/stored_values.h"
 #include "runtime/file.h"
+#include "runtime/text.h"
 
 namespace pal {
 namespace {
@@ -119,7 +120,7 @@ class ArrayFile : public ImageFile {
 std::unique_ptr<ImageFile> open_image_file(const std::string& path, const Dataset& set,
                                            const ClassMatch& classes, bool has_density) {
   if (path.empty()) return nullptr;
-  if (path.ends_with(".safetensors"))
+  if (lower_case(path).ends_with(".safetensors"))
     return std::make_unique<ArrayFile>(set, classes.names.size(), has_density);
   return std::make_unique<CsvFile>(set, classes, has_density);
 }

@@ -99,11 +99,6 @@ void inspect_image(FileReport& report, std::span<const uint8_t> bytes, const Ima
     mean = std::round(10.0 * mean / static_cast<double>(rows * columns)) / 10.0;
 }
 
-bool is_digest(const std::string& text) {
-  return text.size() == Digest::kDigits &&
-         text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
 void add_values(FileReport& report, const std::string& tensor, const std::string& dtype_name,
                 const std::optional<ValueSummary>& summary) {
   if (!summary) {
@@ -303,7 +298,7 @@ std::string to_text(const FileReport& report) {
   if (report.kind == "checkpoint")
     text += fmt::format(", architecture {}, step {}", printable(report.metadata.at("architecture")),
                         printable(report.metadata.at("step")));
-  // What a file of results says of itself: trust/array_metadata.h.
+  // What a file of results says of itself: experiments/trust/array_metadata.h.
   const auto said = [&](const char* key) {
     const auto found = report.metadata.find(key);
     return found == report.metadata.end() ? std::string() : found->second;

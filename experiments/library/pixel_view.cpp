@@ -26,7 +26,10 @@ void take_least(std::atomic<int64_t>& place, int64_t other) {
 /// refused, or -1.
 template <typename T, typename To>
 int64_t gather(const PixelView& images, int64_t first, int64_t count, bool within, To* to) {
-  const auto [n, height, width, channels] = images.extents;
+  // No structured binding: clang 14 has none of them in lambdas.
+  const int64_t height = images.extents[1];
+  const int64_t width = images.extents[2];
+  const int64_t channels = images.extents[3];
   const int64_t row = width * channels;
   std::atomic<int64_t> refused = -1;
   parallel_for(count * height, row_grain(row), [&](int64_t begin, int64_t end) {

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
+import xxhash
 
 from .config import configuration_of
 from .errors import DataError, UsageError, named
@@ -63,10 +64,25 @@ def _tensor(path, name, entry, data):
     return data[begin:end].view(dtype).reshape(shape)
 
 
+def _expect_digest(path, metadata, offset):
+    """Refuses a file that does not match the digest it notes of itself: XXH3-128, its own digits read as '0'."""
+    noted = metadata.get("digest")
+    if not isinstance(noted, str) or len(noted) != 32:
+        return
+    with open(path, "rb") as file:
+        head = file.read(offset)
+        digest = xxhash.xxh3_128(head.replace(f'"digest":"{noted}"'.encode(), b'"digest":"' + 32 * b"0" + b'"', 1))
+        while piece := file.read(1 << 24):
+            digest.update(piece)
+    if digest.hexdigest() != noted:
+        raise DataError(f"{path}:8: the file does not match its digest; use another copy")
+
+
 def read_safetensors(path):
     """(tensors by name, metadata), the tensors as views of the file."""
     try:
         header, offset = _header(path)
+        _expect_digest(path, header.get("__metadata__", {}), offset)
         if os.path.getsize(path) == offset:
             data = np.empty(0, np.uint8)
         else:

@@ -93,6 +93,8 @@ def check_output(path):
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path):
         raise UsageError(f"{path}: a folder; expected the name of a file")
+    if not path.endswith(".onnx"):
+        raise UsageError(f"{path}: expected a name that ends in .onnx")
     if os.path.exists(path) and not os.path.isfile(path):
         raise EnvironmentFailure(f"{path}: is no regular file")
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -1,13 +1,31 @@
 #include "experiments/pages/report_options.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <string_view>
 
 #include "experiments/command_line/output_file.h"
 #include "runtime/error.h"
+#include "runtime/file.h"
 #include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
+namespace {
+
+/// A README.md that was written by hand must not be lost.
+void expect_own_card(const std::string& path) {
+  constexpr std::string_view kBegin = "---\nlibrary_name: palindrome\n";
+  const auto begins_so = [&](const std::vector<uint8_t>& bytes) {
+    return bytes.size() >= kBegin.size() && std::equal(kBegin.begin(), kBegin.end(), bytes.begin());
+  };
+  expect(!path_exists(path) || begins_so(read_file(path)),
+         "--card: {} is no model card of pal-report, and would be lost; move it, or name a page in "
+         "another folder by -o",
+         path);
+}
+
+}  // namespace
 
 void add_report_options(OptionTable& table, ReportOptions& o) {
   table.positionals("RUN", o.runs, "Run folders, or checkpoints");
@@ -15,7 +33,7 @@ void add_report_options(OptionTable& table, ReportOptions& o) {
   table.text("output", o.output, "HTML file to write")
       .letter('o')
       .unit("FILE")
-      .shown_default("report.html in the run's folder, or here for several runs");
+      .shown_default("report.html in the run's folder; here for a checkpoint or several runs");
   table.toggle("card", o.card,
                "Also write a model card, README.md beside the page, which model hubs read");
   table
@@ -31,6 +49,10 @@ void add_report_options(OptionTable& table, ReportOptions& o) {
   table.group("Test images");
   add_data_options(table, o.data);
   add_run_options(table, o.run);
+}
+
+std::string card_path(const std::string& page) {
+  return (std::filesystem::path(page).parent_path() / "README.md").string();
 }
 
 void finish_report_options(ReportOptions& o) {
@@ -49,6 +71,7 @@ void finish_report_options(ReportOptions& o) {
   expect(suffix == ".html" || suffix == ".htm", "-o: {}: written as HTML; name the file {}",
          o.output, std::filesystem::path(o.output).replace_extension(".html").string());
   check_output_file("-o", o.output);
+  if (o.card) expect_own_card(card_path(o.output));
   settle_data(o.data);
 }
 

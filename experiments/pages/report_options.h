@@ -21,6 +21,9 @@ struct ReportOptions {
 /// Adds all options to a table that sets `options`.
 void add_report_options(OptionTable& table, ReportOptions& options);
 
+/// Where the model card of a page lies: README.md beside it.
+std::string card_path(const std::string& page);
+
 /// After parsing: the default output, and what concerns several options. Throws usage naming the
 /// flag, environment for an output whose folder is missing.
 void finish_report_options(ReportOptions& options);

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "data/sources/class_names.h"
 #include "experiments/command_line/data_options.h"
+#include "experiments/command_line/output_file.h"
 #include "experiments/command_line/parse_options.h"
 #include "experiments/command_line/program.h"
 #include "experiments/command_line/run_options.h"
@@ -68,11 +71,11 @@ void add_options(OptionTable& table, Options& o) {
   table.numbers("mean", o.mean, "Mean of each colour of the input images")
       .at_least(0)
       .at_most(1)
-      .shown_default("ImageNet's");
+      .shown_default("0.2860 for grey, else ImageNet's");
   table.numbers("std", o.std, "Deviation of each colour of the input images")
       .above(0)
       .at_most(1)
-      .shown_default("ImageNet's");
+      .shown_default("0.3530 for grey, else ImageNet's");
   table.toggle("tensors", o.tensors,
                "Write the tensors as they are, whatever network they belong to");
   table.toggle(
@@ -132,10 +135,16 @@ Answer convert_tensors(const TensorSource& source, const std::string& output) {
     print_warning(
         fmt::format("{}: {} tensors of types that are not converted are left out, {} first",
                     source.file(), skipped.size(), skipped.front()));
+  auto metadata = source.metadata();
+  // A copy of a checkpoint may lack tensors of it, so it must not call itself one.
+  if (!to_numpy && is_checkpoint(metadata)) {
+    for (const auto& [key, value] : std::exchange(metadata, {}))
+      if (key != "digest") answer.lost.push_back(key);
+  }
   if (to_numpy)
-    write_npz(output, source.metadata(), stored);
+    write_npz(output, metadata, stored);
   else
-    write_safetensors(output, {}, stored);
+    write_safetensors(output, metadata, stored);
   answer.layout = "tensors";
   answer.tensors = static_cast<int64_t>(stored.size());
   return answer;
@@ -221,8 +230,8 @@ std::string to_json(const Options& o, const Answer& answer) {
     json["parameters"] = answer.parameters;
     json["ignored"] = answer.ignored;
     json["assumed"] = answer.assumed;
-    json["lost"] = answer.lost;
   }
+  if (answer.config || !answer.lost.empty()) json["lost"] = answer.lost;
   if (answer.widened > 0) json["bf16_as_float32"] = answer.widened;
   return json_text(json, -1, BadUtf8::replaced);
 }
@@ -243,8 +252,8 @@ std::string to_text(const Options& o, const Answer& answer) {
     for (const auto& [kind, count] : answer.ignored)
       text += fmt::format("not needed: {} ({} tensors)\n", kind, count);
     for (const std::string& line : answer.assumed) text += fmt::format("assumed: {}\n", line);
-    for (const std::string& line : answer.lost) text += fmt::format("lost: {}\n", line);
   }
+  for (const std::string& line : answer.lost) text += fmt::format("lost: {}\n", line);
   if (answer.widened > 0)
     text += fmt::format("bf16, which NumPy lacks, as float32: {} tensors\n", answer.widened);
   return text + fmt::format("{}: {} tensors", o.output, answer.tensors);
@@ -253,7 +262,7 @@ std::string to_text(const Options& o, const Answer& answer) {
 /// A run folder stands for its checkpoint, any other path for itself.
 Answer convert_foreign(const Options& o) {
   const bool as_tensors = o.tensors || output_kind(o.output) == OutputKind::npz;
-  const auto source = open_tensor_source(as_tensors ? checkpoint_of(o.input) : o.input);
+  const auto source = open_tensor_source(checkpoint_of(o.input));
   expect(as_tensors || !is_checkpoint(source->metadata()),
          "{}: a checkpoint of ours already; --weights-only strips it, --tensors copies its "
          "tensors, OUTPUT.pt publishes it",
@@ -287,6 +296,10 @@ void check_options(const Options& o) {
          "--std, --key, --entry");
   expect(!o.tensors || (o.choice.key.empty() && !o.choice.entry),
          "--tensors: converts tensors, not networks; without --key, --entry");
+  if (o.tensors || kind != OutputKind::safetensors)
+    check_output_file("OUTPUT", o.output);
+  else
+    check_output_model("OUTPUT", o.output);
 }
 
 void convert(const Options& o) {

@@ -17,9 +17,7 @@ int run(const ReportOptions& options) {
   const Device device = apply_run_options(options.run);
   const ReportPage page = make_report(options, device);
   write_atomic(options.output, page.html);
-  if (!page.card.empty())
-    write_atomic((std::filesystem::path(options.output).parent_path() / "README.md").string(),
-                 page.card);
+  if (!page.card.empty()) write_atomic(card_path(options.output), page.card);
   print_result(fmt::format("report in {}{}", options.output,
                            page.card.empty() ? "" : ", model card in README.md beside it"));
   return 0;

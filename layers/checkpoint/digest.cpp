@@ -40,4 +40,9 @@ std::span<const uint8_t> Digest::zeros() {
   return digits;
 }
 
+bool is_digest(std::string_view text) {
+  return text.size() == Digest::kDigits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 }  // namespace pal

@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace pal {
 
@@ -27,5 +28,8 @@ class Digest {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Whether a text can be what hex() gives.
+bool is_digest(std::string_view text);
 
 }  // namespace pal

@@ -128,6 +128,8 @@ for file in run/checkpoints/best run/config.toml; do
   refuses 2 "which would be lost; name another file" pal-evaluate run --calibrate --calibration $file
   refuses 2 "which would be lost" pal-evaluate run --save-outputs $file
 done
+refuses 2 "pal-convert makes an .npz" pal-evaluate run --save-outputs outputs.npz
+refuses 2 "expected a name that ends in .safetensors" pal-evaluate run --save-latents latents.csv
 refuses 2 "two results for one file" pal-evaluate run --save-outputs same --save-latents same
 refuses 2 "is given twice" pal-evaluate run --ood noise --ood noise
 refuses 2 "is made of the evaluated images" pal-evaluate run --ood noise --ood-folder .

@@ -176,6 +176,38 @@ refuses 2 "OUTPUT.npz: holds the tensors as they are" pal-convert model.safetens
 refuses 4 "absent/x.npz" pal-convert model.safetensors absent/x.npz
 expect_not "a refused file left something behind" compgen -G "none.*"
 
+# Nothing that somebody would miss is written over; the same command again is.
+succeeds pal-train --dataset synthetic:2:64:8 -b 16 --blocks 1,1 --strides 1,2 --widths 8,8 --max-steps 2 -o trained -q
+for place in trained/config.toml trained/checkpoints/best.safetensors trained/checkpoints/last; do
+  refuses 2 "which would be lost" pal-convert "$published" $place
+done
+cp -L trained/checkpoints/last kept.safetensors
+for options in "" --weights-only --tensors; do
+  refuses 2 "which would be lost" pal-convert kept.safetensors kept.safetensors $options
+done
+refuses 2 "which would be lost" pal-convert --tensors rest.safetensors model.safetensors
+converts kept.safetensors stripped.safetensors --weights-only
+converts trained stripped.safetensors --weights-only
+refuses 2 "trained: a checkpoint of ours already" pal-convert trained none.safetensors
+
+# Of arrays what they say of themselves is copied, of a checkpoint not; damage is seen.
+succeeds pal-evaluate trained -q --save-latents latents.safetensors
+converts latents.safetensors copied.safetensors --tensors
+succeeds pal-inspect copied.safetensors
+expect_text "latents of" out "a copy of latents"
+converts kept.safetensors copied.safetensors --tensors
+expect_text "lost: class_names" out "a copy of a checkpoint's tensors"
+damaged() {
+  python3 -c 'import sys
+data = bytearray(open(sys.argv[1], "rb").read()); data[-9] ^= 1; open(sys.argv[2], "wb").write(data)' "$1" damaged.safetensors
+}
+for file in kept latents; do
+  damaged $file.safetensors
+  refuses 3 "does not match its digest" pal-convert damaged.safetensors none.npz
+  refuses 3 "does not match its digest" pal-convert damaged.safetensors none.safetensors --tensors
+done
+expect_not "a refused file left something behind" compgen -G "none.*"
+
 # What others read.
 python=${PALINDROME_PYTHON:-python3}
 if has_module numpy && has_module torch; then

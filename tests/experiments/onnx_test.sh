@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Usage: onnx_test.sh FOLDER_OF_PROGRAMS SOURCE_FOLDER
 # experiments/export_onnx.py: networks of every kind say the same in onnxruntime as in pal-evaluate; what it
-# refuses and what it leaves behind; the example of its README. SKIPPED without numpy, onnx or onnxruntime.
+# refuses and what it leaves behind; the example of its README. SKIPPED without numpy, onnx, onnxruntime or
+# xxhash.
 # PAL_ONNX_IMAGES (100): pictures of each comparison. PAL_ONNX_LARGE: the network for ImageNet, too (3 GB).
 source "$(dirname "$0")/harness.sh" "$@"
-find_python numpy onnx onnxruntime
+find_python numpy onnx onnxruntime xxhash
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$source_folder/experiments
 images=${PAL_ONNX_IMAGES:-100}
 
@@ -208,6 +209,9 @@ refuses_export() {
   expect_lines 1 err "export ${*:3}"
 }
 refuses_export 2 "argument --layout: invalid choice: 'nwhc'" glow x.onnx --layout nwhc
+refuses_export 2 "expected a name that ends in .onnx" glow x.safetensors
+"$python" -c 'data = bytearray(open("glow/checkpoints/last", "rb").read()); data[-9] ^= 1; open("damaged", "wb").write(data)'
+refuses_export 3 "does not match its digest" damaged x.onnx
 refuses_export 2 "argument --check: invalid number of at least 1 value: '0'" glow x.onnx --check 0
 refuses_export 2 "--images and --programs belong to --check" glow x.onnx --programs .
 refuses_export 2 "pictures: a folder without checkpoints" pictures x.onnx

@@ -36,9 +36,12 @@ for run in run calibrated half density resnet two many thousand; do
     expect_match "^## $section$" $run/README.md "$run: card"
   done
 done
+mkdir own
+echo "# Mine" >own/README.md
+refuses 2 "is no model card of pal-report, and would be lost" pal-report run --card -o own/page.html
 card_has() { expect_match "$2" "$1/README.md" "card of $1"; }
 card_has run '^| command | .*pal-train .*-o \.\.\./run'
-expect "run: a card names no folder of this machine" test "$(grep -c "$PWD" run/README.md)" = 0
+expect "run: a card names no folder of this machine" test "$(grep -c "$PWD" run/README.*)" = 0
 card_has run "^No calibration was tried on these images"
 card_has run "^- Foreign images: not measured"
 card_has run "^- Attacks: not measured"

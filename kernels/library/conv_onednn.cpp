@@ -5,6 +5,7 @@
 #include "kernels/library/gemm_bias.h"
 #include "kernels/library/onednn_plans.h"
 #include "kernels/library/platform.h"
+#include "kernels/library/weight_product.h"
 #include "kernels/library/weight_shadow.h"
 #include "kernels/winograd/winograd.h"
 #include "runtime/parallel.h"
@@ -236,6 +237,8 @@ void weight_gradient_in_slices(const Slices& slices, const Tensor& x, const Tens
 
 int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
                      const ConvGeometry& g) {
+  if (pass == ConvPass::weight && g.is_product() && weight_product_pays(x, y))
+    return weight_product_scratch(x.rows(), x.channels(), y.channels());
   const ConvByGemm gemm = by_gemm(x, y, g);
   if (x.dtype() == DType::f64 || (pass == ConvPass::weight ? gemm.weight_gradient : gemm.passes))
     return 0;
@@ -323,6 +326,12 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
     expect(double_reference().conv_backward_weight != nullptr,
            "conv_backward_weight: f64 is for test builds only");
     return double_reference().conv_backward_weight(x, grad_y, g, grad_weight, grad_bias);
+  }
+  if (g.is_product() && weight_product_pays(x, grad_y)) {
+    weight_product(as_matrix(x), as_matrix(grad_y),
+                   grad_weight.reshape({grad_weight.size(0), grad_weight.channels()}));
+    if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
+    return;
   }
   if (by_gemm(x, grad_y, g).weight_gradient) {
     gemm_bias(as_matrix(grad_y), as_matrix(x), {},

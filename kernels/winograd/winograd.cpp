@@ -2,8 +2,9 @@
 
 #include <cstring>
 
+#include "kernels/common/block_product.h"
 #include "kernels/winograd/tiles.h"
-#include "kernels/winograd/winograd_product.h"
+
 #include "runtime/parallel.h"
 
 // The forward pass, and the gradient of x, which is the same with the filters turned by 180 degrees

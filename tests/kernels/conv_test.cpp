@@ -96,6 +96,8 @@ std::vector<Case> odd_cases() {
   // Whose gradient of the weights is made in blocks of channels.
   cases.emplace_back(Shape{2, 57, 8, 64}, 5, ConvGeometry{3, 2, 1});
   cases.emplace_back(Shape{1, 56, 7, 67}, 33, ConvGeometry{3, 2, 1});
+  // A product of ours, of parts of blocks and more pixels than a chunk.
+  cases.emplace_back(Shape{2, 21, 13, 67}, 131, ConvGeometry{1, 1, 0});
   // What runs by fewer multiplications, and what its neighbours in shape do.
   cases.emplace_back(Shape{1, 29, 31, 40}, 56, ConvGeometry{3, 1, 1});
   cases.emplace_back(Shape{3, 16, 20, 56}, 24, ConvGeometry{3, 1, 1});
@@ -214,6 +216,23 @@ TEST(Conv, PassesTakeTheScratchTheySay) {
           taken([&] { cpu::conv_backward_data(grad_y, c.weight, c.geometry, shadow, grad_x); }),
           cpu::ConvPass::data);
     }
+}
+
+/// Products of ours and the library's.
+TEST(Conv, GradientsOfWeightsHaveTheSameBitsOnAnyNumberOfThreads) {
+  const int before = thread_count();
+  for (const Case& c :
+       {Case({2, 21, 13, 67}, 131, {1, 1, 0}), Case({3, 5, 5, 256}, 64, {1, 1, 0})}) {
+    set_thread_count(1);
+    const Results one = run(c, DType::f32, true);
+    for (const int threads : {2, 3}) {
+      set_thread_count(threads);
+      const Results more = run(c, DType::f32, true);
+      expect_same_bits(more.grad_weight, one.grad_weight, c.name());
+      expect_same_bits(more.grad_bias, one.grad_bias, c.name());
+    }
+  }
+  set_thread_count(before);
 }
 
 /// Fewer multiplications need no copies of the weights: plans count none, and none are made.

@@ -4,7 +4,7 @@
 #include "kernels/common/vector.h"
 
 // Products of small matrices by one thread, with the result in registers. Pitches in floats.
-namespace pal::winograd {
+namespace pal {
 
 /// Columns of a block of the result, and most of its rows: its values, two vectors of an operand and
 /// one number of the other fill the registers, of which AVX-512 and AArch64 have 32.
@@ -69,4 +69,4 @@ inline void multiply_panel(int64_t rows, Strided a, const float* b, int64_t dept
                         c + i * c_pitch, c_pitch);
 }
 
-}  // namespace pal::winograd
+}  // namespace pal

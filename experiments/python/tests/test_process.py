@@ -84,6 +84,7 @@ def test_ctrl_c_ends_a_long_call():
     code = """
 import os, signal, threading, time
 import numpy as np, palindrome
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 model = palindrome.load(os.environ["FASHION"], threads=1)
 images = np.zeros((100000, 28, 28, 1), np.uint8)
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -82,7 +82,6 @@ def read_safetensors(path):
     """(tensors by name, metadata), the tensors as views of the file."""
     try:
         header, offset = _header(path)
-        _expect_digest(path, header.get("__metadata__", {}), offset)
         if os.path.getsize(path) == offset:
             data = np.empty(0, np.uint8)
         else:
@@ -91,6 +90,7 @@ def read_safetensors(path):
         raise DataError(f"{path}: {named(error)}") from error
     metadata = header.pop("__metadata__", {})
     tensors = {name: _tensor(path, name, entry, data) for name, entry in header.items()}
+    _expect_digest(path, metadata, offset)
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}, metadata
 
 

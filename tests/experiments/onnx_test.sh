@@ -61,6 +61,7 @@ def numbers(name, dtype):
     return numpy.frombuffer(memoryview(tensors)[begin:end], dtype)
 exec(sys.argv[1])
 notes["configuration"] = json.dumps(config)
+notes.pop("digest", None)
 text = json.dumps(header).encode()
 open("altered.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + tensors)
 END

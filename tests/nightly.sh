@@ -89,6 +89,7 @@ if wanted python; then
   "$venv/bin/pip" install --quiet numpy pytest torch pytorch-ood torchattacks captum
   echo "$(basename "$wheel"): $(stat -c %s "$wheel") bytes"
   "$venv/bin/python" experiments/python/import_time.py
+  (cd / && "$venv/bin/python" -c "import palindrome; assert palindrome.native")
   PALINDROME_PROGRAMS=$PWD/build/release/bin "$venv/bin/python" -m pytest -q -p no:cacheprovider experiments/python
   if [ -d /usr/share/datasets/fashion-mnist ]; then
     for example in ood_metrics attack infidelity; do

@@ -362,11 +362,7 @@ NB_MODULE(_engine, m) {
   // Threads that stand still at the end keep what they hold.
   nb::set_leak_warnings(false);
   m.attr("version") = version();
-#ifdef __FMA__
-  m.attr("native") = true;
-#else
-  m.attr("native") = false;
-#endif
+  m.attr("native") = PAL_NATIVE != 0;
   nb::class_<ImageModelFacts>(m, "Facts")
       .def_ro("checkpoint", &ImageModelFacts::checkpoint)
       .def_ro("architecture", &ImageModelFacts::architecture)

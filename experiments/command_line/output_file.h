@@ -10,7 +10,7 @@ namespace pal {
 void check_output_file(const std::string& flag, const std::string& path);
 
 /// The same for a file that will be a model without a training's state, which may take the place of
-/// another one: only a checkpoint that a training can be resumed from would be lost.
+/// another one: only a checkpoint of a run, or one that a training can be resumed from, would be lost.
 void check_output_model(const std::string& flag, const std::string& path);
 
 }  // namespace pal

@@ -13,7 +13,6 @@
 #include "data/sets/idx_set.h"
 #include "data/sources/tar_samples.h"
 #include "layers/checkpoint/checkpoint.h"
-#include "layers/checkpoint/digest.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/torch_file.h"
 #include "layers/models/import_model.h"
@@ -125,10 +124,8 @@ void inspect_tensors(FileReport& report, std::vector<uint8_t> bytes) {
   if (is_checkpoint(file.metadata())) {
     report.kind = "checkpoint";
     check_checkpoint(file);
-  } else if (const auto noted = file.metadata().find("digest");
-             noted != file.metadata().end() && is_digest(noted->second) && !file.verify_digest()) {
-    fail(ErrorKind::data, "{}:8: the file does not match its digest; use another copy",
-         report.file);
+  } else {
+    file.check_noted_digest();
   }
   for (const TensorInfo& tensor : file.tensors())
     add_values(report, tensor.name, tensor.dtype_name, file.summarize(tensor));

@@ -35,10 +35,9 @@ inline bool conv_gradient_in_blocks(DType dtype, int64_t height, int64_t in,
 /// The forward pass, the gradient of x, the gradient of the weights and the bias.
 enum class ConvPass { forward, data, weight };
 
-/// Bytes of memory that a pass takes for itself, by the present number of threads: what the library (or
-/// winograd.h) asks for; in the gradient of the
-/// weights also that gradient in the library's layout and, in blocks, both images. Plans the pass,
-/// from shapes alone, so x and y (or their gradients) may be on a meta device. 0 for f64 and for
+/// Bytes of memory that a pass takes for itself, by the present number of threads: what the library
+/// (or winograd.h, or weight_product.h) asks for; in the library's gradient of the weights also that
+/// gradient in its layout and, in blocks, both images. Plans the pass, from shapes alone, so x and y (or their gradients) may be on a meta device. 0 for f64 and for
 /// what the processor cannot do.
 int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
                      const ConvGeometry& g);

@@ -15,8 +15,9 @@
 // multiplications where winograd.h does.
 //
 // The library's: images stay in our layout, but are copied for a gradient of the weights in blocks.
-// Weights come from their shadow, a copy per layout that is renewed when their version changes. The gradient of
-// the weights is made in the library's layout, then added to ours by a reordering that accumulates.
+// Weights come from their shadow, a copy per layout that is renewed when their version changes. The
+// gradient of the weights is made in the library's layout, then added to ours by a reordering that
+// accumulates.
 namespace pal::cpu {
 namespace {
 
@@ -106,6 +107,11 @@ bool by_winograd(ConvPass pass, const Tensor& x, const Tensor& y, const ConvGeom
   return pass == ConvPass::forward ? winograd::pays(x, y) : winograd::pays(y, x);
 }
 
+/// Whether the gradient of the weights is a product of our own.
+bool by_weight_product(const Tensor& x, const Tensor& y, const ConvGeometry& g) {
+  return g.is_product() && weight_product_pays(x, y);
+}
+
 /// An image in the layout of a plan: itself or a copy, which lives in `storage`.
 Memory image_as(const Memory::desc& wanted, const Tensor& t, Tensor& storage) {
   auto& engine = onednn::engine();
@@ -193,6 +199,25 @@ void add_gradient(const Memory& weight, const float* bias, const ConvGeometry& g
     for (int64_t i = 0; i < grad_bias.numel(); ++i) grad_bias.data<float>()[i] += bias[i];
 }
 
+/// Adds the gradient of the weights alone where it is no convolution of the library's. Returns whether
+/// it did.
+bool add_own_weight_gradient(const Tensor& x, const Tensor& grad_y, const ConvGeometry& g,
+                             const Tensor& grad_weight) {
+  const auto matrix = [&] {
+    return grad_weight.reshape({grad_weight.size(0), grad_weight.channels()});
+  };
+  if (by_weight_product(x, grad_y, g))
+    weight_product(as_matrix(x), as_matrix(grad_y), matrix());
+  else if (by_gemm(x, grad_y, g).weight_gradient)
+    gemm_bias(as_matrix(grad_y), as_matrix(x), {}, matrix(),
+              {.transpose_a = true, .accumulate = true});
+  else if (by_winograd(ConvPass::weight, x, grad_y, g))
+    winograd::backward_weight(x, grad_y, grad_weight);
+  else
+    return false;
+  return true;
+}
+
 /// The gradient by one thread for each slice; the sums in the order of the slices.
 void weight_gradient_in_slices(const Slices& slices, const Tensor& x, const Tensor& grad_y,
                                const ConvGeometry& g, const Tensor& grad_weight,
@@ -237,7 +262,7 @@ void weight_gradient_in_slices(const Slices& slices, const Tensor& x, const Tens
 
 int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
                      const ConvGeometry& g) {
-  if (pass == ConvPass::weight && g.is_product() && weight_product_pays(x, y))
+  if (pass == ConvPass::weight && by_weight_product(x, y, g))
     return weight_product_scratch(x.rows(), x.channels(), y.channels());
   const ConvByGemm gemm = by_gemm(x, y, g);
   if (x.dtype() == DType::f64 || (pass == ConvPass::weight ? gemm.weight_gradient : gemm.passes))
@@ -327,21 +352,7 @@ void conv_backward_weight(const Tensor& x, const Tensor& grad_y, const ConvGeome
            "conv_backward_weight: f64 is for test builds only");
     return double_reference().conv_backward_weight(x, grad_y, g, grad_weight, grad_bias);
   }
-  if (g.is_product() && weight_product_pays(x, grad_y)) {
-    weight_product(as_matrix(x), as_matrix(grad_y),
-                   grad_weight.reshape({grad_weight.size(0), grad_weight.channels()}));
-    if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
-    return;
-  }
-  if (by_gemm(x, grad_y, g).weight_gradient) {
-    gemm_bias(as_matrix(grad_y), as_matrix(x), {},
-              grad_weight.reshape({grad_weight.size(0), grad_weight.channels()}),
-              {.transpose_a = true, .accumulate = true});
-    if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
-    return;
-  }
-  if (by_winograd(ConvPass::weight, x, grad_y, g)) {
-    winograd::backward_weight(x, grad_y, grad_weight);
+  if (add_own_weight_gradient(x, grad_y, g, grad_weight)) {
     if (grad_bias.defined()) channel_sums(grad_y, grad_bias);
     return;
   }

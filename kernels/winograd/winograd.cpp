@@ -4,7 +4,6 @@
 
 #include "kernels/common/block_product.h"
 #include "kernels/winograd/tiles.h"
-
 #include "runtime/parallel.h"
 
 // The forward pass, and the gradient of x, which is the same with the filters turned by 180 degrees

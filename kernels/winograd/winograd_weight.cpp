@@ -1,7 +1,6 @@
 #include "kernels/common/block_product.h"
 #include "kernels/winograd/tiles.h"
 #include "kernels/winograd/winograd.h"
-
 #include "runtime/parallel.h"
 
 // The gradient of the weights: for each of the 36 values of a tile the product of the transformed

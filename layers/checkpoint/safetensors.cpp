@@ -126,6 +126,12 @@ bool SafetensorsFile::verify_digest() const {
          noted == safetensors_digest(bytes_, header_.digest_offset);
 }
 
+void SafetensorsFile::check_noted_digest() const {
+  const auto noted = metadata().find("digest");
+  if (noted != metadata().end() && is_digest(noted->second) && !verify_digest())
+    fail(ErrorKind::data, "{}:8: the file does not match its digest; use another copy", name_);
+}
+
 std::string safetensors_digest(std::span<const uint8_t> file, int64_t digest_offset) {
   const auto offset = static_cast<size_t>(digest_offset);
   expect(digest_offset >= 0 && offset + Digest::kDigits <= file.size(),

@@ -50,6 +50,8 @@ class SafetensorsFile {
 
   /// Whether the metadata entry `digest` is the digest of these bytes; false if there is none.
   bool verify_digest() const;
+  /// Throws data if the metadata entry `digest` looks like one of ours and is not that of these bytes.
+  void check_noted_digest() const;
 
  private:
   std::string name_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "layers/checkpoint/digest.h"
 #include "layers/checkpoint/safetensors.h"
 #include "layers/checkpoint/tensor_values.h"
 #include "layers/checkpoint/torch_file.h"
@@ -22,9 +21,7 @@ class SafetensorsSource : public TensorSource {
           {info.name, info.dtype_name, info.shape, safetensors_item_size(info.dtype_name)});
     set_tensors(std::move(tensors));
     set_metadata(file_.metadata());
-    const auto noted = metadata().find("digest");
-    if (noted != metadata().end() && is_digest(noted->second) && !file_.verify_digest())
-      fail(ErrorKind::data, "{}:8: the file does not match its digest; use another copy", path);
+    file_.check_noted_digest();
   }
   const std::string& file() const override { return file_.name(); }
   using TensorSource::read;

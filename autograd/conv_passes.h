@@ -1,6 +1,6 @@
 #pragma once
 #include "autograd/ops.h"
-#include "kernels/library/conv_gemm.h"
+#include "kernels/library/conv_way.h"
 #include "kernels/library/weight_copies.h"
 
 // The passes of a convolution of dense x, for the ops that contain one.

@@ -65,7 +65,7 @@ function(pal_library folder)
       set(ARG_OPTIMIZE -O0)
       # Without it the convolutions of tests would take forty times as long as the library's.
       set(products ${sources})
-      list(FILTER products INCLUDE REGEX "(winograd/.*|weight_product)\\.cpp$")
+      list(FILTER products INCLUDE REGEX "(winograd|blocked)/.*\\.cpp$")
       set_source_files_properties(${products} PROPERTIES COMPILE_OPTIONS -O2)
     endif()
     if((PALINDROME_QUICK OR PALINDROME_PYTHON OR kind STREQUAL "SHARED") AND NOT folder STREQUAL "kernels")

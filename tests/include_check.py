@@ -38,7 +38,7 @@ MAY_SEE = {
 # The rooms of each folder, lowest first; "" is the folder itself.
 ROOMS = {
     "runtime": ["", "communicator"],
-    "kernels": ["common", "arrays", "winograd", "library", "norm", "product", "coupling", "resample", "mixing",
+    "kernels": ["common", "arrays", "blocked", "winograd", "library", "norm", "product", "coupling", "resample", "mixing",
                 "pool", "image", "optimizer", "loss"],
     "layers": ["", "checkpoint", "models", "training"],
     "data": ["pictures", "archives", "sources", "batches", "sets", "variants", "corruptions"],

@@ -1,5 +1,7 @@
 #include <string_view>
 
+#include "kernels/blocked/product.h"
+#include "kernels/library/conv_way.h"
 #include "kernels/library/double_reference.h"
 #include "kernels/library/gemm_bias.h"
 #include "kernels/library/gemm_check.h"
@@ -52,10 +54,7 @@ GemmPlan make_plan(const Product& product, GemmShape size) {
   }
   if (has_bias)
     plan.bias = Memory::desc({1, size.n}, Memory::data_type::f32, Memory::format_tag::ab);
-  const dnnl::matmul::desc operation = has_bias
-                                           ? dnnl::matmul::desc(plan.a, plan.b, plan.bias, plan.c)
-                                           : dnnl::matmul::desc(plan.a, plan.b, plan.c);
-  const dnnl::matmul::primitive_desc descriptor(operation, attr, onednn::engine());
+  const auto descriptor = onednn::describe_product(plan.a, plan.b, plan.bias, plan.c, attr);
   plan.primitive = dnnl::matmul(descriptor);
   plan.scratchpad = descriptor.scratchpad_desc();
   const std::string_view implementation = descriptor.impl_info_str();
@@ -120,6 +119,11 @@ void run_in_parts(const Product& product, GemmShape size) {
   });
 }
 
+/// A single row's product only reads its matrix, which needs no copies.
+bool ours_pays(const Tensor& a, GemmShape size) {
+  return a.dtype() == DType::f32 && size.m > 1 && products_are_ours();
+}
+
 }  // namespace
 
 void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
@@ -136,6 +140,8 @@ void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
 
 void gemm_bias(const Tensor& a, const Tensor& b, const Tensor& bias, const Tensor& c, GemmOp op) {
   const GemmShape size = check_gemm(a, b, c, op);
+  if (ours_pays(a, size))
+    return blocked::multiply({a, b, bias, c, op.transpose_a, op.transpose_b, op.accumulate});
   const Product product = {a, b, bias, c, op};
   onednn::wrapped("gemm", [&] {
     const GemmPlan& plan = plan_of(product, size);

@@ -1,6 +1,11 @@
 #include "kernels/library/onednn.h"
 
 namespace pal::onednn {
+namespace {
+
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+
+}  // namespace
 
 dnnl::engine& engine() {
   static dnnl::engine instance(dnnl::engine::kind::cpu, 0);
@@ -32,6 +37,77 @@ dnnl::primitive_attr attributes() {
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return attr;
 }
+
+#if DNNL_VERSION_MAJOR >= 3
+
+ForwardDescriptor describe_forward(const Convolution& c, const dnnl::primitive_attr& attr) {
+  return {engine(),  dnnl::prop_kind::forward_training,
+          kDirect,   c.x,
+          c.weight,  c.bias,
+          c.y,       c.strides,
+          c.padding, c.padding_right,
+          attr};
+}
+
+dnnl::convolution_backward_data::primitive_desc describe_backward_data(
+    const Convolution& c, const dnnl::primitive_attr& attr, const ForwardDescriptor& forward) {
+  return {engine(),  kDirect,         c.x,     c.weight, c.y, c.strides,
+          c.padding, c.padding_right, forward, attr};
+}
+
+dnnl::convolution_backward_weights::primitive_desc describe_backward_weights(
+    const Convolution& c, const dnnl::primitive_attr& attr, const ForwardDescriptor& forward) {
+  return {engine(),  kDirect,         c.x,     c.weight, c.bias, c.y, c.strides,
+          c.padding, c.padding_right, forward, attr};
+}
+
+dnnl::matmul::primitive_desc describe_product(const Memory::desc& a, const Memory::desc& b,
+                                              const Memory::desc& bias, const Memory::desc& c,
+                                              const dnnl::primitive_attr& attr) {
+  return {engine(), a, b, bias, c, attr};
+}
+
+Memory::data_type data_type_of(const Memory::desc& desc) { return desc.get_data_type(); }
+
+Memory::desc in_any_layout(const Memory::desc& desc) {
+  return {desc.get_dims(), data_type_of(desc), Memory::format_tag::any};
+}
+
+#else
+
+ForwardDescriptor describe_forward(const Convolution& c, const dnnl::primitive_attr& attr) {
+  return {dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, kDirect, c.x, c.weight,
+                                          c.bias, c.y, c.strides, c.padding, c.padding_right),
+          attr, engine()};
+}
+
+dnnl::convolution_backward_data::primitive_desc describe_backward_data(
+    const Convolution& c, const dnnl::primitive_attr& attr, const ForwardDescriptor& forward) {
+  return {dnnl::convolution_backward_data::desc(kDirect, c.x, c.weight, c.y, c.strides, c.padding,
+                                                c.padding_right),
+          attr, engine(), forward};
+}
+
+dnnl::convolution_backward_weights::primitive_desc describe_backward_weights(
+    const Convolution& c, const dnnl::primitive_attr& attr, const ForwardDescriptor& forward) {
+  return {dnnl::convolution_backward_weights::desc(kDirect, c.x, c.weight, c.bias, c.y, c.strides,
+                                                   c.padding, c.padding_right),
+          attr, engine(), forward};
+}
+
+dnnl::matmul::primitive_desc describe_product(const Memory::desc& a, const Memory::desc& b,
+                                              const Memory::desc& bias, const Memory::desc& c,
+                                              const dnnl::primitive_attr& attr) {
+  return {dnnl::matmul::desc(a, b, bias, c), attr, engine()};
+}
+
+Memory::data_type data_type_of(const Memory::desc& desc) { return desc.data_type(); }
+
+Memory::desc in_any_layout(const Memory::desc& desc) {
+  return {desc.dims(), data_type_of(desc), Memory::format_tag::any};
+}
+
+#endif
 
 void execute(const dnnl::primitive& primitive, const std::unordered_map<int, Memory>& arguments) {
   primitive.execute(stream(), arguments);

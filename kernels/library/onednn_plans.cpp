@@ -11,12 +11,6 @@ namespace {
 
 using onednn::Memory;
 
-/// The tensor of a descriptor in a layout of the library's choice.
-Memory::desc any_layout(const Memory::desc& desc) {
-  return {desc.dims(), static_cast<Memory::data_type>(desc.data.data_type),
-          Memory::format_tag::any};
-}
-
 /// Weights in a layout of the library's choice.
 Memory::desc any_weight(int64_t out, int64_t in, int64_t k, DType dtype) {
   return {{out, in, k, k}, onednn::data_type(dtype), Memory::format_tag::any};
@@ -33,32 +27,27 @@ void finish_plan(ConvPlan& plan, const Descriptor& descriptor, const char* what,
 
 ConvPlan make_plan(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
                    const ConvGeometry& g) {
-  using Prop = dnnl::prop_kind;
-  constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
-  const Memory::dims strides = {g.stride, g.stride};
   const Memory::dims padding = {g.padding, g.padding};
   // The right padding that makes (size + left + right - k) / stride exact.
   const auto right = [&](int64_t in, int64_t out) {
     return (out - 1) * g.stride + g.kernel - in - g.padding;
   };
-  const Memory::dims padding_r = {right(x.size(1), y.size(1)), right(x.size(2), y.size(2))};
+  const Memory::desc bias({y.channels()}, Memory::data_type::f32, Memory::format_tag::a);
   const bool blocks =
       pass == ConvPass::weight && conv_gradient_in_blocks(x.dtype(), x.size(1), x.channels(), g);
-  const Memory::desc x_desc = blocks ? any_layout(image(x)) : image(x);
-  const Memory::desc y_desc = blocks ? any_layout(image(y)) : image(y);
-  const Memory::desc w_any = any_weight(y.channels(), x.channels(), g.kernel, x.dtype());
-  const Memory::desc bias({y.channels()}, Memory::data_type::f32, Memory::format_tag::a);
-  auto& engine = onednn::engine();
-  const dnnl::convolution_forward::desc forward_desc =
-      has_bias ? dnnl::convolution_forward::desc(Prop::forward_training, kAlgorithm, x_desc, w_any,
-                                                 bias, y_desc, strides, padding, padding_r)
-               : dnnl::convolution_forward::desc(Prop::forward_training, kAlgorithm, x_desc, w_any,
-                                                 y_desc, strides, padding, padding_r);
-  const dnnl::convolution_forward::primitive_desc forward(forward_desc, onednn::attributes(),
-                                                          engine);
+  const onednn::Convolution convolution = {
+      .x = blocks ? onednn::in_any_layout(image(x)) : image(x),
+      .weight = any_weight(y.channels(), x.channels(), g.kernel, x.dtype()),
+      .bias = has_bias ? bias : Memory::desc(),
+      .y = blocks ? onednn::in_any_layout(image(y)) : image(y),
+      .strides = {g.stride, g.stride},
+      .padding = padding,
+      .padding_right = {right(x.size(1), y.size(1)), right(x.size(2), y.size(2))}};
+  const dnnl::primitive_attr attr = onednn::attributes();
+  const onednn::ForwardDescriptor forward = onednn::describe_forward(convolution, attr);
   ConvPlan plan;
-  plan.x = x_desc;
-  plan.y = y_desc;
+  plan.x = convolution.x;
+  plan.y = convolution.y;
   plan.bias = bias;
   if (pass == ConvPass::forward) {
     plan.weight = forward.weights_desc();
@@ -67,23 +56,15 @@ ConvPlan make_plan(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bia
     return plan;
   }
   if (pass == ConvPass::data) {
-    const dnnl::convolution_backward_data::primitive_desc backward(
-        dnnl::convolution_backward_data::desc(kAlgorithm, x_desc, w_any, y_desc, strides, padding,
-                                              padding_r),
-        onednn::attributes(), engine, forward);
+    const auto backward = onednn::describe_backward_data(convolution, attr, forward);
     plan.weight = backward.weights_desc();
     plan.primitive = dnnl::convolution_backward_data(backward);
     finish_plan(plan, backward, "conv_backward_data", x, y, g);
     return plan;
   }
-  const Memory::desc gw_any = any_weight(y.channels(), x.channels(), g.kernel, DType::f32);
-  const auto backward_desc =
-      has_bias ? dnnl::convolution_backward_weights::desc(kAlgorithm, x_desc, gw_any, bias, y_desc,
-                                                          strides, padding, padding_r)
-               : dnnl::convolution_backward_weights::desc(kAlgorithm, x_desc, gw_any, y_desc,
-                                                          strides, padding, padding_r);
-  dnnl::convolution_backward_weights::primitive_desc backward(backward_desc, onednn::attributes(),
-                                                              engine, forward);
+  onednn::Convolution gradient = convolution;
+  gradient.weight = any_weight(y.channels(), x.channels(), g.kernel, DType::f32);
+  auto backward = onednn::describe_backward_weights(gradient, attr, forward);
   // oneDNN 2.6 writes beyond its memory there if channels are no multiple of 8.
   while (std::string_view(backward.impl_info_str()) == "jit_1x1:avx2" && backward.next_impl()) {
   }

@@ -1,7 +1,7 @@
 #pragma once
 #include <vector>
 
-#include "kernels/library/conv_gemm.h"
+#include "kernels/library/conv_way.h"
 #include "kernels/library/onednn.h"
 
 // The plans of convolutions by oneDNN. x and y are images, or their gradients; from their shapes

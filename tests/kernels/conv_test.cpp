@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "kernels/library/conv_gemm.h"
+#include "kernels/library/conv_way.h"
 #include "kernels/library/platform.h"
 #include "runtime/parallel.h"
 #include "tests/support/numeric.h"
@@ -165,16 +165,28 @@ TEST(Conv, WeightGradientsAddUp) {
 }
 
 TEST(Conv, ChoosesByShapesAlone) {
-  const ConvGeometry pointwise;
-  EXPECT_TRUE(cpu::conv_by_gemm(1024, 256, 256, pointwise).passes);
-  EXPECT_FALSE(cpu::conv_by_gemm(1025, 256, 256, pointwise).passes);
-  EXPECT_TRUE(cpu::conv_by_gemm(1025, 256, 256, pointwise).weight_gradient);
-  EXPECT_FALSE(cpu::conv_by_gemm(49, 255, 4096, pointwise).weight_gradient);
-  EXPECT_FALSE(cpu::conv_by_gemm(49, 512, 512, {3, 1, 1}).weight_gradient);
-  EXPECT_FALSE(cpu::conv_by_gemm(49, 512, 512, {1, 2, 0}).passes);
+  using cpu::ConvPass;
+  using cpu::ConvWay;
+  EXPECT_TRUE(cpu::product_pays(ConvPass::forward, 1024, 256, 256));
+  EXPECT_FALSE(cpu::product_pays(ConvPass::data, 1025, 256, 256));
+  EXPECT_TRUE(cpu::product_pays(ConvPass::weight, 1025, 256, 256));
+  EXPECT_FALSE(cpu::product_pays(ConvPass::weight, 49, 255, 4096));
   EXPECT_TRUE(cpu::conv_gradient_in_blocks(DType::f32, 56, 64, {3, 2, 1}));
   EXPECT_FALSE(cpu::conv_gradient_in_blocks(DType::bf16, 56, 64, {3, 2, 1}));
   EXPECT_FALSE(cpu::conv_gradient_in_blocks(DType::f32, 55, 64, {3, 2, 1}));
+  const auto way = [](ConvPass pass, const Case& c, DType dtype) {
+    return cpu::conv_way(pass, c.x.to(dtype), c.grad_y.to(dtype), c.geometry);
+  };
+  const Case strided({1, 16, 16, 32}, 32, {3, 2, 1});
+  const ConvWay ours = cpu::products_are_ours() ? ConvWay::blocked : ConvWay::library;
+  EXPECT_EQ(way(ConvPass::forward, strided, DType::f32), ours);
+  EXPECT_EQ(way(ConvPass::data, strided, DType::f32), ours);
+  EXPECT_EQ(way(ConvPass::weight, strided, DType::f32), ours);
+  EXPECT_EQ(way(ConvPass::weight, strided, DType::bf16), ConvWay::library);
+  EXPECT_EQ(way(ConvPass::forward, Case({1, 7, 7, 64}, 256, {1, 1, 0}), DType::f32),
+            ConvWay::library);
+  EXPECT_EQ(way(ConvPass::forward, Case({1, 7, 7, 256}, 256, {1, 1, 0}), DType::bf16),
+            ConvWay::product);
 }
 
 /// The memory that a plan expects of the kernels is what they take.
@@ -191,7 +203,8 @@ TEST(Conv, PassesTakeTheScratchTheySay) {
     for (const Case& c :
          {Case({2, 8, 8, 256}, 256, {1, 1, 0}), Case({2, 16, 16, 64}, 32, {3, 2, 1}),
           Case({1, 56, 56, 64}, 64, {3, 2, 1}), Case({2, 16, 16, 32}, 32, {3, 1, 1}),
-          Case({5, 16, 16, 8}, 8, {3, 1, 1}), Case({3, 16, 20, 56}, 24, {3, 1, 1})}) {
+          Case({5, 16, 16, 8}, 8, {3, 1, 1}), Case({3, 16, 20, 56}, 24, {3, 1, 1}),
+          Case({4, 28, 28, 32}, 128, {1, 1, 0}), Case({7, 28, 28, 64}, 16, {1, 1, 0})}) {
       if (dtype == DType::bf16 && !cpu_has_bf16()) continue;
       const Tensor x = c.x.to(dtype);
       const Tensor grad_y = c.grad_y.to(dtype);

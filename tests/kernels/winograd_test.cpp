@@ -3,25 +3,21 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "kernels/library/conv.h"
 #include "kernels/winograd/winograd_math.h"
-#include "runtime/parallel.h"
-#include "tests/support/numeric.h"
+#include "tests/kernels/conv_case.h"
 
 namespace pal {
 namespace {
 
 using testing::expect_near;
-using testing::largest_magnitude;
-using testing::random_tensor;
-
-constexpr ConvGeometry kGeometry = {3, 1, 1};
+using testing::same_bits;
+using testing::ThreadsRestored;
+using Results = testing::ConvResults;
 
 /// The transforms against what they stand for, in double.
 TEST(Winograd, TransformsMakeAFilterOfThreeTaps) {
@@ -51,26 +47,8 @@ TEST(Winograd, TransformsMakeAFilterOfThreeTaps) {
   }
 }
 
-struct Results {
-  Tensor y, grad_x, grad_weight;
-};
-
-struct Case {
-  Case(const Shape& x_shape, int64_t out)
-      : x(random_tensor(x_shape, DType::f32, 1)),
-        weight(random_tensor({out, 3, 3, x_shape.last()}, DType::f32, 2)),
-        bias(random_tensor({out}, DType::f32, 3)),
-        grad_y(random_tensor(kGeometry.out_shape(x_shape, out), DType::f32, 4)) {}
-
-  /// Gradients of weights begin at 0.5: they are added to.
-  Results empty(DType dtype) const {
-    Results r = {Tensor::empty(grad_y.shape(), dtype), Tensor::empty(x.shape(), dtype),
-                 Tensor::empty(weight.shape(), dtype)};
-    r.y.fill(77.0);
-    r.grad_x.fill(77.0);
-    r.grad_weight.fill(0.5);
-    return r;
-  }
+struct Case : testing::ConvCase {
+  using ConvCase::ConvCase;
   Results fast() const {
     const Results r = empty(DType::f32);
     winograd::forward(x, weight, bias, r.y);
@@ -78,18 +56,6 @@ struct Case {
     winograd::backward_weight(x, grad_y, r.grad_weight);
     return r;
   }
-  Results exact() const {
-    const Results r = empty(DType::f64);
-    WeightShadow shadow;
-    const Tensor wide = weight.to(DType::f64);
-    cpu::conv_forward(x.to(DType::f64), wide, bias.to(DType::f64), kGeometry, shadow, r.y);
-    cpu::conv_backward_data(grad_y.to(DType::f64), wide, kGeometry, shadow, r.grad_x);
-    cpu::conv_backward_weight(x.to(DType::f64), grad_y.to(DType::f64), kGeometry, r.grad_weight,
-                              {});
-    return r;
-  }
-
-  Tensor x, weight, bias, grad_y;
 };
 
 /// Images smaller than a tile, with parts of tiles, of several chunks; channels that do not fill vectors
@@ -108,17 +74,7 @@ std::vector<Case> odd_cases() {
 }
 
 TEST(Winograd, AgreesWithTheDoubleReference) {
-  for (const Case& c : odd_cases()) {
-    const std::string name = c.x.shape().str() + " -> " + c.grad_y.shape().str();
-    const Results fast = c.fast();
-    const Results exact = c.exact();
-    const auto compare = [&](const Tensor& a, const Tensor& b, const char* what) {
-      expect_near(a, b, 3e-6 * std::max(1.0, largest_magnitude(b)), name + " " + what);
-    };
-    compare(fast.y, exact.y, "y");
-    compare(fast.grad_x, exact.grad_x, "grad_x");
-    compare(fast.grad_weight, exact.grad_weight, "grad_weight");
-  }
+  for (const Case& c : odd_cases()) expect_near(c.fast(), c.exact(), 3e-6, c.name());
 }
 
 /// Of the root of the mean square of what should be.
@@ -144,16 +100,6 @@ TEST(Winograd, LosesLittle) {
   EXPECT_LT(relative_error(fast.grad_weight, exact.grad_weight), 2e-6);
 }
 
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
-}
-
-/// The number of threads as it was, whatever happens.
-struct ThreadsRestored {
-  ~ThreadsRestored() { set_thread_count(before); }
-  int before = thread_count();
-};
-
 TEST(Winograd, HasTheSameBitsOnAnyNumberOfThreads) {
   const ThreadsRestored restored;
   for (const Case& c : odd_cases()) {
@@ -162,9 +108,7 @@ TEST(Winograd, HasTheSameBitsOnAnyNumberOfThreads) {
     for (const int threads : {2, 3}) {
       set_thread_count(threads);
       const Results more = c.fast();
-      EXPECT_TRUE(same_bits(one.y, more.y)) << c.x.shape().str() << threads;
-      EXPECT_TRUE(same_bits(one.grad_x, more.grad_x)) << c.x.shape().str() << threads;
-      EXPECT_TRUE(same_bits(one.grad_weight, more.grad_weight)) << c.x.shape().str() << threads;
+      EXPECT_TRUE(same_bits(one, more)) << c.name() << threads;
     }
   }
 }
@@ -179,9 +123,7 @@ TEST(Winograd, HasTheSameBitsWhoeverDoesTheChunks) {
 #pragma omp parallel num_threads(2)
 #pragma omp single
   alone = c.fast();
-  EXPECT_TRUE(same_bits(alone.y, all.y));
-  EXPECT_TRUE(same_bits(alone.grad_x, all.grad_x));
-  EXPECT_TRUE(same_bits(alone.grad_weight, all.grad_weight));
+  EXPECT_TRUE(same_bits(alone, all));
 }
 
 /// What is in the scratch memory before, as another kernel left it, reaches no result.
@@ -193,10 +135,7 @@ TEST(Winograd, ReadsNothingThatItDidNotWrite) {
           winograd::weight_scratch_bytes(c.x, c.grad_y)})
       Tensor::empty({bytes / 4}, DType::f32, Tag::workspace, Device())
           .fill(std::numeric_limits<double>::quiet_NaN());
-    const Results second = c.fast();
-    EXPECT_TRUE(same_bits(first.y, second.y)) << c.x.shape().str();
-    EXPECT_TRUE(same_bits(first.grad_x, second.grad_x)) << c.x.shape().str();
-    EXPECT_TRUE(same_bits(first.grad_weight, second.grad_weight)) << c.x.shape().str();
+    EXPECT_TRUE(same_bits(first, c.fast())) << c.name();
   }
 }
 

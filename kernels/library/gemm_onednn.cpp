@@ -119,9 +119,11 @@ void run_in_parts(const Product& product, GemmShape size) {
   });
 }
 
-/// A single row's product only reads its matrix, which needs no copies.
-bool ours_pays(const Tensor& a, GemmShape size) {
-  return a.dtype() == DType::f32 && size.m > 1 && products_are_ours();
+/// Whether a product is ours: not where the library reads both operands along their rows, which it does as
+/// well, nor with a single row, where a matrix is read but once.
+bool ours_pays(const Product& product, GemmShape size) {
+  const bool along_rows = product.op.transpose_b && !product.op.transpose_a;
+  return product.a.dtype() == DType::f32 && size.m > 1 && !along_rows && products_are_ours();
 }
 
 }  // namespace
@@ -140,9 +142,9 @@ void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
 
 void gemm_bias(const Tensor& a, const Tensor& b, const Tensor& bias, const Tensor& c, GemmOp op) {
   const GemmShape size = check_gemm(a, b, c, op);
-  if (ours_pays(a, size))
-    return blocked::multiply({a, b, bias, c, op.transpose_a, op.transpose_b, op.accumulate});
   const Product product = {a, b, bias, c, op};
+  if (ours_pays(product, size))
+    return blocked::multiply({a, b, bias, c, op.transpose_a, op.transpose_b, op.accumulate});
   onednn::wrapped("gemm", [&] {
     const GemmPlan& plan = plan_of(product, size);
     if (plan.threads_change_bits)

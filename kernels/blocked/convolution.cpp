@@ -44,18 +44,27 @@ struct Patches {
     return values + ((at.image * height + row) * width + column) * channels;
   }
 
-  /// Calls run(from, count) for the elements [first, first + count) of the row at a place.
+  /// Calls run(from, count) for the elements [first, first + count) of the row at a place, in pieces as
+  /// long as they lie one after another.
   template <typename Run>
   void visit(const Place& at, Range range, const Run& run) const {
     auto tap = static_cast<size_t>(range.first / channels);
     int64_t channel = range.first % channels;
     while (range.count > 0) {
-      const int64_t count = std::min(channels - channel, range.count);
-      const float* const from = pixel(at, taps[tap++]);
+      const float* const from = pixel(at, taps[tap]);
+      int64_t count = channels - channel;
+      for (++tap; from != nullptr && count < range.count && goes_on(at, tap); ++tap)
+        count += channels;
+      count = std::min(count, range.count);
       run(from != nullptr ? from + channel : nullptr, count);
       channel = 0;
       range.count -= count;
     }
+  }
+  /// Whether the pixel of a tap follows in memory that of the tap before, which is in the image.
+  bool goes_on(const Place& at, size_t tap) const {
+    return taps[tap].row == taps[tap - 1].row && taps[tap].column == taps[tap - 1].column + 1 &&
+           at.column * step + taps[tap].column < width;
   }
 
   int64_t depth() const { return static_cast<int64_t>(taps.size()) * channels; }

@@ -168,25 +168,34 @@ class Worker {
   }
 
   void multiply_panels(int64_t rows, Range columns, int64_t depth, bool add, const float* right) {
+    // A panel stays in the first-level cache for all rows; if all panels do, results are written along
+    // their rows.
     const int64_t groups = Cut::pieces(depth, kGroup);
-    for (int64_t j = 0; j < columns.count; j += kTileColumns, right += cut_.panel_stride()) {
-      const Range some = {columns.first + j, std::min(kTileColumns, columns.count - j)};
-      float start[kTileColumns] = {};
-      if (bias_ != nullptr && !add) std::copy_n(bias_ + some.first, some.count, start);
-      for (int64_t i = 0; i < rows; i += kTileRows) {
-        const float* const left = scratch_ + i / kTileRows * cut_.tile_stride();
-        const int64_t height = std::min(kTileRows, rows - i);
-        left_.fetch(ahead_.rows, ahead_.depths, ahead_.done++, ahead_.pieces);
-        if (ahead_right_.pieces > 0)
-          right_.fetch(ahead_right_.rows, ahead_right_.depths, ahead_right_.done++,
-                       ahead_right_.pieces);
-        if (height < kTileRows || some.count < kTileColumns)
-          multiply_edge(left, right, groups, start, {i, height}, some, add);
-        else if (add)
-          multiply_tile<Left::kOrder, true>(left, right, groups, start, rows_ + i, some.first);
-        else
-          multiply_tile<Left::kOrder, false>(left, right, groups, start, rows_ + i, some.first);
-      }
+    constexpr int64_t kNear = 4096;
+    const int64_t step = groups * kGroup * columns.count <= kNear ? kTileRows : rows;
+    for (int64_t i = 0; i < rows; i += step)
+      for (int64_t j = 0; j < columns.count; j += kTileColumns)
+        multiply_panel({i, std::min(step, rows - i)},
+                       {columns.first + j, std::min(kTileColumns, columns.count - j)}, groups, add,
+                       right + j / kTileColumns * cut_.panel_stride());
+  }
+
+  void multiply_panel(Range rows, Range some, int64_t groups, bool add, const float* right) {
+    float start[kTileColumns] = {};
+    if (bias_ != nullptr && !add) std::copy_n(bias_ + some.first, some.count, start);
+    for (int64_t i = rows.first; i < rows.first + rows.count; i += kTileRows) {
+      const float* const left = scratch_ + i / kTileRows * cut_.tile_stride();
+      const int64_t height = std::min(kTileRows, rows.first + rows.count - i);
+      left_.fetch(ahead_.rows, ahead_.depths, ahead_.done++, ahead_.pieces);
+      if (ahead_right_.pieces > 0)
+        right_.fetch(ahead_right_.rows, ahead_right_.depths, ahead_right_.done++,
+                     ahead_right_.pieces);
+      if (height < kTileRows || some.count < kTileColumns)
+        multiply_edge(left, right, groups, start, {i, height}, some, add);
+      else if (add)
+        multiply_tile<Left::kOrder, true>(left, right, groups, start, rows_ + i, some.first);
+      else
+        multiply_tile<Left::kOrder, false>(left, right, groups, start, rows_ + i, some.first);
     }
   }
 

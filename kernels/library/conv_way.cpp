@@ -21,8 +21,8 @@ bool by_blocks(ConvPass pass, int64_t in, int64_t out, const ConvGeometry& g) {
     if (pass == ConvPass::weight) return in >= 32 && out >= 8;
     return pass == ConvPass::data && g.stride == 1 && fewest >= 32 && in * out > 4096;
   }
-  if (fewest < 32) return false;
-  return pass == ConvPass::weight || g.stride > 1 || in * out >= 256 * 256;
+  if (pass == ConvPass::weight) return fewest >= 32 || (in >= 2 && out >= 64);
+  return fewest >= 32 && (g.stride > 1 || in * out >= 256 * 256);
 }
 
 }  // namespace

@@ -49,6 +49,12 @@ class Tiles {
 /// How many tiles the pixels of images would fill.
 inline int64_t full_tiles(const Tensor& images) { return images.rows() / (kOutputs * kOutputs); }
 
+/// Tiles for which the transforms of filters pay: the more of these there are, the more images must share
+/// them.
+inline int64_t fewest_tiles(const Tensor& x, const Tensor& y) {
+  return x.channels() * y.channels() <= 128 * 128 ? 24 : 48;
+}
+
 /// Whether a convolution from x to y can gain by tiles: in float32, of enough channels that most of the
 /// work is multiplication, of images that fill most of their tiles.
 inline bool suits_tiles(const Tensor& x, const Tensor& y) {

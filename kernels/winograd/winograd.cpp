@@ -163,9 +163,7 @@ void convolve(const Tensor& x, const Filters& filters, const float* bias, const 
 }  // namespace
 
 bool pays(const Tensor& x, const Tensor& y) {
-  // The more filters there are to transform, the more images must share them.
-  const int64_t least = x.channels() * y.channels() <= 128 * 128 ? 24 : 48;
-  return suits_tiles(x, y) && full_tiles(x) >= least;
+  return suits_tiles(x, y) && full_tiles(x) >= fewest_tiles(x, y);
 }
 
 int64_t scratch_bytes(const Tensor& x, const Tensor& y) {

@@ -62,7 +62,7 @@ void add_filters(const float* from, int64_t stride, int64_t pitch, const Tensor&
 }  // namespace
 
 bool pays_for_weights(const Tensor& x, const Tensor& y) {
-  return suits_tiles(x, y) && full_tiles(x) >= 24;
+  return suits_tiles(x, y) && full_tiles(x) >= fewest_tiles(x, y);
 }
 
 int64_t weight_scratch_bytes(const Tensor& x, const Tensor& y) {

@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <atomic>
 #include <bit>
 
 #include "kernels/blocked/operands.h"
@@ -227,18 +226,11 @@ class Worker {
   float* rows_[Cut::kMostRows];
 };
 
-/// Calls body(task, the task after it, scratch memory of its thread) for the tasks of a cut. Threads take
-/// one when they have done one, as processors that others want, or of two kinds, are not equally fast.
+/// Calls body(task, the one after it, scratch memory of its thread) for the tasks of a cut.
 template <typename Body>
 void for_each_task(const Cut& cut, int64_t tasks, float* scratch, const Body& body) {
-  std::atomic<int64_t> taken = 0;
-  parallel_for(std::min(cut.workers, tasks), 1, [&](int64_t begin, int64_t) {
-    int64_t task = taken++;
-    while (task < tasks) {
-      const int64_t next = taken++;
-      body(task, next, scratch + begin * cut.worker_floats());
-      task = next;
-    }
+  parallel_tasks(tasks, cut.workers, [&](int64_t task, int64_t next, int64_t worker) {
+    body(task, next, scratch + worker * cut.worker_floats());
   });
 }
 
@@ -247,17 +239,15 @@ template <typename Right>
 void pack_block(const Cut& cut, const Right& right, Range columns, Range depths, float* to) {
   const int64_t groups = Cut::pieces(cut.block_panels(), Cut::kPanels);
   const int64_t chunks = Cut::pieces(depths.count, cut.depth);
-  parallel_for(chunks * groups, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t panel = i % groups * Cut::kPanels;
-      const int64_t column = panel * kTileColumns;
-      const int64_t k = i / groups * cut.depth;
-      if (column >= columns.count) continue;
-      right.pack(
-          {columns.first + column, std::min(Cut::kPanels * kTileColumns, columns.count - column)},
-          {depths.first + k, std::min(cut.depth, depths.count - k)}, cut.panel_stride(),
-          to + (i / groups * cut.block_panels() + panel) * cut.panel_stride());
-    }
+  parallel_tasks(chunks * groups, cut.workers, [&](int64_t i, int64_t, int64_t) {
+    const int64_t panel = i % groups * Cut::kPanels;
+    const int64_t column = panel * kTileColumns;
+    const int64_t k = i / groups * cut.depth;
+    if (column >= columns.count) return;
+    right.pack(
+        {columns.first + column, std::min(Cut::kPanels * kTileColumns, columns.count - column)},
+        {depths.first + k, std::min(cut.depth, depths.count - k)}, cut.panel_stride(),
+        to + (i / groups * cut.block_panels() + panel) * cut.panel_stride());
   });
 }
 

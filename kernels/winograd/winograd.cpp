@@ -151,12 +151,10 @@ void convolve(const Tensor& x, const Filters& filters, const float* bias, const 
       write_outputs(to, first + t, products + t * chunks.columns(), chunks.output_stride, bias,
                     y.data<float>());
   };
-  parallel_for(chunks.workers, 1, [&](int64_t begin, int64_t end) {
-    float* const inputs = weights + chunks.filter_floats() + begin * chunks.chunk_floats();
-    const int64_t last = chunks.count * end / chunks.workers;
-    for (int64_t i = chunks.count * begin / chunks.workers; i < last; ++i)
-      do_chunk(i * chunks.size, std::min(chunks.size, chunks.tiles - i * chunks.size), inputs,
-               inputs + kProducts * chunks.input_stride);
+  parallel_tasks(chunks.count, chunks.workers, [&](int64_t i, int64_t, int64_t worker) {
+    float* const inputs = weights + chunks.filter_floats() + worker * chunks.chunk_floats();
+    do_chunk(i * chunks.size, std::min(chunks.size, chunks.tiles - i * chunks.size), inputs,
+             inputs + kProducts * chunks.input_stride);
   });
 }
 

@@ -81,30 +81,26 @@ void backward_weight(const Tensor& x, const Tensor& grad_y, const Tensor& grad_w
   if (x.channels() < chunks.in()) std::fill(inputs, inputs + kProducts * chunks.input_stride, 0.0F);
   for (int64_t first = 0; first < chunks.tiles; first += chunks.size) {
     const int64_t count = std::min(chunks.size, chunks.tiles - first);
-    parallel_for(count, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        transform_inputs(from, first + t, x.data<float>(), chunks.input_stride, [&](int64_t c) {
-          return inputs + (c / kBlockColumns * chunks.size + t) * kBlockColumns + c % kBlockColumns;
-        });
-        transform_tile<kOutputs>(
-            to, first + t, 0, grad_y.data<float>(), chunks.gradient_stride,
-            [](const auto* y, auto* w) { transform_output_gradient(y, w); },
-            [&](int64_t c) { return gradients + t * chunks.gradient_pitch + c; });
-      }
+    parallel_tasks(count, thread_count(), [&](int64_t t, int64_t, int64_t) {
+      transform_inputs(from, first + t, x.data<float>(), chunks.input_stride, [&](int64_t c) {
+        return inputs + (c / kBlockColumns * chunks.size + t) * kBlockColumns + c % kBlockColumns;
+      });
+      transform_tile<kOutputs>(
+          to, first + t, 0, grad_y.data<float>(), chunks.gradient_stride,
+          [](const auto* y, auto* w) { transform_output_gradient(y, w); },
+          [&](int64_t c) { return gradients + t * chunks.gradient_pitch + c; });
     });
-    parallel_for(kProducts * chunks.panels, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t k = i / chunks.panels;
-        const int64_t panel = i % chunks.panels;
-        const Strided left = {gradients + k * chunks.gradient_stride, 1, chunks.gradient_pitch};
-        const float* const right =
-            inputs + k * chunks.input_stride + panel * chunks.size * kBlockColumns;
-        float* const sum = sums + k * chunks.sum_stride + panel * kBlockColumns;
-        if (first == 0)
-          multiply_panel<false>(chunks.out, left, right, count, sum, chunks.in());
-        else
-          multiply_panel<true>(chunks.out, left, right, count, sum, chunks.in());
-      }
+    parallel_tasks(kProducts * chunks.panels, thread_count(), [&](int64_t i, int64_t, int64_t) {
+      const int64_t k = i / chunks.panels;
+      const int64_t panel = i % chunks.panels;
+      const Strided left = {gradients + k * chunks.gradient_stride, 1, chunks.gradient_pitch};
+      const float* const right =
+          inputs + k * chunks.input_stride + panel * chunks.size * kBlockColumns;
+      float* const sum = sums + k * chunks.sum_stride + panel * kBlockColumns;
+      if (first == 0)
+        multiply_panel<false>(chunks.out, left, right, count, sum, chunks.in());
+      else
+        multiply_panel<true>(chunks.out, left, right, count, sum, chunks.in());
     });
   }
   add_filters(sums, chunks.sum_stride, chunks.in(), grad_weight);

@@ -71,19 +71,21 @@ void parallel_for(int64_t count, int64_t grain, Body&& body) {
 }
 
 /// Calls body(task, next, worker) for each task of [0, count), by at most `workers` threads, each of which
-/// takes another when it has done one: for tasks of some 0.1 ms, as cores that neighbours slow down, or
-/// of two kinds, are not equally fast. `next` is what the same thread does after that, `count` or more
-/// if nothing; no two calls at a time have the same `worker`, which is less than `workers`. Which
-/// thread does what differs from run to run, so tasks must not depend on it.
+/// takes another when it has done one: for tasks of 10 us and more, as cores that neighbours slow down,
+/// or of two kinds, are not equally fast. `next` is what the same thread does after that, `count` or more
+/// if it is not known yet; no two calls at a time have the same `worker`, which is less than `workers`.
+/// Which thread does what differs from run to run, so tasks must not depend on it.
 template <typename Body>
 void parallel_tasks(int64_t count, int64_t workers, Body&& body) {
   std::atomic<int64_t> taken = 0;
   parallel_for(std::min(workers, count), 1, [&](int64_t worker, int64_t) {
     int64_t task = taken++;
     while (task < count) {
-      const int64_t next = taken++;
+      // The last ones are for whoever is ready first.
+      const bool plenty = count - taken.load() >= workers;
+      const int64_t next = plenty ? taken++ : count;
       body(task, next, worker);
-      task = next;
+      task = plenty ? next : taken++;
     }
   });
 }

@@ -164,7 +164,7 @@ Extents weight_extents(const Tensor& x, const Tensor& grad_y, const Window& wind
 }
 
 Extents forward_extents(const Tensor& x, const Tensor& y, const Window& window) {
-  return {y.rows(), y.channels(), window.kernel * window.kernel * x.channels()};
+  return {y.rows(), y.channels(), window.kernel * window.kernel * x.channels(), false};
 }
 
 /// Calls body(pixels, taps of rows, taps of columns, extents) for the pixels of grad_x that the same
@@ -182,11 +182,13 @@ void for_each_phase(const Tensor& grad_x, const Tensor& grad_y, const Window& wi
       const auto taps = static_cast<int64_t>(rows.size() * columns.size());
       body(pixels, rows, columns,
            Extents{grad_x.size(0) * pixels.grid_height() * pixels.grid_width(), grad_x.channels(),
-                   taps * grad_y.channels()});
+                   taps * grad_y.channels(), false});
     }
 }
 
-bool is_product(const Window& window) { return window.kernel == 1 && window.stride == 1; }
+bool is_product(const Window& window) {
+  return window.kernel == 1 && window.stride == 1 && window.padding == 0;
+}
 
 /// Whether the gradient of the weights of a product is made as its transpose: what is packed row by row,
 /// which costs more, is then the smaller operand, and few results are to be transposed.

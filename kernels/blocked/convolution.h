@@ -3,7 +3,8 @@
 
 // Convolutions in float32 on the CPU as products of matrices whose rows are gathered while they are
 // packed (implicit GEMM), for processors on which oneDNN's reach less (bench/NOTES.md, "Products of our
-// own"). Tensors as conv.h has them, dense. Results depend on neither the number of threads nor, but for
+// own"). Pixels outside of an image count as zeros, times weights that must be finite. Tensors as conv.h has
+// them, dense. Results depend on neither the number of threads nor, but for
 // gradients of weights, the other images of a batch.
 namespace pal::blocked {
 

@@ -13,9 +13,11 @@
 // depth in their order, so that the bits depend on neither the tasks nor the threads.
 namespace pal::blocked {
 
-/// The extents of a product [m, k] [k, n].
+/// The extents of a product [m, k] [k, n], none of them 0.
 struct Extents {
   int64_t m, n, k;
+  /// Sums of a long depth may be made in parts where results are few: their bits then depend on m.
+  bool in_parts = true;
 };
 
 /// How a product is cut, and its scratch memory.
@@ -25,7 +27,7 @@ class Cut {
     const int64_t chunks = pieces(e.k, kMostDepth);
     depth = rounded_up(pieces(e.k, chunks), kGroup);
     const bool few = e.m <= kMostRows;
-    const bool long_sums = few && e.m * e.n <= kMostSums && e.k >= 2 * kPartDepth;
+    const bool long_sums = e.in_parts && few && e.m * e.n <= kMostSums && e.k >= 2 * kPartDepth;
     const auto wanted = static_cast<uint64_t>(std::min(kMostParts, e.k / kPartDepth));
     part_depth =
         pieces(chunks, long_sums ? static_cast<int64_t>(std::bit_floor(wanted)) : 1) * depth;
@@ -39,6 +41,8 @@ class Cut {
     columns = block_columns;
     while (threads > 1 && tasks() < 4 * threads && columns > kFewestColumns)
       columns = fitted(block_columns, columns / 2, kTileColumns);
+    while (shared && threads > 1 && tasks() < 4 * threads && rows > kFewestRows)
+      rows = fitted(e.m, rows / 2, kTileRows);
     workers = std::min<int64_t>(thread_count(), tasks());
   }
 
@@ -84,6 +88,7 @@ class Cut {
   static constexpr int64_t kMostColumns = 4096;
   static constexpr int64_t kBlockFloats = 1 << 20;
   static constexpr int64_t kTaskRows = 96;
+  static constexpr int64_t kFewestRows = 4 * kTileRows;
   static constexpr int64_t kFewestColumns = 128;
   static constexpr int64_t kMostSums = 200'000;
   static constexpr int64_t kPartDepth = 2048;
@@ -185,9 +190,9 @@ class Worker {
     for (int64_t i = rows.first; i < rows.first + rows.count; i += kTileRows) {
       const float* const left = scratch_ + i / kTileRows * cut_.tile_stride();
       const int64_t height = std::min(kTileRows, rows.first + rows.count - i);
-      left_.fetch(ahead_.rows, ahead_.depths, ahead_.done++, ahead_.pieces);
+      left_.fetch(ahead_.lines, ahead_.depths, ahead_.done++, ahead_.pieces);
       if (ahead_right_.pieces > 0)
-        right_.fetch(ahead_right_.rows, ahead_right_.depths, ahead_right_.done++,
+        right_.fetch(ahead_right_.lines, ahead_right_.depths, ahead_right_.done++,
                      ahead_right_.pieces);
       if (height < kTileRows || some.count < kTileColumns)
         multiply_edge(left, right, groups, start, {i, height}, some, add);
@@ -212,7 +217,7 @@ class Worker {
 
   /// What is fetched for the next packing while tiles are computed, piece by piece.
   struct Ahead {
-    Range rows, depths;
+    Range lines, depths;  ///< rows of the left operand, columns of the right one
     int64_t done, pieces;
   };
 
@@ -288,10 +293,9 @@ void multiply_apart(const Cut& cut, const Left& left, const Right& right, const 
                     bool add, const Target& target, float* scratch) {
   const Extents& e = cut.extents;
   for_each_task(cut, cut.tasks(), scratch, [&](int64_t task, int64_t, float* own) {
-    const int64_t row = task % cut.row_tasks() * cut.rows;
-    const int64_t strip = task / cut.row_tasks() * cut.columns;
+    const int64_t strip = task * cut.columns;
     Worker<Left, Right, Target>(cut, left, right, bias, own)
-        .run({.rows = {row, std::min(cut.rows, e.m - row)},
+        .run({.rows = {0, e.m},
               .columns = {strip, std::min(cut.columns, e.n - strip)},
               .depths = {0, e.k},
               .add = add,
@@ -309,19 +313,17 @@ void multiply_parts(const Cut& cut, const Left& left, const Right& right, const 
   const Extents& e = cut.extents;
   float* const sums = scratch + cut.workers * cut.worker_floats();
   for_each_task(cut, cut.tasks(), scratch, [&](int64_t task, int64_t, float* own) {
-    const int64_t row = task % cut.row_tasks() * cut.rows;
-    const int64_t strip = task / cut.row_tasks() % cut.column_tasks() * cut.columns;
-    const int64_t part = task / cut.row_tasks() / cut.column_tasks();
-    const int64_t depth = part * cut.part_depth;
+    const int64_t strip = task % cut.column_tasks() * cut.columns;
+    const int64_t depth = task / cut.column_tasks() * cut.part_depth;
     Worker<Left, Right, DenseRows>(cut, left, right, nullptr, own)
-        .run({.rows = {row, std::min(cut.rows, e.m - row)},
+        .run({.rows = {0, e.m},
               .columns = {strip, std::min(cut.columns, e.n - strip)},
               .depths = {depth, std::min(cut.part_depth, e.k - depth)},
               .add = false,
               .right = nullptr,
               .next_rows = {},
               .next_depths = {}},
-             {sums + part * e.m * e.n, e.n});
+             {sums + task / cut.column_tasks() * e.m * e.n, e.n});
   });
   parallel_for(e.m, row_grain(cut.parts * e.n), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

@@ -10,8 +10,9 @@
 //   void fetch(Range rows, Range depths, int64_t piece, int64_t pieces) const
 // and writes tile after tile of kTileRows rows, `stride` floats apart; a right operand has
 //   void pack(Range columns, Range depths, int64_t stride, float* to) const
+//   void fetch(Range columns, Range depths, int64_t piece, int64_t pieces) const
 // and writes panel after panel of kTileColumns columns, [depth][column]. Depths are filled up with
-// zeros to whole groups, rows and columns to whole tiles.
+// zeros to whole groups, rows and columns to whole tiles. fetch asks for a piece of what is packed soon.
 namespace pal::blocked {
 
 struct Range {
@@ -73,8 +74,8 @@ struct Matrix {
   const float* at(int64_t row, int64_t column) const { return values + row * pitch + column; }
 };
 
-/// A left operand whose rows are runs of memory: rows(i, depths, append) calls append(from, count) for
-/// one after another.
+/// A left operand whose rows are runs of memory. rows.from(i) reads from row i on: its next(depths, to)
+/// appends a row to a TileRow. rows.fetch(i, depths) asks for one.
 template <typename Rows>
 struct LeftRows {
   static constexpr LeftOrder kOrder = LeftOrder::by_row;

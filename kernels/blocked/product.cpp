@@ -27,8 +27,4 @@ void multiply(const Product& p) {
     multiply_left(extents, LeftRows<MatrixRows>{{matrix(p.a)}}, p);
 }
 
-int64_t scratch_bytes(int64_t m, int64_t n, int64_t k) {
-  return Cut({m, n, k}).floats() * int64_t{sizeof(float)};
-}
-
 }  // namespace pal::blocked

@@ -15,10 +15,7 @@ struct Product {
   bool transpose_a, transpose_b, accumulate;
 };
 
-/// Computes it. The result does not depend on the number of threads.
+/// Computes it; no extent may be 0. The result does not depend on the number of threads.
 void multiply(const Product& product);
-
-/// Bytes of scratch memory for a product [m, k] [k, n], for the present number of threads.
-int64_t scratch_bytes(int64_t m, int64_t n, int64_t k);
 
 }  // namespace pal::blocked

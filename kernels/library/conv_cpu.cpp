@@ -1,6 +1,5 @@
 #include "kernels/arrays/reduce.h"
 #include "kernels/blocked/convolution.h"
-#include "kernels/blocked/product.h"
 #include "kernels/library/conv_check.h"
 #include "kernels/library/conv_library.h"
 #include "kernels/library/double_reference.h"
@@ -37,15 +36,6 @@ int64_t winograd_scratch(ConvPass pass, const Tensor& x, const Tensor& y) {
   return pass == ConvPass::forward ? winograd::scratch_bytes(x, y) : winograd::scratch_bytes(y, x);
 }
 
-int64_t product_scratch(ConvPass pass, const Tensor& x, const Tensor& y) {
-  // Of those of the library, which the forward pass takes always, no plan counts the little that they take.
-  if (!products_are_ours() || x.dtype() != DType::f32 || pass == ConvPass::forward) return 0;
-  const int64_t in = x.channels();
-  const int64_t out = y.channels();
-  if (pass == ConvPass::weight) return blocked::scratch_bytes(out, in, x.rows());
-  return blocked::scratch_bytes(x.rows(), in, out);
-}
-
 }  // namespace
 
 int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bias,
@@ -55,7 +45,7 @@ int64_t conv_scratch(ConvPass pass, const Tensor& x, const Tensor& y, bool has_b
     case ConvWay::library:
       return library_scratch(pass, x, y, has_bias, g);
     case ConvWay::product:
-      return product_scratch(pass, x, y);
+      return 0;  // of the library's products, no plan counts the little that they take
     case ConvWay::winograd:
       return winograd_scratch(pass, x, y);
     case ConvWay::blocked:

@@ -28,7 +28,7 @@ bool by_blocks(ConvPass pass, int64_t in, int64_t out, const ConvGeometry& g) {
 }  // namespace
 
 bool products_are_ours() {
-  static const bool ours = kVectorBytes < 64 && loops_have_library_width();
+  static const bool ours = kVectorBytes == 32 && loops_have_library_width();
   return ours;
 }
 

@@ -18,8 +18,8 @@ enum class ConvWay {
 /// The way of a pass from x to y, which may be gradients, and on a meta device. Of f32 and bf16.
 ConvWay conv_way(ConvPass pass, const Tensor& x, const Tensor& y, const ConvGeometry& g);
 
-/// Whether products of matrices in float32 are our own: on processors without AVX-512, where the library's
-/// reach nine tenths of the rate.
+/// Whether products of matrices in float32 are our own: on x86-64 with AVX2, where that was measured, but
+/// without AVX-512, where the library's reach nine tenths of the rate.
 bool products_are_ours();
 
 /// Whether 1x1 convolutions from `in` to `out` channels are products for the library too: with few rows

@@ -81,15 +81,20 @@ void backward_weight(const Tensor& x, const Tensor& grad_y, const Tensor& grad_w
   if (x.channels() < chunks.in()) std::fill(inputs, inputs + kProducts * chunks.input_stride, 0.0F);
   for (int64_t first = 0; first < chunks.tiles; first += chunks.size) {
     const int64_t count = std::min(chunks.size, chunks.tiles - first);
-    parallel_tasks(count, thread_count(), [&](int64_t t, int64_t, int64_t) {
-      transform_inputs(from, first + t, x.data<float>(), chunks.input_stride, [&](int64_t c) {
-        return inputs + (c / kBlockColumns * chunks.size + t) * kBlockColumns + c % kBlockColumns;
-      });
-      transform_tile<kOutputs>(
-          to, first + t, 0, grad_y.data<float>(), chunks.gradient_stride,
-          [](const auto* y, auto* w) { transform_output_gradient(y, w); },
-          [&](int64_t c) { return gradients + t * chunks.gradient_pitch + c; });
-    });
+    constexpr int64_t kAtOnce = 4;
+    parallel_tasks(
+        (count + kAtOnce - 1) / kAtOnce, thread_count(), [&](int64_t i, int64_t, int64_t) {
+          for (int64_t t = i * kAtOnce; t < std::min(count, (i + 1) * kAtOnce); ++t) {
+            transform_inputs(from, first + t, x.data<float>(), chunks.input_stride, [&](int64_t c) {
+              return inputs + (c / kBlockColumns * chunks.size + t) * kBlockColumns +
+                     c % kBlockColumns;
+            });
+            transform_tile<kOutputs>(
+                to, first + t, 0, grad_y.data<float>(), chunks.gradient_stride,
+                [](const auto* y, auto* w) { transform_output_gradient(y, w); },
+                [&](int64_t c) { return gradients + t * chunks.gradient_pitch + c; });
+          }
+        });
     parallel_tasks(kProducts * chunks.panels, thread_count(), [&](int64_t i, int64_t, int64_t) {
       const int64_t k = i / chunks.panels;
       const int64_t panel = i % chunks.panels;

@@ -119,5 +119,31 @@ TEST_F(Parallel, GrainsGrowWithFewerChannels) {
   EXPECT_EQ(row_grain(1 << 20), 1);
 }
 
+/// Each task is done once, and `next` is what the same worker does next, if it is said.
+TEST(ParallelTasks, DoEachTaskOnceAndSayWhatIsNext) {
+  for (const int64_t count : {0, 1, 3, 4, 100})
+    for (const int64_t workers : {1, 3}) {
+      std::vector<std::vector<std::pair<int64_t, int64_t>>> done(3);  // (task, next) of a worker
+      parallel_tasks(count, workers, [&](int64_t task, int64_t next, int64_t worker) {
+        ASSERT_LT(worker, workers);
+        done[static_cast<size_t>(worker)].emplace_back(task, next);
+      });
+      std::vector<int> times(static_cast<size_t>(count), 0);
+      for (const auto& tasks : done)
+        for (size_t i = 0; i < tasks.size(); ++i) {
+          ++times[static_cast<size_t>(tasks[i].first)];
+          if (tasks[i].second >= count) continue;
+          ASSERT_LT(i + 1, tasks.size());
+          EXPECT_EQ(tasks[i + 1].first, tasks[i].second);
+        }
+      EXPECT_EQ(times, std::vector<int>(static_cast<size_t>(count), 1)) << count << " " << workers;
+    }
+}
+
+/// Nobody keeps a task while others have none.
+TEST(ParallelTasks, ReserveNoneOfTheLast) {
+  parallel_tasks(3, 3, [](int64_t, int64_t next, int64_t) { EXPECT_GE(next, 3); });
+}
+
 }  // namespace
 }  // namespace pal

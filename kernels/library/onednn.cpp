@@ -1,5 +1,7 @@
 #include "kernels/library/onednn.h"
 
+#include <string_view>
+
 namespace pal::onednn {
 namespace {
 
@@ -90,9 +92,15 @@ dnnl::convolution_backward_data::primitive_desc describe_backward_data(
 
 dnnl::convolution_backward_weights::primitive_desc describe_backward_weights(
     const Convolution& c, const dnnl::primitive_attr& attr, const ForwardDescriptor& forward) {
-  return {dnnl::convolution_backward_weights::desc(kDirect, c.x, c.weight, c.bias, c.y, c.strides,
-                                                   c.padding, c.padding_right),
-          attr, engine(), forward};
+  // Looking for another implementation reads the description again.
+  const dnnl::convolution_backward_weights::desc description(kDirect, c.x, c.weight, c.bias, c.y,
+                                                             c.strides, c.padding, c.padding_right);
+  dnnl::convolution_backward_weights::primitive_desc descriptor(description, attr, engine(),
+                                                                forward);
+  // oneDNN 2.6 writes beyond its memory there if channels are no multiple of 8.
+  while (std::string_view(descriptor.impl_info_str()) == "jit_1x1:avx2" && descriptor.next_impl()) {
+  }
+  return descriptor;
 }
 
 dnnl::matmul::primitive_desc describe_product(const Memory::desc& a, const Memory::desc& b,

@@ -1,7 +1,5 @@
 #include "kernels/library/onednn_plans.h"
 
-#include <string_view>
-
 #include "kernels/library/plan_cache.h"
 #include "kernels/library/planned.h"
 #include "runtime/parallel.h"
@@ -64,10 +62,7 @@ ConvPlan make_plan(ConvPass pass, const Tensor& x, const Tensor& y, bool has_bia
   }
   onednn::Convolution gradient = convolution;
   gradient.weight = any_weight(y.channels(), x.channels(), g.kernel, DType::f32);
-  auto backward = onednn::describe_backward_weights(gradient, attr, forward);
-  // oneDNN 2.6 writes beyond its memory there if channels are no multiple of 8.
-  while (std::string_view(backward.impl_info_str()) == "jit_1x1:avx2" && backward.next_impl()) {
-  }
+  const auto backward = onednn::describe_backward_weights(gradient, attr, forward);
   plan.x = backward.src_desc();
   plan.y = backward.diff_dst_desc();
   plan.weight = backward.diff_weights_desc();

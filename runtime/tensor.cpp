@@ -1,5 +1,6 @@
 #include "runtime/tensor.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "runtime/cuda.h"
@@ -242,6 +243,10 @@ void Tensor::fill(double value) const {
     if (device().is_cuda())
       return cuda::fill(to, pitch_, is_dense() ? numel() : channels(), is_dense() ? 1 : rows(),
                         &typed, sizeof typed);
+    if (is_dense())
+      return parallel_for(numel(), row_grain(1), [&](int64_t begin, int64_t end) {
+        std::fill(to + begin, to + end, typed);
+      });
     parallel_for(rows(), row_grain(channels()), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row)
         for (int64_t c = 0; c < channels(); ++c) to[row * pitch_ + c] = typed;

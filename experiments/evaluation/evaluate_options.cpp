@@ -9,7 +9,7 @@
 #include "data/variants/variant_set.h"
 #include "experiments/command_line/output_file.h"
 #include "experiments/report/published.h"
-#include "layers/checkpoint/checkpoint.h"
+#include "layers/checkpoint/checkpoint_reader.h"
 #include "layers/models/model_io.h"
 #include "runtime/error.h"
 #include "runtime/paths.h"
@@ -42,7 +42,7 @@ void expect_files(const std::vector<std::string>& paths) {
 void expect_betas(const EvaluateOptions& o) {
   for (size_t i = 0; i < o.checkpoints.size(); ++i) {
     const std::string& path = o.checkpoints[i];
-    const Checkpoint checkpoint = load_metadata(path);
+    const Checkpoint checkpoint = load_header(path);
     beta_of(o, i, training_recipe(checkpoint, path));
     const bool flow = checkpoint_config(checkpoint, path).family == ModelFamily::flow;
     expect(flow || o.checkpoints.size() > 1, "--beta: {} only classifies and has none", path);
@@ -54,7 +54,7 @@ void expect_published(const EvaluateOptions& o) {
   std::vector<std::string> found;
   for (size_t i = 0; i < o.checkpoints.size(); ++i) {
     const std::string& path = o.checkpoints[i];
-    const Checkpoint checkpoint = load_metadata(path);
+    const Checkpoint checkpoint = load_header(path);
     const bool flow = checkpoint_config(checkpoint, path).family == ModelFamily::flow;
     const auto beta = beta_of(o, i, training_recipe(checkpoint, path));
     if (published_evaluation(flow, beta) != nullptr) return;

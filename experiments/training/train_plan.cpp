@@ -12,6 +12,7 @@
 #include "experiments/training/resume_check.h"
 #include "experiments/training/run_state.h"
 #include "experiments/training/train_report.h"
+#include "layers/checkpoint/checkpoint_reader.h"
 #include "layers/training/train_step.h"
 #include "runtime/byte_count.h"
 #include "runtime/json.h"
@@ -83,7 +84,7 @@ int64_t steps_done(const TrainSetup& setup) {
   std::string path = setup.options.resume;
   if (path == "auto") path = find_resume(setup.options.output).value_or("");
   if (path.empty()) return 0;
-  const Checkpoint checkpoint = load_metadata(path);
+  const Checkpoint checkpoint = load_header(path);
   check_resume(setup, checkpoint, path);
   return checkpoint_progress(checkpoint).step;
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <set>
 
+#include "layers/checkpoint/checkpoint_reader.h"
 #include "layers/checkpoint/safetensors.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -88,44 +89,46 @@ void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
 }
 
 Checkpoint load_checkpoint(const std::string& path) {
-  const SafetensorsFile file = SafetensorsFile::read(path);
-  check_checkpoint(file);
-  Checkpoint checkpoint{file.metadata(), {}};
-  for (const std::string& name : file.names()) {
-    const Tensor stored = file.tensor(name);
-    checkpoint.tensors.emplace_back(name, stored.rank() == 4 ? to_channel_last(stored) : stored);
+  const CheckpointReader reader(path);
+  Checkpoint checkpoint{reader.metadata(), {}};
+  for (const TensorInfo& info : reader.tensors()) {
+    const Shape shape = engine_shape(info, path);
+    checkpoint.tensors.emplace_back(
+        info.name, Tensor::empty(shape, *info.dtype, TagScope::current(), Device()));
   }
+  reader.read(checkpoint.tensors);
   return checkpoint;
 }
 
 Checkpoint load_metadata(const std::string& path) {
-  const SafetensorsFile file = SafetensorsFile::read(path);
-  check_checkpoint(file);
-  Checkpoint checkpoint;
-  checkpoint.metadata = file.metadata();
-  return checkpoint;
+  const CheckpointReader reader(path);
+  reader.verify();
+  return {reader.metadata(), {}};
 }
 
-void verify_checkpoint(const std::string& path) { check_checkpoint(SafetensorsFile::read(path)); }
+void verify_checkpoint(const std::string& path) { CheckpointReader(path).verify(); }
 
 void check_checkpoint(const SafetensorsFile& file) {
-  const std::string& path = file.name();
-  const auto& metadata = file.metadata();
+  check_checkpoint_metadata(file.metadata(), file.name());
+  if (!file.verify_digest())
+    fail(ErrorKind::data, "{}:8: the file does not match its digest; use an earlier checkpoint",
+         file.name());
+}
+
+void check_checkpoint_metadata(const std::map<std::string, std::string>& metadata,
+                               const std::string& name) {
   if (!is_checkpoint(metadata))
-    fail(ErrorKind::data, "{}:8: not a Palindrome checkpoint: metadata format is not \"{}\"", path,
+    fail(ErrorKind::data, "{}:8: not a Palindrome checkpoint: metadata format is not \"{}\"", name,
          kFormat);
   const auto noted = metadata.find("format_version");
   const auto version = noted == metadata.end() ? std::nullopt : whole_number(noted->second);
-  if (!version || *version < 1) fail(ErrorKind::data, "{}:8: no valid format_version", path);
+  if (!version || *version < 1) fail(ErrorKind::data, "{}:8: no valid format_version", name);
   if (*version > kCheckpointVersion)
     fail(ErrorKind::data,
          "{}:8: checkpoint of format version {}, this program reads up to {}; use a newer one",
-         path, *version, kCheckpointVersion);
-  if (!file.verify_digest())
-    fail(ErrorKind::data, "{}:8: the file does not match its digest; use an earlier checkpoint",
-         path);
+         name, *version, kCheckpointVersion);
   for (const char* key : kRequiredKeys)
-    if (!metadata.contains(key)) fail(ErrorKind::data, "{}:8: no metadata {}", path, key);
+    if (!metadata.contains(key)) fail(ErrorKind::data, "{}:8: no metadata {}", name, key);
 }
 
 bool is_checkpoint(const std::map<std::string, std::string>& metadata) {

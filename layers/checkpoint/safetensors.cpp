@@ -95,15 +95,8 @@ std::span<const uint8_t> SafetensorsFile::bytes_of(const TensorInfo& tensor) con
 
 Tensor SafetensorsFile::tensor(const std::string& name) const {
   const TensorInfo& wanted = info(name);
-  if (!wanted.dtype)
-    fail(ErrorKind::data, "{}:{}: tensor {} has dtype {}, expected F32, F64, BF16, I32 or U8",
-         name_, wanted.begin, printable(name), wanted.dtype_name);
-  std::vector<int64_t> extents = wanted.shape;
-  while (extents.size() > Shape::kMaxRank && extents.front() == 1) extents.erase(extents.begin());
-  if (extents.size() > Shape::kMaxRank)
-    fail(ErrorKind::data, "{}:{}: tensor {} has {} extents, expected at most {}", name_,
-         wanted.begin, printable(name), wanted.shape.size(), Shape::kMaxRank);
-  const Tensor copy = Tensor::empty(shape_of(extents), *wanted.dtype);
+  const Shape shape = stored_shape(wanted, name_);
+  const Tensor copy = Tensor::empty(shape, *wanted.dtype);
   const auto bytes = bytes_of(wanted);
   if (!bytes.empty()) std::memcpy(copy.raw(), bytes.data(), bytes.size());
   return copy;
@@ -130,6 +123,18 @@ void SafetensorsFile::check_noted_digest() const {
   const auto noted = metadata().find("digest");
   if (noted != metadata().end() && is_digest(noted->second) && !verify_digest())
     fail(ErrorKind::data, "{}:8: the file does not match its digest; use another copy", name_);
+}
+
+Shape stored_shape(const TensorInfo& tensor, const std::string& file) {
+  if (!tensor.dtype)
+    fail(ErrorKind::data, "{}:{}: tensor {} has dtype {}, expected F32, F64, BF16, I32 or U8", file,
+         tensor.begin, printable(tensor.name), tensor.dtype_name);
+  std::vector<int64_t> extents = tensor.shape;
+  while (extents.size() > Shape::kMaxRank && extents.front() == 1) extents.erase(extents.begin());
+  if (extents.size() > Shape::kMaxRank)
+    fail(ErrorKind::data, "{}:{}: tensor {} has {} extents, expected at most {}", file,
+         tensor.begin, printable(tensor.name), tensor.shape.size(), Shape::kMaxRank);
+  return shape_of(extents);
 }
 
 std::string safetensors_digest(std::span<const uint8_t> file, int64_t digest_offset) {

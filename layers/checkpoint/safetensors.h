@@ -60,6 +60,10 @@ class SafetensorsFile {
   std::map<std::string, size_t> index_;
 };
 
+/// The extents of a file's tensor without leading ones of 1 while there are more than four. Throws
+/// data, naming `file`, for a type that the engine does not have or a rank that it cannot hold.
+Shape stored_shape(const TensorInfo& tensor, const std::string& file);
+
 /// XXH3-128 of a file as 32 hex digits, with the 32 bytes at `digest_offset` read as '0'.
 std::string safetensors_digest(std::span<const uint8_t> file, int64_t digest_offset);
 

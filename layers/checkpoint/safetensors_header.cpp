@@ -280,6 +280,13 @@ void check_ranges(SafetensorsHeader& header, int64_t file_size, const std::strin
          header.data_begin + expected, data_bytes - expected);
 }
 
+/// The number that a file of 8 bytes or more begins with.
+uint64_t length_of_header(std::span<const uint8_t> start) {
+  uint64_t bytes = 0;
+  for (int i = 7; i >= 0; --i) bytes = bytes << 8 | start[static_cast<size_t>(i)];
+  return bytes;
+}
+
 }  // namespace
 
 int64_t TensorInfo::numel() const {
@@ -288,28 +295,40 @@ int64_t TensorInfo::numel() const {
 
 SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name,
                                     const SafetensorsLimits& limits) {
-  if (file.size() < 8)
-    fail(ErrorKind::data, "{}:0: {} bytes, too short for a safetensors file", name, file.size());
-  uint64_t header_bytes = 0;
-  for (int i = 7; i >= 0; --i) header_bytes = header_bytes << 8 | file[static_cast<size_t>(i)];
+  return parse_safetensors(file, static_cast<int64_t>(file.size()), name, limits);
+}
+
+int64_t safetensors_head_bytes(std::span<const uint8_t> start, int64_t file_bytes,
+                               const SafetensorsLimits& limits) {
+  if (start.size() < 8) return static_cast<int64_t>(start.size());
+  const uint64_t header_bytes = length_of_header(start);
+  if (header_bytes > static_cast<uint64_t>(std::min(limits.header_bytes, file_bytes - 8))) return 8;
+  return static_cast<int64_t>(8 + header_bytes);
+}
+
+SafetensorsHeader parse_safetensors(std::span<const uint8_t> head, int64_t file_bytes,
+                                    const std::string& name, const SafetensorsLimits& limits) {
+  if (head.size() < 8)
+    fail(ErrorKind::data, "{}:0: {} bytes, too short for a safetensors file", name, head.size());
+  const uint64_t header_bytes = length_of_header(head);
   // A text or a picture read as a length gives an absurd one.
   if (header_bytes > static_cast<uint64_t>(limits.header_bytes) &&
-      (file.size() < 9 || file[8] != '{'))
+      (head.size() < 9 || head[8] != '{'))
     fail(ErrorKind::data, "{}: not a safetensors checkpoint", name);
   if (header_bytes < 2 || header_bytes > static_cast<uint64_t>(limits.header_bytes))
     fail(ErrorKind::data, "{}:0: header of {} bytes, expected 2 to {}", name, header_bytes,
          limits.header_bytes);
-  if (header_bytes > file.size() - 8)
+  if (header_bytes > static_cast<uint64_t>(file_bytes - 8))
     fail(ErrorKind::data, "{}:0: header of {} bytes in a file of {}", name, header_bytes,
-         file.size());
-  const auto text = file.subspan(8, header_bytes);
+         file_bytes);
+  const auto text = head.subspan(8, header_bytes);
   if (text[0] != '{') fail(ErrorKind::data, "{}:8: the header does not begin with {{", name);
   if (const size_t valid =
           valid_utf8_length({reinterpret_cast<const char*>(text.data()), text.size()});
       valid < text.size())
     fail(ErrorKind::data, "{}:{}: the header is not valid UTF-8", name, 8 + valid);
-  SafetensorsHeader header = HeaderReader(file, name, limits).read(header_bytes);
-  check_ranges(header, static_cast<int64_t>(file.size()), name);
+  SafetensorsHeader header = HeaderReader(head, name, limits).read(header_bytes);
+  check_ranges(header, file_bytes, name);
   return header;
 }
 

@@ -51,6 +51,14 @@ struct SafetensorsHeader {
 /// error messages `name:OFFSET: ...`. Throws data. Memory is bounded by a small multiple of the file.
 SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name,
                                     const SafetensorsLimits& limits = {});
+/// The same of a file of `file_bytes` bytes that begins with `head`, which need not hold more than
+/// the header.
+SafetensorsHeader parse_safetensors(std::span<const uint8_t> head, int64_t file_bytes,
+                                    const std::string& name, const SafetensorsLimits& limits = {});
+/// How many bytes of a file of `file_bytes` bytes hold its lengths and its header, by its first
+/// bytes; 8 or fewer if those cannot be a safetensors file's.
+int64_t safetensors_head_bytes(std::span<const uint8_t> start, int64_t file_bytes,
+                               const SafetensorsLimits& limits = {});
 
 /// Bytes of one element of a type of the safetensors format; 0 for an unknown one, and for those of
 /// fewer bits than a byte has.

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "layers/checkpoint/checkpoint_reader.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
 
@@ -48,15 +49,41 @@ nlohmann::json json_of(const Checkpoint& checkpoint, const std::string& path, co
   fail(ErrorKind::data, "{}: {}: expected {}, found {}", path, name, wanted, found);
 }
 
+/// What is known of a tensor of a file before its values are read.
+struct Kind {
+  Shape shape;
+  DType dtype;
+};
+using FindKind = std::function<std::optional<Kind>(const std::string& name)>;
+
 /// Compares the parameters of a network that has no memory yet with the tensors of the file: a
 /// hostile configuration cannot ask for more than the file holds.
-void check_parameters(const Checkpoint& checkpoint, const std::string& path, const Model& model) {
+void check_parameters(const FindKind& find, const std::string& path, const Model& model) {
   for (const Parameter* p : model.state().parameters) {
     const std::string name = "model." + p->name;
-    const Tensor* found = checkpoint.find(name);
-    if (found == nullptr) fail(ErrorKind::data, "{}: {} is missing", path, name);
-    if (found->shape() != p->shape) refuse_shape(path, name, p->shape.str(), found->shape().str());
+    const auto found = find(name);
+    if (!found) fail(ErrorKind::data, "{}: {} is missing", path, name);
+    if (found->shape != p->shape) refuse_shape(path, name, p->shape.str(), found->shape.str());
   }
+}
+
+/// Compares all targets with the tensors of the file, whose `names` are known.
+void check_targets(const std::vector<std::pair<std::string, Tensor>>& targets,
+                   const std::vector<std::string>& names, const FindKind& find,
+                   const std::string& path) {
+  std::set<std::string> known;
+  for (const auto& [name, target] : targets) {
+    known.insert(name);
+    const auto found = find(name);
+    if (!found) fail(ErrorKind::data, "{}: {} is missing", path, name);
+    if (found->shape != target.shape() || found->dtype != target.dtype())
+      refuse_shape(path, name,
+                   fmt::format("{} of {}", target.shape().str(), name_of(target.dtype())),
+                   fmt::format("{} of {}", found->shape.str(), name_of(found->dtype)));
+  }
+  for (const std::string& name : names)
+    if (name.starts_with("model.") && !known.contains(name))
+      fail(ErrorKind::data, "{}: {} is no tensor of this architecture", path, name);
 }
 
 template <typename T>
@@ -101,19 +128,14 @@ Checkpoint to_checkpoint(const Model& model, const InputSpec& input, const Progr
 void load_state(const Checkpoint& checkpoint, const std::string& path, Model& model,
                 const std::vector<FlatState>& states) {
   const auto targets = named_tensors(model, states);
-  std::set<std::string> known;
-  for (const auto& [name, target] : targets) {
-    known.insert(name);
-    const Tensor* found = checkpoint.find(name);
-    if (found == nullptr) fail(ErrorKind::data, "{}: {} is missing", path, name);
-    if (found->shape() != target.shape() || found->dtype() != target.dtype())
-      refuse_shape(path, name,
-                   fmt::format("{} of {}", target.shape().str(), name_of(target.dtype())),
-                   fmt::format("{} of {}", found->shape().str(), name_of(found->dtype())));
-  }
-  for (const auto& [name, tensor] : checkpoint.tensors)
-    if (name.rfind("model.", 0) == 0 && known.count(name) == 0)
-      fail(ErrorKind::data, "{}: {} is no tensor of this architecture", path, name);
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : checkpoint.tensors) names.push_back(name);
+  const auto find = [&](const std::string& name) -> std::optional<Kind> {
+    const Tensor* const found = checkpoint.find(name);
+    if (found == nullptr) return std::nullopt;
+    return Kind{found->shape(), found->dtype()};
+  };
+  check_targets(targets, names, find, path);
   for (const auto& [name, target] : targets) target.copy_from(*checkpoint.find(name));
   model.refresh();
 }
@@ -148,17 +170,35 @@ IbInn& flow_of(const LoadedModel& loaded, const std::string& path) {
 }
 
 LoadedModel load_model(const std::string& path, const std::function<void(ModelConfig&)>& adjust) {
+  const CheckpointReader reader(path);
+  const auto find = [&](const std::string& name) -> std::optional<Kind> {
+    const TensorInfo* const found = reader.find(name);
+    if (found == nullptr) return std::nullopt;
+    const Shape shape = engine_shape(*found, path);
+    return Kind{shape, *found->dtype};
+  };
+  std::vector<std::string> names;
+  for (const TensorInfo& tensor : reader.tensors()) names.push_back(tensor.name);
   LoadedModel loaded;
-  loaded.checkpoint = load_checkpoint(path);
-  ModelConfig config = checkpoint_config(loaded.checkpoint, path);
-  if (adjust) adjust(config);
-  loaded.input = checkpoint_input(loaded.checkpoint, path);
-  loaded.progress = checkpoint_progress(loaded.checkpoint);
-  loaded.model = build_model(config);
-  check_parameters(loaded.checkpoint, path, *loaded.model);
-  loaded.model->materialise(std::nullopt);
-  load_state(loaded.checkpoint, path, *loaded.model);
-  loaded.checkpoint.tensors.clear();
+  std::vector<std::pair<std::string, Tensor>> targets;
+  try {
+    loaded.checkpoint.metadata = reader.metadata();
+    ModelConfig config = checkpoint_config(loaded.checkpoint, path);
+    if (adjust) adjust(config);
+    loaded.input = checkpoint_input(loaded.checkpoint, path);
+    loaded.progress = checkpoint_progress(loaded.checkpoint);
+    loaded.model = build_model(config);
+    check_parameters(find, path, *loaded.model);
+    loaded.model->materialise(std::nullopt);
+    targets = named_tensors(*loaded.model, {});
+    check_targets(targets, names, find, path);
+  } catch (const Error&) {
+    // Of a damaged file it is said that it is, not what the damage looks like.
+    reader.verify();
+    throw;
+  }
+  reader.read(targets);
+  loaded.model->refresh();
   return loaded;
 }
 

@@ -4,10 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
+#include "layers/checkpoint/checkpoint_reader.h"
 #include "layers/checkpoint/run_folder.h"
 #include "layers/checkpoint/safetensors.h"
 #include "runtime/error.h"
@@ -64,6 +67,7 @@ TEST(Checkpoint, RoundTripKeepsLayoutAndStoresChannelFirst) {
   EXPECT_EQ(loaded.integer("samples_seen"), 448);
   EXPECT_THROW(loaded.integer("architecture"), Error);
   EXPECT_EQ(loaded.find("absent"), nullptr);
+  EXPECT_EQ(load_header(path).metadata, loaded.metadata);
   for (const auto& [name, tensor] : saved.tensors) {
     const Tensor* found = loaded.find(name);
     ASSERT_NE(found, nullptr);
@@ -92,6 +96,76 @@ TEST(Checkpoint, EveryFlippedBitAndEveryCutIsDetected) {
     write_bytes(path, bytes);
     failure(ErrorKind::data, [&] { verify_checkpoint(path); });
   }
+}
+
+/// A checkpoint whose tensors lie over several windows of the reader: filters, which are transposed,
+/// of one and of many pixels and of every width of an item, and what is no filter.
+Checkpoint large_example() {
+  Checkpoint large = example();
+  const auto add = [&](const std::string& name, const Shape& shape, DType dtype) {
+    const Tensor tensor = Tensor::empty(shape, dtype);
+    auto* const bytes = static_cast<uint8_t*>(tensor.raw());
+    for (int64_t i = 0; i < tensor.bytes(); ++i) bytes[i] = static_cast<uint8_t>(i * 7 + i / 251);
+    large.tensors.emplace_back(name, tensor);
+  };
+  add("model.wide", {70, 3, 3, 2000}, DType::f32);
+  add("model.points", {1100, 1, 1, 1031}, DType::f32);
+  add("model.doubles", {5, 3, 1, 7}, DType::f64);
+  add("model.halves", {3, 5, 2, 70000}, DType::bf16);
+  add("model.levels", {2, 2, 2, 3}, DType::u8);
+  add("model.nothing", {0, 3, 3, 2}, DType::f32);
+  add("model.row", {1500001}, DType::f32);
+  add("model.number", {}, DType::i32);
+  return large;
+}
+
+TEST(CheckpointReader, FillsTheTargetsInOnePass) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("a.safetensors");
+  const Checkpoint saved = large_example();
+  save_checkpoint(path, saved);
+  const CheckpointReader reader(path);
+  EXPECT_EQ(reader.tensors().size(), saved.tensors.size());
+  EXPECT_EQ(reader.find("absent"), nullptr);
+  reader.verify();
+  std::vector<std::pair<std::string, Tensor>> some;
+  for (const auto& [name, tensor] : saved.tensors) {
+    ASSERT_EQ(engine_shape(*reader.find(name), path), tensor.shape());
+    // Optimizer states stay in the file when a model is read.
+    if (name != "model.row") some.emplace_back(name, Tensor::empty(tensor.shape(), tensor.dtype()));
+  }
+  std::ranges::reverse(some);
+  reader.read(some);
+  for (const auto& [name, tensor] : some) {
+    const Tensor& wanted = *saved.find(name);
+    EXPECT_EQ(std::memcmp(tensor.raw(), wanted.raw(), static_cast<size_t>(tensor.bytes())), 0)
+        << name;
+  }
+  const std::vector<std::pair<std::string, Tensor>> ill_shaped = {
+      {"model.row", Tensor::empty({1500000})}};
+  failure(ErrorKind::usage, [&] { reader.read(ill_shaped); });
+}
+
+TEST(CheckpointReader, WhatChangesWhileItIsReadIsAnErrorAndNoSignal) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("a.safetensors");
+  save_checkpoint(path, large_example());
+  const CheckpointReader replaced(path);
+  save_checkpoint(path, example());
+  EXPECT_NO_THROW(replaced.verify()) << "the file that was opened is still there";
+  save_checkpoint(path, large_example());
+  const CheckpointReader changed(path);
+  auto bytes = read_file(path);
+  bytes.back() ^= 1;
+  {
+    std::ofstream in_place(path, std::ios::in | std::ios::out | std::ios::binary);
+    in_place.seekp(static_cast<std::streamoff>(bytes.size() - 1));
+    in_place.put(static_cast<char>(bytes.back()));
+  }
+  EXPECT_NE(failure(ErrorKind::data, [&] { changed.verify(); }).find("digest"), std::string::npos);
+  fs::resize_file(path, bytes.size() / 2);
+  EXPECT_NE(failure(ErrorKind::data, [&] { changed.verify(); }).find("the file ends here"),
+            std::string::npos);
 }
 
 TEST(Checkpoint, ForeignNewerAndIncompleteFilesAreRefused) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "layers/training/optimizer.h"
 #include "runtime/file.h"
 #include "tests/support/numeric.h"
@@ -46,6 +48,19 @@ TEST(ModelIo, ModelsComeBackAsTheyWere) {
   load_state(load_checkpoint(path), path, other, fresh.flat_states());
   testing::expect_near(fresh.moments()[0], sgd.moments()[0], 0.0);
   testing::expect_near(other.parameters().all_values(), model.parameters().all_values(), 0.0);
+}
+
+TEST(ModelIo, OfADamagedFileItIsSaidThatItIs) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.path() + "/model.safetensors";
+  save_checkpoint(path, to_checkpoint(IbInn(tiny_config(), 7), tiny_input(), {12, 3, 99}));
+  auto bytes = read_file(path);
+  const std::string wanted = R"(\"widths\")";
+  const auto found = std::search(bytes.begin(), bytes.end(), wanted.begin(), wanted.end());
+  ASSERT_NE(found, bytes.end());
+  found[3] = 'x';
+  write_atomic(path, [&](const ByteSink& sink) { sink(bytes); });
+  testing::expect_error(ErrorKind::data, "does not match its digest", [&] { load_model(path); });
 }
 
 TEST(ModelIo, RefusesWhatDoesNotFitAndCopiesNothing) {

@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
 
+#include "runtime/parallel.h"
 #include "tests/support/numeric.h"
 
 namespace pal {
@@ -39,6 +43,58 @@ TEST(Softmax, HandValuesAndLargeScores) {
     cpu::cross_entropy(scores, tensor_with({2}, DType::i32, {0, 2}), losses);
     expect_near(losses, tensor_with({2}, DType::f64, {std::log(5.0), 2000 + l2}), 1e-6);
   }
+}
+
+TEST(Softmax, Float32IsAsExactAsItsRounding) {
+  for (const double spread : {1.0, 20.0, 300.0})
+    for (const int64_t classes : {1, 2, 15, 16, 17, 1000}) {
+      const Tensor scores = random_tensor({5, classes}, DType::f32, 7, spread);
+      const Tensor exact = Tensor::empty({5, classes}, DType::f64);
+      cpu::softmax(scores.to(DType::f64), exact);
+      const Tensor q = pitched_copy(scores);
+      cpu::softmax(q, q);
+      for (int64_t i = 0; i < exact.numel(); ++i) {
+        // What is too small for a normal float32 has fewer digits.
+        const double wanted = value_at(exact, i);
+        EXPECT_NEAR(value_at(q, i), wanted, 2e-7 * wanted + 1e-38)
+            << "spread " << spread << ", " << classes << " classes, value " << i;
+      }
+    }
+}
+
+TEST(Softmax, WhatIsNotFiniteGivesWhatItDoesInDouble) {
+  const double inf = std::numeric_limits<double>::infinity();
+  const double nan = std::nan("");
+  const std::vector<double> rows = {1,    -inf, 2,    0,    inf, 1, 0, 0, 1, nan,  0, 0,
+                                    -inf, -inf, -inf, -inf, nan, 1, 2, 3, 3, -inf, 0, 3};
+  const Tensor wanted = tensor_with({6, 4}, DType::f64, rows);
+  const Tensor found = tensor_with({6, 4}, DType::f32, rows);
+  cpu::softmax(wanted, wanted);
+  cpu::softmax(found, found);
+  for (int64_t i = 0; i < 24; ++i) {
+    EXPECT_EQ(std::isnan(value_at(found, i)), std::isnan(value_at(wanted, i))) << i;
+    if (std::isnan(value_at(wanted, i))) continue;
+    EXPECT_NEAR(value_at(found, i), value_at(wanted, i), 1e-7) << i;
+  }
+}
+
+TEST(Softmax, ScoresThatSwallowTheSumAreSharedAllTheSame) {
+  const Tensor q = tensor_with({1, 4}, DType::f32, {3e38, -3e38, 0, 3e38});
+  cpu::softmax(q, q);
+  expect_near(q, tensor_with({1, 4}, DType::f64, {0.5, 0, 0, 0.5}), 0.0);
+}
+
+TEST(Softmax, AnyNumberOfThreadsGivesTheSameBits) {
+  const Tensor scores = random_tensor({64, 1000}, DType::f32, 8, 10.0);
+  const int before = thread_count();
+  const Tensor one = Tensor::empty(scores.shape());
+  const Tensor three = Tensor::empty(scores.shape());
+  set_thread_count(1);
+  cpu::softmax(scores, one);
+  set_thread_count(3);
+  cpu::softmax(scores, three);
+  set_thread_count(before);
+  EXPECT_EQ(std::memcmp(one.raw(), three.raw(), static_cast<size_t>(one.bytes())), 0);
 }
 
 TEST(Softmax, BackwardMatchesDifferences) {

@@ -1,6 +1,9 @@
 #include "layers/checkpoint/checkpoint_reader.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "layers/checkpoint/digest.h"
@@ -76,6 +79,13 @@ void place(const Piece& piece, const uint8_t* source) {
   }
 }
 
+/// The path, unless nothing is there.
+const std::string& present(const std::string& path) {
+  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT)
+    fail(ErrorKind::data, "{}: no such file", path);
+  return path;
+}
+
 std::vector<uint8_t> head_of(const FileReader& file) {
   // Enough to tell what is no such file.
   std::vector<uint8_t> head(static_cast<size_t>(std::min<int64_t>(file.size(), 64)));
@@ -91,7 +101,7 @@ std::vector<uint8_t> head_of(const FileReader& file) {
 }  // namespace
 
 CheckpointReader::CheckpointReader(const std::string& path)
-    : file_(path, path),
+    : file_(present(path), path),
       head_(head_of(file_)),
       header_(parse_safetensors(head_, file_.size(), path)) {
   head_.resize(static_cast<size_t>(header_.data_begin));

@@ -34,7 +34,7 @@ def parse():
                         help="threads,batch,image,depth")
     parser.add_argument("--threads", type=numbers, default=list(range(1, os.cpu_count() + 1)))
     parser.add_argument("--batches", type=numbers, default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--images", type=numbers, default=[112, 224, 448])
+    parser.add_argument("--images", type=numbers, default=[128, 224, 448])
     parser.add_argument("--depths", type=numbers, default=[1, 2, 4, 8])
     parser.add_argument("--batch", type=int, default=4, help="of the other axes (4)")
     parser.add_argument("--policy", default="auto", help="auto, store, invert, min (auto)")

@@ -71,7 +71,6 @@ struct Patches {
 };
 
 struct LeftPatches {
-  static constexpr LeftOrder kOrder = LeftOrder::by_row;
   const Patches& patches;
   struct Reader {
     const Patches& patches;

@@ -6,8 +6,7 @@
 
 #include "kernels/library/conv_way.h"
 #include "kernels/library/platform.h"
-#include "runtime/parallel.h"
-#include "tests/support/numeric.h"
+#include "tests/kernels/conv_case.h"
 
 namespace pal {
 namespace {
@@ -17,26 +16,14 @@ using testing::expect_near;
 using testing::largest_magnitude;
 using testing::random_tensor;
 
-/// One convolution's operands in f32 and the same numbers in f64.
-struct Case {
-  Case(const Shape& x_shape, int64_t out, const ConvGeometry& g) : geometry(g) {
-    x = random_tensor(x_shape, DType::f32, 1);
-    weight = random_tensor({out, g.kernel, g.kernel, x_shape.last()}, DType::f32, 2);
-    bias = random_tensor({out}, DType::f32, 3);
-    y_shape = g.out_shape(x_shape, out);
-    grad_y = random_tensor(y_shape, DType::f32, 4);
-  }
-  std::string name() const {
-    return x.shape().str() + " -> " + y_shape.str() + " kernel " + std::to_string(geometry.kernel);
-  }
-
-  ConvGeometry geometry;
-  Tensor x, weight, bias, grad_y;
+struct Case : testing::ConvCase {
+  Case(const Shape& x_shape, int64_t out, const ConvGeometry& g)
+      : ConvCase(x_shape, out, g), y_shape(grad_y.shape()) {}
   Shape y_shape;
 };
 
-struct Results {
-  Tensor y, grad_x, grad_weight, grad_bias;
+struct Results : testing::ConvResults {
+  Tensor grad_bias;
 };
 
 /// All three directions with operands of one dtype; parameters and their gradients are f64 for f64,
@@ -68,13 +55,9 @@ Results run(const Case& c, DType dtype, bool with_bias) {
 /// their number, and so does the largest result: the ratio does not.
 void expect_alike(const Results& actual, const Results& wanted, double unit,
                   const std::string& name) {
-  const auto compare = [&](const Tensor& a, const Tensor& b, const char* what) {
-    expect_near(a, b, unit * std::max(1.0, largest_magnitude(b)), name + " " + what);
-  };
-  compare(actual.y, wanted.y, "y");
-  compare(actual.grad_x, wanted.grad_x, "grad_x");
-  compare(actual.grad_weight, wanted.grad_weight, "grad_weight");
-  compare(actual.grad_bias, wanted.grad_bias, "grad_bias");
+  testing::expect_near(static_cast<const testing::ConvResults&>(actual), wanted, unit, name);
+  expect_near(actual.grad_bias, wanted.grad_bias,
+              unit * std::max(1.0, largest_magnitude(wanted.grad_bias)), name + " grad_bias");
 }
 
 std::vector<Case> odd_cases() {

@@ -52,7 +52,6 @@ class Cut {
   int64_t tasks() const { return row_tasks() * column_tasks() * parts; }
   int64_t block_panels() const { return pieces(block_columns, kTileColumns); }
 
-  // An odd number of lines of a cache apart, as tiles at a power of two would meet in a few sets.
   int64_t tile_stride() const { return odd_lines(kTileRows * depth); }
   int64_t panel_stride() const { return odd_lines(kTileColumns * depth); }
   int64_t left_floats() const { return pieces(rows, kTileRows) * tile_stride(); }
@@ -97,10 +96,6 @@ class Cut {
   /// The size of equal pieces of `extent`, of at most `most`, whole tiles.
   static int64_t fitted(int64_t extent, int64_t most, int64_t tile) {
     return rounded_up(pieces(extent, pieces(extent, most)), tile);
-  }
-  static int64_t odd_lines(int64_t floats) {
-    constexpr int64_t kLine = 16;
-    return (pieces(floats, kLine) | 1) * kLine;
   }
 };
 

@@ -20,6 +20,13 @@ inline int64_t block_count(int64_t columns) {
   return (columns + kBlockColumns - 1) / kBlockColumns;
 }
 
+/// A distance of at least `floats` that is an odd number of cache lines: rows at powers of two would
+/// fall into a few of a cache's sets, and drive each other out of it.
+inline int64_t odd_lines(int64_t floats) {
+  constexpr int64_t kLineFloats = 16;
+  return ((floats + kLineFloats - 1) / kLineFloats | 1) * kLineFloats;
+}
+
 /// An operand whose element (i, k) lies at values[i * row_pitch + k * depth_pitch].
 struct Strided {
   const float* values;

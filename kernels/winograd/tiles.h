@@ -62,13 +62,6 @@ inline bool suits_tiles(const Tensor& x, const Tensor& y) {
          x.channels() * y.channels() >= 1024 && 10 * full_tiles(x) >= 6 * Tiles(x).count();
 }
 
-/// A distance of at least `floats` that is an odd number of cache lines: rows at powers of two would
-/// fall into a few of a cache's sets, and drive each other out of it.
-inline int64_t odd_lines(int64_t floats) {
-  constexpr int64_t kLineFloats = 16;
-  return ((floats + kLineFloats - 1) / kLineFloats | 1) * kLineFloats;
-}
-
 /// Reads kSize x kSize pixels from (row, column) on, at one channel; zeros beyond the image unless
 /// all are `inside`.
 template <typename V, int kSize>

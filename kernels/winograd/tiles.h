@@ -74,6 +74,15 @@ inline void read_pixels(const Tiles& tiles, const float* image, int64_t row, int
                          : V{};
 }
 
+/// Asks for the pixels that the tile to the right of one of kSize x kSize pixels at (row, column) reads beside
+/// its own, at one channel. A row of a tile is short, and no prefetcher follows from one to the next.
+template <int kSize>
+inline void fetch_next(const Tiles& tiles, const float* image, int64_t row, int64_t column) {
+  for (int y = 0; y < kSize; ++y)
+    for (int x = 0; x < kOutputs; ++x)
+      __builtin_prefetch(image + tiles.pixel(row + y, column + kSize + x));
+}
+
 /// Reads squares of pixels of a tile, `margin` pixels more on all sides, and writes value k of channel
 /// c, as transform(pixels, values) gives it, to place(c)[k * stride].
 template <int kSize, typename Transform, typename Place>
@@ -83,12 +92,15 @@ inline void transform_tile(const Tiles& tiles, int64_t tile, int64_t margin, con
   const int64_t row = at.row - margin;
   const int64_t column = at.column - margin;
   const bool inside = tiles.inside(row, column, kSize);
+  const bool next_inside = inside && tiles.inside(row, column + kSize + kOutputs - 1);
   for_each_vector(tiles.channels(), [&]<typename V>(int64_t c) {
+    if (next_inside) fetch_next<kSize>(tiles, images + at.image + c, row, column);
     V pixels[kSize][kSize];
     V values[kInputs][kInputs];
     read_pixels(tiles, images + at.image + c, row, column, inside, pixels);
     along_both(pixels, values, transform);
     float* const to = place(c);
+#pragma GCC unroll 36
     for (int k = 0; k < kProducts; ++k)
       store_values(to + k * stride, values[k / kInputs][k % kInputs]);
   });

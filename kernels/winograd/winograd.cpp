@@ -34,8 +34,8 @@ struct Chunks {
         count((tiles + size - 1) / size),
         workers(std::min<int64_t>(thread_count(), count)),
         filter_stride(odd_lines(depth * kBlockColumns)),
-        input_stride(odd_lines(size * depth)),
-        output_stride(odd_lines(size * columns())) {}
+        input_stride(odd_lines(kProducts * depth)),
+        output_stride(odd_lines(kProducts * columns())) {}
 
   /// Chunks of one size for all threads.
   static int64_t size_of(int64_t tiles, int64_t most) {
@@ -46,15 +46,17 @@ struct Chunks {
 
   int64_t columns() const { return panels * kBlockColumns; }
   int64_t filter_floats() const { return panels * kProducts * filter_stride; }
-  int64_t chunk_floats() const { return kProducts * (input_stride + output_stride); }
+  int64_t chunk_floats() const { return size * (input_stride + output_stride); }
   int64_t floats() const { return filter_floats() + workers * chunk_floats(); }
 
   int64_t depth, panels;  ///< channels of x; blocks of channels of y
   int64_t tiles;
-  int64_t size, count;  ///< tiles of a chunk, but for the last one; chunks
-  int64_t workers;      ///< that do chunks at once
-  // Distances, in floats, between the 36 values: of a panel of filters, of a chunk.
-  int64_t filter_stride, input_stride, output_stride;
+  int64_t size, count;    ///< tiles of a chunk, but for the last one; chunks
+  int64_t workers;        ///< that do chunks at once
+  int64_t filter_stride;  ///< floats between the 36 values of a panel of filters
+  // Floats between tiles. The 36 values of a tile lie together, [value][channel]: with a chunk's width
+  // between them each would be in a page of its own.
+  int64_t input_stride, output_stride;
 };
 
 /// What a pass convolves with: filters [columns, 3, 3, depth] of the forward pass or, turned, those of
@@ -118,6 +120,7 @@ void write_outputs(const Tiles& tiles, int64_t tile, const float* from, int64_t 
   for_each_vector(tiles.channels(), [&]<typename V>(int64_t c) {
     V products[kInputs][kInputs];
     V pixels[kOutputs][kOutputs];
+#pragma GCC unroll 36
     for (int k = 0; k < kProducts; ++k)
       products[k / kInputs][k % kInputs] = load_values<V>(from + k * stride + c);
     along_both(products, pixels, [](const auto* m, auto* out) { transform_output(m, out); });
@@ -139,22 +142,22 @@ void convolve(const Tensor& x, const Filters& filters, const float* bias, const 
   transform_filters(filters, chunks, weights);
   const auto do_chunk = [&](int64_t first, int64_t count, float* inputs, float* products) {
     for (int64_t t = 0; t < count; ++t)
-      transform_inputs(from, first + t, x.data<float>(), chunks.input_stride,
-                       [&](int64_t c) { return inputs + t * chunks.depth + c; });
+      transform_inputs(from, first + t, x.data<float>(), chunks.depth,
+                       [&](int64_t c) { return inputs + t * chunks.input_stride + c; });
     for (int64_t k = 0; k < kProducts; ++k)
       for (int64_t panel = 0; panel < chunks.panels; ++panel)
-        multiply_panel<false>(
-            count, {inputs + k * chunks.input_stride, chunks.depth, 1},
-            weights + (k * chunks.panels + panel) * chunks.filter_stride, chunks.depth,
-            products + k * chunks.output_stride + panel * kBlockColumns, chunks.columns());
+        multiply_panel<false>(count, {inputs + k * chunks.depth, chunks.input_stride, 1},
+                              weights + (k * chunks.panels + panel) * chunks.filter_stride,
+                              chunks.depth, products + k * chunks.columns() + panel * kBlockColumns,
+                              chunks.output_stride);
     for (int64_t t = 0; t < count; ++t)
-      write_outputs(to, first + t, products + t * chunks.columns(), chunks.output_stride, bias,
+      write_outputs(to, first + t, products + t * chunks.output_stride, chunks.columns(), bias,
                     y.data<float>());
   };
   parallel_tasks(chunks.count, chunks.workers, [&](int64_t i, int64_t, int64_t worker) {
     float* const inputs = weights + chunks.filter_floats() + worker * chunks.chunk_floats();
     do_chunk(i * chunks.size, std::min(chunks.size, chunks.tiles - i * chunks.size), inputs,
-             inputs + kProducts * chunks.input_stride);
+             inputs + chunks.size * chunks.input_stride);
   });
 }
 

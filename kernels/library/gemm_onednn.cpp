@@ -61,7 +61,9 @@ GemmPlan make_plan(const Product& product, GemmShape size) {
   note_implementation(fmt::format("gemm {} {}x{}x{}{}{}", name_of(a.dtype()), size.m, size.n,
                                   size.k, op.transpose_a ? " ta" : "", op.transpose_b ? " tb" : ""),
                       std::string(implementation));
-  // oneDNN's older products split the depth by the number of threads; those of AVX-512 do not.
+  // oneDNN's older products split the depth by the number of threads. Those of AVX-512 do so where a is
+  // transposed and the depth 2048 or more, as gradients of weights are, which need not be the same on
+  // other numbers of threads.
   plan.threads_change_bits = implementation.starts_with("gemm:");
   return plan;
 }
@@ -126,6 +128,29 @@ bool ours_pays(const Product& product, GemmShape size) {
   return product.a.dtype() == DType::f32 && size.m > 1 && !along_rows && products_are_ours();
 }
 
+/// Whether a result whose rows lie apart is computed without gaps first: the library shares a long sum of few
+/// results among threads only where they lie together.
+bool dense_first(const Product& product, GemmShape size) {
+  constexpr int64_t kMostResults = 65'536;
+  constexpr int64_t kLongSum = 4096;
+  return product.c.pitch() != size.n && !product.op.accumulate && size.m * size.n <= kMostResults &&
+         size.k >= kLongSum;
+}
+
+void library_product(const Product& product, GemmShape size) {
+  if (dense_first(product, size)) {
+    const Tensor& c = product.c;
+    const Tensor dense = Tensor::empty({size.m, size.n}, c.dtype(), Tag::workspace, c.device());
+    library_product({product.a, product.b, product.bias, dense, product.op}, size);
+    return c.copy_from(dense.reshape(c.shape()));
+  }
+  const GemmPlan& plan = plan_of(product, size);
+  if (plan.threads_change_bits)
+    run_in_parts(product, size);
+  else
+    run(product, plan, 0, 0);
+}
+
 }  // namespace
 
 void gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmOp op) {
@@ -145,13 +170,7 @@ void gemm_bias(const Tensor& a, const Tensor& b, const Tensor& bias, const Tenso
   const Product product = {a, b, bias, c, op};
   if (ours_pays(product, size))
     return blocked::multiply({a, b, bias, c, op.transpose_a, op.transpose_b, op.accumulate});
-  onednn::wrapped("gemm", [&] {
-    const GemmPlan& plan = plan_of(product, size);
-    if (plan.threads_change_bits)
-      run_in_parts(product, size);
-    else
-      run(product, plan, 0, 0);
-  });
+  onednn::wrapped("gemm", [&] { library_product(product, size); });
 }
 
 }  // namespace pal::cpu

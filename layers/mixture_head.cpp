@@ -73,6 +73,29 @@ MixtureMeans MixtureHead::means() const {
   return means;
 }
 
+uint64_t MixtureHead::version() const {
+  // Each of them only grows.
+  return mean_.shadow.version + alpha_.shadow.version + prototypes_.shadow.version;
+}
+
+MixtureState MixtureHead::state_for(const Tensor& z) const {
+  MixtureState state;
+  if (norms_version_ != version() || norms_.half_norms.device() != z.device()) return state;
+  state.gram = norms_.gram;
+  state.alpha_gram = norms_.alpha_gram;
+  state.half_norms = norms_.half_norms;
+  state.norms_known = true;
+  return state;
+}
+
+void MixtureHead::keep_norms(const MixtureState& state) const {
+  norms_ = MixtureState();
+  norms_.gram = state.gram;
+  norms_.alpha_gram = state.alpha_gram;
+  norms_.half_norms = state.half_norms;
+  norms_version_ = version();
+}
+
 LossResult MixtureHead::losses(const Tensor& z, const Tensor& log_det, const Tensor& targets,
                                const LossSpec& loss, MixtureState& state,
                                const Tensor& grad_scores) const {
@@ -99,8 +122,10 @@ LossResult MixtureHead::losses(const Tensor& z, const Tensor& log_det, const Ten
 
 LossResult MixtureHead::evaluate(const Tensor& z, const Tensor& log_det, const Tensor& targets,
                                  const LossSpec& loss) const {
-  MixtureState state;
-  return losses(z, log_det, targets, loss, state, {});
+  MixtureState state = state_for(z);
+  LossResult result = losses(z, log_det, targets, loss, state, {});
+  keep_norms(state);
+  return result;
 }
 
 MixtureHead::Gradients MixtureHead::evaluate_backward(const Tensor& z, const Tensor& log_det,
@@ -108,6 +133,9 @@ MixtureHead::Gradients MixtureHead::evaluate_backward(const Tensor& z, const Ten
                                                       LossResult& result) {
   const int64_t n = z.size(0);
   const DeviceScope device(z.device());
+  // A training step is about to change the means.
+  norms_ = MixtureState();
+  norms_version_ = 0;
   MixtureState state;
   const Tensor grad_scores = Tensor::empty({n, spec_.classes}, z.dtype(), Tag::workspace);
   result = losses(z, log_det, targets, loss, state, grad_scores);
@@ -130,10 +158,11 @@ MixtureHead::Gradients MixtureHead::score_gradients(const Tensor& z, const Tenso
                                                     const ScoreFunction& function) const {
   const int64_t n = z.size(0), classes = spec_.classes;
   const DeviceScope device(z.device());
-  MixtureState state;
+  MixtureState state = state_for(z);
   // No target is looked at: the losses of classes are left unread.
   const Tensor targets = Tensor::zeros({n, classes}, z.dtype(), Tag::workspace);
   const LossResult said = losses(z, log_det, targets, {}, state, {});
+  keep_norms(state);
   const ModelScores scores = {classes, host_values(said.scores), host_values(said.nll_joint)};
   ScoreGradients wanted = function(scores);
   check_gradients_of(scores, wanted);
@@ -165,8 +194,9 @@ MixtureHead::Gradients MixtureHead::score_gradients(const Tensor& z, const Tenso
 Tensor MixtureHead::scores(const Tensor& z) const {
   const DeviceScope device(z.device());
   const Tensor scores = Tensor::empty({z.size(0), spec_.classes}, z.dtype(), Tag::workspace);
-  MixtureState state;
+  MixtureState state = state_for(z);
   PAL_BACKEND(z, mixture_scores(z, means(), scores, state));
+  keep_norms(state);
   return scores;
 }
 

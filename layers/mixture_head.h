@@ -66,6 +66,11 @@ class MixtureHead {
   double mean_distance() const;
 
  private:
+  /// What mixture_scores begins with for z, passing over the norms of the means if an earlier call
+  /// computed them; and keeps for the next one. Outside of training the means stay as they are.
+  MixtureState state_for(const Tensor& z) const;
+  void keep_norms(const MixtureState& state) const;
+  uint64_t version() const;
   LossResult losses(const Tensor& z, const Tensor& log_det, const Tensor& targets,
                     const LossSpec& loss, MixtureState& state, const Tensor& grad_scores) const;
 
@@ -75,6 +80,8 @@ class MixtureHead {
   Parameter prototypes_;  // [rank, D - D_mean]
   Tensor permutation_;    // i32 [D_mean]
   Tensor inverse_permutation_;
+  mutable MixtureState norms_;          // of the means at norms_version_
+  mutable uint64_t norms_version_ = 0;  // 0: of none
 };
 
 }  // namespace pal

@@ -63,20 +63,27 @@ void compute_gram(const Tensor& prototypes, const Tensor& gram) {
   PAL_BACKEND(gram, mirror_lower_left(gram, left));
 }
 
-/// Adds what the low-rank dimensions contribute to the scores and to the norms; fills their part of
-/// the state.
+/// Adds what the low-rank dimensions contribute to the scores; fills their projection.
 void add_rest_scores(const Tensor& z, const MixtureMeans& means, const Tensor& scores,
                      MixtureState& state) {
   const int64_t rank = means.alpha.channels();
   prepare(state.projection, {z.size(0), rank}, z.dtype(), z);
-  prepare(state.gram, {rank, rank}, z.dtype(), z);
-  prepare(state.alpha_gram, {means.classes(), rank}, z.dtype(), z);
   PAL_BACKEND(z, gemm(rest_of(z, means), means.prototypes, state.projection,
                       {.transpose_b = true, .exact = true}));
-  compute_gram(means.prototypes, state.gram);
-  PAL_BACKEND(z, gemm(means.alpha, state.gram, state.alpha_gram, {.exact = true}));
   PAL_BACKEND(z, gemm(state.projection, means.alpha, scores,
                       {.transpose_b = true, .accumulate = true, .exact = true}));
+}
+
+/// Half the squared norms of the means, and what they are made of.
+void compute_norms(const Tensor& z, const MixtureMeans& means, MixtureState& state) {
+  prepare(state.half_norms, {means.classes()}, DType::f64, z);
+  PAL_BACKEND(z, half_squared_norm(means.mean, state.half_norms));
+  if (!means.low_rank()) return;
+  const int64_t rank = means.alpha.channels();
+  prepare(state.gram, {rank, rank}, z.dtype(), z);
+  prepare(state.alpha_gram, {means.classes(), rank}, z.dtype(), z);
+  compute_gram(means.prototypes, state.gram);
+  PAL_BACKEND(z, gemm(means.alpha, state.gram, state.alpha_gram, {.exact = true}));
   PAL_BACKEND(z, add_half_products(means.alpha, state.alpha_gram, state.half_norms));
 }
 
@@ -96,8 +103,7 @@ void compute_scores(const Tensor& z, const MixtureMeans& means, const Tensor& sc
     state.z_mean = mean_part;
   }
   PAL_BACKEND(z, gemm(state.z_mean, means.mean, scores, {.transpose_b = true, .exact = true}));
-  prepare(state.half_norms, {means.classes()}, DType::f64, z);
-  PAL_BACKEND(z, half_squared_norm(means.mean, state.half_norms));
+  if (!state.norms_known) compute_norms(z, means, state);
   if (means.low_rank()) add_rest_scores(z, means, scores, state);
   PAL_BACKEND(z, subtract_norms(state.half_norms, scores));
 }

@@ -29,6 +29,9 @@ struct MixtureState {
   Tensor gram;        ///< [rank, rank]: prototypes prototypes^T
   Tensor alpha_gram;  ///< [classes, rank]: alpha gram
   Tensor half_norms;  ///< f64 [classes]: ||mu_y||^2 / 2
+  /// gram, alpha_gram and half_norms, which follow from the means alone, are those of the means given:
+  /// mixture_scores leaves them as they are.
+  bool norms_known = false;
 };
 
 /// Weights of the training loss, the mean over the batch of

@@ -118,6 +118,7 @@ TEST(IbInn, GradientsOfTheWholeLoss) {
     const GradientReport report = check_gradients(
         [&] {
           const NoGradGuard no_grad;
+          model.parameters().mark_changed();
           const auto latent = model.forward(Variable(batch.images), Phase::train);
           return model.head()
               .evaluate(latent.y.value(), latent.log_det.value(), batch.targets, loss)

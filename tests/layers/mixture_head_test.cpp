@@ -72,6 +72,23 @@ TEST(MixtureHead, ClassesStartMuInitApart) {
   }
 }
 
+TEST(MixtureHead, ScoresFollowTheMeansWhenTheseChange) {
+  for (const MixtureSpec& spec : all_specs()) {
+    const Head h(spec, 0.3);
+    const Tensor z = random_tensor({kBatch, spec.dims}, DType::f64, 5);
+    const Tensor first = h.head.scores(z);
+    EXPECT_EQ(testing::values_of(h.head.scores(z)), testing::values_of(first));
+    const Tensor& all = h.store.all_values();
+    for (int64_t i = 0; i < all.numel(); ++i) set_value(all, i, 1.5 * value_at(all, i));
+    h.store.mark_changed();
+    const Tensor then = h.head.scores(z);
+    EXPECT_NE(testing::values_of(then), testing::values_of(first));
+    const Head fresh(spec);
+    fresh.store.all_values().copy_from(all);
+    EXPECT_EQ(testing::values_of(then), testing::values_of(fresh.head.scores(z)));
+  }
+}
+
 TEST(MixtureHead, PooledMeansAreCopiesOfAScaledIdentity) {
   const Head h(small_spec(5, false));
   const double g = 3.5 / std::sqrt(6.0);
@@ -152,7 +169,10 @@ TEST(MixtureHead, GradientsAgreeWithFiniteDifferences) {
       std::vector<CheckedTensor> checked = {{"z", z, grad_z}, {"log_det", log_det, grad_log_det}};
       for (const Parameter* p : h.state.parameters) checked.push_back({p->name, p->value, p->grad});
       const GradientReport report = check_gradients(
-          [&] { return h.head.evaluate(z, log_det, targets, loss).loss(); },
+          [&] {
+            h.store.mark_changed();
+            return h.head.evaluate(z, log_det, targets, loss).loss();
+          },
           [&] {
             LossResult result;
             const auto grads = h.head.evaluate_backward(z, log_det, targets, loss, result);

@@ -30,20 +30,29 @@ PAL_HD float fast_exp(float x) {
 /// exp in double: the library's.
 PAL_HD double fast_exp(double x) { return std::exp(x); }
 
-/// tanh for the kernels: a polynomial near zero (Cephes tanhf), else 1 - 2 / (exp(2x) + 1).
-PAL_HD float fast_tanh(float x) {
+/// Below this magnitude fast_tanh is small_tanh.
+inline constexpr float kSmallTanh = 0.625F;
+
+/// tanh near zero: a polynomial (Cephes tanhf).
+PAL_HD float small_tanh(float x) {
   const float z = x * x;
   float p = -5.70498872745e-3F;
   p = p * z + 2.06390887954e-2F;
   p = p * z - 5.37397155531e-2F;
   p = p * z + 1.33314422036e-1F;
   p = p * z - 3.33332819422e-1F;
-  const float small = p * z * x + x;
+  return p * z * x + x;
+}
+
+/// tanh for the kernels: small_tanh near zero, else 1 - 2 / (exp(2x) + 1).
+PAL_HD float fast_tanh(float x) {
   const float magnitude = std::fabs(x);
   const float large = 1.0F - 2.0F / (fast_exp(2.0F * magnitude) + 1.0F);
-  return magnitude < 0.625F ? small : std::copysign(large, x);
+  return magnitude < kSmallTanh ? small_tanh(x) : std::copysign(large, x);
 }
+
 /// tanh in double: the library's.
 PAL_HD double fast_tanh(double x) { return std::tanh(x); }
+PAL_HD double small_tanh(double x) { return std::tanh(x); }
 
 }  // namespace pal

@@ -14,15 +14,47 @@ namespace {
 using namespace coupling;
 using namespace pal::coupling;
 
+/// v = (x exp(log_s) + t_gain t) scale + offset for the active values of a tile; the sum of log_s.
+template <bool kSmall, typename T>
+T couple(int64_t count, const T* x, const T* s, const T* t, const Gains<T>& gains, T shift,
+         const T* scale, const T* offset, T* v) {
+  const T clamp = gains.clamp;
+  const T s_gain = gains.s_gain;
+  const T t_gain = gains.t_gain;
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < count; ++i) {
+    const T log_s = soft_clamp<kSmall>(s[i], clamp, s_gain).log_s - shift;
+    v[i] = affine(x[i], fast_exp(log_s), t_gain * t[i]) * scale[i] + offset[i];
+    sum += log_s;
+  }
+  return sum;
+}
+
+/// The inverse of couple, in place; the sum of log_s.
+template <bool kSmall, typename T>
+T uncouple(int64_t count, const T* s, const T* t, const Gains<T>& gains, T shift, const T* scale,
+           const T* offset, T* x) {
+  const T clamp = gains.clamp;
+  const T s_gain = gains.s_gain;
+  const T t_gain = gains.t_gain;
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < count; ++i) {
+    const T log_s = soft_clamp<kSmall>(s[i], clamp, s_gain).log_s - shift;
+    x[i] = scaled_affine_inverse(x[i], fast_exp(log_s), t_gain * t[i], scale[i], offset[i]);
+    sum += log_s;
+  }
+  return sum;
+}
+
 template <typename T, typename F>
 void forward(const Tensor& active, const Tensor& passive, const Tensor& factors,
              const CouplingGains& gains, const OutputMap& map, const Tensor& y,
              const Tensor& log_det) {
   const Halves h(factors, y.channels(), map);
   const TileMap<T> tile_map(h, map);
-  const T clamp = static_cast<T>(gains.clamp);
-  const T s_gain = static_cast<T>(gains.s_gain);
-  const T t_gain = static_cast<T>(gains.t_gain);
+  const Gains<T> typed(gains);
   std::vector<double> log_dets(static_cast<size_t>(h.chunks()), 0.0);
   for_each_tile(h, [&] {
     const auto tile_size = static_cast<size_t>(tile_map.tile_size());
@@ -38,14 +70,10 @@ void forward(const Tensor& active, const Tensor& passive, const Tensor& factors,
       const T* scale = tile_map.active_scale.data();
       const T* offset = tile_map.active_offset.data();
       T* v = v_tile.data();
-      T log_det_sum = 0;
-#pragma omp simd reduction(+ : log_det_sum)
-      for (int64_t i = 0; i < tile.count * h.active; ++i) {
-        const T log_s = soft_clamp(s[i], clamp, s_gain).log_s - shift;
-        v[i] = affine(x[i], fast_exp(log_s), t_gain * t[i]) * scale[i] + offset[i];
-        log_det_sum += log_s;
-      }
-      log_dets[static_cast<size_t>(tile.chunk)] += static_cast<double>(log_det_sum);
+      const int64_t count = tile.count * h.active;
+      const auto run = all_small(s, count, typed.s_gain) ? couple<true, T> : couple<false, T>;
+      log_dets[static_cast<size_t>(tile.chunk)] +=
+          static_cast<double>(run(count, x, s, t, typed, shift, scale, offset, v));
       if (h.passive > 0) {
         x = packed_rows(passive.data<T>() + tile.first * passive.pitch(), passive.pitch(),
                         tile.count, h.passive, x_tile.data());
@@ -69,9 +97,7 @@ void inverse(const Tensor& y, const Tensor& factors, const CouplingGains& gains,
              const OutputMap& map, const Tensor& active, const Tensor& log_det) {
   const Halves h(factors, y.channels(), map);
   const TileMap<T> tile_map(h, map);
-  const T clamp = static_cast<T>(gains.clamp);
-  const T s_gain = static_cast<T>(gains.s_gain);
-  const T t_gain = static_cast<T>(gains.t_gain);
+  const Gains<T> typed(gains);
   std::vector<double> log_dets(static_cast<size_t>(h.chunks()), 0.0);
   for_each_tile(h, [&] {
     const auto tile_size = static_cast<size_t>(tile_map.tile_size());
@@ -86,14 +112,10 @@ void inverse(const Tensor& y, const Tensor& factors, const CouplingGains& gains,
       const T* scale = tile_map.active_scale.data();
       const T* offset = tile_map.active_offset.data();
       T* x = x_tile.data();
-      T log_det_sum = 0;
-#pragma omp simd reduction(+ : log_det_sum)
-      for (int64_t i = 0; i < tile.count * h.active; ++i) {
-        const T log_s = soft_clamp(s[i], clamp, s_gain).log_s - shift;
-        x[i] = scaled_affine_inverse(x[i], fast_exp(log_s), t_gain * t[i], scale[i], offset[i]);
-        log_det_sum += log_s;
-      }
-      log_dets[static_cast<size_t>(tile.chunk)] += static_cast<double>(log_det_sum);
+      const int64_t count = tile.count * h.active;
+      const auto run = all_small(s, count, typed.s_gain) ? uncouple<true, T> : uncouple<false, T>;
+      log_dets[static_cast<size_t>(tile.chunk)] +=
+          static_cast<double>(run(count, s, t, typed, shift, scale, offset, x));
       copy_rows(x_tile.data(), h.active, active.data<T>() + tile.first * active.pitch(),
                 active.pitch(), tile.count, h.active);
     };

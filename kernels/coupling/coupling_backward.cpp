@@ -104,14 +104,7 @@ class Backward {
   }
 
   void active_half(const Tile& tile, Scratch<T, F>& scratch) {
-    const T clamp = static_cast<T>(gains_.clamp);
-    const T s_gain = static_cast<T>(gains_.s_gain);
-    const T t_gain = static_cast<T>(gains_.t_gain);
-    const T log_s_shift = shift_of<T>(map_, tile.sample);
-    const T grad_log_det = static_cast<T>(grad_log_det_.data<double>()[tile.sample]);
     scratch.tile_factors.load(factors_, tile);
-    const T* s = scratch.tile_factors.s;
-    const T* t = scratch.tile_factors.t;
     tile_map_.take_active(pixel(grad_y_, tile), grad_y_.pitch(), tile.count, scratch.buffer.data(),
                           scratch.g.data());
     if constexpr (kInverse)
@@ -120,6 +113,29 @@ class Backward {
     else
       copy_rows(pixel(active_, tile), active_.pitch(), scratch.x.data(), halves_.active, tile.count,
                 halves_.active);
+    const int64_t count = tile.count * halves_.active;
+    log_s_sums_[static_cast<size_t>(tile.chunk)] +=
+        static_cast<double>(all_small(scratch.tile_factors.s, count, gains_.s_gain)
+                                ? differentiate<true>(tile, count, scratch)
+                                : differentiate<false>(tile, count, scratch));
+    if constexpr (kInverse)
+      copy_rows<T>(scratch.x.data(), halves_.active, pixel(active_, tile), active_.pitch(),
+                   tile.count, halves_.active);
+    copy_rows<T>(scratch.grad_x.data(), halves_.active, pixel(grads_.active, tile),
+                 grads_.active.pitch(), tile.count, halves_.active);
+    scratch.tile_factors.store(scratch.grad_s.data(), scratch.grad_t.data(), grads_.factors, tile);
+  }
+
+  /// The gradients of a tile's packed active values; the sum of those of log_s.
+  template <bool kSmall>
+  T differentiate(const Tile& tile, int64_t count, Scratch<T, F>& scratch) const {
+    const T clamp = gains_.clamp;
+    const T s_gain = gains_.s_gain;
+    const T t_gain = gains_.t_gain;
+    const T log_s_shift = shift_of<T>(map_, tile.sample);
+    const T grad_log_det = static_cast<T>(grad_log_det_.data<double>()[tile.sample]);
+    const T* s = scratch.tile_factors.s;
+    const T* t = scratch.tile_factors.t;
     const T* g = scratch.g.data();
     const T* scale = tile_map_.active_scale.data();
     const T* offset = tile_map_.active_offset.data();
@@ -131,8 +147,8 @@ class Backward {
     T* sum_gv = scratch.active_gv.data();
     T log_s_sum = 0;
 #pragma omp simd reduction(+ : log_s_sum)
-    for (int64_t i = 0; i < tile.count * halves_.active; ++i) {
-      const SoftClamp<T> soft = soft_clamp(s[i], clamp, s_gain);
+    for (int64_t i = 0; i < count; ++i) {
+      const SoftClamp<T> soft = soft_clamp<kSmall>(s[i], clamp, s_gain);
       const T exp_log_s = fast_exp(soft.log_s - log_s_shift);
       const T shift = t_gain * t[i];
       if constexpr (kInverse)
@@ -146,13 +162,7 @@ class Backward {
       grad_s[i] = grad.s;
       grad_t[i] = grad.t;
     }
-    log_s_sums_[static_cast<size_t>(tile.chunk)] += static_cast<double>(log_s_sum);
-    if constexpr (kInverse)
-      copy_rows<T>(x, halves_.active, pixel(active_, tile), active_.pitch(), tile.count,
-                   halves_.active);
-    copy_rows<T>(grad_x, halves_.active, pixel(grads_.active, tile), grads_.active.pitch(),
-                 tile.count, halves_.active);
-    scratch.tile_factors.store(grad_s, grad_t, grads_.factors, tile);
+    return log_s_sum;
   }
 
   void passive_half(const Tile& tile, Scratch<T, F>& scratch) {
@@ -213,7 +223,7 @@ class Backward {
   }
 
   const Tensor &y_, &active_, &passive_, &grad_y_, &grad_log_det_, &factors_;
-  const CouplingGains& gains_;
+  const Gains<T> gains_;
   const OutputMap& map_;
   const CouplingGrads& grads_;
   const Halves halves_;

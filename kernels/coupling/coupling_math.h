@@ -20,10 +20,10 @@ struct SoftClamp {
   T log_s;
 };
 
-/// log_s = clamp tanh(s_gain s).
-template <typename T>
+/// log_s = clamp tanh(s_gain s); with kSmall for |s_gain s| < kSmallTanh alone, at half the cost.
+template <bool kSmall = false, typename T>
 PAL_HD SoftClamp<T> soft_clamp(T s, T clamp, T s_gain) {
-  const T tanh = fast_tanh(s_gain * s);
+  const T tanh = kSmall ? small_tanh(s_gain * s) : fast_tanh(s_gain * s);
   return {tanh, clamp * tanh};
 }
 

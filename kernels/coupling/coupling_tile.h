@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "kernels/common/packed_rows.h"
@@ -75,6 +76,26 @@ void for_each_tile(const Halves& h, MakeWorker&& make_worker) {
                     p + h.tile_pixels() >= last});
     }
   });
+}
+
+/// CouplingGains in the arithmetic type.
+template <typename T>
+struct Gains {
+  T clamp, s_gain, t_gain;
+  explicit Gains(const CouplingGains& gains)
+      : clamp(static_cast<T>(gains.clamp)),
+        s_gain(static_cast<T>(gains.s_gain)),
+        t_gain(static_cast<T>(gains.t_gain)) {}
+};
+
+/// Whether soft_clamp<true> is right for all of a tile's s, as it is for most tiles.
+template <typename T>
+bool all_small(const T* s, int64_t count, T s_gain) {
+  int larger = 0;
+#pragma omp simd reduction(| : larger)
+  for (int64_t i = 0; i < count; ++i)
+    larger |= !(std::fabs(s_gain * s[i]) < static_cast<T>(kSmallTanh));
+  return larger == 0;
 }
 
 /// Adds sign * each sample's sum of its chunks' partial sums, as a fixed tree, to `sums`, f64 [n].

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "bench/loader/libjpeg_floor.h"
 #include "bench/support/bench_options.h"
@@ -21,6 +22,7 @@
 namespace {
 
 constexpr int64_t kChannels = 3;
+constexpr int kSkipped = 77;  ///< exit code of torch_loader.py
 
 struct Options {
   std::string folder;
@@ -146,7 +148,7 @@ class Bench {
         }
         if (options_.torch.empty()) continue;
         for (const std::string& decoder : options_.decoders)
-          rivals[decoder].add(measure_torch(workers, decoder));
+          if (const auto theirs = measure_torch(workers, decoder)) rivals[decoder].add(*theirs);
       }
       report(workers, ours);
       if (options_.floor) {
@@ -197,19 +199,25 @@ class Bench {
     return loader;
   }
 
-  Figures measure_torch(int64_t workers, const std::string& decoder) {
+  /// Nothing if the Python lacks what the decoder needs.
+  std::optional<Figures> measure_torch(int64_t workers, const std::string& decoder) {
     const std::string script = std::string(PAL_BENCH_DIR) + "/loader/torch_loader.py";
     const pal::CommandResult result = pal::run_command(
         {options_.torch, script, options_.folder, "--json", "--decoder", decoder, "--size",
          std::to_string(options_.size), "--crop", options_.crop, "--workers",
          std::to_string(workers), "--batch-size", std::to_string(options_.batch_size), "--prefetch",
          std::to_string(options_.prefetch), "--seconds", fmt::format("{}", options_.seconds)});
+    if (result.code == kSkipped) {
+      pal::print_warning(pal::last_line(result.errors));
+      return {};
+    }
     if (result.code != 0)
       pal::fail(pal::ErrorKind::environment, "torch_loader.py: exit code {}: {}", result.code,
                 pal::last_line(result.errors));
     const auto theirs = nlohmann::json::parse(result.output);
     torch_names_[decoder] = theirs.at("framework").get<std::string>();
-    return {theirs.at("images_per_s").get<double>(), theirs.at("images_per_cpu_s").get<double>()};
+    return Figures{theirs.at("images_per_s").get<double>(),
+                   theirs.at("images_per_cpu_s").get<double>()};
   }
 
   /// Pictures per second by libjpeg, one thread: whole, or the parts that random crops need.

@@ -6,7 +6,7 @@ The JPEGs lie in class folders (DIR/CLASS/*.jpg, or DIR/train) or in tar shards 
     --decoder pillow        Pillow's images, torchvision.transforms
     --decoder torchvision   torchvision.io's decoder to tensors, torchvision.transforms.v2
 Without torchvision the first by Pillow and NumPy in processes that keep their images. Prints figures,
-or one JSON object with --json. Exit code 77 without Pillow.
+or one JSON object with --json. Exit code 77 without Pillow, or without torchvision where it is asked for.
     bench/loader/torch_loader.py DIR --workers 2 --seconds 10 --json
 """
 
@@ -59,7 +59,9 @@ def parse():
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if args.decoder == "torchvision" and torchvision is None:
-        sys.exit("torch_loader: --decoder torchvision: this Python has no torchvision")
+        print("torch_loader: SKIPPED: --decoder torchvision: this Python has no torchvision",
+              file=sys.stderr)
+        sys.exit(77)
     return args
 
 
@@ -221,15 +223,14 @@ def main():
     name = f"Pillow {PIL.__version__}"
     if torchvision:
         name = f"torch {torch.__version__}, torchvision {torchvision.__version__}, {name}"
-    figures = {"framework": name, "decoder": args.decoder, "workers": args.workers, "crop": args.crop, "size": args.size,
-               "images": images, "seconds": seconds, "images_per_s": images / seconds,
-               "images_per_cpu_s": images / cpu}
+    figures = {"framework": name, "decoder": args.decoder, "workers": args.workers,
+               "crop": args.crop, "size": args.size, "images": images, "seconds": seconds,
+               "images_per_s": images / seconds, "images_per_cpu_s": images / cpu}
     if args.json:
         print(json.dumps(figures))
     else:
         print(f"{name}, {args.decoder}: {args.workers} workers, {args.crop} crop: "
-              f"{images / seconds:.1f} images/s, "
-              f"{images / cpu:.1f} per core")
+              f"{images / seconds:.1f} images/s, {images / cpu:.1f} per core")
     sys.stdout.flush()
     # Workers that still fill their queues are not waited for.
     for pid in pids:

@@ -276,17 +276,27 @@ class JpegDecoder {
     auto x = static_cast<JDIMENSION>(left);
     auto width = static_cast<JDIMENSION>(right - left);
     Image image = empty_image(region.width, region.height, state_.output_components);
-    std::vector<uint8_t> scratch(static_cast<size_t>(state_.output_width * image.channels));
+    // A row that is copied as soon as it is written makes the processor wait for its own stores, so
+    // several are read first.
+    constexpr JDIMENSION kRows = 16;
+    const auto pitch = static_cast<size_t>(state_.output_width * image.channels);
+    std::vector<uint8_t> scratch(kRows * pitch);
+    std::array<JSAMPROW, kRows> rows{};
+    for (size_t i = 0; i < kRows; ++i) rows[i] = &scratch[i * pitch];
+    const int64_t end = region.y + region.height;
     const bool read = guard_.run([&] {
       jpeg_crop_scanline(&state_, &x, &width);
       // One more than whole MCU rows: up to there libjpeg would decode a margin of its own.
       if (top > 0) jpeg_skip_scanlines(&state_, static_cast<JDIMENSION>(top + 1));
-      JSAMPROW target = scratch.data();
-      while (state_.output_scanline < region.y) jpeg_read_scanlines(&state_, &target, 1);
-      const uint8_t* first = target + (region.x - x) * image.channels;
-      for (int64_t y = 0; y < region.height; ++y) {
-        jpeg_read_scanlines(&state_, &target, 1);
-        std::copy_n(first, image.row(), &image.pixels[static_cast<size_t>(y * image.row())]);
+      while (state_.output_scanline < region.y) jpeg_read_scanlines(&state_, rows.data(), 1);
+      while (state_.output_scanline < end) {
+        const int64_t y = state_.output_scanline - region.y;
+        const auto wanted = std::min(kRows, static_cast<JDIMENSION>(region.height - y));
+        JDIMENSION ready = 0;
+        while (ready < wanted) ready += jpeg_read_scanlines(&state_, &rows[ready], wanted - ready);
+        for (JDIMENSION i = 0; i < ready; ++i)
+          std::copy_n(rows[i] + (region.x - x) * image.channels, image.row(),
+                      &image.pixels[static_cast<size_t>((y + i) * image.row())]);
       }
     });
     if (!read) lost();

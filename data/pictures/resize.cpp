@@ -1,8 +1,8 @@
 // Four rows of the result at a time, in whole numbers throughout:
 //   blend_rows     u8 source rows -> u32 sums in 2^-16 of a level, one row after another
 //   interleave     sums >> 8, the four rows side by side: columns[4 * i + row] for value i of a row
-//   blend_columns  the same sums along x, in 2^-24 of a level
-//   round_levels   -> u8, the rows apart again
+//   blend_columns  the same sums along x, in 2^-24 of a level, rounded to u8
+//   separate       the rows apart again
 // The trick is the interleaving: source pixels along x lie at irregular places, but all channels of
 // one pixel in four rows are neighbours then (12 of the 16 lanes of a vector for RGB), so each
 // weight takes one load and no gather. The lanes beyond belong to the next pixel: they are
@@ -29,6 +29,8 @@ constexpr int kLevelShift = ResizeWeights::kBits + kColumnBits;
 constexpr size_t kRows = 4;
 constexpr size_t kLanes = 16;
 using Lanes [[gnu::vector_size(4 * kLanes)]] = uint32_t;
+using HalfLanes [[gnu::vector_size(2 * kLanes)]] = uint16_t;
+using LevelLanes [[gnu::vector_size(kLanes)]] = uint8_t;
 
 double triangle(double x) { return std::max(0.0, 1.0 - std::abs(x)); }
 
@@ -58,35 +60,38 @@ void blend_rows(const uint8_t* rows, size_t pitch, const uint32_t* weights, size
                                                   k == 0, sums);
 }
 
-void interleave(const uint32_t* sums, size_t size, uint32_t* columns) {
+void interleave(const uint32_t* sums, size_t size, uint16_t* columns) {
+  const auto rounded = [](uint32_t sum) { return static_cast<uint16_t>(sum >> kColumnShift); };
 #pragma omp simd
   for (size_t i = 0; i < size; ++i) {
-    columns[kRows * i] = sums[i] >> kColumnShift;
-    columns[kRows * i + 1] = sums[size + i] >> kColumnShift;
-    columns[kRows * i + 2] = sums[2 * size + i] >> kColumnShift;
-    columns[kRows * i + 3] = sums[3 * size + i] >> kColumnShift;
+    columns[kRows * i] = rounded(sums[i]);
+    columns[kRows * i + 1] = rounded(sums[size + i]);
+    columns[kRows * i + 2] = rounded(sums[2 * size + i]);
+    columns[kRows * i + 3] = rounded(sums[3 * size + i]);
   }
 }
 
-/// kRows interleaved rows become as many, in 1 / 2^kLevelShift of a level. Each pixel's spare lanes
-/// are overwritten by the next.
+/// kRows interleaved rows become as many rows of levels. Each pixel's spare lanes are overwritten
+/// by the next.
 template <size_t kTaps>
-void blend_columns(const uint32_t* columns, const ResizeWeights& x, size_t channels,
-                   uint32_t* sums) {
+void blend_columns(const uint16_t* columns, const ResizeWeights& x, size_t channels,
+                   uint8_t* levels) {
+  constexpr uint32_t kHalf = 1U << (kLevelShift - 1);
   const size_t taps = kTaps != 0 ? kTaps : static_cast<size_t>(x.taps());
   const size_t step = kRows * channels;
   const int64_t begin = x.begin();
   const int64_t count = x.count();
   const uint32_t* weights = x.weights(0);
-  for (int64_t column = 0; column < count; ++column, sums += step, weights += taps) {
-    const uint32_t* pixels = columns + static_cast<size_t>(x.source(column) - begin) * step;
-    Lanes total = {};
+  for (int64_t column = 0; column < count; ++column, levels += step, weights += taps) {
+    const uint16_t* pixels = columns + static_cast<size_t>(x.source(column) - begin) * step;
+    Lanes total = Lanes{} + kHalf;
     for (size_t k = 0; k < taps; ++k, pixels += step) {
-      Lanes pixel;
+      HalfLanes pixel;
       std::memcpy(&pixel, pixels, sizeof pixel);
-      total += weights[k] * pixel;
+      total += weights[k] * __builtin_convertvector(pixel, Lanes);
     }
-    std::memcpy(sums, &total, sizeof total);
+    const LevelLanes rounded = __builtin_convertvector(total >> kLevelShift, LevelLanes);
+    std::memcpy(levels, &rounded, sizeof rounded);
   }
 }
 
@@ -100,14 +105,13 @@ BlendColumns blend_of(int64_t taps) {
 }
 
 /// Undoes `interleave`: `out` holds kRows rows.
-void round_levels(const uint32_t* sums, size_t size, uint8_t* out) {
-  constexpr uint32_t kHalf = 1U << (kLevelShift - 1);
+void separate(const uint8_t* levels, size_t size, uint8_t* out) {
 #pragma omp simd
   for (size_t i = 0; i < size; ++i) {
-    out[i] = static_cast<uint8_t>((sums[kRows * i] + kHalf) >> kLevelShift);
-    out[size + i] = static_cast<uint8_t>((sums[kRows * i + 1] + kHalf) >> kLevelShift);
-    out[2 * size + i] = static_cast<uint8_t>((sums[kRows * i + 2] + kHalf) >> kLevelShift);
-    out[3 * size + i] = static_cast<uint8_t>((sums[kRows * i + 3] + kHalf) >> kLevelShift);
+    out[i] = levels[kRows * i];
+    out[size + i] = levels[kRows * i + 1];
+    out[2 * size + i] = levels[kRows * i + 2];
+    out[3 * size + i] = levels[kRows * i + 3];
   }
 }
 
@@ -170,9 +174,10 @@ void resize(const Image& source, int64_t left, int64_t top, const ResizeWeights&
   const auto size = static_cast<size_t>((x.end() - x.begin()) * channels);
   const auto out_row = static_cast<size_t>(x.count() * channels);
   // Room for what is read with weight 0 and for the last pixel's spare lanes.
-  std::vector<uint32_t> columns(kRows * (size + static_cast<size_t>(x.taps() * channels)) + kLanes);
-  std::vector<uint32_t> sums(std::max(kRows * size, kRows * out_row + kLanes));
-  std::vector<uint8_t> levels(kRows * out_row);
+  std::vector<uint16_t> columns(kRows * (size + static_cast<size_t>(x.taps() * channels)) + kLanes);
+  std::vector<uint32_t> sums(kRows * size);
+  std::vector<uint8_t> levels(kRows * out_row + kLanes);
+  std::vector<uint8_t> last_rows(kRows * out_row);
   const BlendColumns blend = blend_of(x.taps());
   const uint8_t* corner = &source.pixels[static_cast<size_t>((x.begin() - left) * channels)];
   for (int64_t row = 0; row < y.count(); row += kRows) {
@@ -183,9 +188,10 @@ void resize(const Image& source, int64_t left, int64_t top, const ResizeWeights&
                  static_cast<size_t>(y.taps()), size, &sums[r * size]);
     }
     interleave(sums.data(), size, columns.data());
-    blend(columns.data(), x, static_cast<size_t>(channels), sums.data());
-    round_levels(sums.data(), out_row, levels.data());
-    std::copy_n(levels.data(), rows * out_row, &out[static_cast<size_t>(row) * out_row]);
+    blend(columns.data(), x, static_cast<size_t>(channels), levels.data());
+    uint8_t* target = &out[static_cast<size_t>(row) * out_row];
+    separate(levels.data(), out_row, rows == kRows ? target : last_rows.data());
+    if (rows < kRows) std::copy_n(last_rows.data(), rows * out_row, target);
   }
 }
 

@@ -138,6 +138,15 @@ void make_view(const Part& part, const Sampling& sampling, const TransformSpec& 
   if (sampling.mirrored) mirror(out, spec.size, spec.channels);
 }
 
+/// The first view of the same pixels, which `view` itself may be: of ten crops most of the last five
+/// are others' mirror images.
+size_t first_alike(const std::vector<View>& views, size_t view) {
+  const auto is_alike = [&](const View& other) {
+    return other.x.first == views[view].x.first && other.y.first == views[view].y.first;
+  };
+  return static_cast<size_t>(std::ranges::find_if(views, is_alike) - views.begin());
+}
+
 }  // namespace
 
 int64_t resize_of(const TransformSpec& spec) {
@@ -186,8 +195,16 @@ std::string make_views(std::span<const uint8_t> bytes, const std::string& name,
             region.x, region.y};
   }
   if (part.image.channels > spec.channels) to_luma(part.image);
-  for (size_t i = 0; i < samplings.size(); ++i)
-    make_view(part, samplings[i], spec, out.subspan(i * each, each));
+  for (size_t i = 0; i < samplings.size(); ++i) {
+    const std::span<uint8_t> view = out.subspan(i * each, each);
+    const size_t alike = first_alike(views, i);
+    if (alike == i) {
+      make_view(part, samplings[i], spec, view);
+      continue;
+    }
+    std::ranges::copy(out.subspan(alike * each, each), view.begin());
+    if (views[i].mirrored != views[alike].mirrored) mirror(view, spec.size, spec.channels);
+  }
   return part.image.warnings.empty() ? std::string() : part.image.warnings.front();
 }
 

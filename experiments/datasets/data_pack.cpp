@@ -8,7 +8,10 @@
 
 #include "data/archives/tar_writer.h"
 #include "data/batches/order.h"
+#include "data/pictures/crops.h"
 #include "data/pictures/image_file.h"
+#include "data/pictures/jpeg_encoder.h"
+#include "data/pictures/resize.h"
 #include "data/sets/set_layout.h"
 #include "data/sources/class_names.h"
 #include "data/sources/image_folder.h"
@@ -24,15 +27,41 @@ namespace {
 
 constexpr int64_t kMostShards = 1'000'000;
 constexpr int64_t kMostBytes = 1 << 30;
+constexpr int64_t kMostSide = 65'500;  ///< of a JPEG
+
+/// The whole image with other sides.
+Image resized(const Image& image, const Extent& size) {
+  const auto axis = [](int64_t length, int64_t outputs) {
+    return ResizeWeights({0.0, static_cast<double>(length), 0, length, outputs, 0, outputs});
+  };
+  Image out;
+  out.width = size.width;
+  out.height = size.height;
+  out.channels = image.channels;
+  out.pixels.resize(static_cast<size_t>(size.height * out.row()));
+  resize(image, 0, 0, axis(image.width, size.width), axis(image.height, size.height), out.pixels);
+  return out;
+}
+
+/// Replaces the file of a picture that is to be reduced.
+void reduce(std::vector<uint8_t>& bytes, const std::string& name, const PackOptions& o) {
+  const ImageHeader header = read_image_header(bytes, name);
+  if (std::min(header.width, header.height) <= o.resize || !header.upright) return;
+  const Image image = decode_image(bytes, name, {}, false);
+  const Extent size = resized_extent({image.width, image.height}, o.resize);
+  if (std::max(size.width, size.height) > kMostSide) return;
+  bytes = encode_jpeg(resized(image, size), {.quality = o.quality});
+}
 
 /// KEY.jpg and KEY.cls. The key is the picture's place in the shuffled order.
 void add_sample(TarWriter& tar, const PictureSource& source, int64_t index, int64_t place,
-                std::vector<uint8_t>& bytes) {
+                const PackOptions& o, std::vector<uint8_t>& bytes) {
   source.read(index, bytes, kMostBytes);
-  const ImageFormat format = sniff_format(bytes);
-  if (format == ImageFormat::unknown)
+  if (sniff_format(bytes) == ImageFormat::unknown)
     fail(ErrorKind::data, "{}: neither PNG nor JPEG; find all such files with pal-data check",
          source.item_name(index));
+  if (o.resize > 0) reduce(bytes, source.item_name(index), o);
+  const ImageFormat format = sniff_format(bytes);
   const std::string key = fmt::format("{:08}", place);
   tar.add(key + (format == ImageFormat::png ? ".png" : ".jpg"), bytes);
   const std::string label = std::to_string(source.label(index));
@@ -49,16 +78,16 @@ void write_part(const std::string& name, const PictureSource& source, int64_t sh
       shards, std::min(o.workers, shards),
       [&](int64_t shard) {
         std::vector<uint8_t> bytes;
-        write_atomic(fmt::format("{}/{}-{:06}.tar", folder, name, shard),
-                     [&](const ByteSink& sink) {
-                       TarWriter tar(sink);
-                       const int64_t end = count * (shard + 1) / shards;
-                       for (int64_t place = count * shard / shards; place < end; ++place) {
-                         add_sample(tar, source, order[static_cast<size_t>(place)], place, bytes);
-                         ++written;
-                       }
-                       tar.finish();
-                     });
+        write_atomic(
+            fmt::format("{}/{}-{:06}.tar", folder, name, shard), [&](const ByteSink& sink) {
+              TarWriter tar(sink);
+              const int64_t end = count * (shard + 1) / shards;
+              for (int64_t place = count * shard / shards; place < end; ++place) {
+                add_sample(tar, source, order[static_cast<size_t>(place)], place, o, bytes);
+                ++written;
+              }
+              tar.finish();
+            });
       },
       [&](int64_t) { o.show(clock.text(name, written, count)); });
 }
@@ -92,10 +121,14 @@ PackResult pack_shards(const PackOptions& o) {
       open_part(layout, Split::validation, {training, train->class_names(), true});
   expect(o.shards >= 1 && o.shards <= std::min(kMostShards, train->count()),
          "--shards: expected 1 to {}, got {}", std::min(kMostShards, train->count()), o.shards);
+  expect(o.resize >= 0 && o.resize <= kMostSide, "--resize: expected 0 to {}, got {}", kMostSide,
+         o.resize);
   const std::string classes = class_lines(train->class_names());
-  SetFolder set(o.output,
-                fmt::format("pack --seed {} --shards {} of {:016x} and {:016x}", o.seed, o.shards,
-                            train->fingerprint(), val ? val->fingerprint() : uint64_t{0}));
+  const std::string reduction =
+      o.resize > 0 ? fmt::format("--resize {} --quality {} ", o.resize, o.quality) : "";
+  SetFolder set(o.output, fmt::format("pack --seed {} --shards {} {}of {:016x} and {:016x}", o.seed,
+                                      o.shards, reduction, train->fingerprint(),
+                                      val ? val->fingerprint() : uint64_t{0}));
   if (set.ready()) return {set.folder()};
   PackResult made{set.folder(), true, train->count(), o.shards};
   write_part("train", *train, o.shards, set.files(), o);

@@ -11,6 +11,9 @@ struct PackOptions {
   std::string output;
   int64_t shards = 1;  ///< of the training part; those of val are as large
   uint64_t seed = 0;
+  /// Shorter side that larger pictures are reduced to, in pixels; 0: every file as it is.
+  int64_t resize = 0;
+  int quality = 95;  ///< of the JPEGs that reduced pictures become
   int64_t workers = 1;
   std::function<void(const std::string&)> show = [](const std::string&) {};  ///< progress
 };
@@ -25,9 +28,11 @@ struct PackResult {
 
 /// Writes train-000000.tar ... and val-000000.tar ... in WebDataset's convention (KEY.jpg or
 /// KEY.png as the file is, KEY.cls with the label), pictures in an order shuffled by the seed, and
-/// classes.txt with the names by label. The same set gives the same bytes. Throws usage for fewer
-/// pictures than shards and parts with other classes; data for a file that is no picture; else as
-/// `image_folder` and `SetFolder`.
+/// classes.txt with the names by label. The same set gives the same bytes. Reduced pictures are
+/// JPEGs without EXIF, resampled as by the loader; pictures that EXIF turns stay as they are, and so
+/// do those that are not larger. Throws usage for fewer pictures than shards, parts with other
+/// classes, and a size or quality out of its range; data for a file that is no picture, or that
+/// cannot be decoded where it must be; else as `image_folder` and `SetFolder`.
 PackResult pack_shards(const PackOptions& options);
 
 }  // namespace pal

@@ -30,14 +30,14 @@ constexpr std::array<Color, 5> kDiverging = {
     {{5, 113, 176}, {146, 197, 222}, {247, 247, 247}, {244, 165, 130}, {202, 0, 32}}};
 
 template <size_t N>
-std::vector<uint8_t> between(const std::array<Color, N>& colors, double share) {
+Rgb between(const std::array<Color, N>& colors, double share) {
   const double place = std::clamp(share, 0.0, 1.0) * static_cast<double>(N - 1);
   const auto below = std::min(static_cast<size_t>(place), N - 2);
   const double part = place - static_cast<double>(below);
-  std::vector<uint8_t> color;
+  Rgb color{};
   for (size_t c = 0; c < 3; ++c)
-    color.push_back(static_cast<uint8_t>(
-        std::lround((1.0 - part) * colors[below][c] + part * colors[below + 1][c])));
+    color[c] = static_cast<uint8_t>(
+        std::lround((1.0 - part) * colors[below][c] + part * colors[below + 1][c]));
   return color;
 }
 
@@ -84,13 +84,11 @@ Image blank(int64_t width, int64_t height) {
 
 }  // namespace
 
-std::vector<uint8_t> sequential_color(double share) { return between(kSequential, share); }
+Rgb sequential_color(double share) { return between(kSequential, share); }
 
-std::vector<uint8_t> diverging_color(double share) {
-  return between(kDiverging, 0.5 * (share + 1.0));
-}
+Rgb diverging_color(double share) { return between(kDiverging, 0.5 * (share + 1.0)); }
 
-std::vector<uint8_t> ColorScale::color(double value) const {
+Rgb ColorScale::color(double value) const {
   const double width = high - low;
   const double share = width > 0.0 ? (value - low) / width : 0.5;
   return diverging ? diverging_color(2.0 * share - 1.0) : sequential_color(share);

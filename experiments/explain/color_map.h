@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -9,10 +10,13 @@
 // Maps of numbers as colours that people with any colour vision can tell apart.
 namespace pal {
 
+/// Red, green and blue, 0 to 255.
+using Rgb = std::array<uint8_t, 3>;
+
 /// From dark violet (0) to yellow (1), evenly in lightness.
-std::vector<uint8_t> sequential_color(double share);
+Rgb sequential_color(double share);
 /// From blue (-1) over white (0) to red (1).
-std::vector<uint8_t> diverging_color(double share);
+Rgb diverging_color(double share);
 
 /// A range of values and the colours that stand for them.
 struct ColorScale {
@@ -20,7 +24,7 @@ struct ColorScale {
   double high = 1.0;
   bool diverging = false;  ///< then low is -high
 
-  std::vector<uint8_t> color(double value) const;
+  Rgb color(double value) const;
 };
 /// The range of all values; diverging: the same to both sides of 0.
 ColorScale scale_of(const std::vector<std::vector<double>>& maps, bool diverging);

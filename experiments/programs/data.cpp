@@ -112,6 +112,14 @@ OptionTable& add_pack(OptionTable& program, PackOptions& p, Options& o) {
   table.positional("DIR", p.folder, "A folder with train/CLASS and perhaps val/CLASS");
   table.text("output", p.output, "Folder of the shards").letter('o').unit("DIR");
   table.whole("shards", p.shards, "Shards of the training pictures").at_least(1);
+  table
+      .whole("resize", p.resize,
+             "Reduce larger pictures to JPEGs with this shorter side; off: files as they are")
+      .unit("PIXELS")
+      .at_least(1)
+      .at_most(65500)
+      .word("off", 0);
+  table.whole("quality", p.quality, "Of the JPEGs that --resize makes").at_least(1).at_most(100);
   add_seed_option(table, p.seed);
   add_common(table, o, false);
   return table;

@@ -65,6 +65,22 @@ succeeds pal-data check shards
 expect_text "$pictures pictures" out "check of shards"
 succeeds pal-data check "shards/train-{000000..000002}.tar"
 refuses 2 "holds something else" pal-data pack set -o shards --shards 2
+
+# Reduced pictures are the same bytes again; small ones stay as they are.
+succeeds pal-data pack set -o small --shards 3 --seed 4 --resize 8
+succeeds pal-data check small
+expect_text "$pictures pictures" out "check of reduced shards"
+succeeds pal-data pack set -o small_again --shards 3 --seed 4 --resize 8 -j 1
+for file in small/*; do
+  expect_same "$file" "small_again/${file##*/}"
+done
+succeeds pal-data pack set -o unchanged --shards 3 --seed 4 --resize 4000
+for file in shards/*.tar; do
+  expect_same "$file" "unchanged/${file##*/}"
+done
+refuses 2 "holds something else" pal-data pack set -o small --shards 3 --seed 4
+refuses 2 "--resize" pal-data pack set -o x --resize 0
+refuses 2 "--quality" pal-data pack set -o x --resize 8 --quality 101
 head -c 3000 shards/train-000000.tar >cut.tar
 refuses 3 "error: cut.tar:" pal-data check cut.tar
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "data/pictures/image_file.h"
 #include "data/sources/tar_shards.h"
 #include "experiments/datasets/child_process.h"
 #include "experiments/datasets/data_check.h"
@@ -183,6 +184,65 @@ TEST(Pack, GivesTheSameBytes) {
   pack_shards(options);
   EXPECT_NE(shard("one"), shard("three"));
   EXPECT_FALSE(pack_shards(options).made);
+}
+
+/// A wide ramp from left to right: what is resized wrongly is seen.
+Bytes ramp(int width, int height) {
+  Bytes values;
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x)
+      values.insert(values.end(), 3, static_cast<uint8_t>(255 * x / (width - 1)));
+  return values;
+}
+
+TEST(Pack, ReducesLargerPicturesToJpegs) {
+  const TemporaryFolder folder;
+  testing::JpegOptions turned;
+  turned.exif = testing::exif_bytes(6, true);
+  const Bytes upright = testing::jpeg_bytes(90, 60, ramp(90, 60));
+  const Bytes small = testing::png_bytes(90, 30, ramp(90, 30));
+  const Bytes kept = testing::jpeg_bytes(90, 60, ramp(90, 60), turned);
+  add(folder, "train/a/0.jpg", upright);
+  add(folder, "train/a/1.png", testing::png_bytes(60, 91, ramp(60, 91)));
+  add(folder, "train/a/2.png", small);
+  add(folder, "train/b/3.jpg", kept);
+  PackOptions options{folder.path(), folder.path() + "/out"};
+  options.resize = 30;
+  pack_shards(options);
+  const auto parts = open_parts({options.output});
+  const auto& source = *parts[0].source;
+  std::map<std::pair<int64_t, int64_t>, Bytes> files;  // by size
+  for (int64_t i = 0; i < source.count(); ++i) {
+    Bytes bytes;
+    source.read(i, bytes, 1 << 20);
+    const ImageHeader header = read_image_header(bytes, source.item_name(i));
+    files[{header.width, header.height}] = bytes;
+  }
+  ASSERT_EQ(files.size(), 4U);
+  EXPECT_EQ((files[{90, 60}]), kept) << "EXIF would turn it";
+  EXPECT_EQ((files[{90, 30}]), small);
+  ASSERT_TRUE(files.contains({45, 30}));
+  ASSERT_TRUE(files.contains({30, 45}));
+  for (const auto& size : {std::pair{45, 30}, std::pair{30, 45}}) {
+    EXPECT_EQ(sniff_format(files[size]), ImageFormat::jpeg);
+    const Image image = decode_image(files[size], "a");
+    for (int64_t y = 0; y < image.height; ++y)
+      for (int64_t x = 1; x + 1 < image.width; ++x)
+        // A pixel covers two of the ramp; JPEG of quality 95 adds a few levels.
+        EXPECT_NEAR(
+            image.pixels[static_cast<size_t>(y * image.row() + 3 * x)],
+            255.0 * (2.0 * static_cast<double>(x) + 0.5) / static_cast<double>(2 * image.width - 1),
+            5.0);
+  }
+  const auto shard = [&] { return read_file(options.output + "/train-000000.tar"); };
+  const Bytes fine = shard();
+  options.output = folder.path() + "/coarse";
+  options.quality = 10;
+  pack_shards(options);
+  EXPECT_NE(shard(), fine);
+  options.resize = 65'501;
+  options.output = folder.path() + "/none";
+  EXPECT_THROW(pack_shards(options), Error);
 }
 
 TEST(Pack, RefusesWhatItCannotPack) {

@@ -25,9 +25,9 @@ TEST(CellOrder, TheHighestFirstAndEqualOnesByPlace) {
 }
 
 TEST(ColorMap, EndsAndMiddle) {
-  EXPECT_EQ(sequential_color(0.0), (std::vector<uint8_t>{68, 1, 84}));
-  EXPECT_EQ(sequential_color(2.0), (std::vector<uint8_t>{253, 231, 37}));
-  EXPECT_EQ(diverging_color(0.0), (std::vector<uint8_t>{247, 247, 247}));
+  EXPECT_EQ(sequential_color(0.0), (Rgb{68, 1, 84}));
+  EXPECT_EQ(sequential_color(2.0), (Rgb{253, 231, 37}));
+  EXPECT_EQ(diverging_color(0.0), (Rgb{247, 247, 247}));
   EXPECT_GT(diverging_color(1.0)[0], diverging_color(1.0)[2]);
   EXPECT_LT(diverging_color(-1.0)[0], diverging_color(-1.0)[2]);
   const ColorScale both = scale_of({{-1.0, 3.0}, {0.5}}, true);

@@ -50,8 +50,9 @@ ImageNormalization plain(int64_t channels) {
 }
 
 TEST(Image, FollowsTheDefinitionForOddShapes) {
-  for (const Shape& shape : {Shape{1, 1, 1, 1}, Shape{5, 7, 3, 1}, Shape{6, 5, 13, 3},
-                             Shape{3, 28, 28, 1}, Shape{4, 2, 17, 5}}) {
+  for (const Shape& shape :
+       {Shape{1, 1, 1, 1}, Shape{5, 7, 3, 1}, Shape{6, 5, 13, 3}, Shape{3, 28, 28, 1},
+        Shape{4, 2, 17, 5}, Shape{2, 40, 61, 3}, Shape{2, 3, 1500, 3}}) {
     constexpr int64_t kSources = 4;
     const auto pixels = random_levels(kSources * shape.numel() / shape[0], 1);
     for (const bool noise : {false, true}) {

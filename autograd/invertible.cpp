@@ -27,6 +27,10 @@ const char* name_of(ActivationPolicy policy) {
   switch (policy) {
     case ActivationPolicy::store:
       return "store";
+    case ActivationPolicy::tapes:
+      return "tapes";
+    case ActivationPolicy::last_tape:
+      return "last tape";
     case ActivationPolicy::recompute:
       return "recompute";
     case ActivationPolicy::invert:
@@ -35,8 +39,20 @@ const char* name_of(ActivationPolicy policy) {
   return "invert";
 }
 
+bool keeps_input(ActivationPolicy policy) {
+  return policy == ActivationPolicy::store || policy == ActivationPolicy::recompute;
+}
+
+bool keeps_tape(ActivationPolicy policy, bool last) {
+  return policy == ActivationPolicy::store || policy == ActivationPolicy::tapes ||
+         (policy == ActivationPolicy::last_tape && last);
+}
+
 std::string name_of(const BlockPolicy& policy) {
-  return policy.lean ? std::string(name_of(policy.policy)) + " lean" : name_of(policy.policy);
+  std::string name = name_of(policy.policy);
+  if (policy.form == TapeForm::lean) name += " lean";
+  if (policy.form == TapeForm::narrow) name += " narrow";
+  return name;
 }
 
 void InvertibleBlock::collect(const std::string&, StateList&) {}
@@ -115,7 +131,7 @@ InvertibleChain::Result InvertibleChain::forward(const Variable& x, Phase phase)
         memory = &tape->memory[i];
         const BlockPolicy chosen = policy(static_cast<int>(i));
         memory->policy = chosen.policy;
-        memory->lean = chosen.lean;
+        memory->form = chosen.form;
         memory->phase = phase;
         const bool anchored = std::find(options_.anchors.begin(), options_.anchors.end(),
                                         static_cast<int>(i)) != options_.anchors.end();

@@ -10,28 +10,49 @@
 
 namespace pal {
 
-/// What a block keeps of its forward pass for the backward pass.
+/// What a block keeps of its forward pass for the backward pass, beside batch statistics.
 enum class ActivationPolicy {
-  store,      ///< its input and everything its subnets computed
+  store,      ///< its input, and the tapes of its subnets: everything they computed
+  tapes,      ///< the tapes; their results, the coupling's factors, rebuild the input
+  last_tape,  ///< as `tapes`, but of the subnet that ran last alone; others run again
   recompute,  ///< its input; subnets run again
-  invert,     ///< batch statistics alone; the input is rebuilt from the output
+  invert,     ///< nothing; the input is rebuilt from the output, and subnets run again for it
 };
-/// "store", "recompute" or "invert".
+/// All of them, from the most memory to the least.
+inline constexpr ActivationPolicy kActivationPolicies[] = {
+    ActivationPolicy::store, ActivationPolicy::tapes, ActivationPolicy::last_tape,
+    ActivationPolicy::recompute, ActivationPolicy::invert};
+/// "store", "tapes", "last tape", "recompute" or "invert".
 const char* name_of(ActivationPolicy policy);
+/// Whether a block keeps its input; else its backward pass rebuilds that from the output.
+bool keeps_input(ActivationPolicy policy);
+/// Whether a block keeps the tape of a subnet, `last` or not in the order of the forward pass.
+bool keeps_tape(ActivationPolicy policy, bool last);
 
-/// The policy of one block, and whether its tapes are lean: they keep what convolutions compute,
-/// but make the normalised values between them anew (Remade::normalised), which halves a tape for
-/// another pass of the batch norms.
+/// How much of what a subnet computes its tape holds, whether it is kept or made in the backward
+/// pass.
+enum class TapeForm {
+  full,  ///< everything
+  /// What convolutions compute, but not the normalised values between them, which are made anew:
+  /// half a tape for another pass of the batch norms (Remade::normalised).
+  lean,
+  /// As lean, but without the results of convolutions that have more channels than their input,
+  /// the widest tensors of a tape. These convolutions run again (Remade::widened).
+  narrow,
+};
+inline constexpr TapeForm kTapeForms[] = {TapeForm::full, TapeForm::lean, TapeForm::narrow};
+
+/// The policy of one block, and the form of its tapes.
 struct BlockPolicy {
   ActivationPolicy policy = ActivationPolicy::invert;
-  bool lean = false;
+  TapeForm form = TapeForm::full;
 
   BlockPolicy() = default;
   // A policy alone is meant wherever a BlockPolicy is expected.
-  BlockPolicy(ActivationPolicy of, bool is_lean = false) : policy(of), lean(is_lean) {}
+  BlockPolicy(ActivationPolicy of, TapeForm tapes = TapeForm::full) : policy(of), form(tapes) {}
   bool operator==(const BlockPolicy&) const = default;
 };
-/// "store", "store lean", "invert", ...
+/// "store", "store lean", "tapes narrow", "invert", ...
 std::string name_of(const BlockPolicy& policy);
 
 /// Training uses (and updates) batch statistics; evaluation uses running ones.
@@ -45,7 +66,7 @@ struct LocalTape {
 
 /// What one subnet of a block keeps.
 struct SubnetMemory {
-  /// Everything it computed (store).
+  /// What it computed (keeps_tape), without the value of its input unless the block keeps that.
   LocalTape tape;
   /// Mean and inverse deviation of each batch norm in order of execution (training phase), so that
   /// a recomputation is the same function and leaves the running statistics alone.
@@ -55,13 +76,13 @@ struct SubnetMemory {
 /// What lives between one block's forward and backward pass.
 struct BlockMemory {
   ActivationPolicy policy = ActivationPolicy::invert;
-  bool lean = false;
+  TapeForm form = TapeForm::full;
   Phase phase = Phase::train;
-  /// The block's input (store, recompute).
+  /// The block's input (keeps_input).
   Tensor input;
   /// What each subnet keeps, in the block's order of subnets.
   std::vector<SubnetMemory> subnets;
-  /// The act norm's output where a learned mixing needs it (store, recompute).
+  /// The act norm's output where a learned mixing needs it (keeps_input).
   Tensor unmixed;
 };
 
@@ -101,8 +122,8 @@ class InvertibleBlock {
 
   /// Rebuilds x (or takes it from memory) and differentiates grad_y . y + grad_log_det . log_det:
   /// adds to the gradients of the block's parameters and returns that of x in new memory. Releases
-  /// what `memory` held, and y and grad_y as soon as they are not needed. y may be undefined unless
-  /// the policy is invert.
+  /// what `memory` held, and y and grad_y as soon as they are not needed. y may be undefined if
+  /// the policy keeps the input.
   virtual BlockBackward backward(Tensor&& y, Tensor&& grad_y, const Tensor& grad_log_det,
                                  BlockMemory& memory, bool want_grad_x) = 0;
 };

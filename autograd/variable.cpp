@@ -26,6 +26,7 @@ struct Node {
 
 struct Variable::State {
   Tensor value;
+  std::function<Tensor()> remake;  // of a dropped value
   Tensor grad;
   Tensor grad_target;
   bool requires_grad = false;
@@ -58,7 +59,21 @@ Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<S
   state_->requires_grad = requires_grad;
 }
 
-const Tensor& Variable::value() const { return state_->value; }
+const Tensor& Variable::value() const {
+  if (state_->remake) state_->value = std::exchange(state_->remake, nullptr)();
+  return state_->value;
+}
+
+void Variable::drop_value(std::function<Tensor()> remake) const {
+  state_->remake = std::move(remake);
+  state_->value = Tensor();
+}
+
+void Variable::set_value(Tensor value) const {
+  state_->remake = nullptr;
+  state_->value = std::move(value);
+}
+
 const Tensor& Variable::grad() const { return state_->grad; }
 bool Variable::requires_grad() const { return state_->requires_grad; }
 const Tensor& Variable::grad_target() const { return state_->grad_target; }

@@ -16,7 +16,14 @@ class Variable {
   explicit Variable(Tensor value, bool requires_grad = false);
 
   bool defined() const { return state_ != nullptr; }
+  /// The value; one that was dropped is made again by this call.
   const Tensor& value() const;
+  /// Releases the value until it is next asked for, when `remake` makes it again: the same bits, or
+  /// the tape's gradients are not those of its forward pass. Without `remake` it must not be asked
+  /// for before set_value.
+  void drop_value(std::function<Tensor()> remake = nullptr) const;
+  /// Gives back a value that was dropped.
+  void set_value(Tensor value) const;
   /// The gradient; undefined before a backward pass.
   const Tensor& grad() const;
   bool requires_grad() const;

@@ -24,7 +24,7 @@ Tensor ActNormBlock::forward(const Tensor& x, const Tensor& log_det, Phase, Bloc
   const Tensor y = Tensor::empty(output_shape(x.shape()), x.dtype());
   PAL_BACKEND(x, act_norm_forward(x, values.scale, values.offset, y));
   add_to_log_det(log_det, static_cast<double>(rows_per_sample(x)), values.log_scale_sum);
-  if (memory != nullptr && memory->policy != ActivationPolicy::invert) memory->input = x;
+  if (memory != nullptr && keeps_input(memory->policy)) memory->input = x;
   return y;
 }
 

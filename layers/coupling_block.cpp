@@ -74,11 +74,11 @@ Tensor CouplingBlock::forward(const Tensor& x, const Tensor& log_det, Phase phas
   const Tensor entered = spec_.welling ? mix(x, true) : x;
   if (memory != nullptr) {
     memory->subnets.resize(subnets_.size());
-    if (memory->policy != ActivationPolicy::invert) memory->input = entered;
+    if (keeps_input(memory->policy)) memory->input = entered;
   }
   Tensor y = couple(entered, make_map(values), log_det, phase, memory);
   if (!mixing_.is_index()) {
-    if (memory != nullptr && mixing_.is_learned() && memory->policy != ActivationPolicy::invert)
+    if (memory != nullptr && mixing_.is_learned() && keeps_input(memory->policy))
       memory->unmixed = y;
     y = mixing_.apply(y);
   }
@@ -146,25 +146,30 @@ Tensor CouplingBlock::run_subnet(size_t which, const Tensor& half, Phase phase,
   if (memory == nullptr) return subnet.forward(Variable(half), pass).value();
   SubnetMemory& kept = memory->subnets[which];
   pass.record = &kept.statistics;
-  if (memory->policy != ActivationPolicy::store)
+  if (!keeps_tape(memory->policy, which + 1 == subnets_.size()))
     return subnet.forward(Variable(half), pass).value();
-  pass.remade = memory->lean ? Remade::normalised : Remade::nothing;
+  pass.remade = remade_of(memory->form, Remade::nothing);
   const EnableGradGuard grad;
   kept.tape.input = Variable(half, true);
   kept.tape.output = subnet.forward(kept.tape.input, pass);
+  if (!keeps_input(memory->policy)) kept.tape.input.drop_value();
   return kept.tape.output.value();
 }
 
 LocalTape CouplingBlock::tape_of(size_t which, const Tensor& half, BlockMemory& memory) {
   SubnetMemory& kept = memory.subnets[which];
-  if (kept.tape.output.defined()) return std::exchange(kept.tape, LocalTape());
+  if (kept.tape.output.defined()) {
+    LocalTape tape = std::exchange(kept.tape, LocalTape());
+    if (!keeps_input(memory.policy)) tape.input.set_value(half);
+    return tape;
+  }
   const EnableGradGuard grad;
   LocalTape tape;
   tape.input = Variable(half, true);
-  tape.output = subnets_[which].subnet->forward(
-      tape.input, {.phase = memory.phase,
-                   .remade = memory.lean ? Remade::normalised : Remade::stem,
-                   .replay = &kept.statistics});
+  tape.output =
+      subnets_[which].subnet->forward(tape.input, {.phase = memory.phase,
+                                                   .remade = remade_of(memory.form, Remade::stem),
+                                                   .replay = &kept.statistics});
   return tape;
 }
 

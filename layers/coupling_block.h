@@ -84,8 +84,8 @@ class CouplingBlock : public InvertibleBlock {
   /// The factors that a subnet makes of a stream half; keeps what the policy of `memory` asks for
   /// (null: nothing).
   Tensor run_subnet(size_t which, const Tensor& half, Phase phase, BlockMemory* memory);
-  /// A subnet's run on a local tape, for the backward pass: the stored one, or a new one with the
-  /// statistics of the forward pass.
+  /// A subnet's run on a local tape, for the backward pass: the stored one, which gets `half` back
+  /// where that was not kept, or a new one with the statistics of the forward pass.
   LocalTape tape_of(size_t which, const Tensor& half, BlockMemory& memory);
   /// Differentiates a local tape: adds to the gradients of the subnet's parameters and that of its
   /// input to grad_half (undefined: not wanted).

@@ -16,7 +16,7 @@ Shape doubled(const Shape& y) { return {y[0], 2 * y[1], 2 * y[2], y[3] / 4}; }
 
 /// The fixed maps are cheap and exact to invert, so nothing needs to be kept but what policies ask.
 void keep(BlockMemory* memory, const Tensor& x) {
-  if (memory != nullptr && memory->policy != ActivationPolicy::invert) memory->input = x;
+  if (memory != nullptr && keeps_input(memory->policy)) memory->input = x;
 }
 
 }  // namespace

@@ -74,11 +74,11 @@ void ResidualBlock::synchronise_norms(Communicator* ranks) {
   if (shortcut_) shortcut_->synchronise_norms(ranks);
 }
 
-Variable ResidualBlock::run(const Variable& x, Phase phase, bool lean, Statistics* record,
+Variable ResidualBlock::run(const Variable& x, Phase phase, TapeForm form, Statistics* record,
                             const Statistics* replay) {
   const auto pass = [=](std::vector<Tensor> Statistics::*which) {
     return SubnetPass{.phase = phase,
-                      .remade = lean ? Remade::normalised : Remade::nothing,
+                      .remade = remade_of(form, Remade::nothing),
                       .record = record != nullptr ? &(record->*which) : nullptr,
                       .replay = replay != nullptr ? &(replay->*which) : nullptr};
   };
@@ -88,21 +88,21 @@ Variable ResidualBlock::run(const Variable& x, Phase phase, bool lean, Statistic
 }
 
 Variable ResidualBlock::forward(const Variable& x, Phase phase, BlockPolicy policy) {
-  expect(policy.policy != ActivationPolicy::invert,
+  expect(keeps_input(policy.policy),
          "residual block: expected policy store or recompute; it cannot be inverted");
-  const bool lean = policy.lean;
+  const TapeForm form = policy.form;
   if (policy.policy == ActivationPolicy::store || !grad_enabled())
-    return run(x, phase, lean, nullptr, nullptr);
+    return run(x, phase, form, nullptr, nullptr);
   const auto statistics = std::make_shared<Statistics>();
   Tensor y;
   {
     const NoGradGuard no_grad;
-    y = run(Variable(x.value()), phase, lean, statistics.get(), nullptr).value();
+    y = run(Variable(x.value()), phase, form, statistics.get(), nullptr).value();
   }
-  return record({x}, {y}, true, [this, x, phase, lean, statistics](Gradients& grads) -> Gradients {
+  return record({x}, {y}, true, [this, x, phase, form, statistics](Gradients& grads) -> Gradients {
     const EnableGradGuard grad;
     const Variable input(x.value(), x.requires_grad());
-    pal::backward_from(run(input, phase, lean, nullptr, statistics.get()), std::move(grads[0]));
+    pal::backward_from(run(input, phase, form, nullptr, statistics.get()), std::move(grads[0]));
     return {input.grad()};
   })[0];
 }

@@ -34,7 +34,7 @@ class ResidualBlock {
   void initialise(DType dtype);
   /// y for x [n, h, w, in], both in the compute dtype (f64 for gradient checks). `recompute` keeps
   /// x alone and runs the block again in the backward pass, with the same batch statistics;
-  /// `invert` throws usage.
+  /// policies that do not keep x throw usage.
   Variable forward(const Variable& x, Phase phase, BlockPolicy policy);
   Shape output_shape(const Shape& input) const { return branch_.output_shape(input); }
   /// As Subnet::set_average_count, for all batch norms of the block.
@@ -52,7 +52,7 @@ class ResidualBlock {
     std::vector<Tensor> branch;
     std::vector<Tensor> shortcut;
   };
-  Variable run(const Variable& x, Phase phase, bool lean, Statistics* record,
+  Variable run(const Variable& x, Phase phase, TapeForm form, Statistics* record,
                const Statistics* replay);
 
   Subnet branch_;

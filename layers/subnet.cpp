@@ -1,6 +1,7 @@
 #include "layers/subnet.h"
 
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -13,7 +14,28 @@ namespace {
 // Input channels of a stem: so few that it costs a small part of the convolution that follows.
 constexpr int64_t kMostStemChannels = 8;
 
+/// How the result of a convolution can be made again from its input: by the same operation,
+/// unrecorded.
+struct Remaking {
+  Variable result;
+  std::function<Tensor()> remake;
+};
+
+template <typename Operation>
+Remaking remaking(const Variable& result, const Variable& input, const Operation& operation) {
+  return {result, [=] {
+            const NoGradGuard no_grad;
+            const TagScope tag(Tag::subnet);
+            return operation(input).value();
+          }};
+}
+
 }  // namespace
+
+Remade remade_of(TapeForm form, Remade full) {
+  if (form == TapeForm::full) return full;
+  return form == TapeForm::lean ? Remade::normalised : Remade::widened;
+}
 
 /// One executed layer.
 class Subnet::Layer {
@@ -34,6 +56,7 @@ class Subnet::Layer {
   }
 
   LayerSpec::Kind kind() const { return spec_.kind; }
+  bool widens() const { return out_channels() > in_channels_; }
   int64_t out_channels() const {
     return spec_.kind == LayerSpec::Kind::conv ? spec_.out_channels : in_channels_;
   }
@@ -173,6 +196,24 @@ void Subnet::collect(const std::string& prefix, StateList& state) {
   for (const auto& layer : layers_) layer->collect(prefix, state);
 }
 
+bool Subnet::has_stem() const {
+  return layers_.size() > 2 && layers_[0]->is_stem() &&
+         layers_[1]->kind() == LayerSpec::Kind::batch_norm &&
+         layers_[2]->kind() == LayerSpec::Kind::conv;
+}
+
+Remade Subnet::remade_from(size_t layer) const {
+  using Kind = LayerSpec::Kind;
+  const auto is = [&](size_t i, Kind kind) {
+    return i < layers_.size() && layers_[i]->kind() == kind;
+  };
+  if (layer < 2 && has_stem()) return Remade::stem;
+  if (is(layer, Kind::batch_norm) && is(layer + 1, Kind::conv)) return Remade::normalised;
+  if (is(layer, Kind::conv) && is(layer + 1, Kind::batch_norm) && layers_[layer]->widens())
+    return Remade::widened;
+  return Remade::nothing;
+}
+
 Parameter* Subnet::take_last_bias_gradient() { return layers_.back()->take_bias_gradient(); }
 
 void Subnet::initialise(DType dtype) {
@@ -192,38 +233,56 @@ Variable Subnet::forward(const Variable& x, const SubnetPass& pass) {
     if (run.measure.mean.defined()) measure_norm(of.value(), run.measure, ranks_);
     return run;
   };
+  const bool lean = pass.remade >= Remade::normalised && grad_enabled();
   // The next batch norm's, if its statistics were measured where its input was made.
   std::optional<NormRun> next_norm;
+  // A result that the tape does not keep: it is dropped once the next layer has used it.
+  std::optional<Remaking> unkept;
   for (size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = *layers_[i];
     const bool before_conv = kind(i + 1) == Kind::conv;
-    if (i == 0 && pass.remade != Remade::nothing && layer.is_stem() &&
-        kind(1) == Kind::batch_norm && kind(2) == Kind::conv) {
+    const std::optional<Remaking> used = std::exchange(unkept, std::nullopt);
+    // Goes on with what layer `at`, a convolution, has made, and `again` makes of the current value.
+    const auto go_on = [&](size_t at, const Variable& made, const auto& again) {
+      const Remade from = remade_from(at);
+      if (lean && from != Remade::nothing && from <= pass.remade)
+        unkept = remaking(made, current, again);
+      current = made;
+    };
+    if (i == 0 && pass.remade != Remade::nothing && has_stem()) {
       const NormRun run = layers_[1]->begin_norm(pass, statistics_at, average_count_);
       current =
           stem_norm_conv(current, layer.conv(), layers_[1]->norm(ranks_), run, layers_[2]->conv(),
-                         {.lean = pass.remade == Remade::normalised}, result);
+                         {.lean = pass.remade >= Remade::normalised}, result);
       i = 2;
     } else if (kind(i) == Kind::relu) {
       current = relu(current);
     } else if (kind(i) == Kind::conv) {
-      current = conv2d(cast(current, result), layer.conv());
+      const auto op = [conv = layer.conv(), result](const Variable& of) {
+        return conv2d(cast(of, result), conv);
+      };
+      go_on(i, op(current), op);
     } else {
       const NormRun run =
           next_norm ? *std::exchange(next_norm, std::nullopt)
                     : measured(current, layer.begin_norm(pass, statistics_at, average_count_));
-      if (before_conv && fuses_norm_product(current.value(), layers_[i + 1]->conv(), result)) {
+      const Norm norm = layer.norm(ranks_);
+      const Conv conv = before_conv ? layers_[i + 1]->conv() : Conv();
+      if (before_conv && fuses_norm_product(current.value(), conv, result)) {
         if (kind(i + 2) == Kind::batch_norm)
           next_norm = layers_[i + 2]->begin_norm(pass, statistics_at, average_count_);
-        current = norm_product(current, layer.norm(ranks_), run, layers_[++i]->conv(), result,
-                               next_norm ? next_norm->measure : BatchStatistics());
-      } else if (pass.remade == Remade::normalised && before_conv && grad_enabled()) {
-        current = norm_conv(current, layer.norm(ranks_), run, layers_[++i]->conv(), result);
+        const Variable made = norm_product(current, norm, run, conv, result,
+                                           next_norm ? next_norm->measure : BatchStatistics());
+        go_on(++i, made,
+              [=](const Variable& of) { return norm_product(of, norm, run, conv, result); });
+      } else if (lean && before_conv) {
+        const auto op = [=](const Variable& of) { return norm_conv(of, norm, run, conv, result); };
+        go_on(++i, op(current), op);
       } else {
-        current =
-            batch_norm(current, run.args, layer.norm(ranks_), run.batch_statistics_used, result);
+        current = batch_norm(current, run.args, norm, run.batch_statistics_used, result);
       }
     }
+    if (used) used->result.drop_value(used->remake);
   }
   return current;
 }
@@ -237,7 +296,9 @@ std::vector<LayerSummary> Subnet::summary(Shape input, DType input_dtype) const 
   std::vector<LayerSummary> rows;
   for (const auto& layer : layers_) {
     const int64_t item = size_of(rows.empty() ? input_dtype : compute_);
+    const Remade remade = remade_from(rows.size());
     rows.push_back(layer->summary(input, item));
+    rows.back().remade = remade;
     input = rows.back().output;
   }
   return rows;

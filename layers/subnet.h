@@ -61,14 +61,20 @@ SubnetSpec entry_low_res_subnet(int64_t width, int64_t out, double gain);
 /// A subnet that sees one pixel at a time: conv1x1(w, bias) ReLU conv1x1(out, bias).
 SubnetSpec pointwise_subnet(int64_t width, int64_t out, double gain);
 
-/// What a subnet's tape does not keep but makes anew when its backward pass comes to it.
+/// What a subnet's tape does not keep but makes anew when its backward pass comes to it; each adds
+/// to the one before.
 enum class Remade {
   nothing,
   /// The result of a first convolution that is cheap to make and large (stem_norm_conv).
   stem,
   /// As `stem`, and besides the gradient of that result and all normalised values (norm_conv).
   normalised,
+  /// As `normalised`, and besides the results of convolutions with more channels than their input
+  /// has, before a batch norm.
+  widened,
 };
+/// What tapes of a form make anew; `full` is for full ones: nothing or the stem.
+Remade remade_of(TapeForm form, Remade full);
 
 /// How one run of a subnet goes.
 struct SubnetPass {
@@ -91,7 +97,9 @@ struct LayerSummary {
   int64_t stride = 1;
   int64_t parameters = 0;
   int64_t multiply_adds = 0;  ///< of one sample
-  int64_t kept_bytes = 0;     ///< activations of one sample that a stored tape keeps
+  int64_t kept_bytes = 0;     ///< activations of one sample that a stored tape keeps: its input
+  /// From where on a tape does not keep the layer's result; `nothing`: it always does.
+  Remade remade = Remade::nothing;
 };
 
 /// The function inside a coupling (s and t from the passive half) or a branch of a residual block.
@@ -126,6 +134,11 @@ class Subnet {
   class Layer;
 
  private:
+  /// Whether the first convolution and the two layers after it run as one (stem_norm_conv).
+  bool has_stem() const;
+  /// From where on a tape does not keep the result of a layer.
+  Remade remade_from(size_t layer) const;
+
   std::vector<std::unique_ptr<Layer>> layers_;
   DType compute_;
   int64_t average_count_ = 0;

@@ -49,7 +49,8 @@ void add_options(CLI::App& app, Options& options) {
                  "CPU, 64 on a GPU, else 128)")
       ->delimiter(',');
   app.add_option("--policy", options.policies,
-                 "store, recompute, invert (flows); several are alternated")
+                 "store, recompute and (flows) tapes, last-tape, invert, each also NAME-lean and "
+                 "NAME-narrow; auto, min, max, 512MiB; several are alternated")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--steps", options.steps, "timed steps of each policy (default: 5; GPU: 30)");

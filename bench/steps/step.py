@@ -145,7 +145,9 @@ def parity(ours, policies, rivals, precision):
 
 
 def policies_for(args, arch):
-    return [p for p in args.policies if not (arch.startswith("resnet") and p == "invert")]
+    if not arch.startswith("resnet"):
+        return args.policies
+    return [p for p in args.policies if not p.startswith(("invert", "tapes", "last-tape"))]
 
 
 def variants_of(args, arch, ours, rivals):

@@ -1,7 +1,6 @@
 #include "bench/steps/stepper.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <optional>
 
 #include "bench/support/random_images.h"
@@ -14,15 +13,14 @@ namespace {
 
 constexpr uint64_t kSeed = 1;
 
-constexpr ActivationPolicy kPolicies[] = {ActivationPolicy::store, ActivationPolicy::recompute,
-                                          ActivationPolicy::invert};
-
 /// The policy that a word means for every block; none: it asks for a plan.
 std::optional<BlockPolicy> policy_of_all(const std::string& word) {
-  for (const ActivationPolicy policy : kPolicies)
-    for (const bool lean : {false, true})
-      if (word == fmt::format("{}{}", name_of(policy), lean ? "-lean" : ""))
-        return BlockPolicy(policy, lean);
+  for (const ActivationPolicy policy : kActivationPolicies)
+    for (const TapeForm form : kTapeForms) {
+      std::string name = name_of(BlockPolicy(policy, form));
+      std::ranges::replace(name, ' ', '-');
+      if (word == name) return BlockPolicy(policy, form);
+    }
   return std::nullopt;
 }
 
@@ -36,7 +34,7 @@ std::vector<BlockPolicy> policies_for(const std::string& word, const ModelConfig
 
 bool is_possible(const std::string& word, ModelFamily family) {
   const auto policy = policy_of_all(word);
-  return !policy || policy->policy != ActivationPolicy::invert || family == ModelFamily::flow;
+  return !policy || keeps_input(policy->policy) || family == ModelFamily::flow;
 }
 
 Stepper::Stepper(const StepperOptions& options)

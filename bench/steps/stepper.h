@@ -10,9 +10,9 @@
 
 namespace pal::bench {
 
-/// What a model's blocks keep for the backward pass, by the word that the benches take: store,
-/// recompute or invert, each also as store-lean and so on, for every block; or what
-/// --activation-memory takes: auto, min, max, 512MiB. Throws usage for another one.
+/// What a model's blocks keep for the backward pass, by the word that the benches take: store, tapes,
+/// last-tape, recompute or invert, each also as store-lean, store-narrow and so on, for every block;
+/// or what --activation-memory takes: auto, min, max, 512MiB. Throws usage for another one.
 std::vector<BlockPolicy> policies_for(const std::string& word, const ModelConfig& config,
                                       int64_t batch, Device device);
 /// Whether a network of that family can follow it.

@@ -1,19 +1,20 @@
-// Chooses for each block one of four levels, from the least memory to the least time: rebuilt lean,
-// rebuilt, stored lean, stored (lean: what batch norms make is made anew in the backward pass).
+// Chooses for each block one of its levels (block_levels.h).
 //
-// What a level costs in time is counted (BlockCost). What it costs in memory is found by running
-// the training step on a meta device, since the peak is no sum over blocks but the largest total at
-// any moment. So the plan is greedy: all blocks begin at the lowest level, and fill() raises those
-// first that save the most time for their bytes, each only if the peak of the whole step stays
-// within the budget. A raise that does not fit is undone, and the next one is tried.
+// What a level costs in time is counted. What it costs in memory is found by running the training
+// step on a meta device, since the peak is no sum over blocks but the largest total at any moment.
+// So the plan is greedy: all blocks begin at their lowest level, and fill() raises those first that
+// save the most time for their bytes, as long as the peak of the whole step stays within the budget.
+// A block whose next raise does not fit stays where it is, and the others go on; at last what is
+// left of the budget is filled with smaller raises.
 #include "experiments/planning/memory_plan.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <map>
 
+#include "experiments/planning/block_levels.h"
 #include "layers/models/model.h"
 #include "runtime/byte_count.h"
 #include "runtime/error.h"
@@ -26,135 +27,162 @@ namespace {
 // forward pass to be run again, and does not grow with depth either.
 constexpr double kAutomaticShare = 1.5;
 
-/// From the least memory to the least time.
-constexpr int kLevels = 4;
-constexpr int kRebuildLean = 0;
-constexpr int kRebuild = 1;
-constexpr int kStoreLean = 2;
-constexpr int kStore = 3;
-
-/// A block without batch norms has nothing to be lean about.
-BlockPolicy policy_of(int level, ModelFamily family, bool has_norms) {
-  const auto rebuilt =
-      family == ModelFamily::flow ? ActivationPolicy::invert : ActivationPolicy::recompute;
-  return {level >= kStoreLean ? ActivationPolicy::store : rebuilt,
-          has_norms && (level == kRebuildLean || level == kStoreLean)};
-}
-
-/// What the levels of a block cost beyond storing everything, in multiply-adds for one sample.
-struct BlockCost {
-  double of[kLevels] = {};
-  int64_t multiply_adds = 0;
-  bool has_norms = false;
-  /// About what a lean tape keeps.
-  int64_t lean_bytes = 0;
-};
-
-bool is_norm(const LayerSummary& layer) { return layer.kind.rfind("batch norm", 0) == 0; }
-
-BlockCost cost_of(const BlockSummary& block, double per_byte) {
-  int64_t normalised = 0;
-  BlockCost cost;
-  cost.lean_bytes = 4 * block.input.numel();
-  for (const SubnetSummary& subnet : block.subnets) {
-    for (const LayerSummary& layer : subnet.layers) {
-      cost.multiply_adds += layer.multiply_adds;
-      if (is_norm(layer)) {
-        normalised += layer.kept_bytes;
-        cost.has_norms = true;
-      }
-    }
-    cost.lean_bytes += subnet.output_bytes;
-  }
-  cost.lean_bytes += normalised;
-  // Reads and writes of one pass of the norms; of rebuilding the stream.
-  const double norms = per_byte * 2.0 * static_cast<double>(normalised);
-  const double stream = per_byte * 12.0 * static_cast<double>(block.input.numel());
-  cost.of[kStoreLean] = norms;
-  cost.of[kRebuild] = static_cast<double>(cost.multiply_adds) + norms + stream;
-  cost.of[kRebuildLean] = cost.of[kRebuild] + norms;
-  return cost;
-}
-
-/// The blocks of the summary that have a policy.
-std::vector<BlockCost> block_costs(const ModelSummary& summary, Device device) {
-  std::vector<BlockCost> costs;
-  for (const BlockSummary& block : summary.blocks)
-    if (block.has_policy) costs.push_back(cost_of(block, multiply_adds_per_byte(device)));
-  return costs;
-}
-
 /// Chooses levels so that the peak stays within a budget.
 class Planner {
  public:
   Planner(const ModelConfig& config, int64_t batch, Device device)
       : summary_(summarize_model(config)),
         memory_(config, batch, device),
-        costs_(block_costs(summary_, device)),
-        levels_(costs_.size(), kRebuildLean) {
-    expect(static_cast<int>(costs_.size()) == memory_.blocks(),
-           "memory plan: {} blocks summarised, {} in the network", costs_.size(), memory_.blocks());
+        per_byte_(multiply_adds_per_byte(device)),
+        batch_(batch) {
+    for (const BlockSummary& block : summary_.blocks) {
+      if (!block.has_policy) continue;
+      blocks_.push_back(&block);
+      levels_.push_back(possible_levels(block, config.family, per_byte_));
+      chosen_.push_back(levels_.back().front());
+    }
+    expect(static_cast<int>(blocks_.size()) == memory_.blocks(),
+           "memory plan: {} blocks summarised, {} in the network", blocks_.size(),
+           memory_.blocks());
   }
 
-  int64_t peak_of_all(int level) {
-    std::fill(levels_.begin(), levels_.end(), level);
+  /// Gives every block the policy, and returns the peak.
+  int64_t choose_for_all(ActivationPolicy policy) {
+    for (size_t i = 0; i < blocks_.size(); ++i)
+      chosen_[i] = level_of(*blocks_[i], policy, per_byte_);
+    return peak();
+  }
+  /// Gives every block its lowest level, and returns the peak.
+  int64_t choose_least() {
+    for (size_t i = 0; i < blocks_.size(); ++i) chosen_[i] = levels_[i].front();
     return peak();
   }
 
   /// Raises blocks from the lowest level, those first that save the most time for their bytes; of
-  /// equal ones the last, which backward passes reach first.
+  /// equal ones the last, which backward passes reach first. Then fills what is left.
   void fill(int64_t budget) {
-    peak_of_all(kRebuildLean);
-    for (const int level : {kStoreLean, kStore, kRebuild})
-      for (const size_t block : by_worth(level)) raise(block, level, budget);
+    choose_least();
+    std::vector<Raise> raises;
+    for (size_t i = blocks_.size(); i-- > 0;) {
+      const std::vector<BlockLevel> steps = best_levels(levels_[i]);
+      for (size_t to = 1; to < steps.size(); ++to)
+        raises.push_back({i, steps[to], worth(steps[to - 1], steps[to])});
+    }
+    raise_within(budget, std::move(raises), true);
+    raise_within(budget, small_raises(budget - peak()), false);
   }
 
-  MemoryPlan plan(int64_t batch) {
+  MemoryPlan plan() {
     MemoryPlan plan;
-    plan.policies = policies();
-    plan.batch = batch;
+    plan.policies = policies_of(chosen_);
+    plan.batch = batch_;
     plan.peak_bytes = peak();
     plan.copy_bytes = memory_.copies();
-    double again = 0.0;
-    for (size_t i = 0; i < costs_.size(); ++i)
-      if (levels_[i] < kStoreLean) again += static_cast<double>(costs_[i].multiply_adds);
-    plan.recomputed = again / static_cast<double>(std::max<int64_t>(1, summary_.multiply_adds));
+    int64_t again = 0;
+    double extra = 0.0;
+    for (const BlockLevel& level : chosen_) {
+      again += level.recomputed;
+      extra += level.extra_work;
+    }
+    double forward = 0.0;
+    for (const BlockSummary& block : summary_.blocks) forward += forward_work(block, per_byte_);
+    plan.recomputed = static_cast<double>(again) /
+                      static_cast<double>(std::max<int64_t>(1, summary_.multiply_adds));
+    plan.extra_work = extra / forward;
     return plan;
   }
 
  private:
-  std::vector<size_t> by_worth(int level) const {
-    std::vector<size_t> order(costs_.size());
-    std::iota(order.rbegin(), order.rend(), size_t{0});
-    const auto worth = [&](size_t i) {
-      return (costs_[i].of[kRebuildLean] - costs_[i].of[level]) /
-             static_cast<double>(costs_[i].lean_bytes);
-    };
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return worth(a) > worth(b); });
-    return order;
+  struct Raise {
+    size_t block;
+    BlockLevel to;
+    double merit;  // the higher, the earlier it is tried
+  };
+
+  /// Raises of single blocks by less than a best level, for the last `bytes` of a budget: those that
+  /// save the most time first.
+  std::vector<Raise> small_raises(int64_t bytes) const {
+    std::vector<Raise> raises;
+    for (size_t i = blocks_.size(); i-- > 0;)
+      for (const BlockLevel& to : levels_[i])
+        if (batch_ * (to.kept_bytes - chosen_[i].kept_bytes) <= bytes)
+          raises.push_back({i, to, chosen_[i].extra_work - to.extra_work});
+    return raises;
   }
 
-  void raise(size_t block, int level, int64_t budget) {
-    const int before = levels_[block];
-    if (costs_[block].of[level] >= costs_[block].of[before]) return;
-    levels_[block] = level;
-    if (peak() > budget) levels_[block] = before;
+  /// Makes those of the raises with which the peak stays within the budget. `close`: of a block that
+  /// has met the budget no further ones are tried.
+  void raise_within(int64_t budget, std::vector<Raise> raises, bool close) {
+    std::ranges::stable_sort(raises, std::greater(), &Raise::merit);
+    while (true) {
+      std::erase_if(raises, [&](const Raise& raise) {
+        return raise.to.extra_work >= chosen_[raise.block].extra_work;
+      });
+      if (raises.empty()) return;
+      const size_t fitting = count_fitting(budget, raises);
+      chosen_ = with(raises, fitting);
+      if (fitting == raises.size()) return;
+      const size_t full = raises[fitting].block;
+      raises.erase(raises.begin(), raises.begin() + static_cast<std::ptrdiff_t>(fitting) + 1);
+      if (close) std::erase_if(raises, [&](const Raise& raise) { return raise.block == full; });
+    }
   }
 
-  std::vector<BlockPolicy> policies() const {
+  /// How many of the raises, from the first on, fit within the budget: a number that fits where one
+  /// more does not. By doubling and halving, since each trial is a step.
+  size_t count_fitting(int64_t budget, const std::vector<Raise>& raises) {
+    const auto fit = [&](size_t count) { return peak_of(with(raises, count)) <= budget; };
+    size_t fitting = 0;
+    size_t tried = 1;
+    for (; tried <= raises.size() && fit(tried); tried *= 2) fitting = tried;
+    for (tried = std::min(tried, raises.size() + 1); tried - fitting > 1;) {
+      const size_t middle = fitting + (tried - fitting) / 2;
+      (fit(middle) ? fitting : tried) = middle;
+    }
+    return fitting;
+  }
+
+  std::vector<BlockLevel> with(const std::vector<Raise>& raises, size_t count) const {
+    std::vector<BlockLevel> levels = chosen_;
+    for (size_t i = 0; i < count; ++i) {
+      BlockLevel& level = levels[raises[i].block];
+      if (raises[i].to.extra_work < level.extra_work) level = raises[i].to;
+    }
+    return levels;
+  }
+
+  static std::vector<BlockPolicy> policies_of(const std::vector<BlockLevel>& levels) {
     std::vector<BlockPolicy> policies;
-    for (size_t i = 0; i < levels_.size(); ++i)
-      policies.push_back(policy_of(levels_[i], summary_.config.family, costs_[i].has_norms));
+    for (const BlockLevel& level : levels) policies.push_back(level.policy);
     return policies;
   }
-  int64_t peak() { return memory_.peak(policies()); }
+  int64_t peak_of(const std::vector<BlockLevel>& levels) {
+    return memory_.peak(policies_of(levels));
+  }
+  int64_t peak() { return peak_of(chosen_); }
 
   ModelSummary summary_;
   StepMemory memory_;
-  std::vector<BlockCost> costs_;
-  std::vector<int> levels_;
+  double per_byte_;
+  int64_t batch_;
+  std::vector<const BlockSummary*> blocks_;  // those with a policy
+  std::vector<std::vector<BlockLevel>> levels_;
+  std::vector<BlockLevel> chosen_;
 };
+
+/// A policy's part in a summary.
+std::string treated(const BlockPolicy& policy) {
+  switch (policy.policy) {
+    case ActivationPolicy::store:
+      return policy.form == TapeForm::full ? "stored" : "stored" + name_of(policy).substr(5);
+    case ActivationPolicy::recompute:
+      return "recomputed";
+    case ActivationPolicy::invert:
+      return "inverted";
+    default:
+      return name_of(policy);
+  }
+}
 
 }  // namespace
 
@@ -212,25 +240,21 @@ std::string MemoryRequest::text() const {
 
 bool MemoryPlan::rebuilds() const {
   return std::ranges::any_of(
-      policies, [](const BlockPolicy& p) { return p.policy != ActivationPolicy::store; });
+      policies, [](const BlockPolicy& p) { return p != BlockPolicy(ActivationPolicy::store); });
 }
 
 std::string MemoryPlan::summary() const {
-  int64_t stored = 0;
-  int64_t lean = 0;
-  bool inverted = false;
-  for (const BlockPolicy& p : policies) {
-    stored += p.policy == ActivationPolicy::store && !p.lean ? 1 : 0;
-    lean += p.policy == ActivationPolicy::store && p.lean ? 1 : 0;
-    inverted = inverted || p.policy == ActivationPolicy::invert;
-  }
-  const auto all = static_cast<int64_t>(policies.size());
-  if (stored == all) return "all blocks stored";
-  std::string text = fmt::format("of {} blocks {} stored", all, stored);
-  if (lean > 0) text += fmt::format(", {} stored lean", lean);
-  if (all > stored + lean)
-    text += fmt::format(", {} {}; {:.0f} % of the forward pass run again", all - stored - lean,
-                        inverted ? "inverted" : "recomputed", 100.0 * recomputed);
+  // From the most memory to the least.
+  std::map<std::pair<ActivationPolicy, TapeForm>, int64_t> counts;
+  for (const BlockPolicy& p : policies)
+    ++counts[{p.policy, keeps_tape(p.policy, true) ? p.form : TapeForm::full}];
+  if (!rebuilds()) return "all blocks stored";
+  std::vector<std::string> parts;
+  for (const auto& [kept, count] : counts)
+    parts.push_back(fmt::format("{} {}", count, treated({kept.first, kept.second})));
+  std::string text = fmt::format("of {} blocks {}", policies.size(), fmt::join(parts, ", "));
+  if (recomputed >= 0.005)
+    text += fmt::format("; {:.0f} % of the forward pass run again", 100.0 * recomputed);
   return text;
 }
 
@@ -238,15 +262,16 @@ MemoryPlan plan_memory(const ModelConfig& config, int64_t batch, Device device,
                        const MemoryRequest& request) {
   using Kind = MemoryRequest::Kind;
   Planner planner(config, batch, device);
-  if (request.kind == Kind::min) planner.peak_of_all(kRebuildLean);
-  if (request.kind == Kind::max) planner.peak_of_all(kStore);
+  const ActivationPolicy rebuilding = rebuilding_policy(config.family);
+  if (request.kind == Kind::min) planner.choose_least();
+  if (request.kind == Kind::max) planner.choose_for_all(ActivationPolicy::store);
   if (request.kind == Kind::automatic)
     planner.fill(
-        std::llround(kAutomaticShare * static_cast<double>(planner.peak_of_all(kRebuild))));
+        std::llround(kAutomaticShare * static_cast<double>(planner.choose_for_all(rebuilding))));
   if (request.kind == Kind::bytes) {
-    const int64_t least = planner.peak_of_all(kRebuildLean);
+    const int64_t least = planner.choose_least();
     if (least > request.bytes) {
-      const BlockPolicy least_policy = policy_of(kRebuildLean, config.family, true);
+      const BlockPolicy least_policy = {rebuilding, TapeForm::lean};
       const int64_t fits = largest_batch(batch, [&](int64_t smaller) {
         return StepMemory(config, smaller, device).peak({least_policy}) <= request.bytes;
       });
@@ -257,7 +282,7 @@ MemoryPlan plan_memory(const ModelConfig& config, int64_t batch, Device device,
     }
     planner.fill(request.bytes);
   }
-  return planner.plan(batch);
+  return planner.plan();
 }
 
 }  // namespace pal

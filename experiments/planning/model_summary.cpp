@@ -39,8 +39,9 @@ void add_coupling(const CouplingBlock& block, const ModelConfig& config, BlockSu
 }  // namespace
 
 std::vector<ActivationPolicy> policies_of(ModelFamily family) {
-  std::vector<ActivationPolicy> policies = {ActivationPolicy::store, ActivationPolicy::recompute};
-  if (family == ModelFamily::flow) policies.push_back(ActivationPolicy::invert);
+  std::vector<ActivationPolicy> policies;
+  for (const ActivationPolicy policy : kActivationPolicies)
+    if (family == ModelFamily::flow || keeps_input(policy)) policies.push_back(policy);
   return policies;
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "experiments/planning/block_levels.h"
 #include "experiments/planning/memory_plan.h"
 #include "experiments/planning/model_summary.h"
 #include "layers/models/model.h"
@@ -67,8 +68,11 @@ std::vector<double> backward_passes(const ModelSummary& model, const MemoryPlan&
   std::vector<double> passes;
   auto policy = plan.policies.begin();
   for (const BlockSummary& block : model.blocks) {
-    const bool rebuilt = block.has_policy && (policy++)->policy != ActivationPolicy::store;
-    passes.push_back(rebuilt ? 3.0 : 2.0);
+    passes.push_back(2.0);
+    if (!block.has_policy) continue;
+    const auto again = static_cast<double>(level_of(block, *policy++, 0.0).recomputed);
+    passes.back() +=
+        std::min(1.0, again / static_cast<double>(std::max<int64_t>(1, block.multiply_adds)));
   }
   return passes;
 }

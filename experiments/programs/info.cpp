@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
 #include "experiments/command_line/model_options.h"
@@ -299,8 +300,11 @@ std::string to_json(const ModelSummary& model, const Options& o) {
   for (const TrainingState& state : kTrainingStates)
     json["state_bytes"][state.key] = state.spec.state_bytes(model.parameters_total);
   StepMemory memory(model.config, batch, Device());
-  for (const ActivationPolicy policy : policies_of(model.config.family))
-    json["activation_bytes"][name_of(policy)] = memory.peak({policy});
+  for (const ActivationPolicy policy : policies_of(model.config.family)) {
+    std::string key = name_of(policy);
+    std::ranges::replace(key, ' ', '_');
+    json["activation_bytes"][key] = memory.peak({policy});
+  }
   for (const char* request : kRequests)
     json["activation_bytes"][request] = plan_for(model, batch, request).peak_bytes;
   for (const NetworkLevel& level : network_levels(model))

@@ -100,8 +100,7 @@ void apply_plan(TrainSetup& setup) {
   setup.model->set_policies(setup.plan.policies);
   if (setup.flow == nullptr) return;
   for (size_t i = 0; i < setup.plan.policies.size(); ++i)
-    if (setup.plan.policies[i].policy == ActivationPolicy::invert)
-      setup.inverted.push_back(static_cast<int>(i));
+    if (!keeps_input(setup.plan.policies[i].policy)) setup.inverted.push_back(static_cast<int>(i));
   InvertibleChain& blocks = setup.flow->chain();
   ChainOptions chain = blocks.options();
   const int64_t every = anchor_distance(setup);

@@ -88,7 +88,7 @@ void ResNet::set_policies(const std::vector<BlockPolicy>& policies) {
   expect(policies.size() == 1 || policies.size() == blocks_.size(),
          "ResNet: expected 1 or {} policies, got {}", blocks_.size(), policies.size());
   for (const BlockPolicy& each : policies)
-    expect(each.policy != ActivationPolicy::invert,
+    expect(keeps_input(each.policy),
            "ResNet: expected policy store or recompute; a residual network cannot be inverted");
   policies_ = policies.size() == 1 ? std::vector(blocks_.size(), policies[0]) : policies;
 }

@@ -5,6 +5,7 @@
 
 #include "tests/support/chain_case.h"
 #include "tests/support/numeric.h"
+#include "tests/support/policies.h"
 
 namespace pal {
 namespace {
@@ -41,20 +42,19 @@ double inversion_error(ChainCase& c, std::vector<int> anchors = {}) {
 TEST(Policies, FiftyBlocksInDoubleGiveEqualGradients) {
   ChainCase c = plain_chain(50, 1.0, 0.1, DType::f64);
   const auto stored = gradients_under(c, ActivationPolicy::store);
-  EXPECT_LT(relative_difference(gradients_under(c, ActivationPolicy::recompute), stored), 1e-12);
-  EXPECT_LT(relative_difference(gradients_under(c, ActivationPolicy::invert), stored), 1e-9);
-  const auto lean = [&](ActivationPolicy policy) { return gradients_under(c, {policy, true}); };
-  EXPECT_LT(relative_difference(lean(ActivationPolicy::store), stored), 1e-12);
-  EXPECT_LT(relative_difference(lean(ActivationPolicy::recompute), stored), 1e-12);
-  EXPECT_LT(relative_difference(lean(ActivationPolicy::invert), stored), 1e-9);
+  for (const BlockPolicy& policy : testing::all_policies())
+    EXPECT_LT(relative_difference(gradients_under(c, policy), stored),
+              keeps_input(policy.policy) ? 1e-12 : 1e-9)
+        << name_of(policy);
 }
 
 TEST(Policies, BlocksMayHaveDifferentPolicies) {
   ChainCase c = plain_chain(6, 1.0, 0.1, DType::f64);
   const auto stored = gradients_under(c, ActivationPolicy::store);
   using enum ActivationPolicy;
+  using enum TapeForm;
   c.chain.set_options(
-      {{invert, {store, true}, {invert, true}, store, {recompute, true}, invert}, {}});
+      {{invert, {store, lean}, {invert, narrow}, {tapes, narrow}, {recompute, lean}, tapes}, {}});
   c.zero_grad();
   c.backward(Phase::train);
   EXPECT_LT(relative_difference(c.gradients(), stored), 1e-9);
@@ -63,14 +63,15 @@ TEST(Policies, BlocksMayHaveDifferentPolicies) {
 TEST(Policies, FiftyBlocksInFloatGiveGradientsWithinTheirRounding) {
   ChainCase c = plain_chain(50, 1.0, 0.1, DType::f32);
   const auto stored = gradients_under(c, ActivationPolicy::store);
-  EXPECT_LT(relative_difference(gradients_under(c, ActivationPolicy::recompute), stored), 1e-6);
-  EXPECT_LT(relative_difference(gradients_under(c, ActivationPolicy::invert), stored), 1e-4);
+  for (const BlockPolicy& policy : testing::all_policies())
+    EXPECT_LT(relative_difference(gradients_under(c, policy), stored),
+              keeps_input(policy.policy) ? 1e-6 : 1e-4)
+        << name_of(policy);
 }
 
 TEST(Policies, RecomputationLeavesRunningStatisticsAlone) {
   std::vector<std::vector<double>> after;
-  for (const ActivationPolicy policy :
-       {ActivationPolicy::store, ActivationPolicy::recompute, ActivationPolicy::invert}) {
+  for (const BlockPolicy& policy : testing::all_policies()) {
     ChainCase c = plain_chain(4, 1.0, 0.1, DType::f32);
     const auto before = c.running_statistics();
     gradients_under(c, policy);
@@ -78,8 +79,7 @@ TEST(Policies, RecomputationLeavesRunningStatisticsAlone) {
     EXPECT_NE(after.back(), before);
   }
   // Bit for bit, and the same as those of a forward pass alone.
-  EXPECT_EQ(after[1], after[0]);
-  EXPECT_EQ(after[2], after[0]);
+  for (const auto& each : after) EXPECT_EQ(each, after[0]);
   ChainCase c = plain_chain(4, 1.0, 0.1, DType::f32);
   c.loss(Phase::train);
   EXPECT_EQ(c.running_statistics(), after[0]);

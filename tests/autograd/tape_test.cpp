@@ -181,6 +181,48 @@ TEST(Tape, ReleasesWhatItSavedAsItRuns) {
   EXPECT_TRUE(x.grad().defined());
 }
 
+TEST(Tape, ADroppedValueIsMadeAgainOnceAndReleasedWithItsUser) {
+  const int64_t before = bytes_in_use();
+  const auto large = [] { return Tensor::zeros({1 << 20}, DType::u8, Tag::subnet); };
+  int made = 0;
+  int64_t in_its_node = -1;
+  const Variable x(numbers({1}), true);
+  Variable y;
+  {
+    const Variable middle = record({x}, {large()}, false, [&](const Gradients&) -> Gradients {
+      in_its_node = bytes_in_use() - before;
+      return {numbers({5})};
+    })[0];
+    y = record({middle}, {numbers({1})}, false, [middle](const Gradients&) -> Gradients {
+      EXPECT_EQ(middle.value().data<uint8_t>(), middle.value().data<uint8_t>());
+      return {Tensor::zeros({1 << 20}, DType::u8, Tag::workspace)};
+    })[0];
+    EXPECT_EQ(bytes_in_use() - before, 1 << 20);
+    middle.drop_value([&] {
+      ++made;
+      return large();
+    });
+  }
+  EXPECT_EQ(bytes_in_use(), before);
+  EXPECT_EQ(made, 0);
+  backward({y}, {numbers({1})});
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(value_at(x.grad(), 0), 5.0);
+  EXPECT_EQ(in_its_node, 0);
+}
+
+TEST(Tape, ADroppedValueCanBeGivenBack) {
+  const Variable x(numbers({1}), true);
+  const Variable y = record({x}, {numbers({2})}, false, [x](const Gradients& grads) -> Gradients {
+    return {scaled(Variable(grads[0]), value_at(x.value(), 0)).value()};
+  })[0];
+  x.drop_value();
+  EXPECT_FALSE(x.value().defined());
+  x.set_value(numbers({7}));
+  backward({y}, {numbers({2})});
+  EXPECT_EQ(value_at(x.grad(), 0), 14.0);
+}
+
 TEST(Tape, AnErrorInABackwardPassLeaksNothing) {
   const int64_t before = bytes_in_use();
   {

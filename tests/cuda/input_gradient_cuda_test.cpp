@@ -6,6 +6,7 @@
 #include "layers/models/model.h"
 #include "tests/cuda/parity.h"
 #include "tests/support/numeric.h"
+#include "tests/support/policies.h"
 #include "tests/support/random_batch.h"
 #include "tests/support/tiny_model.h"
 #include "tests/support/tiny_resnet.h"
@@ -88,9 +89,7 @@ TEST(CudaInputGradient, FollowsTheCpuAndLeavesParametersAlone) {
   for (const auto& [name, config] : input_gradient_configs()) {
     const InputTwins twins(config);
     const RandomBatch batch(config, {.count = 3});
-    std::vector<BlockPolicy> policies = {
-        {ActivationPolicy::store}, {ActivationPolicy::store, true}, {ActivationPolicy::recompute}};
-    if (twins.host->has_density()) policies.emplace_back(ActivationPolicy::invert);
+    const std::vector<BlockPolicy> policies = testing::all_policies(twins.host->has_density());
     const Tensor wanted = twins.host->input_gradient(batch.images, weighted);
     for (const BlockPolicy& policy : policies) {
       twins.device->set_policy(policy);

@@ -10,6 +10,7 @@
 #include "layers/training/train_step.h"
 #include "tests/cuda/parity.h"
 #include "tests/support/numeric.h"
+#include "tests/support/policies.h"
 #include "tests/support/random_batch.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
@@ -71,8 +72,7 @@ TEST(CudaModel, ForwardMatchesTheCpu) {
 
 TEST(CudaModel, GradientsMatchTheCpuUnderEveryPolicy) {
   for (const auto& [name, config] : configs())
-    for (const ActivationPolicy policy :
-         {ActivationPolicy::store, ActivationPolicy::recompute, ActivationPolicy::invert}) {
+    for (const BlockPolicy& policy : testing::all_policies()) {
       Twins twins(config);
       const RandomBatch batch = seeded_batch(config, 3);
       Tensor wanted_x, found_x;
@@ -88,7 +88,7 @@ TEST(CudaModel, GradientsMatchTheCpuUnderEveryPolicy) {
       // Gradients are small: their largest is the scale.
       const Tensor grads = twins.cpu.parameters().all_grads();
       // A rebuilt input may lie on the other side of a ReLU's corner.
-      const double tolerance = policy == ActivationPolicy::invert ? 2e-2 : 2e-3;
+      const double tolerance = keeps_input(policy.policy) ? 2e-3 : 2e-2;
       const double scale = 1.0 / testing::largest_magnitude(grads);
       const auto scaled = [&](const Tensor& t, double factor) {
         const Tensor copy = on_cpu(t).clone();

@@ -64,8 +64,9 @@ double distance(const Tensor& a, const Tensor& b) {
 }
 
 TEST(NormProductModelCuda, IsAsCloseToFloatAsThePlainOps) {
-  for (const BlockPolicy& block :
-       {BlockPolicy(ActivationPolicy::store), BlockPolicy(ActivationPolicy::invert)}) {
+  for (const BlockPolicy& block : {BlockPolicy(ActivationPolicy::store),
+                                   BlockPolicy(ActivationPolicy::tapes, TapeForm::narrow),
+                                   BlockPolicy(ActivationPolicy::invert)}) {
     const Outcome exact = run(small_config(DType::f32), false, block);
     const Outcome plain = run(small_config(DType::bf16), false, block);
     const Outcome fused = run(small_config(DType::bf16), true, block);

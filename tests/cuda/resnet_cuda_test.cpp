@@ -7,6 +7,7 @@
 #include "layers/training/train_step.h"
 #include "tests/cuda/parity.h"
 #include "tests/support/numeric.h"
+#include "tests/support/policies.h"
 #include "tests/support/random_batch.h"
 #include "tests/support/tiny_resnet.h"
 
@@ -25,9 +26,9 @@ Tensor scaled(const Tensor& gradients, double largest) {
   return copy;
 }
 
-TEST(CudaResNet, GradientsMatchTheCpuUnderBothPolicies) {
+TEST(CudaResNet, GradientsMatchTheCpuUnderEveryPolicy) {
   for (const ModelConfig& config : {tiny_resnet(), tiny_basic_resnet()})
-    for (const ActivationPolicy policy : {ActivationPolicy::store, ActivationPolicy::recompute}) {
+    for (const BlockPolicy& policy : testing::all_policies(false)) {
       ResNet twin(config, 3), net(config, 3);
       net.to(gpu());
       twin.set_policy(policy);

@@ -131,8 +131,10 @@ TEST(CudaTrainStep, RecordsAnewWhatDependsOnTheModel) {
   run_both("the average of running statistics");
   change_both([](IbInn& model) { model.set_policy(ActivationPolicy::store); });
   run_both("a policy");
-  change_both([](IbInn& model) { model.set_policy({ActivationPolicy::store, true}); });
+  change_both([](IbInn& model) { model.set_policy({ActivationPolicy::store, TapeForm::lean}); });
   run_both("lean tapes");
+  change_both([](IbInn& model) { model.set_policy({ActivationPolicy::tapes, TapeForm::narrow}); });
+  run_both("narrow tapes, rebuilt inputs");
   change_both([](IbInn& model) {
     model.chain().set_options({.policies = {ActivationPolicy::invert}, .anchors = {2}});
   });

@@ -73,7 +73,7 @@ TEST(ModelSummary, CountsWhatAModelHas) {
 }
 
 TEST(ModelSummary, PoliciesFollowTheFamily) {
-  EXPECT_EQ(policies_of(ModelFamily::flow).size(), 3U);
+  EXPECT_EQ(policies_of(ModelFamily::flow).size(), std::size(kActivationPolicies));
   EXPECT_EQ(policies_of(ModelFamily::resnet).size(), 2U);
 }
 

@@ -190,7 +190,8 @@ refuse 2 "expected auto, min, max or bytes" $tiny --activation-memory some
 refuse 4 "not even one image fits" $tiny --activation-memory 64
 refuse 4 "the least is" $tiny --activation-memory 64 --dry-run
 
-# Plans are kept: the peak of a step is what was promised.
+# Plans are kept: the peak of a step is what was promised, but for 8 KiB of scratch memory, which
+# plans leave out and which count in so small a network.
 peak_of() { sed -n 's/.*"peak_activation_bytes": \([0-9]*\).*/\1/p' "$1/summary.json"; }
 for memory in min max; do
   trains $tiny --max-steps 3 --validate-every 0 --activation-memory $memory -o plan_$memory
@@ -198,7 +199,7 @@ done
 limit=$((($(peak_of plan_min) + $(peak_of plan_max)) / 2))
 trains $tiny --max-steps 3 --validate-every 0 --activation-memory $limit -o plan_bytes
 expect "--activation-memory $limit: $(peak_of plan_bytes) bytes" \
-  [ "$(peak_of plan_bytes)" -le $((limit + limit / 20)) ]
+  [ "$(peak_of plan_bytes)" -le $((limit + limit / 20 + 8192)) ]
 
 # Standard output, files and the environment.
 if [ -w /dev/full ]; then

@@ -3,12 +3,13 @@
 
 #include "layers/slow_coupling.h"
 #include "runtime/allocator.h"
+#include "tests/support/policies.h"
 
 namespace pal {
 namespace {
 
 /// Highest activation memory of one training step of `depth` blocks after everything is built.
-MemoryStats step_memory(int depth, ActivationPolicy policy, std::vector<int> anchors = {}) {
+MemoryStats step_memory(int depth, BlockPolicy policy, std::vector<int> anchors = {}) {
   constexpr int64_t kChannels = 12;
   InvertibleChain chain;
   for (int i = 0; i < depth; ++i)
@@ -56,6 +57,27 @@ TEST(ActivationMemory, RecomputationGrowsByOneStreamTensorPerBlock) {
   EXPECT_NEAR(static_cast<double>(at_16 - at_4), 12.0 * stream, 0.5 * stream);
 }
 
+/// Values that a pixel's tape holds: the coupling's factors; the results of the convolutions 6 -> 8
+/// -> 8 -> 32 channels, of which a narrow tape keeps the second; what is normalised before each.
+TEST(ActivationMemory, TapesGrowByWhatTheirFormKeeps) {
+  constexpr int64_t kFactors = 12, kConvolved = 8 + 8 + 32, kNormalised = 6 + 8 + 8 + 32;
+  constexpr int64_t kStream = 12;
+  for (const auto& [form, values] : {std::pair{TapeForm::full, kFactors + kConvolved + kNormalised},
+                                     {TapeForm::lean, kFactors + kConvolved},
+                                     {TapeForm::narrow, kFactors + 8}})
+    for (const auto& [policy, more] : {std::pair{ActivationPolicy::store, kStream},
+                                       {ActivationPolicy::tapes, int64_t{0}},
+                                       {ActivationPolicy::last_tape, int64_t{0}}}) {
+      const BlockPolicy block(policy, form);
+      const int64_t grown =
+          step_memory(16, block).peak_activations - step_memory(8, block).peak_activations;
+      const int64_t value = 2 * 14 * 14 * int64_t{sizeof(float)};
+      EXPECT_NEAR(static_cast<double>(grown), static_cast<double>(8 * (values + more) * value),
+                  0.01 * static_cast<double>(grown))
+          << name_of(block);
+    }
+}
+
 TEST(ActivationMemory, AnchorsAreCountedApart) {
   const MemoryStats plain = step_memory(8, ActivationPolicy::invert);
   const MemoryStats anchored = step_memory(8, ActivationPolicy::invert, {2, 4});
@@ -66,9 +88,7 @@ TEST(ActivationMemory, AnchorsAreCountedApart) {
 
 TEST(ActivationMemory, NothingIsLeftBehind) {
   const int64_t before = Allocator::cpu().stats().current_total;
-  for (const auto policy :
-       {ActivationPolicy::store, ActivationPolicy::recompute, ActivationPolicy::invert})
-    step_memory(4, policy);
+  for (const BlockPolicy& policy : testing::all_policies()) step_memory(4, policy);
   EXPECT_EQ(Allocator::cpu().stats().current_total, before);
 }
 

@@ -12,6 +12,7 @@
 #include "runtime/allocator.h"
 #include "runtime/parallel.h"
 #include "tests/support/numeric.h"
+#include "tests/support/policies.h"
 #include "tests/support/random_batch.h"
 #include "tests/support/tiny_model.h"
 
@@ -226,6 +227,28 @@ TEST(IbInn, Bf16StaysNearFloat) {
   EXPECT_NE(actual.loss(), wanted.loss());
   EXPECT_NEAR(actual.loss(), wanted.loss(), 0.02 * std::abs(wanted.loss()));
   expect_near(actual.scores, wanted.scores, 0.05 * testing::largest_magnitude(wanted.scores));
+}
+
+TEST(IbInn, Bf16GradientsAreAsNearFloatUnderEveryPolicy) {
+  if (!cpu_has_bf16()) GTEST_SKIP() << "SKIPPED: this processor has no bf16";
+  ModelConfig config = tiny_config();
+  config.act_norm_init = 1.0;
+  config.subnet_gain = 0.1;
+  const RandomBatch batch = batch_of(config);
+  const auto gradients = [&](DType compute, const BlockPolicy& policy) {
+    config.compute = compute;
+    IbInn model(config, 1);
+    model.set_policy(policy);
+    model.forward_backward(batch.images, batch.targets, {});
+    return values_of(model.parameters().all_grads());
+  };
+  const auto wanted = gradients(DType::f32, ActivationPolicy::store);
+  const double stored =
+      testing::relative_difference(gradients(DType::bf16, ActivationPolicy::store), wanted);
+  EXPECT_GT(stored, 1e-4);
+  for (const BlockPolicy& policy : testing::all_policies())
+    EXPECT_LT(testing::relative_difference(gradients(DType::bf16, policy), wanted), 1.5 * stored)
+        << name_of(policy);
 }
 
 TEST(IbInn, FittedActNormsGiveALatentOfUnitVariance) {

@@ -9,6 +9,7 @@
 #include "layers/models/resnet.h"
 #include "runtime/allocator.h"
 #include "tests/support/numeric.h"
+#include "tests/support/policies.h"
 #include "tests/support/random_batch.h"
 #include "tests/support/tiny_model.h"
 #include "tests/support/tiny_resnet.h"
@@ -123,9 +124,7 @@ TEST(InputGradient, PoliciesAgreeAndParametersStay) {
     const std::vector<double> before = values_of(model->parameters().all_values());
     const std::vector<double> statistics = values_of(model->parameters().all_statistics());
     Curved function;
-    std::vector<BlockPolicy> policies = {
-        {ActivationPolicy::store}, {ActivationPolicy::store, true}, {ActivationPolicy::recompute}};
-    if (model->has_density()) policies.emplace_back(ActivationPolicy::invert);
+    const std::vector<BlockPolicy> policies = testing::all_policies(model->has_density());
     Tensor first;
     for (const BlockPolicy& policy : policies) {
       model->set_policy(policy);

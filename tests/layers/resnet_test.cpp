@@ -15,6 +15,7 @@
 #include "layers/training/train_step.h"
 #include "runtime/allocator.h"
 #include "tests/support/numeric.h"
+#include "tests/support/policies.h"
 #include "tests/support/random_batch.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_resnet.h"
@@ -189,11 +190,16 @@ TEST(ResNet, GradientsOfTheWholeLoss) {
     }
 }
 
-TEST(ResNet, RecomputationGivesTheSameBits) {
-  for (const ModelConfig& config : {tiny_resnet(), tiny_basic_resnet(), tiny_cifar_resnet()})
+TEST(ResNet, PoliciesGiveTheSameBits) {
+  std::vector<ModelConfig> configs = {tiny_resnet(), tiny_basic_resnet(), tiny_cifar_resnet()};
+  if (cpu_has_bf16()) {
+    configs.push_back(tiny_resnet());
+    configs.back().compute = DType::bf16;
+  }
+  for (const ModelConfig& config : configs)
     for (const Phase phase : {Phase::train, Phase::evaluate}) {
-      const RandomBatch batch = batch_of(config);
-      const auto run = [&](ActivationPolicy policy) {
+      const RandomBatch batch = batch_of(config, DType::f32);
+      const auto run = [&](const BlockPolicy& policy) {
         ResNet model(config, 5);
         model.set_policy(policy);
         Tensor grad_x;
@@ -204,16 +210,18 @@ TEST(ResNet, RecomputationGivesTheSameBits) {
         for (const Buffer& b : model.state().buffers) all.push_back(values_of(*b.tensor));
         return all;
       };
-      EXPECT_EQ(run(ActivationPolicy::store), run(ActivationPolicy::recompute));
+      const auto stored = run(ActivationPolicy::store);
+      for (const BlockPolicy& policy : testing::all_policies(false))
+        EXPECT_EQ(run(policy), stored) << name_of(policy);
     }
 }
 
-TEST(ResNet, RecomputationKeepsLess) {
+TEST(ResNet, PoliciesKeepLess) {
   ModelConfig config = tiny_basic_resnet();
   config.image_size = 32;
   config.blocks = {6, 1};
   const RandomBatch batch = batch_of(config, DType::f32, 16);
-  const auto peak = [&](ActivationPolicy policy) {
+  const auto peak = [&](const BlockPolicy& policy) {
     ResNet model(config, 5);
     model.set_policy(policy);
     model.forward_backward(batch.images, batch.targets, {});
@@ -224,6 +232,7 @@ TEST(ResNet, RecomputationKeepsLess) {
     return Allocator::cpu().stats().peak_activations;
   };
   EXPECT_LT(2 * peak(ActivationPolicy::recompute), peak(ActivationPolicy::store));
+  EXPECT_LT(peak({ActivationPolicy::store, TapeForm::lean}), peak(ActivationPolicy::store));
 }
 
 TEST(ResNet, TheLossIsTheCrossEntropyWhateverBetaIs) {
@@ -371,8 +380,9 @@ TEST(ResNet, ComesBackFromACheckpoint) {
 
 TEST(ResNet, RefusesWhatItIsNot) {
   ResNet model(tiny_resnet(), 1);
-  expect_error(ErrorKind::usage, "cannot be inverted",
-               [&] { model.set_policy(ActivationPolicy::invert); });
+  for (const ActivationPolicy policy : kActivationPolicies)
+    if (!keeps_input(policy))
+      expect_error(ErrorKind::usage, "cannot be inverted", [&] { model.set_policy(policy); });
   expect_error(ErrorKind::usage, "policies, got 7",
                [&] { model.set_policies(std::vector<BlockPolicy>(7, ActivationPolicy::store)); });
   expect_error(ErrorKind::usage, "ibinn-mnist is a flow", [] { ResNet flow(ModelConfig{}); });

@@ -6,6 +6,7 @@
 #include "layers/models/resnet.h"
 #include "runtime/parallel.h"
 #include "tests/support/numeric.h"
+#include "tests/support/policies.h"
 #include "tests/support/random_batch.h"
 #include "tests/support/thread_ranks.h"
 #include "tests/support/tiny_model.h"
@@ -107,16 +108,6 @@ Outcome step(const ModelConfig& config, DType dtype, int size, const Policies& p
   return outcome;
 }
 
-Policies flow_policies() {
-  using enum ActivationPolicy;
-  return {store, {store, true}, recompute, {recompute, true}, invert, {invert, true}};
-}
-
-Policies resnet_policies() {
-  using enum ActivationPolicy;
-  return {store, {store, true}, recompute, {recompute, true}};
-}
-
 void expect_one_process(const ModelConfig& config, const Policies& policies) {
   for (const DType dtype : {DType::f64, DType::f32}) {
     const Outcome whole = step(config, dtype, 1, {policies[0]});
@@ -140,7 +131,7 @@ void expect_one_process(const ModelConfig& config, const Policies& policies) {
 }
 
 TEST(SynchronisedNorms, AFlowsStepIsThatOfOneProcess) {
-  expect_one_process(testing::tiny_config(), flow_policies());
+  expect_one_process(testing::tiny_config(), testing::all_policies());
 }
 
 TEST(SynchronisedNorms, AFlowWithoutAStemToo) {
@@ -152,7 +143,7 @@ TEST(SynchronisedNorms, AFlowWithoutAStemToo) {
 }
 
 TEST(SynchronisedNorms, AResNetsStepIsThatOfOneProcess) {
-  expect_one_process(testing::tiny_resnet(), resnet_policies());
+  expect_one_process(testing::tiny_resnet(), testing::all_policies(false));
 }
 
 // What the comparisons above would not miss.

@@ -19,9 +19,12 @@ Variable conv2d(const Variable& x, const Conv& conv) {
 }
 
 Variable batch_norm(const Variable& x, const BatchNormArgs& args, const Norm& norm,
-                    bool batch_statistics_used, DType result) {
+                    bool batch_statistics_used, DType result, bool overwrite) {
+  expect(!overwrite || !grad_enabled(), "batch_norm: x is needed for its gradient");
   const DeviceScope device(x.value().device());
-  const Tensor y = Tensor::empty(x.value().shape(), result);
+  const Tensor y = overwrite && x.value().dtype() == result
+                       ? x.value()
+                       : Tensor::empty(x.value().shape(), result);
   PAL_BACKEND(y, batch_norm_forward(x.value(), args, norm.relu, y));
   return record({x}, {y}, true, [=](const Gradients& grads) -> Gradients {
     return {batch_norm_gradients(x, grads[0], norm, args, batch_statistics_used)};

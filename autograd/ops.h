@@ -38,9 +38,10 @@ struct Norm {
 
 /// Batch normalisation of x's channels, with ReLU if asked; the result has dtype `result` (x's own,
 /// or bf16 from f32). Keeps x. `batch_statistics_used`: mean and inv_std in `args` come from x
-/// itself, so gradients flow through them.
+/// itself, so gradients flow through them. A pass that records nothing and needs x no more may let it
+/// `overwrite` x, if that is of dtype `result`.
 Variable batch_norm(const Variable& x, const BatchNormArgs& args, const Norm& norm,
-                    bool batch_statistics_used, DType result);
+                    bool batch_statistics_used, DType result, bool overwrite = false);
 
 /// The backward pass of batch_norm, for ops that contain one: adds to the gradients of the norm's
 /// parameters and returns that of x, in the memory of `reused` if defined; where x has a target for

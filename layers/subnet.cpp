@@ -279,7 +279,9 @@ Variable Subnet::forward(const Variable& x, const SubnetPass& pass) {
         const auto op = [=](const Variable& of) { return norm_conv(of, norm, run, conv, result); };
         go_on(++i, op(current), op);
       } else {
-        current = batch_norm(current, run.args, norm, run.batch_statistics_used, result);
+        // What the layers before have made lies in a cache still, and nobody else sees it.
+        const bool overwrite = i > 0 && !grad_enabled();
+        current = batch_norm(current, run.args, norm, run.batch_statistics_used, result, overwrite);
       }
     }
     if (used) used->result.drop_value(used->remake);

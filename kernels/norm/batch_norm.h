@@ -65,8 +65,8 @@ PAL_KERNEL(void batch_norm_combine(const Tensor& parts, const BatchStatistics& s
 /// Overwrites inv_std with 1 / sqrt(variance + epsilon), both [channels] in f32 or f64.
 PAL_KERNEL(void inverse_deviation(const Tensor& variance, double epsilon, const Tensor& inv_std))
 
-/// Overwrites y (dense, of x's dtype or bf16) with the batch norm of x, followed by a ReLU if
-/// `relu`.
+/// Overwrites y (dense, of x's dtype or bf16), which may be x itself, with the batch norm of x, followed by
+/// a ReLU if `relu`.
 PAL_KERNEL(void batch_norm_forward(const Tensor& x, const BatchNormArgs& args, bool relu,
                                    const Tensor& y))
 

@@ -210,6 +210,25 @@ TEST(Ops, BatchNormAddsToARedirectedGradient) {
   expect_near(target, wanted, 1e-14);
 }
 
+TEST(Ops, BatchNormOverwritesWhatNobodyNeeds) {
+  Owned weight({3}, DType::f32, 1);
+  Owned bias({3}, DType::f32, 2);
+  const BatchNormArgs args = {random_tensor({3}, DType::f32, 5), random_tensor({3}, DType::f32, 6),
+                              weight.value, bias.value};
+  const Norm norm{&weight, &bias, true};
+  const Tensor x = random_tensor({2, 3, 4, 3}, DType::f32, 3);
+  const Tensor wanted = batch_norm(Variable(x), args, norm, false, DType::f32).value();
+  EXPECT_THROW((void)batch_norm(Variable(x), args, norm, false, DType::f32, true), Error);
+  const NoGradGuard no_grad;
+  const Tensor own = x.clone();
+  const Tensor narrow = batch_norm(Variable(own), args, norm, false, DType::bf16, true).value();
+  EXPECT_EQ(testing::values_of(own), testing::values_of(x));
+  EXPECT_EQ(narrow.dtype(), DType::bf16);
+  const Tensor y = batch_norm(Variable(own), args, norm, false, DType::f32, true).value();
+  EXPECT_EQ(y.raw(), own.raw());
+  EXPECT_EQ(testing::values_of(y), testing::values_of(wanted));
+}
+
 TEST(Ops, CastConvertsThereAndBack) {
   const Tensor x = random_tensor({2, 3, 4, 3}, DType::f32, 3);
   const Variable input(x, true);

@@ -88,6 +88,10 @@ TEST(BatchNormCuda, Forward) {
           const Tensor found = target(shape, types.y, 77.0, {0, 0});
           cuda::batch_norm_forward(place(c.x, around), c.args_on_gpu(!relu), relu, found);
           expect_close(wanted, found, tolerance_of(types.y), text(shape, around, types.x, types.y));
+          if (types.x != types.y) continue;
+          const Tensor own = place(c.x, around);
+          cuda::batch_norm_forward(own, c.args_on_gpu(!relu), relu, own);
+          expect_close(wanted, own, tolerance_of(types.y), "in place");
         }
       }
     }

@@ -89,7 +89,7 @@ TEST(CudaInputGradient, FollowsTheCpuAndLeavesParametersAlone) {
   for (const auto& [name, config] : input_gradient_configs()) {
     const InputTwins twins(config);
     const RandomBatch batch(config, {.count = 3});
-    const std::vector<BlockPolicy> policies = testing::all_policies(twins.host->has_density());
+    const std::vector<BlockPolicy> policies = testing::some_policies(twins.host->has_density());
     const Tensor wanted = twins.host->input_gradient(batch.images, weighted);
     for (const BlockPolicy& policy : policies) {
       twins.device->set_policy(policy);

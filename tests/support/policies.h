@@ -15,4 +15,16 @@ inline std::vector<BlockPolicy> all_policies(bool invertible = true) {
   return all;
 }
 
+/// A few of them, with all policies and forms among them, for tests that take long.
+inline std::vector<BlockPolicy> some_policies(bool invertible = true) {
+  using enum ActivationPolicy;
+  std::vector<BlockPolicy> some = {store, {store, TapeForm::narrow}, recompute};
+  if (invertible)
+    some.insert(some.end(),
+                {{tapes, TapeForm::narrow}, {last_tape, TapeForm::lean}, BlockPolicy(invert)});
+  else
+    some.emplace_back(recompute, TapeForm::lean);
+  return some;
+}
+
 }  // namespace pal::testing

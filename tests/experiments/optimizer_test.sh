@@ -77,10 +77,11 @@ parameters=$(sed -n 's/.*"parameters_total":\([0-9]*\).*/\1/p' out)
 expect_equal "$((20 * parameters))" "$bytes" "bytes of the state"
 
 # Steps that are not finite are skipped and counted; a row of them stops the run, with its place and
-# advice, and leaves the newest checkpoint as it was.
-wild="${tiny/--blocks 1,1/--blocks 2,2} --coupling glow --clamp 30 --opt adamw --lr 0.03 --clip-grad none --burn-in 0 --epochs 40"
+# advice, and leaves the newest checkpoint as it was. Rebuilt blocks overflow before running statistics
+# do, and what a plan rebuilds is not this test's matter.
+wild="${tiny/--blocks 1,1/--blocks 2,2} --coupling glow --clamp 15 --opt adamw --lr 0.02 --clip-grad none --burn-in 0 --epochs 40"
 wild="$wild --lr-mu lr --warmup-steps 0 --sched step --subnet bottleneck"
-wild="$wild --checkpoint-every 5"
+wild="$wild --checkpoint-every 5 --activation-memory min"
 refuses 5 "4 steps in a row were not finite, and --bad-steps 3 may be skipped; " pal-train $wild -o wild
 expect_match "step [0-9]*: .* not finite.*; try, in this order: --" err "place and advice"
 expect_match "warning: step [0-9]* skipped: not finite (loss .*); 1 in a row, 1 so far" err "a warning"

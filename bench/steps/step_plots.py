@@ -23,6 +23,8 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 import matplotlib.ticker  # noqa: E402
 
+from step_tables import paired  # noqa: E402
+
 MIB = 1 << 20
 
 
@@ -82,13 +84,13 @@ def is_plan(policy):
 def plot_budget(axes, cases):
     for case in cases:
         rows = [row for row in memory_rows(case) if "seconds" in row]
-        reference = next(row["seconds_median"] for row in rows if row["name"] == "ours store")
+        reference = next(row["seconds"] for row in rows if row["name"] == "ours store")
         for engine in sorted({row["engine"] for row in rows}):
             plans, alone = [], []
             for row in rows:
                 if row["engine"] != engine:
                     continue
-                point = row["peak_activation_bytes"] / MIB, row["seconds_median"] / reference
+                point = row["peak_activation_bytes"] / MIB, paired(row["seconds"], reference)["median"]
                 planned = engine == "ours" and is_plan(row["policy"])
                 stored = engine == "ours" and row["policy"] == "store"
                 (plans if planned or stored else alone).append(point)
@@ -103,7 +105,7 @@ def plot_budget(axes, cases):
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
     axes.set_ylim(bottom=0.9)
-    axes.margins(x=0.08, y=0.1)
+    axes.margins(x=0.14, y=0.1)
     axes.set_xlabel("peak activations, MiB")
     axes.set_ylabel("time of a step / storing everything")
 

@@ -59,8 +59,8 @@ refuses 2 "its errors are means over all five severities" \
 refuses 3 "absent" pal-robustness flow --mce-reference absent
 refuses 2 "saturate: flow/checkpoints/best sees grey images" pal-robustness flow --corruptions fog,saturate
 refuses 2 "--count: expected" pal-robustness flow -n 1
-refuses 2 "name the images for all with --dataset" \
-  pal-robustness flow "$source_folder/experiments/results/sweep/beta_1.safetensors" -n 20
+succeeds pal-train ${tiny/:512:/:256:} --threads 1 --max-steps 2 -o other --quiet
+refuses 2 "name the images for all with --dataset" pal-robustness flow other -n 20
 succeeds pal-robustness flow --corruptions extra --severities 1 -n 20 --threads 1
 expect_text "without saturate" err "a group without what grey images lack"
 refuses 2 "--frost-five: goes with --frost" pal-robustness flow --frost-five

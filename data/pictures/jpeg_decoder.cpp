@@ -278,11 +278,11 @@ class JpegDecoder {
     Image image = empty_image(region.width, region.height, state_.output_components);
     // A row that is copied as soon as it is written makes the processor wait for its own stores, so
     // several are read first.
-    constexpr JDIMENSION kRows = 16;
+    constexpr JDIMENSION kRowsAtOnce = 16;
     const auto pitch = static_cast<size_t>(state_.output_width * image.channels);
-    std::vector<uint8_t> scratch(kRows * pitch);
-    std::array<JSAMPROW, kRows> rows{};
-    for (size_t i = 0; i < kRows; ++i) rows[i] = &scratch[i * pitch];
+    std::vector<uint8_t> scratch(kRowsAtOnce * pitch);
+    std::array<JSAMPROW, kRowsAtOnce> rows{};
+    for (size_t i = 0; i < kRowsAtOnce; ++i) rows[i] = &scratch[i * pitch];
     const int64_t end = region.y + region.height;
     const bool read = guard_.run([&] {
       jpeg_crop_scanline(&state_, &x, &width);
@@ -291,7 +291,7 @@ class JpegDecoder {
       while (state_.output_scanline < region.y) jpeg_read_scanlines(&state_, rows.data(), 1);
       while (state_.output_scanline < end) {
         const int64_t y = state_.output_scanline - region.y;
-        const auto wanted = std::min(kRows, static_cast<JDIMENSION>(region.height - y));
+        const auto wanted = std::min(kRowsAtOnce, static_cast<JDIMENSION>(region.height - y));
         JDIMENSION ready = 0;
         while (ready < wanted) ready += jpeg_read_scanlines(&state_, &rows[ready], wanted - ready);
         for (JDIMENSION i = 0; i < ready; ++i)

@@ -13,12 +13,12 @@ constexpr double kStreamBytes = 12.0;
 constexpr int64_t kStemRuns = 3;
 
 /// What is done once more.
-struct Work {
+struct Extra {
   int64_t multiply_adds = 0;
   double bytes = 0.0;
 };
 
-double weighed(const Work& work, double per_byte) {
+double weighed(const Extra& work, double per_byte) {
   return static_cast<double>(work.multiply_adds) + per_byte * work.bytes;
 }
 
@@ -27,7 +27,7 @@ int64_t result_bytes(const SubnetSummary& subnet, size_t layer) {
   return last ? subnet.output_bytes : subnet.layers[layer + 1].kept_bytes;
 }
 
-void add_layer(const SubnetSummary& subnet, size_t layer, int64_t times, Work& work) {
+void add_layer(const SubnetSummary& subnet, size_t layer, int64_t times, Extra& work) {
   const LayerSummary& row = subnet.layers[layer];
   work.multiply_adds += times * row.multiply_adds;
   work.bytes += static_cast<double>(times * (row.kept_bytes + result_bytes(subnet, layer)));
@@ -37,12 +37,12 @@ bool is_remade(const LayerSummary& layer, Remade remade) {
   return layer.remade != Remade::nothing && layer.remade <= remade;
 }
 
-void add_run(const SubnetSummary& subnet, Work& work) {
+void add_run(const SubnetSummary& subnet, Extra& work) {
   for (size_t i = 0; i < subnet.layers.size(); ++i) add_layer(subnet, i, 1, work);
 }
 
 /// What a tape without some of its tensors costs.
-void add_remade(const SubnetSummary& subnet, Remade remade, Work& work) {
+void add_remade(const SubnetSummary& subnet, Remade remade, Extra& work) {
   for (size_t i = 0; i < subnet.layers.size(); ++i) {
     const LayerSummary& layer = subnet.layers[i];
     if (!is_remade(layer, remade)) continue;
@@ -91,7 +91,7 @@ ActivationPolicy rebuilding_policy(ModelFamily family) {
 
 BlockLevel level_of(const BlockSummary& block, BlockPolicy policy, double per_byte) {
   BlockLevel level{.policy = policy};
-  Work work;
+  Extra work;
   if (keeps_input(policy.policy))
     level.kept_bytes += 4 * block.input.numel();
   else
@@ -146,7 +146,7 @@ std::vector<BlockLevel> best_levels(std::vector<BlockLevel> possible) {
 }
 
 double forward_work(const BlockSummary& block, double per_byte) {
-  Work work;
+  Extra work;
   for (const SubnetSummary& subnet : block.subnets) add_run(subnet, work);
   work.bytes += kStreamBytes * static_cast<double>(block.input.numel());
   return weighed(work, per_byte);

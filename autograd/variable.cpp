@@ -60,7 +60,10 @@ Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<S
 }
 
 const Tensor& Variable::value() const {
-  if (state_->remake) state_->value = std::exchange(state_->remake, nullptr)();
+  if (state_->remake) {
+    state_->value = state_->remake();
+    state_->remake = nullptr;
+  }
   return state_->value;
 }
 

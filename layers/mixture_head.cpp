@@ -89,6 +89,7 @@ MixtureState MixtureHead::state_for(const Tensor& z) const {
 }
 
 void MixtureHead::keep_norms(const MixtureState& state) const {
+  if (!state.half_norms.defined()) return;  // a meta device's
   norms_ = MixtureState();
   norms_.gram = state.gram;
   norms_.alpha_gram = state.alpha_gram;

@@ -89,6 +89,7 @@ TEST(Gemm, BitsDoNotDependOnTheThreads) {
                                 {517, 3, 200},
                                 {1568, 65, 129},
                                 {129, 300, 4500},
+                                {128, 64, 30'000},
                                 {5000, 48, 48}})
     for (const bool ta : {false, true})
       for (const bool tb : {false, true}) {

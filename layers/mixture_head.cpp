@@ -79,21 +79,15 @@ uint64_t MixtureHead::version() const {
 }
 
 MixtureState MixtureHead::state_for(const Tensor& z) const {
-  MixtureState state;
-  if (norms_version_ != version() || norms_.half_norms.device() != z.device()) return state;
-  state.gram = norms_.gram;
-  state.alpha_gram = norms_.alpha_gram;
-  state.half_norms = norms_.half_norms;
-  state.norms_known = true;
-  return state;
+  const bool known = norms_version_ == version() && norms_.half_norms.device() == z.device();
+  return known ? norms_ : MixtureState();
 }
 
 void MixtureHead::keep_norms(const MixtureState& state) const {
   if (!state.half_norms.defined()) return;  // a meta device's
-  norms_ = MixtureState();
-  norms_.gram = state.gram;
-  norms_.alpha_gram = state.alpha_gram;
-  norms_.half_norms = state.half_norms;
+  norms_ = state;
+  norms_.z_mean = norms_.projection = Tensor();  // those of z
+  norms_.norms_known = true;
   norms_version_ = version();
 }
 

@@ -14,10 +14,11 @@ namespace {
 using namespace coupling;
 using namespace pal::coupling;
 
-/// v = (x exp(log_s) + t_gain t) scale + offset for the active values of a tile; the sum of log_s.
-template <bool kSmall, typename T>
-T couple(int64_t count, const T* x, const T* s, const T* t, const Gains<T>& gains, T shift,
-         const T* scale, const T* offset, T* v) {
+/// v = (x exp(log_s) + t_gain t) scale + offset for the active values of a tile, or with kInverse x from v,
+/// which `to` may be; the sum of log_s.
+template <bool kInverse, bool kSmall, typename T>
+T couple(int64_t count, const T* from, const T* s, const T* t, const Gains<T>& gains, T shift,
+         const T* scale, const T* offset, T* to) {
   const T clamp = gains.clamp;
   const T s_gain = gains.s_gain;
   const T t_gain = gains.t_gain;
@@ -25,24 +26,10 @@ T couple(int64_t count, const T* x, const T* s, const T* t, const Gains<T>& gain
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = 0; i < count; ++i) {
     const T log_s = soft_clamp<kSmall>(s[i], clamp, s_gain).log_s - shift;
-    v[i] = affine(x[i], fast_exp(log_s), t_gain * t[i]) * scale[i] + offset[i];
-    sum += log_s;
-  }
-  return sum;
-}
-
-/// The inverse of couple, in place; the sum of log_s.
-template <bool kSmall, typename T>
-T uncouple(int64_t count, const T* s, const T* t, const Gains<T>& gains, T shift, const T* scale,
-           const T* offset, T* x) {
-  const T clamp = gains.clamp;
-  const T s_gain = gains.s_gain;
-  const T t_gain = gains.t_gain;
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < count; ++i) {
-    const T log_s = soft_clamp<kSmall>(s[i], clamp, s_gain).log_s - shift;
-    x[i] = scaled_affine_inverse(x[i], fast_exp(log_s), t_gain * t[i], scale[i], offset[i]);
+    if constexpr (kInverse)
+      to[i] = scaled_affine_inverse(from[i], fast_exp(log_s), t_gain * t[i], scale[i], offset[i]);
+    else
+      to[i] = affine(from[i], fast_exp(log_s), t_gain * t[i]) * scale[i] + offset[i];
     sum += log_s;
   }
   return sum;
@@ -71,7 +58,8 @@ void forward(const Tensor& active, const Tensor& passive, const Tensor& factors,
       const T* offset = tile_map.active_offset.data();
       T* v = v_tile.data();
       const int64_t count = tile.count * h.active;
-      const auto run = all_small(s, count, typed.s_gain) ? couple<true, T> : couple<false, T>;
+      const auto run =
+          all_small(s, count, typed.s_gain) ? couple<false, true, T> : couple<false, false, T>;
       log_dets[static_cast<size_t>(tile.chunk)] +=
           static_cast<double>(run(count, x, s, t, typed, shift, scale, offset, v));
       if (h.passive > 0) {
@@ -113,9 +101,10 @@ void inverse(const Tensor& y, const Tensor& factors, const CouplingGains& gains,
       const T* offset = tile_map.active_offset.data();
       T* x = x_tile.data();
       const int64_t count = tile.count * h.active;
-      const auto run = all_small(s, count, typed.s_gain) ? uncouple<true, T> : uncouple<false, T>;
+      const auto run =
+          all_small(s, count, typed.s_gain) ? couple<true, true, T> : couple<true, false, T>;
       log_dets[static_cast<size_t>(tile.chunk)] +=
-          static_cast<double>(run(count, s, t, typed, shift, scale, offset, x));
+          static_cast<double>(run(count, x, s, t, typed, shift, scale, offset, x));
       copy_rows(x_tile.data(), h.active, active.data<T>() + tile.first * active.pitch(),
                 active.pitch(), tile.count, h.active);
     };

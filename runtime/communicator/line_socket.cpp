@@ -143,7 +143,10 @@ LineSocket connect_line(const std::string& host, int port, double seconds, std::
   wanted.ai_family = AF_UNSPEC;
   wanted.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int status = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wanted, &found);
+  // This machine's own name for itself (RFC 6761), which containers without /etc/hosts cannot look up;
+  // no name stands for it too.
+  const char* const name = host == "localhost" ? nullptr : host.c_str();
+  const int status = ::getaddrinfo(name, std::to_string(port).c_str(), &wanted, &found);
   if (status != 0)
     fail(ErrorKind::environment, "ranks: the name {} is not known here: {}", host,
          ::gai_strerror(status));

@@ -22,14 +22,15 @@ foreach(library ${libraries})
   endforeach()
 endforeach()
 
+# In a folder of their own: with build/bin on PATH, CMake would look for them in build itself.
 include(CMakePackageConfigHelpers)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/PalindromeConfig.cmake.in
-  ${PROJECT_BINARY_DIR}/PalindromeConfig.cmake INSTALL_DESTINATION ${package_to})
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/PalindromeConfigVersion.cmake
+  ${PROJECT_BINARY_DIR}/package/PalindromeConfig.cmake INSTALL_DESTINATION ${package_to})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/PalindromeConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(EXPORT Palindrome NAMESPACE Palindrome:: DESTINATION ${package_to} COMPONENT development)
-install(FILES ${PROJECT_BINARY_DIR}/PalindromeConfig.cmake
-  ${PROJECT_BINARY_DIR}/PalindromeConfigVersion.cmake ${PROJECT_SOURCE_DIR}/cmake/Dependencies.cmake
+install(FILES ${PROJECT_BINARY_DIR}/package/PalindromeConfig.cmake
+  ${PROJECT_BINARY_DIR}/package/PalindromeConfigVersion.cmake ${PROJECT_SOURCE_DIR}/cmake/Dependencies.cmake
   ${PROJECT_SOURCE_DIR}/cmake/CudaLibraries.cmake DESTINATION ${package_to} COMPONENT development)
 
 # pkg-config: our libraries are static, so that what they need is always asked for.

@@ -47,6 +47,9 @@ runs() {
 }
 runs find/example
 cp out first
+# With the build's programs on PATH, CMake looks beside them too.
+(unset CMAKE_PREFIX_PATH && PATH=$build/bin:$PATH quietly cmake -S "$example" -B find_with_path \
+  "-DCMAKE_SYSTEM_PREFIX_PATH=$work/usr;/usr/local;/usr")
 
 config=$(dirname "$(find usr -name palindrome.pc)")
 flags=$(PKG_CONFIG_PATH=$work/$config pkg-config --cflags --libs palindrome)

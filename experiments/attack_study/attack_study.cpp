@@ -70,6 +70,9 @@ class StudyOfAttacks {
           "CHECKPOINT: {} and {} are evaluated on different images of their data; take one after "
           "the other",
           checkpoints[0], checkpoints[i]);
+      if (i == 0 && from.from.bad != nullptr && is_first_rank(ranks()))
+        for (const auto& [index, message] : from.from.bad->entries())
+          log_warning("left out: {}", message);
       const int64_t classes = loaded.model->config().classes;
       victim.originals.target = options.targets.empty()
                                     ? draw_targets(victim.originals, classes, seed())
@@ -154,13 +157,17 @@ class StudyOfAttacks {
       hasher.add(
           fmt::format("{}:{},", victims_[0].originals.index[i], victims_[0].originals.target[i]));
     const std::string& precision = options_.evaluation.run.compute.precision;
-    return {{"images", fmt::format("{} of {:016x}", info.count, info.fingerprint)},
-            {"selection", fmt::format("{:016x}", hasher.value())},
-            {"reference", fmt::format("up to {} images", options_.reference)},
-            {"batch_size", std::to_string(batch_size_)},
-            {"precision", precision.empty() ? "as recorded" : precision},
-            {"device", victims_[0].model().device().is_cpu() ? "CPU" : "GPU"},
-            {"activation_memory", options_.memory.text()}};
+    std::map<std::string, std::string> made = {
+        {"images", fmt::format("{} of {:016x}", info.count, info.fingerprint)},
+        {"selection", fmt::format("{:016x}", hasher.value())},
+        {"reference", fmt::format("up to {} images", options_.reference)},
+        {"batch_size", std::to_string(batch_size_)},
+        {"precision", precision.empty() ? "as recorded" : precision},
+        {"device", victims_[0].model().device().is_cpu() ? "CPU" : "GPU"},
+        {"activation_memory", options_.memory.text()}};
+    if (std::string reading = from.reading(); !reading.empty())
+      made.emplace("reading", std::move(reading));
+    return made;
   }
 
   /// Densities of training images, and what blocks keep in a step.

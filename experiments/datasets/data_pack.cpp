@@ -20,6 +20,7 @@
 #include "experiments/report/job_clock.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
+#include "runtime/paths.h"
 #include "runtime/text.h"
 
 namespace pal {
@@ -45,9 +46,9 @@ Image resized(const Image& image, const Extent& size) {
 
 /// Replaces the file of a picture that is to be reduced.
 void reduce(std::vector<uint8_t>& bytes, const std::string& name, const PackOptions& o) {
-  const ImageHeader header = read_image_header(bytes, name);
+  const ImageHeader header = read_image_header(bytes, name, o.limits);
   if (std::min(header.width, header.height) <= o.resize || !header.upright) return;
-  const Image image = decode_image(bytes, name, {}, false);
+  const Image image = decode_image(bytes, name, o.limits, false);
   const Extent size = resized_extent({image.width, image.height}, o.resize);
   if (std::max(size.width, size.height) > kMostSide) return;
   bytes = encode_jpeg(resized(image, size), {.quality = o.quality});
@@ -68,6 +69,10 @@ void add_sample(TarWriter& tar, const PictureSource& source, int64_t index, int6
   tar.add(key + ".cls", {reinterpret_cast<const uint8_t*>(label.data()), label.size()});
 }
 
+std::string shard_path(const std::string& folder, const std::string& part, int64_t shard) {
+  return fmt::format("{}/{}-{:06}.tar", folder, part, shard);
+}
+
 void write_part(const std::string& name, const PictureSource& source, int64_t shards,
                 const std::string& folder, const PackOptions& o) {
   const int64_t count = source.count();
@@ -78,16 +83,15 @@ void write_part(const std::string& name, const PictureSource& source, int64_t sh
       shards, std::min(o.workers, shards),
       [&](int64_t shard) {
         std::vector<uint8_t> bytes;
-        write_atomic(
-            fmt::format("{}/{}-{:06}.tar", folder, name, shard), [&](const ByteSink& sink) {
-              TarWriter tar(sink);
-              const int64_t end = count * (shard + 1) / shards;
-              for (int64_t place = count * shard / shards; place < end; ++place) {
-                add_sample(tar, source, order[static_cast<size_t>(place)], place, o, bytes);
-                ++written;
-              }
-              tar.finish();
-            });
+        write_atomic(shard_path(folder, name, shard), [&](const ByteSink& sink) {
+          TarWriter tar(sink);
+          const int64_t end = count * (shard + 1) / shards;
+          for (int64_t place = count * shard / shards; place < end; ++place) {
+            add_sample(tar, source, order[static_cast<size_t>(place)], place, o, bytes);
+            ++written;
+          }
+          tar.finish();
+        });
       },
       [&](int64_t) { o.show(clock.text(name, written, count)); });
 }
@@ -102,49 +106,78 @@ std::string class_lines(const std::vector<std::string>& names) {
   return lines;
 }
 
-/// The part of a set, with the labels of its training part; null if there is none.
-std::unique_ptr<PictureSource> open_part(const SetLayout& layout, Split part,
-                                         const OtherClasses& classes) {
-  if (!layout.has(part)) return nullptr;
-  return image_folder(layout.parts.at(part)[0], index_cache_folder(), classes);
+/// A part of the set, and how many shards it becomes.
+struct Part {
+  const char* name;
+  std::unique_ptr<PictureSource> source;
+  int64_t shards;
+};
+
+/// The training part and those beside it, whose shards are about as large.
+std::vector<Part> packed_parts(const PackOptions& o) {
+  const SetLayout layout = layout_of(o.folder);
+  const bool folders = layout.kind == LayoutKind::class_folders && !layout.whole();
+  expect(folders, "{}: expected class folders in train/ and perhaps val/ and test/",
+         one_line(o.folder));
+  const std::string& training = layout.parts.at(part_taken(layout, Split::train))[0];
+  std::vector<Part> parts;
+  parts.push_back({"train", image_folder(training), o.shards});
+  const PictureSource& train = *parts[0].source;
+  const int64_t most = std::min(kMostShards, train.count());
+  expect(o.shards >= 1 && o.shards <= most, "--shards: expected 1 to {}, got {}", most, o.shards);
+  for (const auto& [split, name] :
+       {std::pair(Split::validation, "val"), std::pair(Split::test, "test")}) {
+    if (!layout.has(split)) continue;
+    auto source = image_folder(layout.parts.at(split)[0], index_cache_folder(),
+                               {training, train.class_names(), true});
+    const int64_t count = source->count();
+    const int64_t shards =
+        std::clamp<int64_t>((o.shards * count + train.count() / 2) / train.count(), 1, count);
+    parts.push_back({name, std::move(source), shards});
+  }
+  return parts;
+}
+
+/// Throws data if a shard that was packed before is gone.
+void expect_shards(const std::vector<Part>& parts, const std::string& folder) {
+  for (const Part& part : parts)
+    for (int64_t shard = 0; shard < part.shards; ++shard) {
+      const std::string path = shard_path(folder, part.name, shard);
+      if (!path_is_file(path))
+        fail(ErrorKind::data, "{}: was packed there and is gone; remove the folder to pack anew",
+             one_line(path));
+    }
 }
 
 }  // namespace
 
 PackResult pack_shards(const PackOptions& o) {
-  const SetLayout layout = layout_of(o.folder);
-  const bool folders = layout.kind == LayoutKind::class_folders && !layout.whole();
-  expect(folders, "{}: expected class folders in train/ and perhaps val/", one_line(o.folder));
-  const std::string& training = layout.parts.at(part_taken(layout, Split::train))[0];
-  const std::unique_ptr<PictureSource> train = image_folder(training);
-  const std::unique_ptr<PictureSource> val =
-      open_part(layout, Split::validation, {training, train->class_names(), true});
-  expect(o.shards >= 1 && o.shards <= std::min(kMostShards, train->count()),
-         "--shards: expected 1 to {}, got {}", std::min(kMostShards, train->count()), o.shards);
   expect(o.resize >= 0 && o.resize <= kMostSide, "--resize: expected 0 to {}, got {}", kMostSide,
          o.resize);
-  const std::string classes = class_lines(train->class_names());
-  const std::string reduction =
-      o.resize > 0 ? fmt::format("--resize {} --quality {} ", o.resize, o.quality) : "";
-  SetFolder set(o.output, fmt::format("pack --seed {} --shards {} {}of {:016x} and {:016x}", o.seed,
-                                      o.shards, reduction, train->fingerprint(),
-                                      val ? val->fingerprint() : uint64_t{0}));
-  if (set.ready()) return {set.folder()};
-  PackResult made{set.folder(), true, train->count(), o.shards};
-  write_part("train", *train, o.shards, set.files(), o);
-  if (val) {
-    const int64_t shards = std::clamp<int64_t>(
-        (o.shards * val->count() + train->count() / 2) / train->count(), 1, val->count());
-    write_part("val", *val, shards, set.files(), o);
-    made.pictures += val->count();
-    made.shards += shards;
+  const std::vector<Part> parts = packed_parts(o);
+  const std::vector<std::string>& names = parts[0].source->class_names();
+  const std::string classes = class_lines(names);
+  std::string settings = fmt::format("pack --seed {} --shards {}", o.seed, o.shards);
+  if (o.resize > 0) settings += fmt::format(" --resize {} --quality {}", o.resize, o.quality);
+  for (const Part& part : parts)
+    settings += fmt::format(" {} {:016x}", part.name, part.source->fingerprint());
+  SetFolder set(o.output, settings);
+  if (set.ready()) {
+    expect_shards(parts, set.folder());
+    return {set.folder()};
+  }
+  PackResult made{set.folder(), true};
+  for (const Part& part : parts) {
+    write_part(part.name, *part.source, part.shards, set.files(), o);
+    made.pictures += part.source->count();
+    made.shards += part.shards;
   }
   write_atomic(fmt::format("{}/{}", set.files(), kClassFile), classes);
   set.finish(
       fmt::format("Shards of labelled pictures in WebDataset's convention: KEY.jpg or KEY.png, and "
                   "KEY.cls with\n"
                   "the label, a line of classes.txt counted from 0. {} pictures in {} classes.\n",
-                  made.pictures, train->class_names().size()));
+                  made.pictures, names.size()));
   return made;
 }
 

@@ -50,12 +50,29 @@ SetFolder::SetFolder(const std::string& folder, std::string settings)
     remove_tree(part);
     make_folders(part);
   }
+  try_place();
+}
+
+void SetFolder::try_place() {
+  std::error_code missing;
+  if (!fs::exists(fs::symlink_status(folder_, missing))) return;
+  const std::string probe = partial_ + "/probe";
+  make_folders(probe);
+  if (std::rename(probe.c_str(), folder_.c_str()) == 0) return;
+  const int reason = errno;
+  close();
+  fail(ErrorKind::environment,
+       "{}: cannot become the set's folder: {}; name one that does not exist yet", folder_,
+       std::strerror(reason));
+}
+
+void SetFolder::close() {
+  remove_tree(partial_);
+  ::close(lock_);
 }
 
 SetFolder::~SetFolder() {
-  if (lock_ < 0) return;
-  remove_tree(partial_);
-  ::close(lock_);
+  if (lock_ >= 0) close();
 }
 
 void SetFolder::lock() {

@@ -31,6 +31,10 @@ class SetFolder {
 
  private:
   void lock();
+  /// Throws environment if the set could not be put into its place: now, not after hours of work.
+  void try_place();
+  /// Removes what is unfinished and lets others make the set.
+  void close();
 
   std::string folder_;
   std::string partial_;

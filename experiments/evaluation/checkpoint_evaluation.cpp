@@ -163,6 +163,11 @@ EvaluationSpec CheckpointEvaluation::unlabelled_spec() const {
   return spec;
 }
 
+std::string CheckpointEvaluation::Images::reading() const {
+  if (from.set->in_memory() != nullptr) return "";
+  return fmt::format("resize {}, exif {}", resize_of(spec.transform), spec.transform.exif);
+}
+
 CheckpointEvaluation::Images CheckpointEvaluation::evaluated_images() const {
   return {*evaluated_, spec_};
 }
@@ -172,6 +177,7 @@ CheckpointEvaluation::Images CheckpointEvaluation::reference_images(int64_t most
   expect_images_fit(loaded_, path_, training.set->info());
   EvaluationSpec spec = unlabelled_spec();
   spec.indices = reference_indices(training, recipe_, most, seed);
+  spec.bad_images = training.bad.get();
   return {training, std::move(spec)};
 }
 

@@ -34,6 +34,8 @@ class CheckpointEvaluation {
   struct Images {
     const OpenedSet& from;
     EvaluationSpec spec;
+    /// How files become images, for results that are kept: "resize 256, exif true"; empty for a set in memory.
+    std::string reading() const;
   };
   Images evaluated_images() const;
   /// At most `most` of the images that the model was trained on (reference_indices).

@@ -138,10 +138,11 @@ HtmlSection calibration_section(const CheckpointReport& report, const RunRecord&
     body += table.html();
   } else {
     body += html_paragraph(
-        "This run has no calibration: pal-evaluate RUN --calibrate --summary RUN/summary.json "
-        "learns one from the images held out, and then sets of classes with a promised hit rate "
-        "and "
-        "p-values of familiarity stand here.");
+        "How well a calibration of this run keeps its promises was not recorded: pal-evaluate RUN "
+        "--calibrate --summary RUN/summary.json learns one from the images held out and tries it "
+        "on "
+        "these; then sets of classes with a promised hit rate and p-values of familiarity stand "
+        "here.");
   }
   return {"calibration", "Can its confidence be believed?",
           "A good curve lies on the dashed line: then a probability means what it says.", body};

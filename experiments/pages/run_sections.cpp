@@ -138,10 +138,12 @@ HtmlSection curves_section(const std::vector<RunRecord>& runs) {
   return {"curves", "How training went",
           alone
               ? "Accuracy should rise and bits per dimension fall, on held-out images as on those "
-                "it learns from; a gap that opens between the two means learning by heart. The "
-                "numbers elsewhere are of test images, which are others again."
+                "it learns from; a gap that opens between the two means learning by heart. Those "
+                "it learns from are cropped, mirrored and noisy as its recipe says, and judged "
+                "before the step, so they may look worse. The numbers elsewhere are of the images "
+                "named above."
               : "Accuracy should rise and bits per dimension fall, on images that no run learned "
-                "from. The numbers elsewhere are of test images, which are others again.",
+                "from. The numbers elsewhere are of the images named above.",
           body};
 }
 

@@ -109,17 +109,27 @@ OptionTable& add_statistics(OptionTable& program, Statistics& s, Options& o) {
 
 OptionTable& add_pack(OptionTable& program, PackOptions& p, Options& o) {
   OptionTable& table = program.command("pack", "Write tar shards of a folder, in shuffled order");
-  table.positional("DIR", p.folder, "A folder with train/CLASS and perhaps val/CLASS");
+  table.positional("DIR", p.folder,
+                   "A folder with train/CLASS and perhaps val/CLASS and test/CLASS");
   table.text("output", p.output, "Folder of the shards").letter('o').unit("DIR");
-  table.whole("shards", p.shards, "Shards of the training pictures").at_least(1);
+  table
+      .whole("shards", p.shards,
+             "Shards of the training pictures; a thread makes one at a time, so as many as -j")
+      .at_least(1);
   table
       .whole("resize", p.resize,
-             "Reduce larger pictures to JPEGs with this shorter side; off: files as they are")
+             "Reduce larger pictures to JPEGs with this shorter side, but for those that EXIF "
+             "turns; off: files as they are")
       .unit("PIXELS")
       .at_least(1)
       .at_most(65500)
       .word("off", 0);
-  table.whole("quality", p.quality, "Of the JPEGs that --resize makes").at_least(1).at_most(100);
+  const auto reduces = [&p] { return p.resize > 0; };
+  table.whole("quality", p.quality, "Of the JPEGs that --resize makes")
+      .at_least(1)
+      .at_most(100)
+      .only("with --resize", reduces);
+  add_pixel_limit(table, p.limits.max_pixels).only("with --resize", reduces);
   add_seed_option(table, p.seed);
   add_common(table, o, false);
   return table;
@@ -205,7 +215,9 @@ int run_pack(const PackOptions& p, ProgressLine& line) {
   print_result(result.made
                    ? fmt::format("{}: {} pictures in {} shards, {:.1f} s", result.folder,
                                  grouped(result.pictures), grouped(result.shards), clock.seconds())
-                   : fmt::format("{}: was there already", result.folder));
+                   : fmt::format("{}: was there already, of pictures of the same names; remove it "
+                                 "to pack anew",
+                                 result.folder));
   return 0;
 }
 
@@ -228,6 +240,7 @@ int main(int argc, char** argv) {
     if (command.table == &table)
       fail(ErrorKind::usage, "command line: expected prepare, check, stats or pack; see --help");
     if (options.quiet) set_log_level(LogLevel::quiet);
+    command.table->check_effects(true);
     ProgressLine line(options.progress, options.quiet);
     const auto give = [&](auto& o) {
       o.workers = options.workers;

@@ -27,10 +27,22 @@ std::string beside(const std::string& file, const char* suffix) {
   return std::filesystem::path(file).replace_extension(suffix).string();
 }
 
-int run_maps(ExplainOptions options, MakeSheet make) {
+/// The model of the options, whose checkpoint is found.
+LoadedModel open_model(ExplainOptions& options) {
   const Device device = apply_run_options(options.run);
   options.checkpoint = checkpoint_of(options.checkpoint);
-  const LoadedModel loaded = load_for_run(options.checkpoint, options.run, device);
+  return load_for_run(options.checkpoint, options.run, device);
+}
+
+void refuse_skipping(const ExplainOptions& options) {
+  expect(options.data.bad_images == BadImages::error,
+         "--bad-images skip: a picture that is to be explained is not left out; choose others with "
+         "--images");
+}
+
+int run_maps(ExplainOptions options, MakeSheet make) {
+  refuse_skipping(options);
+  const LoadedModel loaded = open_model(options);
   const auto images = explain_images(options, loaded);
   const MapSheet made = make(options, loaded, images);
   const std::string csv = beside(options.output, ".csv");
@@ -44,9 +56,8 @@ int run_maps(ExplainOptions options, MakeSheet make) {
 }
 
 int run_check(ExplainOptions options) {
-  const Device device = apply_run_options(options.run);
-  options.checkpoint = checkpoint_of(options.checkpoint);
-  const LoadedModel loaded = load_for_run(options.checkpoint, options.run, device);
+  refuse_skipping(options);
+  const LoadedModel loaded = open_model(options);
   flow_of(loaded, options.checkpoint);
   const TestImages from = open_test_images(options.data, options.checkpoint, loaded);
   const Faithfulness found =
@@ -72,9 +83,7 @@ Figure plane_beside(const ExplainOptions& options, const LoadedModel& loaded) {
 using MakeFigure = Figure (*)(const ExplainOptions&, const LoadedModel&);
 
 int run_figure(ExplainOptions options, MakeFigure make) {
-  const Device device = apply_run_options(options.run);
-  options.checkpoint = checkpoint_of(options.checkpoint);
-  const LoadedModel loaded = load_for_run(options.checkpoint, options.run, device);
+  const LoadedModel loaded = open_model(options);
   const Figure figure = make(options, loaded);
   const std::string csv = beside(options.output, ".csv");
   write_atomic(csv, figure.csv);

@@ -107,6 +107,10 @@ void expect_data(const TrainOptions& o) {
   expect(o.resume.empty() || !is_run(o.output),
          "--resume: {} has no config.toml that names the data; name the folder or --dataset",
          o.output);
+  expect(!path_is_file(o.resume),
+         "--resume: {} lies in no run's folder, so that nothing names its data; name the folder or "
+         "--dataset",
+         o.resume);
   expect(o.resume.empty(),
          "--resume: nothing to go on with: no run in {}, and no data are named to begin one",
          o.output);

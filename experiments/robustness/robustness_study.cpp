@@ -245,9 +245,7 @@ class Study {
                           : "tree";
     const std::string& precision = options_.evaluation.run.compute.precision;
     std::string reading = precision.empty() ? "precision as recorded" : precision;
-    if (clean.from.set->in_memory() == nullptr)
-      reading += fmt::format(", resize {}, exif {}", resize_of(clean.spec.transform),
-                             clean.spec.transform.exif);
+    if (const std::string files = clean.reading(); !files.empty()) reading += ", " + files;
     return {{"images", fmt::format("{} of {:016x}", info.count, info.fingerprint)},
             {"selection", indices.empty() ? "all" : digest_text(indices)},
             {"reference", fmt::format("up to {} images", options_.reference_images)},

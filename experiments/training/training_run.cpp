@@ -86,9 +86,10 @@ void begin_weights(TrainSetup& setup, const RunFolder& folder) {
   constexpr int64_t kPixelsAtOnce = int64_t{16} * 224 * 224;
   const int64_t size = setup.model->config().image_size;
   ActNormFit fit;
-  // As one process would, whatever the number of ranks.
-  fit.most = std::max(kAtOnce,
-                      std::min({options.global_batch, kMostFitted, kPixelsAtOnce / (size * size)}));
+  // As many as a batch norm sees at once in training, and no more than a pass of one process has.
+  const int64_t passes = options.grad_accum * (options.sync_bn ? 1 : setup.ranks.size());
+  fit.most = std::min({options.global_batch / passes, kMostFitted,
+                       std::max(kAtOnce, kPixelsAtOnce / (size * size))});
   if (!options.init_from.empty()) {
     fit.only = take_over(setup).new_act_norms;
     if (options.freeze == Freeze::network) fit.phase = Phase::evaluate;

@@ -265,8 +265,10 @@ void check_ranges(SafetensorsHeader& header, int64_t file_size, const std::strin
       fail(ErrorKind::data, "{}:8: tensor {}: {}", file, printable(tensor.name), what);
     };
     if (tensor.end < tensor.begin || tensor.end > data_bytes)
-      refuse(fmt::format("bytes {} to {} are not within the {} bytes of data", tensor.begin,
-                         tensor.end, data_bytes));
+      refuse(
+          fmt::format("bytes {} to {} are not within the {} bytes of data; the file is cut, or "
+                      "its header wrong",
+                      tensor.begin, tensor.end, data_bytes));
     if (const auto fault = length_fault(tensor)) refuse(*fault);
     if (tensor.begin != expected)
       refuse(fmt::format("begins at byte {} of the data, the one before ends at {}", tensor.begin,

@@ -143,10 +143,12 @@ LineSocket connect_line(const std::string& host, int port, double seconds, std::
   wanted.ai_family = AF_UNSPEC;
   wanted.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  // This machine's own name for itself (RFC 6761), which containers without /etc/hosts cannot look up;
-  // no name stands for it too.
-  const char* const name = host == "localhost" ? nullptr : host.c_str();
-  const int status = ::getaddrinfo(name, std::to_string(port).c_str(), &wanted, &found);
+  const auto look_up = [&](const std::string& name) {
+    return ::getaddrinfo(name.c_str(), std::to_string(port).c_str(), &wanted, &found);
+  };
+  int status = look_up(host);
+  // Containers without /etc/hosts do not know even that name.
+  if (status != 0 && host == "localhost") status = look_up("127.0.0.1");
   if (status != 0)
     fail(ErrorKind::environment, "ranks: the name {} is not known here: {}", host,
          ::gai_strerror(status));

@@ -65,6 +65,27 @@ succeeds pal-data check shards
 expect_text "$pictures pictures" out "check of shards"
 succeeds pal-data check "shards/train-{000000..000002}.tar"
 refuses 2 "holds something else" pal-data pack set -o shards --shards 2
+mv again/val-000000.tar aside.tar
+refuses 3 "again/val-000000.tar: was packed there and is gone" pal-data pack set -o again --shards 3 --seed 4
+mv aside.tar again/val-000000.tar
+
+# What cannot become the set's folder is refused before any work, and left as it was.
+echo kept >file_in_the_way
+refuses 4 "file_in_the_way: cannot become the set's folder" pal-data pack set -o file_in_the_way
+expect_text kept file_in_the_way "a file in the way"
+mkdir vacant
+ln -s vacant link_to_vacant
+refuses 4 "link_to_vacant: cannot become the set's folder" pal-data pack set -o link_to_vacant
+expect_equal "" "$(ls -A vacant)" "the folder behind a link"
+expect "left unfinished work" [ ! -e link_to_vacant.partial ]
+succeeds pal-data pack set -o vacant --quality 30
+expect_text "--quality: has an effect only with --resize" err "--quality alone"
+
+# A test part beside the others.
+cp -r set three
+cp -r set/val three/test
+succeeds pal-data pack three -o three_shards
+expect "no shard of test/" [ -s three_shards/test-000000.tar ]
 
 # Reduced pictures are the same bytes again; small ones stay as they are.
 succeeds pal-data pack set -o small --shards 3 --seed 4 --resize 8

@@ -70,6 +70,7 @@ explains similarity run --order file --class 0 --class 2 -o s.svg -q
 explains dct run -o c.svg
 expect_text "test images: all of them" err "more images than there are"
 refuses 2 "is given twice" pal-explain similarity run --class 1 --class 1
+refuses 2 "--bad-images skip: a picture that is to be explained" pal-explain heatmap run --bad-images skip
 refuses 2 "one image at a time, got 3" pal-explain decision run -n 3
 refuses 2 "compares at least 2 classes" pal-explain similarity run --class 1
 refuses 2 "--order: expected" pal-explain similarity run --order alphabet

@@ -62,6 +62,10 @@ cp bad/train/class\ 0/3.JPEG bad/val/class\ 0/bad.jpg
 run pal-evaluate whole/checkpoints/best bad --bad-images skip --bad-images-max 0.5 --json
 expect_match '"bad_images":1,.*"images":30,' out "evaluation with a bad picture"
 expect_match "warning: left out: .*bad.jpg" err "evaluation with a bad picture"
+attack=(pal-attack whole/checkpoints/best bad --steps 2 -n 31 --bad-images skip --bad-images-max 0.5)
+succeeds "${attack[@]}" -o attacked
+expect_match "warning: left out: .*bad.jpg" err "an attack with a bad picture"
+refuses 2 "made with reading" "${attack[@]}" -o attacked --resize 64
 
 # Other data under a run.
 trains set $small --epochs 1 --max-steps 3 -o changed

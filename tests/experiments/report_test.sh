@@ -58,7 +58,7 @@ done
 expect_text "Late in training it was right about" run/report.html "accuracy late in training"
 expect_text "Images unlike its own are told from them, " calibrated/report.html "foreign sets in short"
 expect_text "pal-train" run/report.html "the command of a run"
-expect_text "This run has no calibration" run/report.html "a run without calibration"
+expect_text "How well a calibration of this run keeps its promises was not recorded" run/report.html "a run without calibration"
 expect_text "Learned from held-out images" calibrated/report.html "a calibrated run"
 expect_text ">inverted<" calibrated/report.html "foreign sets of the summary"
 expect_text "was stopped at" half/report.html "a run stopped half-way"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <vector>
@@ -25,6 +26,8 @@
 
 namespace pal {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr int64_t kMostShards = 1'000'000;
 constexpr int64_t kMostBytes = 1 << 30;
@@ -106,21 +109,28 @@ std::string class_lines(const std::vector<std::string>& names) {
   return lines;
 }
 
+/// Whether a path lies in a folder or is it, whatever links lead there.
+bool lies_in(const fs::path& path, const fs::path& folder) {
+  const fs::path whole = fs::weakly_canonical(fs::absolute(folder));
+  const fs::path inner = fs::weakly_canonical(fs::absolute(path));
+  return std::ranges::mismatch(whole, inner).in1 == whole.end();
+}
+
 /// A part of the set, and how many shards it becomes.
-struct Part {
+struct PackedPart {
   const char* name;
   std::unique_ptr<PictureSource> source;
   int64_t shards;
 };
 
 /// The training part and those beside it, whose shards are about as large.
-std::vector<Part> packed_parts(const PackOptions& o) {
+std::vector<PackedPart> packed_parts(const PackOptions& o) {
   const SetLayout layout = layout_of(o.folder);
   const bool folders = layout.kind == LayoutKind::class_folders && !layout.whole();
   expect(folders, "{}: expected class folders in train/ and perhaps val/ and test/",
          one_line(o.folder));
   const std::string& training = layout.parts.at(part_taken(layout, Split::train))[0];
-  std::vector<Part> parts;
+  std::vector<PackedPart> parts;
   parts.push_back({"train", image_folder(training), o.shards});
   const PictureSource& train = *parts[0].source;
   const int64_t most = std::min(kMostShards, train.count());
@@ -139,8 +149,8 @@ std::vector<Part> packed_parts(const PackOptions& o) {
 }
 
 /// Throws data if a shard that was packed before is gone.
-void expect_shards(const std::vector<Part>& parts, const std::string& folder) {
-  for (const Part& part : parts)
+void expect_shards(const std::vector<PackedPart>& parts, const std::string& folder) {
+  for (const PackedPart& part : parts)
     for (int64_t shard = 0; shard < part.shards; ++shard) {
       const std::string path = shard_path(folder, part.name, shard);
       if (!path_is_file(path))
@@ -154,12 +164,15 @@ void expect_shards(const std::vector<Part>& parts, const std::string& folder) {
 PackResult pack_shards(const PackOptions& o) {
   expect(o.resize >= 0 && o.resize <= kMostSide, "--resize: expected 0 to {}, got {}", kMostSide,
          o.resize);
-  const std::vector<Part> parts = packed_parts(o);
+  expect(!lies_in(o.output, o.folder),
+         "--output: {} lies in {}, which would then hold two sets; choose a folder beside it",
+         one_line(o.output), one_line(o.folder));
+  const std::vector<PackedPart> parts = packed_parts(o);
   const std::vector<std::string>& names = parts[0].source->class_names();
   const std::string classes = class_lines(names);
   std::string settings = fmt::format("pack --seed {} --shards {}", o.seed, o.shards);
   if (o.resize > 0) settings += fmt::format(" --resize {} --quality {}", o.resize, o.quality);
-  for (const Part& part : parts)
+  for (const PackedPart& part : parts)
     settings += fmt::format(" {} {:016x}", part.name, part.source->fingerprint());
   SetFolder set(o.output, settings);
   if (set.ready()) {
@@ -167,7 +180,7 @@ PackResult pack_shards(const PackOptions& o) {
     return {set.folder()};
   }
   PackResult made{set.folder(), true};
-  for (const Part& part : parts) {
+  for (const PackedPart& part : parts) {
     write_part(part.name, *part.source, part.shards, set.files(), o);
     made.pictures += part.source->count();
     made.shards += part.shards;

@@ -136,6 +136,9 @@ ClassMatch match_classes(const LoadedModel& loaded, const std::string& path, con
          fits ? "; --allow-other-classes takes them by position" : "");
   expect(fits, "{}: made for {}, but {} has {}", path, described(model), set.name,
          described(set.class_names));
+  if (by_position)
+    log_info("{}: classes taken by position, as those of {} have no names", set.name,
+             are_numbers(model) ? "the model" : "the set");
   const Names& names = are_numbers(model) ? set.class_names : model;
   return {{}, names, are_numbers(set.class_names) ? names : set.class_names};
 }

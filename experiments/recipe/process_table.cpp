@@ -133,7 +133,7 @@ void add_memory_options(OptionTable& table, TrainOptions& o) {
           [&o] { return o.memory.text(); },
           "auto: the fastest plan within 1.5 times the activations of rebuilding every block "
           "(flows by inversion, a ResNet block by block); min: the least; max: store everything; "
-          "or a limit such as 512MiB")
+          "or a limit such as 512MiB; scratch memory of libraries comes on top")
       .unit("BYTES")
       .values({"auto", "min", "max"})
       .by_architecture({{"resnet50", "max"}, {"resnet-small", "max"}})

@@ -22,7 +22,9 @@ foreach(library ${libraries})
   endforeach()
 endforeach()
 
-# In a folder of their own: with build/bin on PATH, CMake would look for them in build itself.
+# In a folder of their own: with build/bin on PATH, CMake would look for them in build itself, where
+# older versions of this file put them.
+file(REMOVE ${PROJECT_BINARY_DIR}/PalindromeConfig.cmake ${PROJECT_BINARY_DIR}/PalindromeConfigVersion.cmake)
 include(CMakePackageConfigHelpers)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/PalindromeConfig.cmake.in
   ${PROJECT_BINARY_DIR}/package/PalindromeConfig.cmake INSTALL_DESTINATION ${package_to})

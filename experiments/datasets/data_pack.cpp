@@ -129,6 +129,11 @@ std::vector<PackedPart> packed_parts(const PackOptions& o) {
   const bool folders = layout.kind == LayoutKind::class_folders && !layout.whole();
   expect(folders, "{}: expected class folders in train/ and perhaps val/ and test/",
          one_line(o.folder));
+  for (const auto& [split, paths] : layout.parts)
+    expect(
+        !lies_in(o.output, paths[0]),
+        "--output: {} lies in {}, whose class folders hold pictures alone; choose another folder",
+        one_line(o.output), one_line(paths[0]));
   const std::string& training = layout.parts.at(part_taken(layout, Split::train))[0];
   std::vector<PackedPart> parts;
   parts.push_back({"train", image_folder(training), o.shards});
@@ -164,9 +169,6 @@ void expect_shards(const std::vector<PackedPart>& parts, const std::string& fold
 PackResult pack_shards(const PackOptions& o) {
   expect(o.resize >= 0 && o.resize <= kMostSide, "--resize: expected 0 to {}, got {}", kMostSide,
          o.resize);
-  expect(!lies_in(o.output, o.folder),
-         "--output: {} lies in {}, which would then hold two sets; choose a folder beside it",
-         one_line(o.output), one_line(o.folder));
   const std::vector<PackedPart> parts = packed_parts(o);
   const std::vector<std::string>& names = parts[0].source->class_names();
   const std::string classes = class_lines(names);

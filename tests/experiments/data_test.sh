@@ -81,7 +81,7 @@ expect "left unfinished work" [ ! -e link_to_vacant.partial ]
 succeeds pal-data pack set -o vacant --quality 30
 expect_text "--quality: has an effect only with --resize" err "--quality alone"
 
-refuses 2 "--output: set/train/new lies in set" pal-data pack set -o set/train/new
+refuses 2 "--output: set/train/new lies in set/train" pal-data pack set -o set/train/new
 
 # A test part beside the others.
 cp -r set three

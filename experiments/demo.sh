@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job from nothing: installs what is missing, builds, trains a generative classifier on
 # 55,000 images of Fashion-MNIST (5,000 more choose the checkpoint), evaluates it on the 10,000 test
-# images. Five to six minutes on two cores; a slow machine makes fewer epochs.
+# images. Five to ten minutes on two cores; a slow machine makes fewer epochs.
 #   ./experiments/demo.sh [RUN_FOLDER]        (default: runs/demo, replaced if it exists)
 set -euo pipefail
 cd "$(dirname "$0")/.."

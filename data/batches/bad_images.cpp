@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "runtime/error.h"
+#include "runtime/log.h"
 
 namespace pal {
 
@@ -33,6 +34,10 @@ void BadImageLog::add(int64_t index, const std::string& message) {
 std::map<int64_t, std::string> BadImageLog::entries() const {
   const std::scoped_lock lock(mutex_);
   return entries_;
+}
+
+void BadImageLog::warn() const {
+  for (const auto& [index, message] : entries()) log_warning("left out: {}", message);
 }
 
 }  // namespace pal

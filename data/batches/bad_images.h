@@ -18,6 +18,8 @@ class BadImageLog {
   void add(int64_t index, const std::string& message);
   /// The messages about all pictures that were noted, by index of the picture.
   std::map<int64_t, std::string> entries() const;
+  /// Warns of each: "left out: MESSAGE".
+  void warn() const;
 
  private:
   double most_share_;

@@ -70,9 +70,7 @@ class StudyOfAttacks {
           "CHECKPOINT: {} and {} are evaluated on different images of their data; take one after "
           "the other",
           checkpoints[0], checkpoints[i]);
-      if (i == 0 && from.from.bad != nullptr && is_first_rank(ranks()))
-        for (const auto& [index, message] : from.from.bad->entries())
-          log_warning("left out: {}", message);
+      if (i == 0 && from.from.bad != nullptr && is_first_rank(ranks())) from.from.bad->warn();
       const int64_t classes = loaded.model->config().classes;
       victim.originals.target = options.targets.empty()
                                     ? draw_targets(victim.originals, classes, seed())

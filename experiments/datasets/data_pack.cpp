@@ -111,8 +111,8 @@ std::string class_lines(const std::vector<std::string>& names) {
 
 /// Whether a path lies in a folder or is it, whatever links lead there.
 bool lies_in(const fs::path& path, const fs::path& folder) {
-  const fs::path whole = fs::weakly_canonical(fs::absolute(folder));
-  const fs::path inner = fs::weakly_canonical(fs::absolute(path));
+  const fs::path whole = canonical_path(fs::absolute(folder));
+  const fs::path inner = canonical_path(fs::absolute(path));
   return std::ranges::mismatch(whole, inner).in1 == whole.end();
 }
 

@@ -462,8 +462,10 @@ CheckpointReport CheckpointEvaluation::run() {
       return Message();
     });
   if (!options_.latents.empty()) save_latents();
-  if (evaluated_->bad != nullptr) report.bad_images = evaluated_->bad->entries();
-  for (const auto& [index, message] : report.bad_images) log_warning("left out: {}", message);
+  if (evaluated_->bad != nullptr) {
+    report.bad_images = evaluated_->bad->entries();
+    evaluated_->bad->warn();
+  }
   const Device device = loaded_.model->device();
   const MemoryStats memory = Allocator::of(device).stats();
   report.peak_bytes = memory.peak_total;

@@ -140,8 +140,7 @@ HtmlSection calibration_section(const CheckpointReport& report, const RunRecord&
     body += html_paragraph(
         "How well a calibration of this run keeps its promises was not recorded: pal-evaluate RUN "
         "--calibrate --summary RUN/summary.json learns one from the images held out and tries it "
-        "on "
-        "these; then sets of classes with a promised hit rate and p-values of familiarity stand "
+        "on these; then sets of classes with a promised hit rate and p-values of familiarity stand "
         "here.");
   }
   return {"calibration", "Can its confidence be believed?",

@@ -29,19 +29,15 @@ std::string beside(const std::string& file, const char* suffix) {
 
 /// The model of the options, whose checkpoint is found.
 LoadedModel open_model(ExplainOptions& options) {
+  expect(options.data.bad_images == BadImages::error,
+         "--bad-images skip: a picture that is to be explained is not left out; choose others with "
+         "--images");
   const Device device = apply_run_options(options.run);
   options.checkpoint = checkpoint_of(options.checkpoint);
   return load_for_run(options.checkpoint, options.run, device);
 }
 
-void refuse_skipping(const ExplainOptions& options) {
-  expect(options.data.bad_images == BadImages::error,
-         "--bad-images skip: a picture that is to be explained is not left out; choose others with "
-         "--images");
-}
-
 int run_maps(ExplainOptions options, MakeSheet make) {
-  refuse_skipping(options);
   const LoadedModel loaded = open_model(options);
   const auto images = explain_images(options, loaded);
   const MapSheet made = make(options, loaded, images);
@@ -56,7 +52,6 @@ int run_maps(ExplainOptions options, MakeSheet make) {
 }
 
 int run_check(ExplainOptions options) {
-  refuse_skipping(options);
   const LoadedModel loaded = open_model(options);
   flow_of(loaded, options.checkpoint);
   const TestImages from = open_test_images(options.data, options.checkpoint, loaded);

@@ -104,9 +104,7 @@ class Scorer {
         image_statistics(*loaded.model, loaded.input, *images.from.set, spec, calibration_);
     for (const ImageStatistics& image : scored.images)
       scored.image_names.push_back(images.from.set->item_name(image.index));
-    if (images.from.bad != nullptr)
-      for (const auto& [index, message] : images.from.bad->entries())
-        log_warning("left out: {}", message);
+    if (images.from.bad != nullptr) images.from.bad->warn();
     return scored;
   }
 

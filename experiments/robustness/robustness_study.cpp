@@ -325,9 +325,7 @@ class Study {
         [&](Message& message) {
           for (EvaluationPass& pass : passes) pass.judge(BatchAnswers::from(message));
         });
-    if (spec.bad_images != nullptr && key.severity == 0)
-      for (const auto& [index, message] : spec.bad_images->entries())
-        log_warning("left out: {}", message);
+    if (spec.bad_images != nullptr && key.severity == 0) spec.bad_images->warn();
     for (size_t i = 0; i < models.size(); ++i) {
       ModelCell cell = cell_of(key.name, key.severity, passes[i].finish());
       files_.save(models[i]->digest, cell, pictures);
